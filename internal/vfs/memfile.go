@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vfs
+
+import (
+	"io"
+	"io/fs"
+)
+
+// memSector is what a disk writes whole or not at all, if it keeps its promise.
+const memSector = 512
+
+// memNode is a file's content: now, on the disk, and which sectors differ.
+type memNode struct {
+	now     []byte
+	durable []byte
+	dirty   map[int64]struct{}
+	locked  bool
+}
+
+type memFile struct {
+	m      *Mem
+	n      *memNode
+	name   string
+	flags  Flag
+	closed bool
+}
+
+func (f *memFile) check(verb string) error {
+	if f.closed {
+		return &fs.PathError{Op: verb, Path: f.name, Err: fs.ErrClosed}
+	}
+	if verb != "read" && f.flags&ReadOnly != 0 {
+		return &fs.PathError{Op: verb, Path: f.name, Err: fs.ErrPermission}
+	}
+	return nil
+}
+
+func (f *memFile) access(verb string, b []byte, off int64) error {
+	if err := f.check(verb); err != nil {
+		return err
+	}
+	if off < 0 {
+		return &fs.PathError{Op: verb, Path: f.name, Err: fs.ErrInvalid}
+	}
+	if f.flags&Direct != 0 {
+		return checkDirect(f.name, b, off)
+	}
+	return nil
+}
+
+func (f *memFile) ReadAt(b []byte, off int64) (int, error) {
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	if err := f.access("read", b, off); err != nil {
+		return 0, err
+	}
+	if off >= int64(len(f.n.now)) {
+		return 0, io.EOF
+	}
+	n := copy(b, f.n.now[off:])
+	if n < len(b) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (f *memFile) WriteAt(b []byte, off int64) (int, error) {
+	f.m.before(Op{Verb: OpWrite, Name: f.name, Offset: off, Length: len(b)})
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	if err := f.access("write", b, off); err != nil {
+		return 0, err
+	}
+	f.n.grow(off + int64(len(b)))
+	copy(f.n.now[off:], b)
+	if len(b) == 0 {
+		return 0, nil
+	}
+	for s := off / memSector; s <= (off+int64(len(b))-1)/memSector; s++ {
+		f.n.dirty[s] = struct{}{}
+	}
+	return len(b), nil
+}
+
+func (n *memNode) grow(size int64) {
+	if size <= int64(len(n.now)) {
+		return
+	}
+	grown := make([]byte, size)
+	copy(grown, n.now)
+	n.now = grown
+}
+
+func (f *memFile) Sync() error {
+	f.m.before(Op{Verb: OpSync, Name: f.name})
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	if err := f.check("sync"); err != nil {
+		return err
+	}
+	if f.m.forgetful {
+		return nil
+	}
+	n := f.n
+	if len(n.durable) != len(n.now) {
+		n.durable = append(n.durable, n.now[len(n.durable):]...)
+	}
+	for s := range n.dirty {
+		end := min((s+1)*memSector, int64(len(n.now)))
+		copy(n.durable[s*memSector:end], n.now[s*memSector:end])
+	}
+	clear(n.dirty)
+	return nil
+}
+
+func (f *memFile) Allocate(size int64) error {
+	f.m.before(Op{Verb: OpAllocate, Name: f.name})
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	if err := f.check("allocate"); err != nil {
+		return err
+	}
+	f.n.grow(size)
+	return nil
+}
+
+func (f *memFile) Size() (int64, error) {
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	return int64(len(f.n.now)), nil
+}
+
+func (f *memFile) Close() error {
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	if err := f.check("close"); err != nil && f.closed {
+		return err
+	}
+	f.closed = true
+	if f.flags&Lock != 0 {
+		f.n.locked = false
+	}
+	return nil
+}
