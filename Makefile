@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# `make` explains itself. Everything is built from this tree and the Go module
+# proxy; nothing here needs root except what scripts/setup installs once.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+GO          ?= go
+# More flags for every `go test`, for example GOTESTFLAGS=-v.
+GOTESTFLAGS ?=
+# How long `make prove` fuzzes each decoder.
+FUZZTIME    ?= 60s
+# How often `make prove` repeats what depends on chance.
+PROVE_COUNT ?= 5
+
+export CGO_ENABLED ?= 1
+TOOLS := .cache/tools
+
+.PHONY: help build check vet staticcheck format fix test unit race lab setup prove demo failure-matrix model clean
+
+help: ## this list
+	@echo "Perdure: two block storage arrays that behave as one."
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "Start with 'make demo'. Before a commit: 'make check'."
+
+build: ## all commands, into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
+
+check: vet staticcheck format unit race ## what every commit passes: linters and tests, no root, under 3 minutes
+
+vet:
+	$(GO) vet ./...
+	$(GO) vet -tags 'lab prove' ./...
+
+staticcheck: $(TOOLS)/staticcheck
+	./$< -tags lab ./...
+
+format: $(TOOLS)/gofumpt
+	@out=$$(git ls-files -co --exclude-standard -- '*.go' | xargs -r ./$< -l); \
+	if [ -n "$$out" ]; then echo "not formatted, run 'make fix':"; echo "$$out"; exit 1; fi
+
+fix: $(TOOLS)/gofumpt ## format the sources
+	git ls-files -co --exclude-standard -- '*.go' | xargs -r ./$< -w
+
+unit:
+	$(GO) test $(GOTESTFLAGS) ./...
+
+race:
+	$(GO) test -race -short $(GOTESTFLAGS) ./...
+
+setup: ## install the Debian packages that the integration tests use
+	scripts/setup
+
+test: setup check lab ## everything: setup, check, and the tests with real processes and networks
+
+# The tests with real processes fail, instead of being skipped, where the machine
+# offers no namespaces: a run that proved nothing must not look like one that did.
+lab: build
+	PERDURE_LAB=required $(GO) test $(GOTESTFLAGS) -tags lab -timeout 20m ./internal/lab/... $(if $(wildcard test),./test/...)
+
+prove: build ## hours: fuzzing, the race detector over everything, what depends on chance again and again
+	scripts/fuzz $(FUZZTIME)
+	$(GO) test -race $(GOTESTFLAGS) -timeout 60m ./...
+	PERDURE_LAB=required $(GO) test $(GOTESTFLAGS) -tags 'lab prove' -count $(PROVE_COUNT) -timeout 240m ./internal/lab/... $(if $(wildcard test),./test/...)
+
+demo: ## two arrays, a witness and a host on this machine: see a failover
+	$(GO) run ./cmd/perdure demo
+
+failure-matrix: build ## every row of the failure matrix with real processes, as a table
+	PERDURE_LAB=required $(GO) test -tags lab -timeout 30m -count 1 -v -run 'Matrix' ./test/...
+
+model: ## search the decisions about who may serve, exhaustively
+	$(GO) run ./cmd/perdure-model
+
+clean: ## remove what was built
+	rm -rf bin .cache
+
+$(TOOLS)/%: tools/go.mod tools/go.sum
+	@mkdir -p $(TOOLS)
+	cd tools && CGO_ENABLED=0 $(GO) build -o $(CURDIR)/$(TOOLS)/ tool
+	@touch $@
