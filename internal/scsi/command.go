@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scsi
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/reservation"
+)
+
+// maxRetries bounds how often a command is checked again because reservations
+// changed under it.
+const maxRetries = 8
+
+// Command is one SCSI command on its way.
+type Command struct {
+	// Set by the transport before Prepare.
+
+	LUN uint64
+	CDB [16]byte
+	// Ordered is the ORDERED task attribute; the others run as SIMPLE.
+	Ordered bool
+	// Arrived is when the last bytes of the command were known to be fresh. The
+	// transport may set it anew before Execute.
+	Arrived time.Time
+	// Out holds the data that the host sent, set before Execute; nil for none. It
+	// belongs to the command and is released before Done.
+	Out *block.Buffer
+	// Done is called when the command is quiet.
+	Done func(*Command)
+
+	// Results, valid at Done.
+
+	Status Status
+	Sense  []byte
+	// In is the data for the host. If InBuffer isn't nil it holds In's memory and
+	// the transport releases it.
+	In       []byte
+	InBuffer *block.Buffer
+
+	nexus   *Nexus
+	bound   *binding
+	unit    Unit
+	resets  uint64
+	desc    *descriptor
+	off     int64 // of the range, in bytes
+	length  int64
+	want    int           // bytes of data the CDB asks the host for
+	second  *block.Buffer // COMPARE AND WRITE's other half of Out
+	gen     uint64        // reservation revision under which rights were checked
+	gate    gate          // guarded by the task set's lock
+	retries int
+	aborted atomic.Bool
+	op      atomic.Pointer[Op] // the step under way
+	first   Op                 // most commands have but one step
+}
+
+// Prepare checks the command up to where it needs its data, and returns how many
+// bytes those are. If ok is false Execute must not be called: Done comes or came.
+func (n *Nexus) Prepare(c *Command) (want int, ok bool) {
+	c.nexus = n
+	c.desc = n.server.table.find(&c.CDB)
+	if number, valid := DecodeLUN(c.LUN); valid {
+		c.bound = n.bind(number)
+	}
+	if c.bound == nil {
+		c.withoutUnit()
+		return 0, false
+	}
+	c.unit, c.resets = c.bound.lu.unit, c.bound.lu.resets.Load()
+	if err := c.admit(); err != nil {
+		c.end(err)
+		return 0, false
+	}
+	c.bound.tasks.enter(c)
+	if c.desc.decode != nil {
+		if err := c.desc.decode(c); err != nil {
+			c.refuse(err)
+			return 0, false
+		}
+	}
+	if ok, gen := c.allowed(c.unit.Reservations()); !ok {
+		c.refuse(array.Errorf(array.Reserved, "reserved"))
+		return 0, false
+	} else if c.want == 0 {
+		c.start(gen)
+		return 0, false
+	}
+	return c.want, true
+}
+
+// Execute runs a command whose data, if it wants any, are in Out. Fewer than it
+// wants end it.
+func (n *Nexus) Execute(c *Command) {
+	ok, gen := c.allowed(c.unit.Reservations())
+	switch {
+	case c.Out == nil || c.Out.Len() < c.want:
+		c.end(sensed{AbortedCommand, notEnoughData})
+	case !ok:
+		c.refuse(array.Errorf(array.Reserved, "reserved"))
+	default:
+		c.Out.Resize(c.want)
+		c.start(gen)
+	}
+}
+
+// Fail ends a prepared command for a reason of the transport's: data that came
+// damaged, or no memory for them.
+func (c *Command) Fail(f Failure) {
+	switch f {
+	case DamagedData:
+		c.end(sensed{AbortedCommand, serviceCRCError})
+	case UnexpectedData:
+		c.end(sensed{AbortedCommand, unexpectedUnsolicited})
+	case Dropped:
+		c.end(abortedError())
+	default:
+		c.end(noMemory())
+	}
+}
+
+// Failure is why a transport gives up a command.
+type Failure uint8
+
+// The failures.
+const (
+	DamagedData Failure = iota + 1
+	UnexpectedData
+	NoMemory
+	Dropped // aborted before its data were complete
+)
+
+// Abort asks to drop the command as far as that is still possible. Done still
+// comes. It may be called from any goroutine, after Prepare and even after Done.
+func (c *Command) Abort() {
+	c.aborted.Store(true)
+	if op := c.op.Load(); op != nil {
+		op.cancelled.Store(true)
+		c.unit.Cancel(op)
+	}
+}
+
+// Range returns what the command is about, for logs: offset and length in bytes.
+func (c *Command) Range() (off, length int64) { return c.off, c.length }
+
+// Name returns the command's name, for logs.
+func (c *Command) Name() string {
+	if c.desc == nil {
+		return "unknown command"
+	}
+	return c.desc.name
+}
+
+// admit checks what comes before rights: attentions, the command's existence, the
+// path's state.
+func (c *Command) admit() error {
+	if c.desc == nil || !c.desc.quiet {
+		if code, ok := c.bound.attention(); ok {
+			return sensed{UnitAttention, code}
+		}
+	}
+	if c.desc == nil {
+		if c.nexus.server.table.known(c.CDB[0]) {
+			return badCDB() // the operation exists, the service action doesn't
+		}
+		return sensed{IllegalRequest, invalidOpcode}
+	}
+	if c.CDB[c.desc.length-1]&0x04 != 0 {
+		return badCDB() // NACA isn't supported
+	}
+	if c.desc.writes && c.unit.Identity().ReadOnly {
+		return array.Errorf(array.Denied, "the unit is read-only")
+	}
+	return pathError(c.unit.Paths().local().State, c.desc.when)
+}
+
+// pathError judges whether a command that needs when may run on a path in state s.
+func pathError(s PathState, when readiness) error {
+	switch s {
+	case Optimized, NonOptimized, Transitioning:
+		// During a transition the unit holds the command; reporting it would cost
+		// Linux hosts two seconds.
+		return nil
+	case Standby:
+		if when >= onStandby {
+			return nil
+		}
+		return array.Errorf(array.Standby, "the path is in standby")
+	case Lost:
+		if when == always {
+			return nil
+		}
+		return array.Errorf(array.NotFound, "the unit is served by the other array alone")
+	}
+	if when == always {
+		return nil
+	}
+	return array.Errorf(array.Unavailable, "the path is unavailable")
+}
+
+// allowed checks rights, and returns the revision they were checked under.
+func (c *Command) allowed(r *reservation.State) (bool, uint64) {
+	return r.Allows(c.nexus.Nexus, c.desc.access), r.Revision
+}
+
+// start runs the handler.
+func (c *Command) start(generation uint64) {
+	c.gen = generation
+	if !c.bound.tasks.pass(c) {
+		return
+	}
+	if err := c.stale(); err != nil {
+		c.end(err)
+		return
+	}
+	c.desc.run(c)
+}
+
+// stale says why the next step must not begin: the command is aborted, reset, or
+// late.
+func (c *Command) stale() error {
+	switch {
+	case c.aborted.Load() || c.bound.lu.resets.Load() != c.resets:
+		return abortedError()
+	case time.Since(c.Arrived) >= Late && !c.desc.quiet:
+		return array.Errorf(array.Busy, "the command is late")
+	}
+	return nil
+}
+
+// step hands f the op for the command's next request to the unit, or ends the
+// command if it must not go on.
+func (c *Command) step(f func(op *Op)) {
+	if err := c.stale(); err != nil {
+		c.end(err)
+		return
+	}
+	op := &c.first
+	if op.ID != 0 {
+		op = new(Op)
+	}
+	op.ID = c.nexus.server.lastOp.Add(1)
+	op.Nexus, op.Arrived, op.Generation = c.nexus.Nexus, c.Arrived, c.gen
+	c.op.Store(op)
+	if c.aborted.Load() {
+		// Abort came between the check and the store: it may not have seen this op.
+		op.cancelled.Store(true)
+		c.end(abortedError())
+		return
+	}
+	f(op)
+}
+
+// finish ends the command with a unit's answer, or begins it again if the
+// reservations changed since its rights were checked.
+func (c *Command) finish(err error) {
+	if err == nil || array.KindOf(err) != array.Conflict || c.retries >= maxRetries {
+		c.end(err)
+		return
+	}
+	c.retries++
+	ok, gen := c.allowed(c.unit.Reservations())
+	if !ok {
+		c.refuse(array.Errorf(array.Reserved, "reserved"))
+		return
+	}
+	c.dropIn()
+	c.start(gen)
+}
+
+// refuse ends the command with a refusal that reveals the unit's state. It asks
+// the unit first whether the snapshot behind it was true.
+func (c *Command) refuse(err error) {
+	kind := array.KindOf(err)
+	if _, plain := err.(sensed); plain || kind != array.Reserved && kind != array.Range {
+		c.end(err)
+		return
+	}
+	c.step(func(op *Op) {
+		c.unit.Inspect(op, func(f Facts, ierr error) {
+			switch {
+			case ierr != nil:
+				c.end(ierr)
+			case kind == array.Range && c.off+c.length <= f.Size,
+				kind == array.Reserved && f.Reservations.Allows(c.nexus.Nexus, c.desc.access):
+				// The snapshot was old, nothing was done: once more.
+				c.end(array.Errorf(array.Busy, "the unit changed meanwhile"))
+			default:
+				c.end(err)
+			}
+		})
+	})
+}
+
+// end sets the outcome and gives the command back.
+func (c *Command) end(err error) {
+	c.outcome(err)
+	if err != nil {
+		c.dropIn()
+	}
+	if c.Out != nil {
+		c.Out.Release()
+		c.Out = nil
+	}
+	if c.second != nil {
+		c.second.Release()
+		c.second = nil
+	}
+	if c.bound != nil {
+		c.bound.tasks.leave(c)
+	}
+	c.Done(c)
+}
+
+// endQuietly ends the command without error and without data for the host.
+func (c *Command) endQuietly() {
+	c.dropIn()
+	c.end(nil)
+}
+
+func (c *Command) dropIn() {
+	c.In = nil
+	if c.InBuffer != nil {
+		c.InBuffer.Release()
+		c.InBuffer = nil
+	}
+}
+
+// reply ends the command with data, cut to the allocation length.
+func (c *Command) reply(data []byte, allocation int) {
+	c.In = data[:min(len(data), allocation)]
+	c.end(nil)
+}
+
+// buffer gets the command a buffer for data to the host.
+func (c *Command) buffer(n int) error {
+	b, ok := c.nexus.server.pool.Get(n)
+	if !ok {
+		return noMemory()
+	}
+	c.InBuffer, c.In = b, b.Bytes()
+	return nil
+}

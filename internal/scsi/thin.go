@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scsi
+
+import (
+	"encoding/binary"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+)
+
+// maxLBAStatus bounds the descriptors of one GET LBA STATUS.
+const maxLBAStatus = 256
+
+// extent is a range to be unmapped, in bytes.
+type extent struct{ off, length int64 }
+
+// runUnmap is UNMAP. All descriptors are checked before the first takes effect.
+func runUnmap(c *Command) {
+	if c.Out == nil {
+		c.end(nil)
+		return
+	}
+	list, err := c.unmapList(c.Out.Bytes())
+	if err != nil {
+		c.refuse(err)
+		return
+	}
+	c.unmap(list)
+}
+
+func (c *Command) unmapList(p []byte) ([]extent, error) {
+	bytes := int(binary.BigEndian.Uint16(p[2:]))
+	if bytes > len(p)-8 || int(binary.BigEndian.Uint16(p))+2 > len(p) {
+		return nil, badListLen()
+	}
+	var list []extent
+	var total uint64
+	for d := p[8 : 8+bytes/16*16]; len(d) > 0; d = d[16:] {
+		lba, n := binary.BigEndian.Uint64(d), uint64(binary.BigEndian.Uint32(d[8:]))
+		if err := c.within(lba, n); err != nil {
+			return nil, err
+		}
+		if total += n; total > maxUnmap || len(list) >= maxUnmapRanges {
+			return nil, badList()
+		}
+		if n > 0 {
+			list = append(list, extent{c.off, c.length})
+		}
+	}
+	return list, nil
+}
+
+// unmap gives the extents back one after the other.
+func (c *Command) unmap(list []extent) {
+	if len(list) == 0 {
+		c.end(nil)
+		return
+	}
+	c.off, c.length = list[0].off, list[0].length
+	m := Mutation{Kind: Unmap, Offset: c.off, Length: c.length}
+	c.step(func(op *Op) {
+		c.unit.Mutate(op, m, func(err error) {
+			if err != nil {
+				c.finish(err)
+				return
+			}
+			c.unmap(list[1:])
+		})
+	})
+}
+
+func runLBAStatus(c *Command) {
+	allocation := int(min(binary.BigEndian.Uint32(c.CDB[10:]), maxParameterBytes))
+	size := c.unit.Size()
+	out := make([]byte, 8, 8+16*8)
+	const deallocated = 1
+	last := byte(0xFF)
+	for off := c.off; off < size && len(out)/16 < maxLBAStatus; {
+		n, mapped := c.unit.Extent(off)
+		n = min(n-n%block.Sector, size-off)
+		if n <= 0 {
+			break
+		}
+		state := byte(deallocated)
+		if mapped {
+			state = 0
+		}
+		d := out[max(len(out)-16, 0):]
+		blocks := uint64(n) / block.Sector
+		if len(out) > 8 && state == last && uint64(binary.BigEndian.Uint32(d[8:]))+blocks <= 0xFFFFFFFF {
+			binary.BigEndian.PutUint32(d[8:], binary.BigEndian.Uint32(d[8:])+uint32(blocks))
+		} else {
+			if len(out)+16 > max(allocation, 24) {
+				break
+			}
+			blocks = min(blocks, 0xFFFFFFFF)
+			n = int64(blocks) * block.Sector
+			out = binary.BigEndian.AppendUint64(out, uint64(off)/block.Sector)
+			out = binary.BigEndian.AppendUint32(out, uint32(blocks))
+			out = append(out, state, 0, 0, 0)
+			last = state
+		}
+		off += n
+	}
+	binary.BigEndian.PutUint32(out, uint32(len(out)-4))
+	c.reply(out, allocation)
+}
+
+// runCapacity10 is READ CAPACITY(10).
+func runCapacity10(c *Command) {
+	if c.CDB[8]&1 == 0 && binary.BigEndian.Uint32(c.CDB[2:]) != 0 {
+		c.end(badCDB())
+		return
+	}
+	c.capacity(func(last uint64) {
+		out := make([]byte, 8)
+		binary.BigEndian.PutUint32(out, uint32(min(last, 0xFFFFFFFF)))
+		binary.BigEndian.PutUint32(out[4:], block.Sector)
+		c.reply(out, len(out))
+	})
+}
+
+// runCapacity16 is READ CAPACITY(16).
+func runCapacity16(c *Command) {
+	if c.CDB[14]&1 == 0 && binary.BigEndian.Uint64(c.CDB[2:]) != 0 {
+		c.end(badCDB())
+		return
+	}
+	c.capacity(func(last uint64) {
+		const thin, zeros = 0x80, 0x40 // LBPME, LBPRZ
+		out := make([]byte, 32)
+		binary.BigEndian.PutUint64(out, last)
+		binary.BigEndian.PutUint32(out[8:], block.Sector)
+		out[13] = physicalExponent
+		out[14] = thin | zeros
+		c.reply(out, int(min(binary.BigEndian.Uint32(c.CDB[10:]), maxParameterBytes)))
+	})
+}
+
+// capacity asks the unit for its size and hands on the last block's address.
+func (c *Command) capacity(then func(last uint64)) {
+	c.step(func(op *Op) {
+		c.unit.Inspect(op, func(f Facts, err error) {
+			switch {
+			case err != nil:
+				c.end(err)
+			case f.Size < block.Sector:
+				c.end(array.Errorf(array.Internal, "a unit of %d bytes", f.Size))
+			default:
+				then(uint64(f.Size)/block.Sector - 1)
+			}
+		})
+	})
+}
+
+// runDefects is READ DEFECT DATA: there are none to tell.
+func runDefects(c *Command) {
+	if c.CDB[0] == 0x37 {
+		out := []byte{0, c.CDB[2] & 0x1F, 0, 0}
+		c.reply(out, int(binary.BigEndian.Uint16(c.CDB[7:])))
+		return
+	}
+	out := []byte{0, c.CDB[1] & 0x1F, 0, 0, 0, 0, 0, 0}
+	c.reply(out, int(min(binary.BigEndian.Uint32(c.CDB[6:]), maxParameterBytes)))
+}
