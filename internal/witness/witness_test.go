@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package witness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/pki"
+)
+
+// rig is a running witness and the keys of two arrays, a third one and a stranger.
+type rig struct {
+	t                    *testing.T
+	dir, addr            string
+	id, a, b, c, unknown *pki.Identity
+	server               *Server
+	store                *Store
+	stop                 func() error
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{t: t, dir: t.TempDir()}
+	for _, p := range []**pki.Identity{&r.id, &r.a, &r.b, &r.c, &r.unknown} {
+		id, err := pki.Create("test", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		*p = id
+	}
+	r.start()
+	t.Cleanup(func() {
+		if err := r.stop(); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	})
+	return r
+}
+
+func (r *rig) start() {
+	r.t.Helper()
+	var err error
+	if r.store, err = OpenStore(r.dir, 3); err != nil {
+		r.t.Fatal(err)
+	}
+	r.server, err = NewServer(ServerConfig{
+		Identity: r.id, Store: r.store, Version: "test", Logger: slog.New(slog.DiscardHandler),
+		Clients: []ClientKey{{"a", r.a.Pin()}, {"b", r.b.Pin()}, {"c", r.c.Pin()}},
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if r.addr == "" {
+		r.addr = "127.0.0.1:0"
+	}
+	l, err := net.Listen("tcp", r.addr)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.addr = l.Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.server.Serve(ctx, l) }()
+	r.stop = func() error {
+		cancel()
+		return errors.Join(<-done, r.store.Close())
+	}
+}
+
+func (r *rig) restart() {
+	r.t.Helper()
+	if err := r.stop(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.start()
+}
+
+func (r *rig) client(id *pki.Identity) *Client {
+	c := NewClient(ClientConfig{Address: r.addr, Identity: id, Witness: r.id.Pin()})
+	r.t.Cleanup(c.Close)
+	return c
+}
+
+func (r *rig) owners() Owners { return Owners{r.a.Pin(), r.b.Pin()} }
+
+// one makes a single swap and returns its outcome.
+func (r *rig) one(id *pki.Identity, s Swap) Outcome {
+	r.t.Helper()
+	out, err := r.client(id).Swap(r.t.Context(), r.server.Incarnation(), []Swap{s})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return out[0]
+}
+
+func TestSwap(t *testing.T) {
+	r := newRig(t)
+	create := Swap{Key: "g/1:7", Value: []byte("one"), Owners: r.owners()}
+	for _, step := range []struct {
+		name    string
+		who     *pki.Identity
+		swap    Swap
+		want    Result
+		version uint64
+		value   string
+	}{
+		{"a change before there is anything", r.a, Swap{Key: "g/1:7", Version: 4}, Conflict, 0, ""},
+		{"a stranger to the register creates it", r.c, create, Denied, 0, ""},
+		{"one owner only", r.a, Swap{Key: "g/1:7", Owners: Owners{r.a.Pin(), r.a.Pin()}}, Invalid, 0, ""},
+		{"an owner who is no client", r.a, Swap{Key: "g/1:7", Owners: Owners{r.a.Pin(), r.unknown.Pin()}}, Denied, 0, ""},
+		{"create", r.a, create, OK, 1, "one"},
+		{"create again, its answer was lost", r.a, create, OK, 1, "one"},
+		{"the other one creates the same", r.b, Swap{Key: "g/1:7", Value: []byte("one"), Owners: Owners{r.b.Pin(), r.a.Pin()}}, OK, 1, "one"},
+		{"create another", r.b, Swap{Key: "g/1:7", Value: []byte("two"), Owners: r.owners()}, Conflict, 1, "one"},
+		{"create with other owners", r.a, Swap{Key: "g/1:7", Value: []byte("one"), Owners: Owners{r.a.Pin(), r.c.Pin()}}, Conflict, 1, "one"},
+		{"change", r.b, Swap{Key: "g/1:7", Version: 1, Value: []byte("two")}, OK, 2, "two"},
+		{"repeat", r.b, Swap{Key: "g/1:7", Version: 1, Value: []byte("two")}, OK, 2, "two"},
+		{"too late", r.a, Swap{Key: "g/1:7", Version: 1, Value: []byte("three")}, Conflict, 2, "two"},
+		{"ahead", r.a, Swap{Key: "g/1:7", Version: 3, Value: []byte("three")}, Conflict, 2, "two"},
+		{"foreign", r.c, Swap{Key: "g/1:7", Version: 2, Value: []byte("three")}, Denied, 0, ""},
+		{"empty value", r.a, Swap{Key: "g/1:7", Version: 2}, OK, 3, ""},
+		{"foreign removal", r.c, Swap{Key: "g/1:7", Version: 3, Remove: true}, Denied, 0, ""},
+		{"late removal", r.a, Swap{Key: "g/1:7", Version: 2, Remove: true}, Conflict, 3, ""},
+		{"removal", r.a, Swap{Key: "g/1:7", Version: 3, Remove: true}, OK, 0, ""},
+		{"repeated removal", r.a, Swap{Key: "g/1:7", Version: 3, Remove: true}, OK, 0, ""},
+		{"no key", r.a, Swap{Key: "", Owners: r.owners()}, Invalid, 0, ""},
+		{"a space", r.a, Swap{Key: "a b", Owners: r.owners()}, Invalid, 0, ""},
+		{"a long key", r.a, Swap{Key: strings.Repeat("k", MaxKey+1), Owners: r.owners()}, Invalid, 0, ""},
+		{"a long value", r.a, Swap{Key: "v", Value: make([]byte, MaxValue+1), Owners: r.owners()}, Invalid, 0, ""},
+		{"the last version", r.a, Swap{Key: "v", Version: 1<<64 - 1}, Invalid, 0, ""},
+	} {
+		got := r.one(step.who, step.swap)
+		if got.Result != step.want || got.Version != step.version || string(got.Value) != step.value {
+			t.Errorf("%s: %s version %d %q (%s), want %s version %d %q", step.name, got.Result, got.Version, got.Value, got.Reason,
+				step.want, step.version, step.value)
+		}
+	}
+}
+
+func TestLimitPerPair(t *testing.T) {
+	r := newRig(t)
+	for i := range 4 {
+		want := OK
+		if i == 3 {
+			want = Full
+		}
+		if got := r.one(r.a, Swap{Key: fmt.Sprint("g", i), Owners: r.owners()}); got.Result != want {
+			t.Errorf("register %d: %s %s, want %s", i, got.Result, got.Reason, want)
+		}
+	}
+	if got := r.one(r.a, Swap{Key: "other", Owners: Owners{r.a.Pin(), r.c.Pin()}}); got.Result != OK {
+		t.Errorf("another pair's register: %s", got.Result)
+	}
+	if got := r.one(r.a, Swap{Key: "g1", Version: 1, Remove: true}); got.Result != OK {
+		t.Errorf("remove: %s", got.Result)
+	}
+	if got := r.one(r.a, Swap{Key: "g3", Owners: r.owners()}); got.Result != OK {
+		t.Errorf("after a removal: %s", got.Result)
+	}
+}
+
+func TestRead(t *testing.T) {
+	r := newRig(t)
+	r.one(r.a, Swap{Key: "x", Value: []byte("v"), Owners: r.owners()})
+	in, regs, err := r.client(r.b).Read(t.Context(), []string{"x", "absent", " "})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in != r.server.Incarnation() {
+		t.Errorf("incarnation %v, want %v", in, r.server.Incarnation())
+	}
+	if g := regs[0]; g.Result != OK || g.Version != 1 || string(g.Value) != "v" || g.Owners != r.owners().sorted() {
+		t.Errorf("x: %+v", g)
+	}
+	if g := regs[1]; g.Result != OK || g.Version != 0 {
+		t.Errorf("absent: %+v", g)
+	}
+	if regs[2].Result != Invalid {
+		t.Errorf("bad key: %+v", regs[2])
+	}
+	if _, regs, err = r.client(r.c).Read(t.Context(), []string{"x"}); err != nil || regs[0].Result != Denied || regs[0].Value != nil {
+		t.Errorf("foreign read: %+v %v", regs, err)
+	}
+}
+
+func TestRestartRefusesOldIncarnation(t *testing.T) {
+	r := newRig(t)
+	c := r.client(r.a)
+	old := r.server.Incarnation()
+	if _, err := c.Swap(t.Context(), old, []Swap{{Key: "x", Value: []byte("v"), Owners: r.owners()}}); err != nil {
+		t.Fatal(err)
+	}
+	r.restart()
+	// The kept connection is dead. A read finds a new one by itself.
+	now, regs, err := c.Read(t.Context(), []string{"x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now == old || regs[0].Version != 1 {
+		t.Errorf("after a restart: incarnation %v (was %v), %+v", now, old, regs[0])
+	}
+	_, err = c.Swap(t.Context(), old, []Swap{{Key: "x", Version: 1}})
+	var changed *IncarnationError
+	if !errors.As(err, &changed) || changed.Now != now || errors.Is(err, ErrUnknown) {
+		t.Errorf("swap in the old incarnation: %v", err)
+	}
+	if _, regs, _ := c.Read(t.Context(), []string{"x"}); regs[0].Version != 1 {
+		t.Errorf("a refused swap changed the register: %+v", regs[0])
+	}
+}
+
+func TestStrangers(t *testing.T) {
+	r := newRig(t)
+	_, err := r.client(r.unknown).Status(t.Context())
+	if array.KindOf(err) != array.Denied || !strings.Contains(err.Error(), r.unknown.Pin().String()) {
+		t.Errorf("stranger: %v", err)
+	}
+	wrong := NewClient(ClientConfig{Address: r.addr, Identity: r.a, Witness: r.b.Pin()})
+	if _, err := wrong.Status(t.Context()); !errors.Is(err, pki.ErrUnknownKey) {
+		t.Errorf("another witness's key: %v", err)
+	}
+	st, err := r.client(r.a).Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.Refused != 1 || st.LastRefused.Key != r.unknown.Pin() || len(st.Clients) != 3 || st.Clients[0].Last.IsZero() || !st.Clients[1].Last.IsZero() {
+		t.Errorf("status: %+v", st)
+	}
+	if err := r.server.SetClients([]ClientKey{{"u", r.unknown.Pin()}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.client(r.unknown).Status(t.Context()); err != nil {
+		t.Errorf("once it is a client: %v", err)
+	}
+	if _, err := r.client(r.a).Status(t.Context()); array.KindOf(err) != array.Denied {
+		t.Errorf("once it is none: %v", err)
+	}
+	for _, bad := range [][]ClientKey{{{"", r.a.Pin()}}, {{"x", pki.Pin{}}}, {{"x", r.a.Pin()}, {"y", r.a.Pin()}}, make([]ClientKey, MaxClients+1)} {
+		if err := r.server.SetClients(bad); err == nil {
+			t.Errorf("SetClients took %d clients", len(bad))
+		}
+	}
+}
+
+func TestHealthNeedsNoCertificate(t *testing.T) {
+	r := newRig(t)
+	conf := r.a.Client(pki.Only(r.id.Pin()))
+	conf.Certificates = nil
+	hc := &http.Client{Transport: &http.Transport{TLSClientConfig: conf, DisableKeepAlives: true}}
+	for path, want := range map[string]int{"/healthz": 200, "/v1/status": 403, "/v1/none": 404} {
+		resp, err := hc.Get("https://" + r.addr + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: %d %s, want %d", path, resp.StatusCode, body, want)
+		}
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	r := newRig(t)
+	hc := &http.Client{Transport: &http.Transport{TLSClientConfig: r.a.Client(pki.Any), DisableKeepAlives: true}}
+	for _, c := range []struct {
+		path, body string
+		want       int
+	}{
+		{"/v1/read", ``, 400},
+		{"/v1/read", `{"keys":[]}`, 400},
+		{"/v1/read", `{"keys":["a"],"more":1}`, 400},
+		{"/v1/read", `{"keys":["a"]} {}`, 400},
+		{"/v1/read", `{"keys":[` + strings.Repeat(`"a",`, MaxBatch) + `"a"]}`, 400},
+		{"/v1/swap", `{"incarnation":"zz"}`, 400},
+		{"/v1/swap", `{"incarnation":"00000000000000000000000000000000","swaps":[]}`, 409},
+		{"/v1/read", `{"keys":["` + strings.Repeat("a", maxBody) + `"]}`, 413},
+	} {
+		resp, err := hc.Post("https://"+r.addr+c.path, "application/json", strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != c.want {
+			t.Errorf("%s %.40s: %d, want %d", c.path, c.body, resp.StatusCode, c.want)
+		}
+	}
+}
+
+// TestRivals lets two arrays change the same registers at once: each version is
+// won by exactly one of them.
+func TestRivals(t *testing.T) {
+	r := newRig(t)
+	r.one(r.a, Swap{Key: "x", Owners: r.owners()})
+	const rounds = 20
+	var mu sync.Mutex
+	won := map[uint64]string{}
+	var wg sync.WaitGroup
+	for name, id := range map[string]*pki.Identity{"a": r.a, "b": r.b} {
+		c := r.client(id)
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			version, value := uint64(1), ""
+			for version < rounds {
+				value = fmt.Sprint(name, version)
+				out, err := c.Swap(context.Background(), r.server.Incarnation(), []Swap{{Key: "x", Version: version, Value: []byte(value)}})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if out[0].Result == OK {
+					mu.Lock()
+					if other, twice := won[version]; twice {
+						t.Errorf("version %d was won by %s and %s", version, other, value)
+					}
+					won[version] = value
+					mu.Unlock()
+				}
+				version = out[0].Version
+			}
+		}()
+	}
+	wg.Wait()
+	if len(won) != rounds-1 {
+		t.Errorf("%d versions were won, want %d", len(won), rounds-1)
+	}
+}
+
+func TestFullBatch(t *testing.T) {
+	r := newRig(t)
+	swaps := make([]Swap, MaxBatch)
+	for i := range swaps {
+		swaps[i] = Swap{Key: fmt.Sprint(strings.Repeat("k", 120), i), Value: make([]byte, MaxValue), Owners: r.owners()}
+	}
+	out, err := r.client(r.a).Swap(t.Context(), r.server.Incarnation(), swaps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out[2].Result != OK || out[3].Result != Full {
+		t.Errorf("outcomes %s, %s", out[2].Result, out[3].Result)
+	}
+	_, err = r.client(r.a).Swap(t.Context(), r.server.Incarnation(), append(swaps, Swap{}))
+	if err == nil || errors.Is(err, ErrUnknown) {
+		t.Errorf("a batch beyond the limit: %v", err)
+	}
+}
+
+func TestDamagedRegisterCountsForNothing(t *testing.T) {
+	r := newRig(t)
+	r.one(r.a, Swap{Key: "x", Value: []byte("value"), Owners: r.owners()})
+	err := r.store.db.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket([]byte(bucketRegisters))
+		raw := append([]byte(nil), b.Get([]byte("x"))...)
+		raw[recordHead] ^= 1
+		return b.Put([]byte("x"), raw)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, regs, err := r.client(r.a).Read(t.Context(), []string{"x"})
+	if err != nil || regs[0].Result != Damaged || regs[0].Value != nil {
+		t.Errorf("read: %+v %v", regs, err)
+	}
+	if got := r.one(r.a, Swap{Key: "x", Version: 1}); got.Result != Damaged {
+		t.Errorf("swap: %+v", got)
+	}
+}
+
+// TestBrokenStore: after a failed commit the server says so, and ends.
+func TestBrokenStore(t *testing.T) {
+	r := newRig(t)
+	c := r.client(r.a)
+	if err := r.store.db.Close(); err != nil { // every commit fails from now on
+		t.Fatal(err)
+	}
+	_, err := c.Swap(t.Context(), r.server.Incarnation(), []Swap{{Key: "x", Owners: r.owners()}})
+	if !errors.Is(err, ErrUnknown) {
+		t.Errorf("swap in a broken store: %v", err)
+	}
+	if r.store.Broken() == nil {
+		t.Error("the store does not know that it is broken")
+	}
+	if err := r.stop(); !errors.Is(err, r.store.Broken()) {
+		t.Errorf("the server ended with %v", err)
+	}
+	r.start()
+}
+
+func TestStoreHasOneOwner(t *testing.T) {
+	dir := t.TempDir()
+	s, err := OpenStore(dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := OpenStore(dir, 0); err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("second OpenStore: %v", err)
+	}
+}
+
+func TestConnectionsAreLimited(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	lim := limit(l)
+	accepted := make(chan net.Conn, 2*maxConnsAddress)
+	go func() {
+		defer close(accepted)
+		for {
+			c, err := lim.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- c
+		}
+	}()
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	var first net.Conn
+	for i := range maxConnsAddress {
+		dial()
+		if c := <-accepted; i == 0 {
+			first = c
+		}
+	}
+	if _, err := dial().Read(make([]byte, 1)); err == nil {
+		t.Error("a connection beyond the limit is open")
+	}
+	first.Close()
+	first.Close() // counts once
+	dial()
+	<-accepted
+	if _, err := dial().Read(make([]byte, 1)); err == nil {
+		t.Error("closing twice made room for two")
+	}
+}
+
+func FuzzDecodeRecord(f *testing.F) {
+	r := &record{version: 3, owners: Owners{{1}, {2}}, value: []byte("value")}
+	f.Add("key", r.encode("key"))
+	f.Add("", []byte{})
+	f.Add("k", make([]byte, recordHead+recordTail))
+	f.Fuzz(func(t *testing.T, key string, raw []byte) {
+		r, err := decodeRecord(key, raw)
+		if err != nil {
+			return
+		}
+		if got := r.encode(key); string(got) != string(raw) {
+			t.Errorf("%x reads and writes as %x", raw, got)
+		}
+	})
+}
+
+func BenchmarkSwap(b *testing.B) {
+	s, err := OpenStore(b.TempDir(), 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	owners := Owners{{1}, {2}}
+	version := uint64(0)
+	for b.Loop() {
+		out, err := s.Swap(pki.Pin{1}, []Swap{{Key: "x", Version: version, Value: make([]byte, 200), Owners: owners}}, func(pki.Pin) bool { return true })
+		if err != nil || out[0].Result != OK {
+			b.Fatal(out, err)
+		}
+		version++
+	}
+}
