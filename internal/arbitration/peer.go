@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package arbitration
+
+import "github.com/perdure/perdure/internal/array"
+
+// meet compares the other array's record with the own.
+func (m *Machine) meet(p PeerState, out *Output) {
+	theirs, mine := p.Current, m.st.Current
+	switch {
+	case theirs.ID == mine.ID:
+		m.match(p)
+	case theirs.newerThan(mine) || m.broken(NewerWins):
+		if !m.mayAdopt(theirs) {
+			m.split = true
+			m.reason = ReasonSplit
+			return
+		}
+		m.adopt(theirs, out)
+		m.match(p)
+	default:
+		m.matched = false
+		m.tell(out)
+	}
+}
+
+// match: both hold the same record in this contact.
+func (m *Machine) match(p PeerState) {
+	c := m.st.Current
+	if c.Members == array.Only(m.self()) {
+		// The other array knows that it is out: its word that it serves no more.
+		m.grantEnded = true
+	}
+	if c.Members != array.Both {
+		return
+	}
+	if p.Voted && m.prop.on && m.prop.ballot == 0 {
+		return
+	}
+	m.matched = true
+	if m.sealed && !m.peerStuck {
+		// The epoch goes on as after a broken connection. A vote of this side that is
+		// still on its way to the witness can do no harm: this side accepts nothing
+		// itself any more, and the traces make the owner refresh the record.
+		m.sealed = false
+		m.prop.on = false
+	}
+	if m.Granting() {
+		m.grantEnded = false
+	}
+}
+
+// mayAdopt: within a lineage always. A forced record is followed by a side that
+// has decided nothing the forcing person did not know of.
+func (m *Machine) mayAdopt(r Record) bool {
+	c := m.st.Current
+	return r.Lineage == c.Lineage || r.Base == c.ID && c.Members == array.Both && c.Rule != Chosen(m.self()) || !c.Members.Has(m.self())
+}
+
+// adopt makes a record current that others have decided.
+func (m *Machine) adopt(r Record, out *Output) {
+	m.decide(r, ReasonLearned, out)
+	m.split = false
+	if r.Members == array.Both {
+		// Matched only by the other array's state, never by hearsay.
+		m.sealed = true
+	}
+}
+
+// Discard: a person chose the other array's lineage; this side's own becomes a
+// copy that follows. The caller has kept what it served as a snapshot.
+func (m *Machine) Discard(nonce uint64, r Record, out *Output) {
+	m.nonce = nonce
+	if r.Valid() && r.Lineage > m.st.Current.Lineage {
+		m.adopt(r, out)
+	}
+}
+
+// Force: a person makes this side go on alone in place of a missing vote. It
+// starts a new lineage, different for the two sides, whose epochs are above all
+// of the old one.
+func (m *Machine) Force(nonce uint64, out *Output) {
+	m.nonce = nonce
+	c := m.st.Current
+	r := m.successor(array.Only(m.self()), Sole)
+	r.Lineage = (c.Lineage/2+1)*2 + uint32(m.self())
+	r.Epoch = array.Epoch(uint64(r.Lineage)<<32) + 1
+	r.Opener = m.self()
+	m.seal()
+	m.decide(r, ReasonForce, out)
+	m.bringWitnessUp(out)
+}
+
+// Reason returns why the group is not served here, or 0.
+func (m *Machine) Reason() Reason {
+	v := m.View()
+	switch {
+	case v.Role == Alone || v.Role == Paired:
+		return 0
+	case m.split:
+		return ReasonSplit
+	case m.stuck:
+		return ReasonOwnStuck
+	case m.reason != 0:
+		return m.reason
+	case v.Members == array.Only(m.self()):
+		return ReasonWaitLease
+	}
+	return ReasonUnmatched
+}
+
+// Inputs returns the facts as they are now, for explain.
+func (m *Machine) Inputs() Inputs { return m.inputs() }

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package model
+
+import (
+	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
+)
+
+// starts are the worlds a search begins with: a pair that serves with the witness
+// armed, one that serves with A chosen in advance, and A alone with B out.
+func starts(c *bounds) []world {
+	armed := arb.Record{ID: 1, Seq: 1, Epoch: 1, Members: array.Both, Opener: array.SideA, Rule: arb.Majority, Incarnation: 1}
+	chosen := armed
+	chosen.Rule, chosen.Incarnation = arb.ChosenA, 0
+	alone := armed
+	alone.Rule, alone.Incarnation, alone.Members = arb.Sole, 0, array.OnlyA
+	var all []world
+	for _, r := range []arb.Record{armed, chosen, alone} {
+		w := world{wInc: 1, wVer: 1, wReg: arb.Register{Base: r}, oldVer: 1, oldReg: arb.Register{Base: r}}
+		w.left = budget{crashes: 2, silences: 3, restarts: 1, restores: 1, forces: 1, writes: 2, changes: 3, losses: 2}
+		for i := range array.Side(2) {
+			w.s[i].up = true
+			w.s[i].disk = arb.Stored{Current: r}
+			w.s[i].m = arb.New(c.config(i), w.s[i].disk)
+		}
+		for i := range array.Side(2) {
+			st := w.s[i.Other()].m.State()
+			w.run(i, func(m *arb.Machine, n uint64, o *arb.Output) { m.PeerState(n, st, o) })
+			v := arb.WitnessView{Incarnation: 1, Version: 1, Register: w.wReg}
+			w.run(i, func(m *arb.Machine, n uint64, o *arb.Output) { m.WitnessSeen(n, v, o) })
+			w.s[i].out = slots{}
+		}
+		if r.Members == array.Both {
+			for i := range w.s {
+				w.s[i].granted, w.s[i].reconciled = held, true
+			}
+		}
+		all = append(all, w)
+	}
+	return all
+}
