@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package journal
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+)
+
+// commit is the committer: it writes what is queued, one flush after another.
+func (j *Journal) commit() {
+	defer close(j.stopped)
+	for {
+		batch, rotate, ok := j.take()
+		if !ok {
+			return
+		}
+		var err error
+		if rotate != nil {
+			err = j.rotate(rotate, batch[0])
+		} else {
+			err = j.write(batch)
+		}
+		if err != nil {
+			j.fail(err, batch)
+			return
+		}
+		j.settle(batch)
+	}
+}
+
+// take waits for something to do. It returns the items of the next flush, or a
+// segment to go on in and the checkpoint that opens it.
+func (j *Journal) take() (batch []*item, rotate *segment, ok bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for {
+		if j.err != nil || (j.closing && len(j.queue) == 0) {
+			return nil, nil, false
+		}
+		idle := j.freeable()
+		fits := len(j.queue) > 0 && j.cur.end+up(j.queue[0].size(), flushAlign) <= j.o.SegmentSize-j.o.checkpointRoom()
+		room := j.cur.end+j.o.checkpointRoom() <= j.o.SegmentSize
+		if (len(j.queue) > 0 && !fits) || (idle && !room) {
+			if s := j.pick(); s != nil {
+				return []*item{j.checkpoint(true)}, s, true
+			}
+		}
+		if idle && room {
+			batch = append(batch, j.checkpoint(false))
+		}
+		if fits {
+			batch = j.fill(batch)
+		}
+		if len(batch) > 0 {
+			return batch, nil, true
+		}
+		j.wake.Wait()
+	}
+}
+
+// freeable reports whether a checkpoint would free a segment.
+func (j *Journal) freeable() bool {
+	for _, s := range j.slots {
+		if s.state == sealed && s.runs == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (it *item) size() int64 { return size(len(it.Payload)) }
+
+// fill moves queued items to the batch, as many as one flush and the segment take.
+func (j *Journal) fill(batch []*item) []*item {
+	var n int64
+	for _, it := range batch {
+		n += it.size()
+	}
+	limit := min(j.o.flushMax(), j.o.SegmentSize-j.o.checkpointRoom()-j.cur.end)
+	taken := 0
+	for ; taken < len(j.queue) && up(n+j.queue[taken].size(), flushAlign) <= limit; taken++ {
+		n += j.queue[taken].size()
+	}
+	if taken > 0 {
+		j.flying = j.queue[0].at
+	}
+	batch = append(batch, j.queue[:taken]...)
+	clear(j.queue[:taken])
+	if j.queue = j.queue[taken:]; len(j.queue) == 0 {
+		j.queue = nil
+	}
+	return batch
+}
+
+// write makes one flush of the batch at the end of the current segment.
+func (j *Journal) write(batch []*item) error {
+	start := j.cur.end // only the committer changes it
+	n := j.encode(j.staging, batch, j.cur.seq, start)
+	if _, err := j.cur.file.WriteAt(j.staging[:n], start); err != nil {
+		return fmt.Errorf("write %s/%s at %d: %w", j.dir, j.cur.name, start, err)
+	}
+	if err := j.cur.file.Sync(); err != nil {
+		return fmt.Errorf("flush %s/%s: %w", j.dir, j.cur.name, err)
+	}
+	j.mu.Lock()
+	j.cur.end += n
+	j.mu.Unlock()
+	return nil
+}
+
+// encode lays out a flush that will start at start of segment seq, and returns its
+// padded length.
+func (j *Journal) encode(b []byte, batch []*item, seq uint64, start int64) int64 {
+	j.flush++
+	var n int64
+	for i, it := range batch {
+		it.off = start + n
+		h := header{
+			Record: it.Record, seq: seq, flush: j.flush, flushStart: uint32(start), self: uint32(it.off),
+			final:      i == len(batch)-1,
+			payloadLen: uint32(len(it.Payload)), payloadCRC: block.Checksum(it.Payload),
+		}
+		h.encode(b[n:n+headerSize], j.id)
+		end := n + it.size()
+		clear(b[n+headerSize+int64(copy(b[n+headerSize:], it.Payload)) : end])
+		n = end
+	}
+	padded := up(n, flushAlign)
+	clear(b[n:padded])
+	return padded
+}
+
+// rotate goes on in segment s, which begins with checkpoint cp. Nothing follows in
+// it before the checkpoint is durable: recovery relies on that.
+func (j *Journal) rotate(s *segment, cp *item) error {
+	j.mu.Lock()
+	seq := j.next
+	j.mu.Unlock()
+	encodeSegment(j.staging[:segmentHeader], j.id, seq)
+	n := j.encode(j.staging[segmentHeader:], []*item{cp}, seq, segmentHeader)
+	if _, err := s.file.WriteAt(j.staging[:segmentHeader+n], 0); err != nil {
+		return fmt.Errorf("begin %s/%s: %w", j.dir, s.name, err)
+	}
+	if err := s.file.Sync(); err != nil {
+		return fmt.Errorf("flush %s/%s: %w", j.dir, s.name, err)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.cur != nil && j.cur.state == current {
+		j.cur.state = sealed
+	}
+	s.seq, s.state, s.end, s.prepared = seq, current, segmentHeader+n, true
+	s.high = map[array.GroupID]array.Place{}
+	j.cur, j.next, j.free = s, seq+1, j.free-1
+	return nil
+}
+
+// settle makes a durable batch count, and tells those who wait.
+func (j *Journal) settle(batch []*item) {
+	var out []Durable
+	j.mu.Lock()
+	var touched []*group
+	for _, it := range batch {
+		j.queued -= it.cost
+		switch it.Kind {
+		case Data, Zeros, Entry:
+			// A group that is about to be dropped is indexed like any other: until
+			// that is durable, a crash brings it back, and it must have no gaps.
+			if !it.g.touched {
+				it.g.touched = true
+				touched = append(touched, it.g)
+			}
+			it.g.add(j.cur, it.off, it.Pos.Place)
+		default:
+			j.settleControl(it)
+		}
+	}
+	for _, g := range touched {
+		g.touched = false
+		if !g.gone {
+			out = append(out, Durable{g.id, g.last()})
+		}
+	}
+	j.flying = time.Time{}
+	j.wake.Broadcast()
+	j.mu.Unlock()
+	finish(batch, nil)
+	if len(out) > 0 && j.o.Durable != nil {
+		j.o.Durable(out)
+	}
+}
+
+// finish lets go of the items' buffers and answers those who wait for them.
+func finish(items []*item, err error) {
+	for _, it := range items {
+		if it.Buf != nil {
+			it.Buf.Release()
+		}
+		if it.done != nil {
+			it.done <- err
+		}
+	}
+}
+
+// fail breaks the journal: what isn't known to be durable never will be.
+func (j *Journal) fail(err error, batch []*item) {
+	err = fmt.Errorf("journal is broken: %w", err)
+	j.mu.Lock()
+	first := j.err == nil
+	if first {
+		j.err = err
+	}
+	queue := j.queue
+	j.queue = nil
+	j.wake.Broadcast()
+	j.mu.Unlock()
+	finish(batch, err)
+	finish(queue, err)
+	if first && j.o.Failed != nil {
+		j.o.Failed(err)
+	}
+}
