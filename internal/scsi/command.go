@@ -113,8 +113,6 @@ func (c *Command) Fail(f Failure) {
 	switch f {
 	case DamagedData:
 		c.end(sensed{AbortedCommand, serviceCRCError})
-	case UnexpectedData:
-		c.end(sensed{AbortedCommand, unexpectedUnsolicited})
 	case Dropped:
 		c.end(abortedError())
 	default:
@@ -128,7 +126,6 @@ type Failure uint8
 // The failures.
 const (
 	DamagedData Failure = iota + 1
-	UnexpectedData
 	NoMemory
 	Dropped // aborted before its data were complete
 )

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package iscsi
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/iscsi/pdu"
+)
+
+const (
+	// flushBytes and flushParts bound what is written in one go.
+	flushBytes = 2 << 20
+	flushParts = 512
+	// inlineData is up to which size data are copied beside their header, so that
+	// the kernel gets fewer pieces.
+	inlineData = 512
+)
+
+// outgoing is a PDU, or for dataIn a sequence of them, on its way to the writer.
+type outgoing struct {
+	h    pdu.Header
+	data []byte
+	// buf holds data's memory and is released when it was written.
+	buf *block.Buffer
+	// status says that the PDU takes a StatSN; others carry the next one.
+	status bool
+	// dataIn says that data go out as Data-In PDUs made after h, the last with
+	// the status if status is set.
+	dataIn bool
+	// after is called when the PDU was written.
+	after func()
+}
+
+// output is the queue to a connection's writer goroutine.
+type output struct {
+	conn *conn
+	wake chan struct{} // capacity 1
+
+	mu      sync.Mutex
+	queue   []outgoing
+	stopped bool
+
+	// The writer's own; login's before there is one.
+	statSN uint32
+	arena  []byte
+	parts  net.Buffers
+	iov    net.Buffers
+	bytes  int
+	held   []*block.Buffer
+	after  []func()
+	acked  atomic.Uint32 // ExpStatSN
+}
+
+func newOutput(c *conn) *output {
+	return &output{conn: c, wake: make(chan struct{}, 1), statSN: 1}
+}
+
+// put queues o. It fails when the host leaves too much unread; after stop it
+// drops o silently.
+func (w *output) put(o outgoing) error {
+	w.mu.Lock()
+	if w.stopped || len(w.queue) >= maxQueued {
+		full := !w.stopped
+		w.mu.Unlock()
+		if o.buf != nil {
+			o.buf.Release()
+		}
+		if full {
+			return errors.New("the host leaves its responses unread")
+		}
+		return nil
+	}
+	w.queue = append(w.queue, o)
+	first := len(w.queue) == 1
+	w.mu.Unlock()
+	if first {
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// stop ends the writer; what is queued is dropped.
+func (w *output) stop() {
+	w.mu.Lock()
+	w.stopped = true
+	queue := w.queue
+	w.queue = nil
+	w.mu.Unlock()
+	for _, o := range queue {
+		if o.buf != nil {
+			o.buf.Release()
+		}
+	}
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// acknowledged notes the ExpStatSN of a request.
+func (w *output) acknowledged(sn uint32) { w.acked.Store(sn) }
+
+// run is the writer goroutine.
+func (w *output) run() {
+	defer w.conn.target.wg.Done()
+	var spare []outgoing
+	for range w.wake {
+		w.mu.Lock()
+		queue, stopped := w.queue, w.stopped
+		w.queue = spare[:0]
+		w.mu.Unlock()
+		if stopped {
+			return
+		}
+		err := w.send(queue)
+		clear(queue)
+		spare = queue
+		if err != nil {
+			w.conn.close(err)
+		}
+	}
+}
+
+// send writes a batch; it owns the batch's buffers.
+func (w *output) send(batch []outgoing) (err error) {
+	for i := range batch {
+		o := &batch[i]
+		if o.buf != nil {
+			w.held = append(w.held, o.buf)
+		}
+		if err != nil {
+			continue // only to release what the batch holds
+		}
+		if o.after != nil {
+			w.after = append(w.after, o.after)
+		}
+		if o.dataIn {
+			err = w.dataIn(o)
+		} else {
+			err = w.pdu(&o.h, o.data, o.status)
+		}
+	}
+	if ferr := w.flush(); err == nil {
+		err = ferr
+	}
+	for _, b := range w.held {
+		b.Release()
+	}
+	clear(w.held)
+	w.held = w.held[:0]
+	for _, f := range w.after {
+		f()
+	}
+	w.after = w.after[:0]
+	return err
+}
+
+// dataIn cuts data into Data-In PDUs of what the host takes, within bursts.
+func (w *output) dataIn(o *outgoing) error {
+	p := &w.conn.params
+	dataSN := uint32(0)
+	for off := 0; off < len(o.data); {
+		inBurst := off % p.maxBurst
+		n := min(len(o.data)-off, int(w.conn.sendMax.Load()), p.maxBurst-inBurst)
+		h := o.h
+		last := off+n == len(o.data)
+		if !last {
+			h[1], h[3] = 0, 0
+			h.Put32(pdu.OffResid, 0)
+		}
+		if last || inBurst+n == p.maxBurst {
+			h[1] |= 0x80
+		}
+		h.Put32(pdu.OffDataSN, dataSN)
+		h.Put32(pdu.OffBuffer, uint32(off))
+		if err := w.pdu(&h, o.data[off:off+n], last && o.status); err != nil {
+			return err
+		}
+		dataSN++
+		off += n
+	}
+	return nil
+}
+
+// pdu adds one PDU to what is to be written. Data-In without status carries no
+// StatSN.
+func (w *output) pdu(h *pdu.Header, data []byte, status bool) error {
+	c := w.conn
+	if status || h.Op() != pdu.DataIn {
+		h.Put32(pdu.OffStatSN, w.statSN)
+	}
+	if status {
+		w.statSN++
+	}
+	h.Put32(pdu.OffExpCmd, c.sess.expCmdSN.Load())
+	h.Put32(pdu.OffMaxCmd, c.sess.maxCmdSN.Load())
+	h.SetDataLen(len(data))
+
+	start := len(w.arena)
+	w.arena = pdu.AppendHeader(w.arena, h, c.params.headerDigest)
+	if len(data) > inlineData {
+		w.part(w.arena[start:])
+		w.part(data)
+		start = len(w.arena)
+		w.arena = pdu.AppendTrailer(w.arena, data, c.params.dataDigest)
+	} else {
+		w.arena = append(w.arena, data...)
+		w.arena = pdu.AppendTrailer(w.arena, data, c.params.dataDigest)
+	}
+	if len(w.arena) > start {
+		w.part(w.arena[start:])
+	}
+	if w.bytes >= flushBytes || len(w.parts) >= flushParts {
+		return w.flush()
+	}
+	return nil
+}
+
+// part adds bytes to be written, joined to the last part where both lie side by
+// side in the arena.
+func (w *output) part(b []byte) {
+	w.bytes += len(b)
+	if n := len(w.parts); n > 0 {
+		last := w.parts[n-1]
+		if end := last[:cap(last)]; len(end) > len(last) && &end[len(last)] == &b[0] {
+			w.parts[n-1] = last[:len(last)+len(b)]
+			return
+		}
+	}
+	w.parts = append(w.parts, b)
+}
+
+// flush writes what has been added.
+func (w *output) flush() error {
+	if len(w.parts) == 0 {
+		return nil
+	}
+	err := w.conn.nc.SetWriteDeadline(time.Now().Add(w.conn.target.limits.Write))
+	if err == nil {
+		w.iov = w.parts // WriteTo eats its receiver; parts keeps the memory
+		_, err = w.iov.WriteTo(w.conn.nc)
+	}
+	clear(w.parts)
+	w.parts, w.arena, w.bytes = w.parts[:0], w.arena[:0], 0
+	return err
+}
