@@ -19,7 +19,6 @@ type task struct {
 	itt  uint32
 	lun  uint64
 	edtl int // expected data transfer length
-	want int // what the CDB moves to us
 	read bool
 	imm  bool
 
@@ -69,6 +68,9 @@ func (c *conn) command(h *pdu.Header) error {
 	}
 	t.cmd.LUN = t.lun
 	copy(t.cmd.CDB[:], h[32:48])
+	if writes {
+		t.cmd.Expected = t.edtl
+	}
 	t.cmd.Ordered = h[1]&0x07 == 2
 	t.cmd.Arrived = c.src.readAt
 	t.cmd.Done = t.done
@@ -76,12 +78,8 @@ func (c *conn) command(h *pdu.Header) error {
 	if !ok {
 		return nil // Next drops the immediate data
 	}
-	t.want, t.gathering = want, true
-	t.need = want
-	if !writes {
-		t.need = 0
-	}
-	t.need = min(t.need, t.edtl)
+	t.gathering = true
+	t.need = min(want, t.cmd.Expected)
 	return c.gather(t, n)
 }
 
@@ -214,12 +212,14 @@ func (c *conn) dataOut(h *pdu.Header) error {
 		end = t.burstEnd
 	}
 	if int(h.U32(pdu.OffBuffer)) != t.got || t.got+n > end || t.got+n > t.edtl || h.U32(pdu.OffDataSN) != t.outSN {
-		return fmt.Errorf("data out of sequence: DataSN %d, offset %d, %d bytes; expected DataSN %d, offset %d up to %d",
-			h.U32(pdu.OffDataSN), h.U32(pdu.OffBuffer), n, t.outSN, t.got, end)
+		return c.damaged(t, h) // RFC 7143 7.9: without recovery a sequence error ends the task
 	}
 	t.outSN++
 	switch err := c.take(t, n); {
 	case errors.Is(err, pdu.ErrDataDigest):
+		if err := c.reject(h, pdu.ReasonDataDigest); err != nil {
+			return err
+		}
 		return c.damaged(t, h)
 	case err != nil:
 		return err
@@ -245,16 +245,11 @@ func (c *conn) dataOut(h *pdu.Header) error {
 	return c.solicit()
 }
 
-// damaged ends a command whose data failed their digest. h is the Data-Out, nil
-// for immediate data.
+// damaged ends a command whose data failed their digest or order. h is the
+// Data-Out, nil for immediate data.
 func (c *conn) damaged(t *task, h *pdu.Header) error {
-	if h != nil {
-		if err := c.reject(h, pdu.ReasonDataDigest); err != nil {
-			return err
-		}
-		if h.U32(pdu.OffTTT) == pdu.NoTag && h.Final() {
-			t.announcedCame()
-		}
+	if h != nil && h.U32(pdu.OffTTT) == pdu.NoTag && h.Final() {
+		t.announcedCame()
 	}
 	c.release(t)
 	t.fail(scsi.DamagedData)

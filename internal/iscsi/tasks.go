@@ -145,7 +145,7 @@ func (t *task) respond() error {
 	cmd := &t.cmd
 	var residual int
 	var flags byte
-	moved := t.want
+	moved := cmd.Moves
 	if len(cmd.In) > 0 || t.read {
 		moved = len(cmd.In)
 	}

@@ -12,8 +12,8 @@ import (
 const (
 	maxTransfer       = block.MaxIO / block.Sector
 	maxCompare        = 255
-	maxSame           = 1 << 16
-	maxUnmap          = 1 << 23
+	maxSame           = 1 << 15
+	maxUnmap          = 1 << 20
 	maxUnmapRanges    = 256 // descriptors
 	pageBlocks        = block.Page / block.Sector
 	physicalExponent  = 3 // 4 KiB
@@ -76,7 +76,21 @@ func decodeOut(c *Command) error {
 	if err := c.transfer(c.address()); err != nil {
 		return err
 	}
+	return c.cut()
+}
+
+// cut takes a write down to what its host means to send (SAM-5 5.4.3.3: the
+// transport reports the difference as a residual). Half a block is an error.
+func (c *Command) cut() error {
 	c.want = int(c.length)
+	c.Moves = c.want
+	if c.Expected >= c.want {
+		return nil
+	}
+	if c.Expected%block.Sector != 0 {
+		return sensed{IllegalRequest, invalidInUnit}
+	}
+	c.length, c.want = int64(c.Expected), c.Expected
 	return nil
 }
 
@@ -94,7 +108,9 @@ func decodeAtomic(c *Command) error {
 	if err := c.transfer(lba, n); err != nil {
 		return err
 	}
-	c.want = int(c.length)
+	if c.want = int(c.length); c.Expected != c.want {
+		return badCDB() // a part of it wouldn't be atomic
+	}
 	return nil
 }
 
@@ -140,6 +156,9 @@ func decodeSame(c *Command) error {
 	if c.CDB[1]&noData == 0 {
 		c.want = block.Sector
 	}
+	if c.Expected != c.want {
+		return badCDB() // host and CDB disagree about what is sent
+	}
 	return nil
 }
 
@@ -148,7 +167,9 @@ func decodeCompare(c *Command) error {
 	if err := c.transfer(binary.BigEndian.Uint64(c.CDB[2:]), n); err != nil {
 		return err
 	}
-	c.want = int(2 * c.length)
+	if c.want = int(2 * c.length); c.Expected != c.want {
+		return badCDB() // host and CDB disagree about what is compared
+	}
 	return nil
 }
 

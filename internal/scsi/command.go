@@ -23,6 +23,8 @@ type Command struct {
 	CDB [16]byte
 	// Ordered is the ORDERED task attribute; the others run as SIMPLE.
 	Ordered bool
+	// Expected is how many bytes the host means to send.
+	Expected int
 	// Arrived is when the last bytes of the command were known to be fresh. The
 	// transport may set it anew before Execute.
 	Arrived time.Time
@@ -33,6 +35,10 @@ type Command struct {
 	Done func(*Command)
 
 	// Results, valid at Done.
+
+	// Moves is how many bytes the CDB asks the host to send, for the residual. A
+	// write whose host sends fewer is cut down to them.
+	Moves int
 
 	Status Status
 	Sense  []byte
@@ -81,6 +87,7 @@ func (n *Nexus) Prepare(c *Command) (want int, ok bool) {
 			c.refuse(err)
 			return 0, false
 		}
+		c.Moves = max(c.Moves, c.want)
 	}
 	if ok, gen := c.allowed(c.unit.Reservations()); !ok {
 		c.refuse(array.Errorf(array.Reserved, "reserved"))

@@ -42,8 +42,8 @@ const (
 	lunStandby            Code = 0x040B
 	lunUnavailable        Code = 0x040C
 	writeError            Code = 0x0C00
-	unexpectedUnsolicited Code = 0x0C0C
 	notEnoughData         Code = 0x0C0D
+	invalidInUnit         Code = 0x0E03
 	readError             Code = 0x1100
 	parameterLength       Code = 0x1A00
 	miscompareVerify      Code = 0x1D00
@@ -68,7 +68,6 @@ const (
 	lunsChanged           Code = 0x3F0E
 	internalFailure       Code = 0x4400
 	serviceCRCError       Code = 0x4705
-	initiatorDetected     Code = 0x4800
 	registrationResources Code = 0x5504
 )
 

@@ -38,15 +38,16 @@ func (c *Command) unmapList(p []byte) ([]extent, error) {
 	var total uint64
 	for d := p[8 : 8+bytes/16*16]; len(d) > 0; d = d[16:] {
 		lba, n := binary.BigEndian.Uint64(d), uint64(binary.BigEndian.Uint32(d[8:]))
+		if n == 0 && lba <= uint64(c.unit.Size())/block.Sector {
+			continue // nothing, even right at the end
+		}
 		if err := c.within(lba, n); err != nil {
 			return nil, err
 		}
 		if total += n; total > maxUnmap || len(list) >= maxUnmapRanges {
 			return nil, badList()
 		}
-		if n > 0 {
-			list = append(list, extent{c.off, c.length})
-		}
+		list = append(list, extent{c.off, c.length})
 	}
 	return list, nil
 }
