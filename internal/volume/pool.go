@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package volume
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/vfs"
+)
+
+// Options says how a pool works.
+type Options struct {
+	// MapFile is where the page map lies, for the operating system.
+	MapFile string
+	// Limit is how many bytes the page file may grow to.
+	Limit int64
+	// Overlay bounds the memory of what is applied and not destaged, 0 for 256 MiB.
+	Overlay int64
+	// Age is how long something stays in memory only; 0 for a second, negative to
+	// destage only by Flush.
+	Age time.Duration
+	// Grow is how much the page file grows at a time, 0 for 64 MiB.
+	Grow int64
+	// OnDestaged is told that all of a group up to a place is on pages.
+	OnDestaged func(array.GroupID, array.Place)
+	// OnRoom is told when memory has become free.
+	OnRoom func()
+	// Alarm is told why a destage failed. Nothing is lost: it is tried again.
+	Alarm func(error)
+	// NoSync leaves out flushing the map. A CRASH THEN LOSES PAGES: it is for tests
+	// that simulate one.
+	NoSync bool
+}
+
+// VolumeSpec is what a pool knows of a volume.
+type VolumeSpec struct {
+	ID    array.VolumeID
+	Group array.GroupID
+	Size  int64
+	// Removing says that the volume's pages are being given back.
+	Removing bool `json:",omitempty"`
+}
+
+// Pool keeps volumes in one page file and one map.
+type Pool struct {
+	o      Options
+	pages  vfs.File
+	db     *bolt.DB
+	kick   chan struct{}
+	stop   chan struct{}
+	ended  chan struct{}
+	single sync.Mutex // serialises whatever changes the map; taken before mu and volumes' locks
+
+	staging []byte // of the holder of single, like broken
+	broken  error
+
+	mu       sync.Mutex
+	volumes  map[array.VolumeID]*Volume
+	groups   map[array.GroupID]*groupPlaces
+	slots    slots
+	fileSize int64
+	overlay  int64 // bytes in overlays
+	starved  bool  // Room said no since OnRoom was last called
+}
+
+// groupPlaces is how far a group is, in memory and on pages.
+type groupPlaces struct {
+	applied, destaged array.Place
+	state             resyncState
+}
+
+// stagingPages is how many pages one transaction of the map takes.
+const stagingPages = 256
+
+// OpenPool opens the pool in dir of fs, which it makes if there is none.
+func OpenPool(fs vfs.FS, dir string, o Options) (*Pool, error) {
+	if o.Overlay == 0 {
+		o.Overlay = 256 << 20
+	}
+	if o.Age == 0 {
+		o.Age = time.Second
+	}
+	if o.Grow == 0 {
+		o.Grow = 64 << 20
+	}
+	p := &Pool{
+		o: o, kick: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
+		volumes: map[array.VolumeID]*Volume{}, groups: map[array.GroupID]*groupPlaces{},
+		staging: vfs.NewBuffer(stagingPages * block.Page),
+	}
+	if err := p.open(fs, dir); err != nil {
+		return nil, fmt.Errorf("open pool %s: %w", dir, errors.Join(err, p.closeFiles()))
+	}
+	go p.background()
+	return p, nil
+}
+
+func (p *Pool) open(fs vfs.FS, dir string) (err error) {
+	if err = fs.MkdirAll(dir); err != nil {
+		return err
+	}
+	p.db, err = bolt.Open(p.o.MapFile, 0o600, &bolt.Options{
+		Timeout: time.Second, NoSync: p.o.NoSync, FreelistType: bolt.FreelistMapType, InitialMmapSize: 64 << 20,
+	})
+	if err != nil {
+		return fmt.Errorf("open map %s: %w", p.o.MapFile, err)
+	}
+	if p.pages, err = fs.Open(path.Join(dir, "pages"), vfs.Create|vfs.Direct); err != nil {
+		return err
+	}
+	if err = fs.SyncDir(dir); err != nil {
+		return err
+	}
+	if p.fileSize, err = p.pages.Size(); err != nil {
+		return err
+	}
+	if err = p.db.Update(prepareMap); err != nil {
+		return err
+	}
+	if err = p.db.View(p.load); err != nil {
+		return err
+	}
+	p.slots.limit = max(p.o.Limit/block.Page, 0)
+	p.slots.limit = min(p.slots.limit, 1<<32-2)
+	return p.resume()
+}
+
+// load reads volumes, groups and allocation.
+func (p *Pool) load(tx *bolt.Tx) error {
+	if err := p.slots.load(tx); err != nil {
+		return err
+	}
+	err := tx.Bucket([]byte(groupBucket)).ForEach(func(k, v []byte) error {
+		var r groupRecord
+		if err := json.Unmarshal(v, &r); err != nil || len(k) != 8 {
+			return fmt.Errorf("map has a damaged group %x: %w", k, err)
+		}
+		p.groups[array.GroupID(binary.BigEndian.Uint64(k))] = &groupPlaces{r.Destaged, r.Destaged, r.State}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return tx.Bucket([]byte(volumeBucket)).ForEach(func(k, v []byte) error {
+		var s VolumeSpec
+		if err := json.Unmarshal(v, &s); err != nil || len(k) != 8 {
+			return fmt.Errorf("map has a damaged volume %x: %w", k, err)
+		}
+		p.volumes[s.ID] = newVolume(p, s)
+		if p.groups[s.Group] == nil {
+			p.groups[s.Group] = &groupPlaces{}
+		}
+		return nil
+	})
+}
+
+// resume finishes what a crash interrupted: removals, and ends of resyncs.
+func (p *Pool) resume() error {
+	for id, v := range p.volumes {
+		if v.spec.Removing {
+			if err := p.erase(id); err != nil {
+				return err
+			}
+			delete(p.volumes, id)
+		}
+	}
+	for id, g := range p.groups {
+		if err := p.finishState(id, g.state); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Create adds a volume, durably. It reads as zeros.
+func (p *Pool) Create(s VolumeSpec) (*Volume, error) {
+	p.single.Lock()
+	defer p.single.Unlock()
+	if s.Size <= 0 || s.Size%block.Sector != 0 || s.Removing {
+		return nil, fmt.Errorf("create volume %s: %w", s.ID, array.Errorf(array.Invalid, "size %d is not a positive multiple of %d", s.Size, block.Sector))
+	}
+	if p.Volume(s.ID) != nil {
+		return nil, fmt.Errorf("create volume: %w", array.Errorf(array.Exists, "volume %s exists", s.ID))
+	}
+	err := p.db.Update(func(tx *bolt.Tx) error { return putJSON(tx, volumeBucket, uint64(s.ID), s) })
+	if err != nil {
+		return nil, fmt.Errorf("create volume %s: %w", s.ID, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	v := newVolume(p, s)
+	p.volumes[s.ID] = v
+	if p.groups[s.Group] == nil {
+		p.groups[s.Group] = &groupPlaces{}
+	}
+	return v, nil
+}
+
+// Resize makes a volume larger, durably.
+func (p *Pool) Resize(id array.VolumeID, size int64) error {
+	p.single.Lock()
+	defer p.single.Unlock()
+	v := p.Volume(id)
+	if v == nil {
+		return fmt.Errorf("resize volume: %w", array.Errorf(array.NotFound, "no volume %s", id))
+	}
+	s := v.Spec()
+	if size < s.Size || size%block.Sector != 0 {
+		return fmt.Errorf("resize volume %s: %w", id, array.Errorf(array.Invalid, "from %d to %d bytes: it can only grow, by whole sectors", s.Size, size))
+	}
+	s.Size = size
+	if err := p.db.Update(func(tx *bolt.Tx) error { return putJSON(tx, volumeBucket, uint64(id), s) }); err != nil {
+		return fmt.Errorf("resize volume %s: %w", id, err)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.spec = s
+	return nil
+}
+
+// Volume returns a volume, nil if there is none.
+func (p *Pool) Volume(id array.VolumeID) *Volume {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.volumes[id]
+}
+
+// Usage returns the bytes of pages used, the pool's limit, and the memory held by
+// what isn't on pages yet.
+func (p *Pool) Usage() (used, limit, memory int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.slots.used * block.Page, p.slots.limit * block.Page, p.overlay
+}
+
+// Destaged returns the place up to which all of a group is on pages: where replay
+// of its journal begins after a restart.
+func (p *Pool) Destaged(id array.GroupID) array.Place {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if g := p.groups[id]; g != nil {
+		return g.destaged
+	}
+	return 0
+}
+
+// Room reports whether n more bytes may be applied. If not, OnRoom is called when
+// it is worth asking again.
+func (p *Pool) Room(n int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.overlay+cost(n) <= p.o.Overlay {
+		return true
+	}
+	p.starved = true
+	p.wake()
+	return false
+}
+
+func (p *Pool) wake() {
+	select {
+	case p.kick <- struct{}{}:
+	default:
+	}
+}
+
+// cost is the memory reckoned for a record of n bytes.
+func cost(n int) int64 { return int64(n) + 256 }
+
+// Close stops destaging and closes the files. What isn't on pages stays in the
+// journal.
+func (p *Pool) Close() error {
+	close(p.stop)
+	<-p.ended
+	p.single.Lock()
+	defer p.single.Unlock()
+	return p.closeFiles()
+}
+
+func (p *Pool) closeFiles() error {
+	var errs []error
+	if p.db != nil {
+		errs = append(errs, p.db.Close())
+	}
+	if p.pages != nil {
+		errs = append(errs, p.pages.Close())
+	}
+	return errors.Join(errs...)
+}
