@@ -92,7 +92,7 @@ func (c *checker) entry(in bucket, v array.VolumeID, page int64, e entry) {
 	if !c.content {
 		return
 	}
-	if err := c.p.readPart(c.buf, 0, &e, make([]byte, block.Page)); err != nil {
+	if err := c.p.readPart(c.buf, 0, &e); err != nil {
 		c.report(fmt.Sprintf("%s in slot %d: %v", name, slot, err))
 	}
 }

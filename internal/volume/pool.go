@@ -53,13 +53,16 @@ type VolumeSpec struct {
 
 // Pool keeps volumes in one page file and one map.
 type Pool struct {
-	o      Options
-	pages  vfs.File
-	db     *bolt.DB
-	kick   chan struct{}
-	stop   chan struct{}
-	ended  chan struct{}
-	single sync.Mutex // serialises whatever changes the map; taken before mu and volumes' locks
+	o     Options
+	pages vfs.File
+	db    *bolt.DB
+	kick  chan struct{}
+	stop  chan struct{}
+	ended chan struct{}
+	// closing makes a second Close harmless, scratch keeps page buffers for reads.
+	closing sync.Once
+	scratch sync.Pool
+	single  sync.Mutex // serialises whatever changes the map; taken before mu and volumes' locks
 
 	staging []byte // of the holder of single, like broken
 	broken  error
@@ -280,7 +283,7 @@ func cost(n int) int64 { return int64(n) + 256 }
 // Close stops destaging and closes the files. What isn't on pages stays in the
 // journal.
 func (p *Pool) Close() error {
-	close(p.stop)
+	p.closing.Do(func() { close(p.stop) })
 	<-p.ended
 	p.single.Lock()
 	defer p.single.Unlock()

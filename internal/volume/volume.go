@@ -237,7 +237,6 @@ func (v *Volume) copyOverlay(dst []byte, off int64, turn uint64, raw bool) (gaps
 // readGaps fills ranges from pages.
 func (v *Volume) readGaps(dst []byte, off int64, gaps []span, entries []entry) error {
 	first := off / block.Page
-	var scratch []byte
 	for _, g := range gaps {
 		for at := g.start; at < g.end; {
 			page := at / block.Page
@@ -247,10 +246,7 @@ func (v *Volume) readGaps(dst []byte, off int64, gaps []span, entries []entry) e
 			if e.slot == 0 {
 				clear(part)
 			} else {
-				if scratch == nil {
-					scratch = vfs.NewBuffer(block.Page)
-				}
-				if err := v.p.readPart(part, at%block.Page, e, scratch); err != nil {
+				if err := v.p.readPart(part, at%block.Page, e); err != nil {
 					return &array.Error{Kind: array.Medium, Text: fmt.Sprintf("volume %s page %d in slot %d", v.id, page, e.slot-1), Err: err}
 				}
 			}
@@ -261,12 +257,18 @@ func (v *Volume) readGaps(dst []byte, off int64, gaps []span, entries []entry) e
 }
 
 // readPart reads a part of a page by whole blocks, and checks them.
-func (p *Pool) readPart(dst []byte, in int64, e *entry, scratch []byte) error {
+func (p *Pool) readPart(dst []byte, in int64, e *entry) error {
 	from := in / blockSize * blockSize
 	to := (in + int64(len(dst)) + blockSize - 1) / blockSize * blockSize
-	b := scratch[:to-from]
-	if in == from && int64(len(dst)) == to-from && vfs.Aligned(dst) {
-		b = dst
+	b := dst
+	if in != from || int64(len(dst)) != to-from || !vfs.Aligned(dst) {
+		scratch, ok := p.scratch.Get().(*[]byte)
+		if !ok {
+			fresh := vfs.NewBuffer(block.Page)
+			scratch = &fresh
+		}
+		defer p.scratch.Put(scratch)
+		b = (*scratch)[:to-from]
 	}
 	if _, err := p.pages.ReadAt(b, slotOffset(e.slot)+from); err != nil {
 		return err
