@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package link
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/pki"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestFramesBothWays(t *testing.T) {
+	r := newRig(t, 2)
+	r.open()
+	r.allUp(6)
+	for name, dir := range map[string]struct{ from, to *side }{"a to b": {r.a, r.b}, "b to a": {r.b, r.a}} {
+		sent := sample()
+		if err := dir.from.peer.Send(sent, Data(7)); err != nil {
+			t.Fatal(err)
+		}
+		got := wait(t, dir.to.rec.frames, "a data frame")
+		if got.payload != "payload" || got.f.Position != sent.Position || got.f.Tag != sent.Tag || got.c.Control() {
+			t.Errorf("%s: %+v on %v", name, got.f, got.c)
+		}
+		if got.c.Peer.Name != dir.from.cfg.Self.Name || got.c.Peer.Start != dir.from.cfg.Self.Start {
+			t.Errorf("%s: peer %+v", name, got.c.Peer)
+		}
+		if err := dir.from.peer.Send(Frame{Type: 20}, Control()); err != nil {
+			t.Fatal(err)
+		}
+		if got := wait(t, dir.to.rec.frames, "a control frame"); !got.c.Control() || got.f.Type != 20 {
+			t.Errorf("%s: %+v on %v", name, got.f, got.c)
+		}
+		for _, link := range []string{"1", "2"} {
+			if err := dir.from.peer.Send(Frame{Type: 21}, ControlOn(link)); err != nil {
+				t.Fatal(err)
+			}
+			if got := wait(t, dir.to.rec.frames, "a control frame"); got.c.Link != link {
+				t.Errorf("%s: on %v, want link %s", name, got.c, link)
+			}
+		}
+		if err := dir.from.peer.Send(Frame{Type: 21}, ControlOn("3")); !errors.Is(err, ErrDown) {
+			t.Errorf("%s: an unknown link: %v", name, err)
+		}
+	}
+}
+
+func TestSizes(t *testing.T) {
+	r := newRig(t, 1)
+	r.open()
+	r.allUp(3)
+	for _, n := range []int{0, 1, 4096, 32<<10 - 1, 32 << 10, 1 << 20, MaxPayload} {
+		buf, ok := r.a.cfg.Pool.Get(n)
+		if !ok {
+			t.Fatal("pool empty")
+		}
+		for i := range buf.Bytes() {
+			buf.Bytes()[i] = byte(i * 7)
+		}
+		want := string(buf.Bytes())
+		err := r.a.peer.Send(Frame{Type: 30, Payload: buf.Bytes(), Buf: buf}, Data(1))
+		buf.Release()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := wait(t, r.b.rec.frames, "a frame"); got.payload != want {
+			t.Errorf("%d bytes came as %d", n, len(got.payload))
+		}
+	}
+	if err := r.a.peer.Send(Frame{Type: 30, Payload: make([]byte, maxControl+1)}, Control()); err == nil {
+		t.Error("a large frame among the leases")
+	}
+}
+
+// TestOrderOfAKey sends many frames of many keys and looks for any out of order.
+func TestOrderOfAKey(t *testing.T) {
+	r := newRig(t, 2)
+	r.open()
+	r.allUp(6)
+	const keys, each = 50, 100
+	for i := range each {
+		for k := range uint64(keys) {
+			f := Frame{Type: 30, Group: array.GroupID(k), Position: array.Position{Place: array.Place(i)}, Payload: make([]byte, 600)}
+			if err := r.a.peer.Send(f, Data(k)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	next := map[array.GroupID]array.Place{}
+	conns := map[*Conn]bool{}
+	for range keys * each {
+		got := wait(t, r.b.rec.frames, "a frame")
+		if want := next[got.f.Group]; got.f.Position.Place != want {
+			t.Fatalf("group %v: frame %d, want %d", got.f.Group, got.f.Position.Place, want)
+		}
+		next[got.f.Group]++
+		conns[got.c] = true
+	}
+	if len(conns) != 4 {
+		t.Errorf("%d keys travelled on %d of 4 data connections", keys, len(conns))
+	}
+}
+
+func TestReconnect(t *testing.T) {
+	r := newRig(t, 1)
+	r.open()
+	r.allUp(3)
+	// Cut all sockets, as a broken network does.
+	r.a.peer.mu.Lock()
+	old := append([]*Conn(nil), r.a.peer.up...)
+	r.a.peer.mu.Unlock()
+	for _, c := range old {
+		_ = c.raw.Conn.Close()
+	}
+	gone := map[uint64]bool{}
+	for range old {
+		d := wait(t, r.a.rec.down, "Down at a")
+		gone[d.c.Generation] = true
+		if d.err == nil {
+			t.Error("Down without a cause")
+		}
+		wait(t, r.b.rec.down, "Down at b")
+	}
+	for range old {
+		if c := wait(t, r.a.rec.up, "Up at a"); gone[c.Generation] {
+			t.Errorf("%v came back with its old generation", c)
+		}
+	}
+	for range old {
+		wait(t, r.b.rec.up, "Up at b")
+	}
+	for err := errors.New("not sent"); err != nil; {
+		err = r.a.peer.Send(Frame{Type: 30}, Data(1))
+		if err != nil && !errors.Is(err, ErrDown) {
+			t.Fatal(err)
+		}
+	}
+	wait(t, r.b.rec.frames, "a frame after the reconnection")
+	if err := old[0].Send(Frame{Type: 30}); !errors.Is(err, ErrDown) {
+		t.Errorf("send on an ended connection: %v", err)
+	}
+	if st := r.a.peer.Status(); st[0].Connects != 6 {
+		t.Errorf("%d connects, want 6", st[0].Connects)
+	}
+}
+
+// TestRestartedPeer: the other array comes back as a new process.
+func TestRestartedPeer(t *testing.T) {
+	r := newRig(t, 1)
+	r.open()
+	r.allUp(3)
+	r.a.server.Remove(r.a.peer)
+	r.a.peer.Close()
+	for range 3 {
+		wait(t, r.b.rec.down, "Down")
+	}
+	r.a.cfg.Self.Start = array.StartID{Count: 2, Nonce: 99}
+	r.a.open(t)
+	for range 3 {
+		if c := wait(t, r.b.rec.up, "Up"); c.Peer.Start.Count != 2 {
+			t.Errorf("peer %v", c.Peer.Start)
+		}
+	}
+}
+
+func TestLostLinkLeavesTheOther(t *testing.T) {
+	r := newRig(t, 2)
+	r.open()
+	r.allUp(6)
+	r.b.peer.mu.Lock()
+	for _, c := range r.b.peer.up {
+		if c.Link == "1" {
+			c.close(errors.New("cut"))
+		}
+	}
+	r.b.peer.mu.Unlock()
+	for range 3 {
+		if d := wait(t, r.a.rec.down, "Down"); d.c.Link != "1" {
+			t.Errorf("%v went down", d.c)
+		}
+	}
+	for k := range uint64(20) {
+		if err := r.a.peer.Send(Frame{Type: 30}, Data(k)); err != nil {
+			t.Errorf("key %d: %v", k, err)
+		}
+		wait(t, r.b.rec.frames, "a frame")
+	}
+}
+
+// TestLanesMoveBack: keys that fled from a broken link return to it once the other
+// side has handled what they sent.
+func TestLanesMoveBack(t *testing.T) {
+	r := newRig(t, 2)
+	r.open()
+	r.allUp(6)
+	r.a.peer.mu.Lock()
+	for _, c := range r.a.peer.up {
+		if c.Link == "1" {
+			c.close(errors.New("cut"))
+		}
+	}
+	r.a.peer.mu.Unlock()
+	for range 3 {
+		wait(t, r.a.rec.up, "Up")
+	}
+	used := map[string]bool{}
+	for end := time.Now().Add(patience); !used["1"] || !used["2"]; {
+		if time.Now().After(end) {
+			t.Fatalf("data use links %v", used)
+		}
+		clear(used)
+		for k := range uint64(20) {
+			if err := r.a.peer.Send(Frame{Type: 30}, Data(k)); err != nil {
+				t.Fatal(err)
+			}
+			used[wait(t, r.b.rec.frames, "a frame").c.Link] = true
+		}
+	}
+}
+
+// TestStuckPeer: the other side reads nothing. Send stays quick, refuses when its
+// queue is full, and the connection is found broken.
+func TestStuckPeer(t *testing.T) {
+	r := newRig(t, 1)
+	r.a.cfg.Limits.QueueBytes = 8 << 20
+	r.a.cfg.Limits.Write = 300 * time.Millisecond
+	r.a.cfg.Limits.Silence = time.Hour // not what this test is about
+	stuck := make(chan struct{})
+	r.b.rec.handle = func(*Conn, Frame) { <-stuck }
+	r.open()
+	r.allUp(3)
+	payload := make([]byte, 1<<20)
+	full := false
+	for end := time.Now().Add(patience); !full; {
+		begin := time.Now()
+		err := r.a.peer.Send(Frame{Type: 30, Payload: payload}, Data(1))
+		if took := time.Since(begin); took > time.Second {
+			t.Fatalf("Send took %v", took)
+		}
+		if errors.Is(err, ErrFull) {
+			full = true
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().After(end) {
+			t.Fatal("the queue never filled")
+		}
+	}
+	d := wait(t, r.a.rec.down, "the stuck connection's end")
+	if d.c.Control() || d.err == nil {
+		t.Errorf("down: %v, %v", d.c, d.err)
+	}
+	close(stuck)
+}
+
+// TestSilentPeer: the other process stands still; its sockets stay open.
+func TestSilentPeer(t *testing.T) {
+	r := newRig(t, 1)
+	r.a.cfg.Limits.Silence = 200 * time.Millisecond
+	frozen, hold := make(chan struct{}), make(chan struct{})
+	r.b.rec.handle = func(c *Conn, _ Frame) {
+		if c.Control() {
+			close(frozen)
+			<-hold
+		}
+	}
+	r.open()
+	r.allUp(3)
+	if err := r.a.peer.Send(Frame{Type: 30}, Control()); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, frozen, "the standstill")
+	for range 3 {
+		if d := wait(t, r.a.rec.down, "Down"); !errors.Is(d.err, ErrSilent) {
+			t.Errorf("%v: %v", d.c, d.err)
+		}
+	}
+	close(hold)
+}
+
+// refusals waits until a's status, and what b says, both hold the text.
+func (r *rig) refused(text string) {
+	r.t.Helper()
+	if err := wait(r.t, r.b.said, "a refusal"); !strings.Contains(err.Error(), text) {
+		r.t.Errorf("b says: %v", err)
+	}
+	for end := time.Now().Add(patience); ; {
+		st := r.a.peer.Status()[0]
+		if st.Err != nil && strings.Contains(st.Err.Error(), text) {
+			return
+		}
+		if time.Now().After(end) {
+			r.t.Fatalf("a says: %v, want %q", st.Err, text)
+		}
+	}
+}
+
+func TestForeignKeyIsToldSo(t *testing.T) {
+	r := newRig(t, 1)
+	r.a.open(t) // b has no such relation
+	r.refused("no relation with the key " + r.a.cfg.Identity.Pin().String())
+}
+
+func TestForeignServer(t *testing.T) {
+	r := newRig(t, 1)
+	foreign := newRig(t, 1)
+	r.a.cfg.Links[0].Remote = foreign.b.addrs[0]
+	r.a.open(t)
+	for end := time.Now().Add(patience); ; {
+		if err := r.a.peer.Status()[0].Err; errors.Is(err, pki.ErrUnknownKey) {
+			break
+		} else if time.Now().After(end) {
+			t.Fatalf("a says: %v", err)
+		}
+	}
+}
+
+func TestSameSystemID(t *testing.T) {
+	r := newRig(t, 1)
+	r.b.cfg.Self.System = r.a.cfg.Self.System
+	r.open()
+	r.refused("both arrays have the system id 1")
+}
+
+func TestUnexpectedSystemID(t *testing.T) {
+	r := newRig(t, 1)
+	r.b.cfg.System = 77
+	r.open()
+	r.refused("where 77 is expected")
+}
+
+func TestUnknownLink(t *testing.T) {
+	r := newRig(t, 1)
+	r.a.cfg.Links[0].Name = "blue"
+	r.open()
+	r.refused("no link named")
+}
+
+func TestOpenRefusesNonsense(t *testing.T) {
+	r := newRig(t, 1)
+	for name, change := range map[string]func(*Config){
+		"own key":       func(c *Config) { c.Key = c.Identity.Pin() },
+		"no key":        func(c *Config) { c.Key = pki.Pin{} },
+		"own system id": func(c *Config) { c.System = c.Self.System },
+		"no system id":  func(c *Config) { c.Self.System = 0 },
+		"no links":      func(c *Config) { c.Links = nil },
+		"same links":    func(c *Config) { c.Links = append(c.Links[:1:1], c.Links[0]) },
+		"no address":    func(c *Config) { c.Links = []LinkConfig{{Name: "1"}} },
+		"many conns":    func(c *Config) { c.Data = MaxData + 1 },
+	} {
+		cfg := r.a.cfg
+		change(&cfg)
+		if p, err := Open(cfg); array.KindOf(err) != array.Invalid {
+			t.Errorf("%s: %v", name, err)
+			if err == nil {
+				p.Close()
+			}
+		}
+	}
+}
+
+func TestRoundTripIsMeasured(t *testing.T) {
+	r := newRig(t, 1)
+	r.open()
+	r.allUp(3)
+	for end := time.Now().Add(patience); ; {
+		if st := r.b.peer.Status()[0]; st.RTT > 0 && st.Last > 0 && st.Min <= st.RTT && st.Up && len(st.Conns) == 3 && st.RecvFrames > 0 {
+			break
+		} else if time.Now().After(end) {
+			t.Fatalf("%+v", st)
+		}
+	}
+}
+
+func TestSlowLinkIsAvoided(t *testing.T) {
+	l := &linkState{}
+	if !l.worth(0) || !l.worth(time.Millisecond) {
+		t.Error("an unmeasured link is avoided")
+	}
+	for _, c := range []struct {
+		rtt, best time.Duration
+		worth     bool
+	}{
+		{2 * time.Millisecond, time.Millisecond, true},
+		{6 * time.Millisecond, time.Millisecond, false},
+		{4 * time.Millisecond, time.Millisecond, false}, // once slow, not yet good again
+		{2 * time.Millisecond, time.Millisecond, true},
+		{4 * time.Millisecond, time.Millisecond, true}, // once good, not yet slow
+	} {
+		l.smooth = c.rtt
+		if got := l.worth(c.best); got != c.worth {
+			t.Errorf("%v beside %v: worth %v, want %v", c.rtt, c.best, got, c.worth)
+		}
+	}
+}
+
+// BenchmarkEcho sends frames, each answered by an empty one, with so many in
+// flight.
+func BenchmarkEcho(b *testing.B) {
+	for _, c := range []struct{ size, depth int }{{4096, 1}, {4096, 32}, {65536, 32}} {
+		b.Run(fmt.Sprintf("%dKiB/qd%d", c.size/1024, c.depth), func(b *testing.B) {
+			r := newRig(b, 1)
+			slots := make(chan struct{}, c.depth)
+			r.b.rec.handle = func(c *Conn, f Frame) {
+				_ = c.Send(Frame{Type: 31, Position: f.Position})
+			}
+			r.a.rec.handle = func(*Conn, Frame) { <-slots }
+			r.open()
+			r.allUp(3)
+			buf, _ := r.a.cfg.Pool.Get(c.size)
+			defer buf.Release()
+			b.SetBytes(int64(c.size))
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := range b.N {
+				slots <- struct{}{}
+				f := Frame{Type: 30, Payload: buf.Bytes(), Buf: buf}
+				f.Position.Place = array.Place(i)
+				if err := r.a.peer.Send(f, Data(uint64(i))); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for range c.depth { // wait for the last ones
+				slots <- struct{}{}
+			}
+			b.StopTimer()
+		})
+	}
+}
