@@ -17,12 +17,13 @@ import (
 
 // modelGroup is what a group's journal must hold after a power cut.
 type modelGroup struct {
-	first   array.Place // of log
-	log     []Record    // all accepted records of the present lineage, never changed in place
-	durable array.Place // the last place reported
-	release array.Place // the last place released
-	lowest  array.Place // how far a cut under way may reach, else none
-	busy    bool        // a SetBase or Forget is under way
+	base    array.Position // what the first record of log follows
+	first   array.Place    // of log
+	log     []Record       // all accepted records of the present lineage, never changed in place
+	durable array.Place    // the last place reported
+	release array.Place    // the last place released
+	lowest  array.Place    // how far a cut under way may reach, else none
+	busy    bool           // a SetBase or Forget is under way
 	absent  bool
 }
 
@@ -161,7 +162,7 @@ func (w *worker) change(id array.GroupID, do func() error, after modelGroup) err
 func (w *worker) restart(id array.GroupID, at array.Place) error {
 	pos := array.Position{Epoch: 1, Term: 1, Place: at}
 	return w.change(id, func() error { return w.j.SetBase(id, pos) },
-		modelGroup{first: at + 1, durable: at, release: at})
+		modelGroup{base: pos, first: at + 1, durable: at, release: at})
 }
 
 func (w *worker) cut(id array.GroupID, after array.Place) error {
@@ -182,7 +183,7 @@ func (w *worker) cut(id array.GroupID, after array.Place) error {
 func (w *worker) append(id array.GroupID, n int) error {
 	w.m.mu.Lock()
 	g := &w.m.groups[id]
-	tail := array.Position{Epoch: 1, Term: 1, Place: g.first - 1}
+	tail := g.base
 	if len(g.log) > 0 {
 		tail = g.log[len(g.log)-1].Pos
 	}
@@ -238,9 +239,10 @@ func history(disk *vfs.Mem, seed uint64, steps int, start [5]modelGroup) ([]pict
 		}
 	}
 	var pictures []picture
+	making := len(disk.Names()) == 0 // a journal that isn't there yet has nothing to lose
 	hookRNG := rand.New(rand.NewPCG(seed, 3))
 	disk.SetHook(func(op vfs.Op) {
-		if op.Verb == vfs.OpOpen || hookRNG.IntN(6) != 0 {
+		if op.Verb == vfs.OpOpen || hookRNG.IntN(6) != 0 || making {
 			return
 		}
 		m.mu.Lock()
@@ -253,7 +255,7 @@ func history(disk *vfs.Mem, seed uint64, steps int, start [5]modelGroup) ([]pict
 	if err != nil {
 		return nil, err
 	}
-	pictures = nil
+	making = false
 	w := &worker{j: j, m: m, rng: rng}
 	for range steps {
 		if err := w.step(); err != nil {
@@ -292,6 +294,60 @@ func TestPowerCuts(t *testing.T) {
 	}
 	if total < 300 {
 		t.Fatalf("only %d power cuts", total)
+	}
+	t.Logf("%d power cuts", total)
+}
+
+// found returns the model of what a disk has.
+func found(disk *vfs.Mem) (m [5]modelGroup, err error) {
+	j, err := Open(disk, "j", testOptions())
+	if err != nil {
+		return m, err
+	}
+	defer j.Close()
+	for i := range m {
+		base, last, ok := j.Bounds(array.GroupID(i))
+		m[i] = modelGroup{base: base, first: base.Place + 1, durable: last.Place, release: base.Place, absent: !ok}
+		if !ok {
+			continue
+		}
+		err := j.Read(array.GroupID(i), base.Place+1, func(r Record) error {
+			r.Payload = bytes.Clone(r.Payload)
+			m[i].log = append(m[i].log, r)
+			return nil
+		})
+		if err != nil {
+			return m, err
+		}
+	}
+	return m, nil
+}
+
+// TestPowerCutsAfterPowerCuts goes on from disks that power cuts left, and cuts
+// the power again and again, in recovery too: what an earlier life left behind the
+// end of the log must never come back.
+func TestPowerCutsAfterPowerCuts(t *testing.T) {
+	total := 0
+	for seed := range uint64(6) {
+		rng := rand.New(rand.NewPCG(seed, 77))
+		disk, groups := vfs.NewMem(), absentGroups()
+		for life := range uint64(12) {
+			pictures, err := history(disk, seed*100+life, 25, groups)
+			if err != nil {
+				t.Fatalf("seed %d life %d: %v", seed, life, err)
+			}
+			for i := range pictures {
+				if err := pictures[i].check(testOptions()); err != nil {
+					t.Fatalf("seed %d life %d cut %d before %v: %v", seed, life, i, pictures[i].op, err)
+				}
+			}
+			total += len(pictures)
+			p := pictures[rng.IntN(len(pictures))]
+			disk = p.disk
+			if groups, err = found(disk); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	t.Logf("%d power cuts", total)
 }
