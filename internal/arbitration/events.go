@@ -127,3 +127,6 @@ func (m *Machine) Retry(nonce uint64, out *Output) {
 	}
 	m.advance(out)
 }
+
+// Asking reports whether a proposal waits for an answer.
+func (m *Machine) Asking() bool { return m.prop.on || m.swapping }

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package group
+
+import (
+	"fmt"
+	"time"
+
+	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/replication"
+)
+
+// Timing of the decisions. The lease itself is the pair's.
+const (
+	// headStart is how much earlier the preferred side may decide than the other.
+	headStart = 200 * time.Millisecond
+	// retryAfter is how long an answer is waited for.
+	retryAfter = 300 * time.Millisecond
+	// rejoinAfter keeps a side that just fell silent from being taken back at once.
+	rejoinAfter = 500 * time.Millisecond
+)
+
+// carry does what the arbitration core put out: store, then send, then act.
+func (g *Group) carry(out *arb.Output) {
+	if out.Persist {
+		b := g.m.Stored().Marshal()
+		if err := g.cfg.Keep.Put(g.cfg.ID, "membership", b); err != nil {
+			// What was not stored was not promised: say nothing and stop serving.
+			g.failed = fmt.Errorf("store membership: %w", err)
+			g.cfg.Logger.Error("group fails", "group", g.cfg.Name, "err", g.failed)
+			g.setGate()
+			return
+		}
+	}
+	for _, d := range out.Decisions {
+		if len(g.decisions) == maxDecisions {
+			g.decisions = append(g.decisions[:0], g.decisions[1:]...)
+		}
+		g.decisions = append(g.decisions, d)
+		g.cfg.Logger.Info("membership decided", "group", g.cfg.Name, "from", d.From.String(), "to", d.To.String(), "why", d.Reason.String())
+		g.event(fmt.Sprintf("membership %v: %v", d.To.Members, d.Reason))
+	}
+	if g.cfg.Peer != nil {
+		for _, m := range out.Messages {
+			g.sends = append(g.sends, arbPacket(m))
+		}
+		if out.Swap != nil {
+			g.cfg.Peer.Swap(g.cfg.ID, *out.Swap)
+		}
+		if out.Read {
+			g.cfg.Peer.ReadWitness(g.cfg.ID)
+		}
+	}
+	g.look()
+}
+
+// look passes a changed view on to the replication core, in the same turn.
+func (g *Group) look() {
+	v := g.m.View()
+	if v == g.view {
+		return
+	}
+	was := g.view
+	g.view = v
+	if v.Sealed && !was.Sealed {
+		g.sealedAt = g.cfg.Now()
+	}
+	mode := replication.Held
+	switch v.Role {
+	case arb.Paired:
+		mode = replication.Paired
+	case arb.Alone:
+		mode = replication.Alone
+	case arb.Out:
+		mode = replication.Out
+	}
+	if !g.core.SetView(replication.View{Mode: mode, Epoch: v.Epoch, Opener: v.Opener}) {
+		return
+	}
+	g.hasTheirs, g.cursor, g.told = false, 0, 0
+	g.stopCopy()
+	g.logWanted = g.contact
+	if mode != replication.Alone && mode != replication.Held {
+		g.logWanted = g.contact
+	}
+	if was.Epoch != v.Epoch || was.Role != v.Role {
+		g.notifyPaths()
+	}
+}
+
+// Lost: the connection broke. It is not yet silence.
+func (g *Group) Lost() {
+	g.post(func() {
+		g.lostContact()
+		g.greeted = false
+	})
+}
+
+func (g *Group) lostContact() {
+	g.contact, g.mine, g.theirs = false, 0, 0
+	g.core.Lost()
+	g.hasTheirs, g.cursor, g.theirGrant = false, 0, 0
+	g.stopCopy()
+	g.dropCalls()
+}
+
+// Silent: the other array's lease could not be renewed for the detection time.
+func (g *Group) Silent() {
+	g.post(func() {
+		g.lostContact()
+		g.greeted = false
+		g.joinAfter = g.cfg.Now().Add(rejoinAfter)
+		var out arb.Output
+		g.m.PeerSilent(nonce(), &out)
+		g.carry(&out)
+	})
+}
+
+// PeerStuck: the other array's journal is stuck, and it gave its lease up.
+func (g *Group) PeerStuck() {
+	g.post(func() {
+		var out arb.Output
+		g.m.PeerStuck(nonce(), &out)
+		g.carry(&out)
+	})
+}
+
+// Stuck: this array's journal is stuck, or works again.
+func (g *Group) Stuck(stuck bool) {
+	g.post(func() {
+		var out arb.Output
+		g.m.Stuck(nonce(), stuck, &out)
+		g.carry(&out)
+	})
+}
+
+// WitnessSeen passes on the register as it is now.
+func (g *Group) WitnessSeen(w arb.WitnessView) {
+	g.post(func() {
+		var out arb.Output
+		g.m.WitnessSeen(nonce(), w, &out)
+		g.carry(&out)
+	})
+}
+
+// WitnessLost: the witness can't be reached.
+func (g *Group) WitnessLost() {
+	g.post(func() {
+		var out arb.Output
+		g.m.WitnessLost(nonce(), &out)
+		g.carry(&out)
+	})
+}
+
+// tick lets time pass: grants end, votes are asked again, commands grow too old.
+func (g *Group) tick() {
+	now := g.cfg.Now()
+	var out arb.Output
+	if p := g.cfg.Peer; p != nil {
+		g.repeatHello(now)
+		g.grants(p, &out)
+		v := g.m.View()
+		in := g.m.Inputs()
+		unsettled := v.Members == array.Both && v.Role == arb.Held
+		if unsettled && v.Sealed && in.GrantEnded && now.Sub(g.sealedAt) > headStart {
+			g.m.HeadStartOver(nonce(), &out)
+		}
+		if (unsettled || g.m.Asking()) && now.Sub(g.lastRetry) > retryAfter {
+			g.lastRetry = now
+			g.m.Retry(nonce(), &out)
+			if g.contact && !in.Matched {
+				g.m.Connected(&out)
+			}
+		}
+		g.membership(now, &out)
+	}
+	g.carry(&out)
+	g.expire(now)
+	g.release()
+}
+
+// grants keeps the account of the periods in which leases were granted for the group.
+func (g *Group) grants(p Peer, out *arb.Output) {
+	if g.m.Granting() {
+		if n := p.Period(); n != 0 && g.opened != n && g.contact {
+			g.opened = n
+			g.sends = append(g.sends, grantPacket(n, g.m.Stored().Current.ID))
+		}
+		return
+	}
+	if g.m.Inputs().GrantEnded {
+		return
+	}
+	if p.Ended() >= g.opened {
+		g.m.GrantEnded(nonce(), out)
+		return
+	}
+	if p.Period() == g.opened && g.m.View().Role == arb.Held {
+		p.Break() // sealed while the pair still grants: end it for all
+	}
+}
+
+// membership tells the core of the facts that only the log knows.
+func (g *Group) membership(now time.Time, out *arb.Output) {
+	if o := g.core.CommittedOwner(); g.view.Members == array.Both && g.view.Role == arb.Paired && g.core.Met() && o != g.m.Inputs().Owner {
+		g.m.Owner(nonce(), o, out)
+	}
+	switch g.view.Role {
+	case arb.Paired:
+		if g.core.Met() && g.core.Ready() && !g.m.Inputs().Synced && g.core.Peer() >= g.core.Commit() {
+			g.m.Synced(nonce(), out)
+		}
+	case arb.Alone:
+		near := g.core.Met() && g.copying == nil && !g.filling && g.cursor > g.core.Peer() &&
+			g.core.End().Place-g.core.Peer() <= joinWithin
+		if near && g.contact && !g.stopped && now.After(g.joinAfter) && g.core.Ready() {
+			g.m.Join(nonce(), out)
+		}
+	}
+}
+
+// joinWithin is how many records the other may lack when it becomes a member.
+const joinWithin = 64
+
+// leaseValid reports whether this array may serve the group now, and the period.
+func (g *Group) leaseFor(role arb.Role, grant uint64) (uint64, bool) {
+	if role == arb.Alone {
+		return 0, true
+	}
+	p := g.cfg.Peer.Lease()
+	return p, p != 0 && p == grant
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package group
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/reservation"
+	"github.com/perdure/perdure/internal/scsi"
+)
+
+// maxCalls bounds the commands that wait for the other array's answer.
+const maxCalls = 1024
+
+// call is a command that the other array carries out for this one: reservations
+// and facts asked for on a standby path, and resets, which reach both arrays.
+type call struct {
+	Type    string               `json:"type"`
+	Volume  array.VolumeID       `json:"volume"`
+	Nexus   reservation.Nexus    `json:"nexus"`
+	Age     time.Duration        `json:"age"`
+	Request *reservation.Request `json:"request,omitempty"`
+	Scope   scsi.Scope           `json:"scope,omitempty"`
+
+	answer func(reply)
+}
+
+// reply answers a call.
+type reply struct {
+	Kind  array.Kind `json:"kind"`
+	Error string     `json:"error,omitempty"`
+	Size  int64      `json:"size"`
+	State []byte     `json:"state,omitempty"`
+}
+
+func (r reply) err() error {
+	if r.Error == "" {
+		return nil
+	}
+	return &array.Error{Kind: r.Kind, Text: r.Error}
+}
+
+func replyTo(err error) reply {
+	if err == nil {
+		return reply{}
+	}
+	var e *array.Error
+	if errors.As(err, &e) {
+		return reply{Kind: e.Kind, Error: e.Error()}
+	}
+	return reply{Kind: array.Internal, Error: err.Error()}
+}
+
+// forwardable: what a standby path answers although the other array serves.
+func (w *work) forwardable() bool { return w.request != nil || w.inspect != nil }
+
+// forward sends w to the owner.
+func (g *Group) forward(w *work) {
+	c := call{Type: "inspect", Volume: w.unit.id.Volume, Nexus: w.op.Nexus, Age: g.cfg.Now().Sub(w.op.Arrived)}
+	if w.request != nil {
+		c.Type, c.Request = "reserve", w.request
+	}
+	c.answer = func(r reply) {
+		if r.err() != nil || w.request != nil {
+			w.finish(r.err())
+			return
+		}
+		var st reservation.State
+		if err := st.UnmarshalBinary(r.State); err != nil {
+			w.finish(array.Errorf(array.Busy, "the other array's answer can't be read"))
+			return
+		}
+		w.unit.g.unbusy(w)
+		w.inspect(scsi.Facts{Size: r.Size, Reservations: &st}, nil)
+	}
+	g.send(c)
+}
+
+func (g *Group) send(c call) {
+	b, err := json.Marshal(c)
+	if err != nil || len(g.calls) >= maxCalls || !g.contact {
+		c.answer(reply{Kind: array.Busy, Error: "the other array can't be asked now"})
+		return
+	}
+	p := Packet{Type: PacketCall, Epoch: g.view.Epoch, Body: b}
+	_, _ = rand.Read(p.Tag[:8])
+	g.calls[[8]byte(p.Tag[:8])] = &c
+	g.sends = append(g.sends, p)
+}
+
+// serveCall carries out what the other array asks.
+func (g *Group) serveCall(p Packet) {
+	var c call
+	answer := func(r reply) {
+		g.post(func() {
+			if b, err := json.Marshal(r); err == nil {
+				g.sends = append(g.sends, Packet{Type: PacketReply, Epoch: g.view.Epoch, Tag: p.Tag, Body: b})
+			}
+		})
+	}
+	if err := json.Unmarshal(p.Body, &c); err != nil || c.Age < 0 {
+		answer(reply{Kind: array.Invalid, Error: "the call can't be read"})
+		return
+	}
+	u := g.units[c.Volume]
+	if u == nil || p.Epoch != g.view.Epoch {
+		answer(reply{Kind: array.Busy, Error: "the group is changing hands"})
+		return
+	}
+	op := &scsi.Op{Nexus: c.Nexus, Arrived: g.cfg.Now().Add(-c.Age)}
+	w := &work{unit: u, op: op}
+	switch c.Type {
+	case "reserve":
+		if c.Request == nil {
+			answer(reply{Kind: array.Invalid, Error: "the call has no request"})
+			return
+		}
+		w.request, w.done = c.Request, func(err error) { answer(replyTo(err)) }
+	case "inspect":
+		w.inspect = func(f scsi.Facts, err error) {
+			r := replyTo(err)
+			if err == nil {
+				r.Size = f.Size
+				r.State, _ = f.Reservations.MarshalBinary()
+			}
+			answer(r)
+		}
+	case "reset":
+		g.resetHere(u, c.Scope, c.Nexus, func() { answer(reply{}) })
+		return
+	default:
+		answer(reply{Kind: array.Invalid, Error: "the call is of an unknown type"})
+		return
+	}
+	if g.state() == gateStandby || g.state() == gateLost {
+		answer(reply{Kind: array.Moved, Error: "this array does not own the group"})
+		return
+	}
+	g.waiting = append(g.waiting, w)
+}
+
+func (g *Group) takeReply(p Packet) {
+	c := g.calls[[8]byte(p.Tag[:8])]
+	if c == nil {
+		return
+	}
+	delete(g.calls, [8]byte(p.Tag[:8]))
+	var r reply
+	if err := json.Unmarshal(p.Body, &r); err != nil {
+		r = reply{Kind: array.Busy, Error: "the other array's answer can't be read"}
+	}
+	c.answer(r)
+}
+
+// dropCalls answers what the other array will not: its outcome is unknown to the
+// host as it is to us, and BUSY makes the host ask again. A repeated reservation
+// leads to the same state.
+func (g *Group) dropCalls() {
+	for tag, c := range g.calls {
+		delete(g.calls, tag)
+		c.answer(reply{Kind: array.Busy, Error: "the other array was lost"})
+	}
+}
+
+// Reset aborts every command on the unit through both arrays.
+func (u *Unit) Reset(op *scsi.Op, scope scsi.Scope, done func(error)) {
+	g := u.g
+	ok := g.post(func() {
+		left := 1
+		part := func() {
+			if left--; left == 0 {
+				done(nil)
+			}
+		}
+		if g.contact && g.view.Role == 1 {
+			left++
+			g.send(call{Type: "reset", Volume: u.id.Volume, Nexus: op.Nexus, Scope: scope, answer: func(reply) { part() }})
+		}
+		g.resetHere(u, scope, op.Nexus, part)
+	})
+	if !ok {
+		done(array.Errorf(array.Busy, "group %s is closing", g.cfg.Name))
+	}
+}
+
+// resetHere ends what has no place and calls then when what has one is done.
+func (g *Group) resetHere(u *Unit, scope scsi.Scope, by reservation.Nexus, then func()) {
+	kind := scsi.ResetNotice
+	if scope == scsi.ClearTasks {
+		kind = scsi.TasksCleared
+	}
+	keep := g.waiting[:0]
+	var dead []*work
+	for _, w := range g.waiting {
+		if w.unit == u && !w.running {
+			dead = append(dead, w)
+			continue
+		}
+		keep = append(keep, w)
+	}
+	g.waiting = keep
+	for _, w := range dead {
+		w.finish(array.Errorf(array.Aborted, "volume %s was reset", u.id.Name))
+	}
+	u.tell(scsi.Notice{Kind: kind, Nexus: by})
+	for i := len(g.tail) - 1; i >= 0; i-- {
+		if e := g.tail[i]; e.work != nil && e.work.unit == u {
+			next := e.then
+			e.then = func() {
+				if next != nil {
+					next()
+				}
+				then()
+			}
+			return
+		}
+	}
+	then()
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package group
+
+import (
+	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/replication"
+)
+
+// Info is the group as it is now, for people and the faces.
+type Info struct {
+	ID        array.GroupID
+	Name      string
+	Self      array.Side
+	View      arb.View
+	Record    arb.Record
+	Reason    string
+	Inputs    arb.Inputs
+	Owner     array.Side
+	Serving   bool
+	Contact   bool
+	End       array.Position
+	Commit    array.Place
+	Peer      array.Place
+	Applied   array.Place
+	Syncing   bool
+	Synced    bool
+	Stopped   bool
+	Switching bool
+	Decisions []arb.Decision
+	Segments  []replication.Segment
+}
+
+// Info waits for the loop.
+func (g *Group) Info() (Info, error) {
+	var i Info
+	err := g.ask(func() {
+		in := g.m.Inputs()
+		rec := g.m.Stored().Current
+		i = Info{
+			ID: g.cfg.ID, Name: g.cfg.Name, Self: g.cfg.Self, View: g.view, Record: rec, Inputs: in,
+			Owner: g.core.Owner(), Serving: g.state() == gateServe, Contact: g.contact, End: g.core.End(),
+			Commit: g.core.Commit(), Peer: g.core.Peer(), Applied: g.applied, Stopped: g.stopped,
+			Switching: g.switching != nil, Decisions: append([]arb.Decision(nil), g.decisions...),
+			Segments: append([]replication.Segment(nil), g.core.Segments()...),
+		}
+		i.Syncing = g.copying != nil || g.filling || g.receiving || g.view.Role == arb.Alone && g.core.Met()
+		i.Synced = rec.Members == array.Both && g.view.Role == arb.Paired && (in.Synced || rec.Rule == arb.Majority || rec.DecidedBy(g.cfg.Self.Other()))
+		if r := g.m.Reason(); r != 0 {
+			i.Reason = r.String()
+		}
+	})
+	return i, err
+}
+
+// SetPolicy changes what the group does by itself.
+func (g *Group) SetPolicy(autoFailover, witnessStarted bool) {
+	g.post(func() { g.m.SetPolicy(autoFailover, witnessStarted) })
+}
+
+// Stop makes this side, the owner, go on alone: replication stops.
+func (g *Group) Stop() error {
+	var err error
+	if e := g.ask(func() {
+		if g.view.Role == arb.Alone {
+			g.stopped = true
+			return
+		}
+		if g.view.Role != arb.Paired || g.core.Owner() != g.cfg.Self {
+			err = array.Errorf(array.Conflict, "group %s can't be stopped from here: the other array serves it", g.cfg.Name)
+			return
+		}
+		g.stopped = true
+		var out arb.Output
+		g.m.Part(nonce(), &out)
+		g.carry(&out)
+	}); e != nil {
+		return e
+	}
+	return err
+}
+
+// Resume lets the other array follow and join again.
+func (g *Group) Resume() error {
+	return g.ask(func() {
+		g.stopped = false
+		g.logWanted = g.contact
+	})
+}
+
+// Takeover asks this side to go on alone, with the votes it needs; the outcome is
+// seen in Info.
+func (g *Group) Takeover() error {
+	return g.ask(func() {
+		var out arb.Output
+		g.m.Takeover(nonce(), &out)
+		g.carry(&out)
+	})
+}
+
+// Force makes this side go on alone without the votes. A person answers for it:
+// what only the other copy holds is lost to this lineage.
+func (g *Group) Force() error {
+	var err error
+	if e := g.ask(func() {
+		if g.contact {
+			err = array.Errorf(array.Conflict, "group %s can't be forced: the other array can be reached and holds %v", g.cfg.Name, g.m.Stored().Current)
+			return
+		}
+		if g.state() == gateServe {
+			err = array.Errorf(array.Conflict, "group %s is served here already", g.cfg.Name)
+			return
+		}
+		var out arb.Output
+		g.m.Force(nonce(), &out)
+		g.carry(&out)
+	}); e != nil {
+		return e
+	}
+	return err
+}

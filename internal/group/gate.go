@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package group
+
+import (
+	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/scsi"
+)
+
+// gateState is what hosts may do through this array now.
+type gateState uint8
+
+const (
+	// gateHold: undecided or about to be; commands wait, then get BUSY.
+	gateHold gateState = iota
+	// gateServe: this array owns the group and serves it.
+	gateServe
+	// gateStandby: the other array serves; this one answers as a standby path.
+	gateStandby
+	// gateLost: the other array serves without this one, or may.
+	gateLost
+)
+
+// gate is one unbroken stretch of a state; a reader that finds the same gate
+// before and after, and the same lease period, has read in one stretch.
+type gate struct {
+	state gateState
+	role  arb.Role
+	grant uint64
+	epoch array.Epoch
+}
+
+// state computes the gate from the cores.
+func (g *Group) state() gateState {
+	if g.failed != nil {
+		return gateHold
+	}
+	switch g.view.Role {
+	case arb.Out:
+		if g.contact {
+			return gateStandby
+		}
+		return gateLost
+	case arb.Alone:
+		if g.core.Ready() && g.caughtUp() {
+			return gateServe
+		}
+	case arb.Paired:
+		switch {
+		case !g.core.Met():
+		case g.core.Owner() != g.cfg.Self && g.core.CommittedOwner() != g.cfg.Self:
+			return gateStandby
+		case g.core.Ready() && g.caughtUp() && g.switching == nil:
+			if _, ok := g.leaseFor(arb.Paired, g.theirGrant); ok {
+				return gateServe
+			}
+		}
+	}
+	return gateHold
+}
+
+// caughtUp reports whether all that was committed before the open term is applied.
+// Commits within the term are applied before they are answered anyway.
+func (g *Group) caughtUp() bool {
+	s := g.core.Segments()
+	return len(s) < 2 || g.applied >= s[len(s)-2].Last
+}
+
+// setGate publishes the state to readers and lets the held ones go on.
+func (g *Group) setGate() {
+	n := gate{state: g.state(), role: g.view.Role, grant: g.theirGrant, epoch: g.view.Epoch}
+	old := g.gate.Load()
+	if old != nil && *old == n {
+		return
+	}
+	g.gate.Store(&n)
+	if old == nil || old.state != n.state {
+		g.notifyPaths()
+	}
+	g.place()
+	for _, u := range g.units {
+		u.retryReads()
+	}
+}
+
+// valid reports whether gt allows serving right now, and in which lease period.
+func (g *Group) valid(gt *gate) (uint64, bool) {
+	if gt == nil || gt.state != gateServe || g.gate.Load() != gt {
+		return 0, false
+	}
+	return g.leaseFor(gt.role, gt.grant)
+}
+
+func (g *Group) refusal(st gateState) error {
+	if st == gateLost {
+		return array.Errorf(array.Unavailable, "group %s is served by the other array", g.cfg.Name)
+	}
+	return array.Errorf(array.Standby, "group %s is served by the other array", g.cfg.Name)
+}
+
+// pathStates returns the access states of this array's and the other's ports.
+func (g *Group) pathStates() (mine, theirs scsi.PathState) {
+	switch g.state() {
+	case gateServe:
+		mine, theirs = scsi.Optimized, scsi.Standby
+	case gateStandby:
+		mine, theirs = scsi.Standby, scsi.Optimized
+	case gateLost:
+		mine, theirs = scsi.Unavailable, scsi.Optimized
+	default:
+		// Short: commands are held, and reporting a transition would make Linux wait
+		// for two seconds.
+		mine, theirs = scsi.Standby, scsi.Standby
+		if g.core.Owner() == g.cfg.Self && g.view.Members.Has(g.cfg.Self) {
+			mine = scsi.Optimized
+		} else if g.contact {
+			theirs = scsi.Optimized
+		}
+	}
+	if theirs != scsi.Optimized && !g.contact {
+		theirs = scsi.Unavailable
+	}
+	return mine, theirs
+}
+
+// notifyPaths publishes the path states and tells the hosts if they changed.
+func (g *Group) notifyPaths() {
+	mine, theirs := g.pathStates()
+	self := int(g.cfg.Self)
+	p := &scsi.Paths{Local: self, Groups: make([]scsi.PortGroup, 2)}
+	for i := range p.Groups {
+		p.Groups[i] = scsi.PortGroup{ID: uint16(i + 1), State: theirs, Ports: g.cfg.Ports[i]}
+	}
+	p.Groups[self].State = mine
+	for i := range p.Groups {
+		p.Groups[i].Preferred = p.Groups[i].State == scsi.Optimized
+	}
+	if g.cfg.Peer == nil {
+		p.Local, p.Groups = 0, p.Groups[self:self+1]
+	}
+	for _, u := range g.units {
+		u.setPaths(p)
+	}
+}

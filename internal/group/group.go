@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package group
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/journal"
+	"github.com/perdure/perdure/internal/replication"
+)
+
+// maxDecisions bounds the account kept for explain.
+const maxDecisions = 64
+
+// Config is what a group is made of.
+type Config struct {
+	ID   array.GroupID
+	Name string
+	Self array.Side
+	// Ports are the relative target port ids of each side's array.
+	Ports [2][]uint16
+
+	AutoFailover   bool
+	WitnessStarted bool
+
+	Log     Log
+	Space   Space
+	Pages   Pages
+	Copy    Copier
+	Buffers *block.Pool
+	// Peer is nil for a group that lives on one array.
+	Peer   Peer
+	Keep   Keep
+	Logger *slog.Logger
+	// Event is told what people should know.
+	Event func(text string)
+	// Now is the clock, CLOCK_BOOTTIME behind it.
+	Now func() time.Time
+}
+
+// Group is one group on one array.
+type Group struct {
+	cfg  Config
+	gate atomic.Pointer[gate]
+
+	in struct {
+		sync.Mutex
+		queue  []func()
+		closed bool
+	}
+	wake chan struct{}
+	done chan struct{}
+
+	// All below belongs to the loop.
+	m    arb.Machine
+	core *replication.Core
+	view arb.View
+
+	units map[array.VolumeID]*Unit
+
+	// Records by place: what is not applied yet and still in memory.
+	tail      []*entry
+	tailBytes int64
+	applied   array.Place
+	appends   []journal.Record
+	sends     []Packet
+	held      array.Place // last acknowledged to the other
+	told      array.Place // last commit told to the other
+
+	waiting []*work           // host commands without a place
+	calls   map[[8]byte]*call // forwarded, waiting for a reply
+	busy    []*work           // read-modify-writes that hold their range
+
+	contact    bool
+	mine       uint64 // this side's number of the contact, repeated by the other
+	theirs     uint64
+	greeted    bool
+	greetedAt  time.Time
+	theirLog   []replication.Segment
+	hasTheirs  bool
+	logWanted  bool // the own description is to be sent when the log is quiet
+	cursor     array.Place
+	filling    bool
+	copying    *copyRun
+	receiving  bool
+	rebuild    *rebuild
+	pagesPut   int64
+	opened     uint64 // last period in which this side granted for the group
+	theirGrant uint64 // period of the other's grants that counts
+	sealedAt   time.Time
+	lastRetry  time.Time
+	joinAfter  time.Time
+	switching  *switchover
+	decisions  []arb.Decision
+	stopped    bool
+	failed     error
+}
+
+// entry is a record between its place and its application.
+type entry struct {
+	rec  journal.Record
+	pos  array.Position
+	buf  *block.Buffer
+	work *work  // nil for followers and own entries
+	then func() // after application, for entries
+}
+
+// Open starts the group from what is stored. st is the founding or stored record.
+func Open(cfg Config, found arb.Record) (*Group, error) {
+	g := &Group{cfg: cfg, opened: 1, wake: make(chan struct{}, 1), done: make(chan struct{}), units: map[array.VolumeID]*Unit{}, calls: map[[8]byte]*call{}}
+	if err := g.load(found); err != nil {
+		return nil, fmt.Errorf("open group %s: %w", cfg.Name, err)
+	}
+	g.setGate()
+	return g, nil
+}
+
+// Start runs the loop. Volumes are added before.
+func (g *Group) Start() {
+	go g.loop()
+	g.post(func() {
+		if g.cfg.Peer == nil {
+			var out arb.Output
+			g.m.PeerSilent(nonce(), &out)
+			g.m.GrantEnded(nonce(), &out)
+			g.carry(&out)
+		}
+		g.settle()
+	})
+}
+
+// Close stops the loop; commands without a place get BUSY.
+func (g *Group) Close() {
+	g.in.Lock()
+	g.in.closed = true
+	g.in.Unlock()
+	g.poke()
+	<-g.done
+}
+
+// post runs f on the loop. It returns false if the group is closed.
+func (g *Group) post(f func()) bool {
+	g.in.Lock()
+	ok := !g.in.closed
+	if ok {
+		g.in.queue = append(g.in.queue, f)
+	}
+	g.in.Unlock()
+	g.poke()
+	return ok
+}
+
+func (g *Group) poke() {
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+}
+
+// ask runs f on the loop and waits for it.
+func (g *Group) ask(f func()) error {
+	ready := make(chan struct{})
+	if !g.post(func() { f(); close(ready) }) {
+		return array.Errorf(array.Conflict, "group %s is closed", g.cfg.Name)
+	}
+	select {
+	case <-ready:
+		return nil
+	case <-g.done:
+		return array.Errorf(array.Conflict, "group %s is closed", g.cfg.Name)
+	}
+}
+
+// loop takes all that was posted at once, so that one flush and one write of the
+// socket serve it all.
+func (g *Group) loop() {
+	defer close(g.done)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-g.wake:
+		case <-tick.C:
+			g.tick()
+		}
+		g.in.Lock()
+		batch, closed := g.in.queue, g.in.closed
+		g.in.queue = nil
+		g.in.Unlock()
+		for _, f := range batch {
+			f()
+		}
+		g.settle()
+		if closed {
+			g.refuseAll(array.Errorf(array.Busy, "group %s is closing", g.cfg.Name))
+			return
+		}
+	}
+}
+
+// settle does what the cores now allow and sends what has gathered.
+func (g *Group) settle() {
+	for range 8 {
+		before := len(g.appends) + len(g.sends)
+		g.follow()
+		g.open()
+		g.place()
+		g.flush()
+		g.apply()
+		if len(g.appends)+len(g.sends) == before && !g.more() {
+			break
+		}
+	}
+	g.acknowledge()
+	g.flush()
+	g.setGate()
+}
+
+// more reports whether another turn would do something.
+func (g *Group) more() bool { return g.core.MustOpen() || g.applied < g.core.Commit() && g.canApply() }
+
+// flush hands the gathered records to the journal first, and then sends.
+func (g *Group) flush() {
+	if len(g.appends) > 0 {
+		recs := g.appends
+		g.appends = nil
+		if err := g.cfg.Log.Append(recs...); err != nil {
+			g.fail(fmt.Errorf("append %d records: %w", len(recs), err))
+			return
+		}
+	}
+	for _, p := range g.sends {
+		p.Group = g.cfg.ID
+		binary.BigEndian.PutUint64(p.Tag[8:], g.theirs)
+		if err := g.cfg.Peer.Send(p); err != nil && p.Type == PacketRecord && p.Pos.Place < g.cursor {
+			g.cursor = p.Pos.Place // sent again from here
+		}
+	}
+	g.sends = g.sends[:0]
+}
+
+// fail: the journal refuses; this array can't take part any more.
+func (g *Group) fail(err error) {
+	if g.failed == nil {
+		g.failed = err
+		g.cfg.Logger.Error("group fails", "group", g.cfg.Name, "err", err)
+		g.event("array can't journal: " + err.Error())
+	}
+	var out arb.Output
+	g.m.Stuck(nonce(), true, &out)
+	g.carry(&out)
+	if g.cfg.Peer != nil {
+		g.cfg.Peer.Break()
+	}
+}
+
+func (g *Group) event(text string) {
+	if g.cfg.Event != nil {
+		g.cfg.Event("group " + g.cfg.Name + ": " + text)
+	}
+}
+
+func nonce() uint64 {
+	var b [8]byte
+	for {
+		_, _ = rand.Read(b[:])
+		if n := binary.BigEndian.Uint64(b[:]); n != 0 {
+			return n
+		}
+	}
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package group
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/journal"
+	"github.com/perdure/perdure/internal/reservation"
+	"github.com/perdure/perdure/internal/scsi"
+)
+
+// noteType says what an entry of the log is about.
+type noteType uint8
+
+const (
+	noteOwner noteType = iota + 1
+	noteReservation
+)
+
+// note is an entry of the log: what hosts can see of the group beside its data.
+// Entries are few and small, so they are written as JSON.
+type note struct {
+	Type    noteType             `json:"type"`
+	Owner   array.Side           `json:"owner"`
+	Volume  array.VolumeID       `json:"volume,omitempty"`
+	State   []byte               `json:"state,omitempty"`
+	Notices []reservation.Notice `json:"notices,omitempty"`
+}
+
+func encodeNote(n note) []byte {
+	b, err := json.Marshal(n)
+	if err != nil {
+		panic(fmt.Sprintf("encode entry: %v", err)) // plain fields only: can't be
+	}
+	return b
+}
+
+// applyNote installs a committed entry. It is durable before the journal may
+// release it, because destaging counts only what was applied.
+func (g *Group) applyNote(r journal.Record) error {
+	var n note
+	if err := json.Unmarshal(r.Payload, &n); err != nil {
+		return fmt.Errorf("decode entry %v: %w", r.Pos, err)
+	}
+	switch n.Type {
+	case noteOwner:
+		g.notifyPaths()
+	case noteReservation:
+		u := g.units[n.Volume]
+		if u == nil {
+			return fmt.Errorf("volume %v of a reservation is not here", n.Volume)
+		}
+		var st reservation.State
+		if err := st.UnmarshalBinary(n.State); err != nil {
+			return fmt.Errorf("decode reservations of %s: %w", u.id.Name, err)
+		}
+		if err := g.cfg.Keep.Put(g.cfg.ID, "reservations/"+n.Volume.String(), n.State); err != nil {
+			return err
+		}
+		u.state.Store(&st)
+		u.reserving = false
+		for _, x := range n.Notices {
+			u.tell(scsi.NoticeOf(x))
+		}
+	default:
+		return fmt.Errorf("entry %v is of unknown type %d", r.Pos, n.Type)
+	}
+	g.advance(r)
+	return nil
+}
+
+// placeReservation evaluates a PERSISTENT RESERVE OUT once, here at the owner, and
+// logs the state it leads to.
+func (g *Group) placeReservation(w *work) bool {
+	u := w.unit
+	if u.reserving {
+		return false
+	}
+	next, notices, err := u.state.Load().Apply(*w.request)
+	if err != nil {
+		w.finish(err)
+		return true
+	}
+	state, err := next.MarshalBinary()
+	if err != nil {
+		w.finish(fmt.Errorf("encode reservations: %w", err))
+		return true
+	}
+	body := encodeNote(note{Type: noteReservation, Volume: u.id.Volume, State: state, Notices: notices})
+	need := int64(len(body)) + 4096
+	if !g.cfg.Space.Reserve(need) {
+		return false
+	}
+	pos, err := g.core.Place()
+	if err != nil {
+		g.cfg.Space.Unreserve(need)
+		return false
+	}
+	u.reserving = true
+	rec := journal.Record{Group: g.cfg.ID, Pos: pos, Kind: journal.Entry, Volume: u.id.Volume, Payload: body}
+	g.add(&entry{pos: pos, rec: rec, work: w}, g.cfg.Self)
+	return true
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package group
+
+import (
+	"fmt"
+	"time"
+
+	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/journal"
+	"github.com/perdure/perdure/internal/reservation"
+	"github.com/perdure/perdure/internal/scsi"
+)
+
+const (
+	// window bounds the bytes placed and not yet applied.
+	window = 32 << 20
+	// maxWaiting bounds the commands that wait for a place; beyond it BUSY.
+	maxWaiting = 4096
+	// keepBehind is how many applied records stay in the journal for the other array
+	// to catch up from, rather than from pages.
+	keepBehind = 8192
+)
+
+// work is a host's command that changes something, from its arrival to its answer.
+type work struct {
+	unit    *Unit
+	op      *scsi.Op
+	m       scsi.Mutation
+	request *reservation.Request
+	inspect func(scsi.Facts, error)
+	done    func(error)
+	// result of a read-modify-write: the data to place.
+	buf *block.Buffer
+	// running: holds its range while its old data are read.
+	running bool
+	gate    *gate
+}
+
+func (w *work) finish(err error) {
+	w.unit.g.unbusy(w)
+	if w.buf != nil {
+		w.buf.Release()
+		w.buf = nil
+	}
+	if w.inspect != nil {
+		w.unit.answerInspect(w, err)
+		return
+	}
+	w.done(err)
+}
+
+// open places an owner entry if this side should open a term.
+func (g *Group) open() {
+	if !g.core.MustOpen() || !g.cfg.Space.Reserve(block.Page) {
+		return
+	}
+	g.placeOwner(g.cfg.Self)
+	g.saveSegments()
+}
+
+func (g *Group) placeOwner(to array.Side) {
+	pos, err := g.core.PlaceOwner(to)
+	if err != nil {
+		g.cfg.Space.Unreserve(block.Page)
+		return
+	}
+	g.add(&entry{
+		pos: pos,
+		rec: journal.Record{Group: g.cfg.ID, Pos: pos, Kind: journal.Entry, Payload: encodeNote(note{Type: noteOwner, Owner: to})},
+	}, to)
+}
+
+// add hands a record that has its position to the journal, and then to the other array.
+func (g *Group) add(e *entry, owner array.Side) {
+	g.tail = append(g.tail, e)
+	g.tailBytes += int64(len(e.rec.Payload))
+	g.appends = append(g.appends, e.rec)
+	if g.cursor == e.pos.Place && g.contact {
+		g.sends = append(g.sends, g.recordPacket(e.rec, owner, e.buf))
+		g.cursor++
+	}
+}
+
+// place gives waiting commands their places, in the order they came.
+func (g *Group) place() {
+	if len(g.waiting) == 0 {
+		return
+	}
+	now := g.cfg.Now()
+	keep := g.waiting[:0]
+	for _, w := range g.waiting {
+		if !g.placeOne(w, now) {
+			keep = append(keep, w)
+		}
+	}
+	clear(g.waiting[len(keep):])
+	g.waiting = keep
+}
+
+// placeOne reports whether w needs to wait no longer.
+func (g *Group) placeOne(w *work, now time.Time) bool {
+	switch st := g.state(); {
+	case w.running:
+		return false
+	case w.op.Cancelled():
+		w.finish(array.Errorf(array.Aborted, "the command was aborted"))
+		return true
+	case now.Sub(w.op.Arrived) > scsi.Late:
+		w.finish(array.Errorf(array.Busy, "group %s: %s", g.cfg.Name, g.m.Reason()))
+		return true
+	case st == gateStandby && w.forwardable() && g.contact && g.view.Role == arb.Paired:
+		g.forward(w)
+		return true
+	case st == gateStandby || st == gateLost:
+		w.finish(g.refusal(st))
+		return true
+	case st != gateServe:
+		return false
+	}
+	if w.op.Generation != w.unit.generation() && w.request == nil && w.inspect == nil {
+		w.finish(array.Errorf(array.Conflict, "the reservations changed"))
+		return true
+	}
+	if w.inspect != nil {
+		w.finish(nil)
+		return true
+	}
+	return g.placeMutation(w)
+}
+
+func (g *Group) placeMutation(w *work) bool {
+	if w.request != nil {
+		return g.placeReservation(w)
+	}
+	if g.overlapsRunning(w) || g.tailBytes > window {
+		return false
+	}
+	g.stale(w)
+	if (w.m.Kind == scsi.CompareAndWrite || w.m.Kind == scsi.Or) && w.buf == nil {
+		return g.startModify(w)
+	}
+	need := w.m.Length + block.Page
+	if w.m.Kind == scsi.Zero || w.m.Kind == scsi.Unmap {
+		need = block.Page
+	}
+	if !g.cfg.Pages.Room(int(need)) || !g.cfg.Space.Reserve(need) {
+		return false
+	}
+	pos, err := g.core.Place()
+	if err != nil {
+		g.cfg.Space.Unreserve(need)
+		return false
+	}
+	rec := journal.Record{Group: g.cfg.ID, Pos: pos, Volume: w.unit.id.Volume, Offset: w.m.Offset, Length: w.m.Length, Kind: journal.Zeros}
+	e := &entry{pos: pos, work: w}
+	if w.m.Kind != scsi.Zero && w.m.Kind != scsi.Unmap {
+		b := w.m.Data
+		if w.buf != nil {
+			b = w.buf
+		}
+		b.Retain()
+		rec.Kind, rec.Payload, rec.Buf, e.buf = journal.Data, b.Bytes(), b, b
+	}
+	e.rec = rec
+	g.unbusy(w)
+	g.add(e, g.cfg.Self)
+	return true
+}
+
+func (g *Group) canApply() bool { return g.failed == nil && g.cfg.Pages.Room(block.MaxIO) }
+
+// apply makes what is committed visible and answers its commands, in order.
+func (g *Group) apply() {
+	commit := g.core.Commit()
+	for g.applied < commit && g.canApply() {
+		if len(g.tail) == 0 || g.tail[0].pos.Place > g.applied+1 {
+			if !g.applyFromLog(commit) {
+				return
+			}
+			continue
+		}
+		e := g.tail[0]
+		g.tail[0] = nil
+		g.tail = g.tail[1:]
+		g.tailBytes -= int64(len(e.rec.Payload))
+		if e.pos.Place > g.applied {
+			if err := g.applyRecord(e.rec); err != nil {
+				g.fail(fmt.Errorf("apply record %v: %w", e.pos, err))
+				return
+			}
+			g.applied = e.pos.Place
+		}
+		if e.buf != nil {
+			e.buf.Release()
+		}
+		if e.work != nil {
+			e.work.finish(nil)
+		}
+		if e.then != nil {
+			e.then()
+		}
+	}
+}
+
+// applyRecord applies one committed record: data to its volume, entries to the group.
+func (g *Group) applyRecord(r journal.Record) error {
+	if r.Kind == journal.Entry {
+		return g.applyNote(r)
+	}
+	u := g.units[r.Volume]
+	if u == nil {
+		return fmt.Errorf("volume %v is not here", r.Volume)
+	}
+	return u.disk.Apply(r)
+}
+
+// applyFromLog applies committed records that are no longer, or not yet, in memory.
+func (g *Group) applyFromLog(upTo array.Place) bool {
+	if len(g.tail) > 0 {
+		upTo = min(upTo, g.tail[0].pos.Place-1)
+	}
+	from := g.applied
+	err := g.cfg.Log.Read(g.cfg.ID, g.applied+1, func(r journal.Record) error {
+		if r.Pos.Place > upTo || !g.canApply() {
+			return errStop
+		}
+		if r.Kind == journal.Data {
+			b, ok := g.cfg.Buffers.Get(len(r.Payload))
+			if !ok {
+				return errStop
+			}
+			copy(b.Bytes(), r.Payload)
+			r.Payload, r.Buf = b.Bytes(), b
+			defer b.Release()
+		}
+		if err := g.applyRecord(r); err != nil {
+			return err
+		}
+		g.applied = r.Pos.Place
+		return nil
+	})
+	if err != nil && err != errStop {
+		g.fail(fmt.Errorf("apply from the journal after place %d: %w", from, err))
+		return false
+	}
+	return g.applied > from
+}
+
+var errStop = fmt.Errorf("enough")
+
+// release lets the journal recycle what is on pages and no longer needed to fill
+// the other array.
+func (g *Group) release() {
+	up := g.cfg.Pages.Destaged(g.cfg.ID)
+	if g.cfg.Peer != nil {
+		if c := g.core.Commit(); c > keepBehind {
+			up = min(up, max(c-keepBehind, g.core.Peer()))
+		} else {
+			up = 0
+		}
+	}
+	if g.copying != nil {
+		up = min(up, g.copying.base)
+	}
+	if up > 0 {
+		g.cfg.Log.Release(g.cfg.ID, up)
+	}
+}
+
+// JournalHolds is the journal's word that all of the group up to place is durable.
+func (g *Group) JournalHolds(place array.Place) {
+	g.post(func() { g.core.JournalHolds(place) })
+}
+
+// expire ends commands that grew too old while nothing else happened.
+func (g *Group) expire(time.Time) { g.place() }
+
+func (g *Group) refuseAll(err error) {
+	for _, w := range g.waiting {
+		if !w.running {
+			w.finish(err)
+		}
+	}
+	g.waiting = nil
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package group
+
+import (
+	"time"
+
+	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+)
+
+// switchWithin bounds how long a switchover may hold commands before it is given
+// up; it can then only complete, since the entry may be durable at the other array.
+const switchWithin = time.Second
+
+// switchover is a planned change of owner under way: new commands are held, what
+// has a place drains, and one entry hands the order over.
+type switchover struct {
+	began  time.Time
+	placed bool
+	done   func(error)
+}
+
+// Switchover hands the group to the other array. It waits for the outcome.
+func (g *Group) Switchover() error {
+	result := make(chan error, 1)
+	if !g.post(func() { g.startSwitch(func(err error) { result <- err }) }) {
+		return array.Errorf(array.Conflict, "group %s is closed", g.cfg.Name)
+	}
+	return <-result
+}
+
+func (g *Group) startSwitch(done func(error)) {
+	switch {
+	case g.view.Role != arb.Paired || !g.core.Met():
+		done(array.Errorf(array.Conflict, "group %s can't be switched over: the other array's copy is not in sync", g.cfg.Name))
+	case g.core.Owner() != g.cfg.Self || !g.core.Ready():
+		done(array.Errorf(array.Conflict, "group %s can't be switched over from here: the other array serves it", g.cfg.Name))
+	case !g.m.Inputs().Synced && g.m.Stored().Current.Rule != arb.Majority:
+		done(array.Errorf(array.Conflict, "group %s can't be switched over: the other copy is still catching up", g.cfg.Name))
+	case g.switching != nil:
+		done(array.Errorf(array.Conflict, "group %s is being switched over already", g.cfg.Name))
+	case !g.cfg.Space.Reserve(block.Page):
+		done(array.Errorf(array.Full, "group %s can't be switched over: the journal is full", g.cfg.Name))
+	default:
+		g.switching = &switchover{began: g.cfg.Now(), done: done, placed: true}
+		g.placeOwner(g.cfg.Self.Other())
+		g.saveSegments()
+		e := g.tail[len(g.tail)-1]
+		e.then = func() { g.endSwitch(nil) }
+	}
+}
+
+func (g *Group) endSwitch(err error) {
+	s := g.switching
+	if s == nil {
+		return
+	}
+	g.switching = nil
+	if err == nil {
+		g.event("switched over to the other array")
+	}
+	s.done(err)
+}

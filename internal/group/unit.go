@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package group
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/reservation"
+	"github.com/perdure/perdure/internal/scsi"
+)
+
+// maxReaders bounds the reads of one unit that are carried out at once.
+const maxReaders = 64
+
+// maxHeldReads bounds the reads that wait for the gate; beyond it BUSY.
+const maxHeldReads = 1024
+
+// Unit is one volume of the group, as a logical unit.
+type Unit struct {
+	g    *Group
+	id   scsi.Identity
+	disk Disk
+
+	state atomic.Pointer[reservation.State]
+	paths atomic.Pointer[scsi.Paths]
+	// reserving: a reservation entry is placed and not applied. The loop's.
+	reserving bool
+	readers   chan struct{}
+
+	mu       sync.Mutex
+	watchers map[int]func(scsi.Notice)
+	nextW    int
+	heldRead []func()
+}
+
+var _ scsi.Unit = (*Unit)(nil)
+
+// AddVolume makes a volume of the group a unit. Before Start, or on a running group.
+func (g *Group) AddVolume(id scsi.Identity, disk Disk) (*Unit, error) {
+	u := &Unit{g: g, id: id, disk: disk, watchers: map[int]func(scsi.Notice){}, readers: make(chan struct{}, maxReaders)}
+	st, err := g.loadReservations(id.Volume)
+	if err != nil {
+		return nil, err
+	}
+	u.state.Store(st)
+	g.units[id.Volume] = u
+	g.notifyPaths()
+	return u, nil
+}
+
+// Identity returns what the unit is called.
+func (u *Unit) Identity() scsi.Identity { return u.id }
+
+// Size returns the size in bytes.
+func (u *Unit) Size() int64 { return u.disk.Size() }
+
+// Extent says whether the bytes from off are mapped.
+func (u *Unit) Extent(off int64) (int64, bool) { return u.disk.Extent(off) }
+
+// Reservations returns the committed reservations.
+func (u *Unit) Reservations() *reservation.State { return u.state.Load() }
+
+func (u *Unit) generation() uint64 { return u.state.Load().Revision }
+
+// Paths returns the present path states.
+func (u *Unit) Paths() *scsi.Paths { return u.paths.Load() }
+
+// Read fills dst if this array may serve; while that is undecided it waits.
+func (u *Unit) Read(op *scsi.Op, off int64, dst []byte, done func(error)) {
+	if off < 0 || off+int64(len(dst)) > u.Size() {
+		done(array.Errorf(array.Range, "read of %d bytes at %d is beyond the end of volume %s, %d bytes", len(dst), off, u.id.Name, u.Size()))
+		return
+	}
+	gt := u.g.gate.Load()
+	if gt.state == gateStandby || gt.state == gateLost {
+		done(u.g.refusal(gt.state))
+		return
+	}
+	period, ok := u.g.valid(gt)
+	if !ok {
+		u.hold(op, off, dst, done)
+		return
+	}
+	go func() {
+		u.readers <- struct{}{}
+		err := u.disk.Read(dst, off)
+		<-u.readers
+		if now, ok := u.g.valid(gt); !ok || now != period {
+			u.Read(op, off, dst, done) // another stretch began: what was read may be old
+			return
+		}
+		done(err)
+	}()
+}
+
+// hold keeps a read until the gate changes or it is too old.
+func (u *Unit) hold(op *scsi.Op, off int64, dst []byte, done func(error)) {
+	now := u.g.cfg.Now()
+	switch {
+	case op.Cancelled():
+		done(array.Errorf(array.Aborted, "the command was aborted"))
+		return
+	case now.Sub(op.Arrived) > scsi.Late:
+		done(array.Errorf(array.Busy, "group %s is not served yet", u.g.cfg.Name))
+		return
+	}
+	u.mu.Lock()
+	if len(u.heldRead) >= maxHeldReads {
+		u.mu.Unlock()
+		done(array.Errorf(array.Busy, "too many commands wait for group %s", u.g.cfg.Name))
+		return
+	}
+	u.heldRead = append(u.heldRead, func() { u.Read(op, off, dst, done) })
+	u.mu.Unlock()
+	time.AfterFunc(20*time.Millisecond, u.retryReads)
+}
+
+func (u *Unit) retryReads() {
+	u.mu.Lock()
+	again := u.heldRead
+	u.heldRead = nil
+	u.mu.Unlock()
+	for _, f := range again {
+		f()
+	}
+}
+
+// Mutate queues the change for its place.
+func (u *Unit) Mutate(op *scsi.Op, m scsi.Mutation, done func(error)) {
+	if m.Offset < 0 || m.Length < 0 || m.Offset+m.Length > u.Size() {
+		done(array.Errorf(array.Range, "change of %d bytes at %d is beyond the end of volume %s, %d bytes", m.Length, m.Offset, u.id.Name, u.Size()))
+		return
+	}
+	if m.Length == 0 {
+		u.submit(&work{unit: u, op: op, done: done, inspect: func(_ scsi.Facts, err error) { done(err) }})
+		return
+	}
+	u.submit(&work{unit: u, op: op, m: m, done: done})
+}
+
+// Reserve queues a change of the reservations.
+func (u *Unit) Reserve(op *scsi.Op, req reservation.Request, done func(error)) {
+	u.submit(&work{unit: u, op: op, request: &req, done: done})
+}
+
+// Inspect answers with facts of one moment at the serving array.
+func (u *Unit) Inspect(op *scsi.Op, done func(scsi.Facts, error)) {
+	u.submit(&work{unit: u, op: op, inspect: done})
+}
+
+func (u *Unit) answerInspect(w *work, err error) {
+	if err != nil {
+		w.inspect(scsi.Facts{}, err)
+		return
+	}
+	w.inspect(scsi.Facts{Size: u.Size(), Reservations: u.state.Load()}, nil)
+}
+
+func (u *Unit) submit(w *work) {
+	ok := u.g.post(func() {
+		if len(u.g.waiting) >= maxWaiting {
+			w.finish(array.Errorf(array.Busy, "too many commands wait for group %s", u.g.cfg.Name))
+			return
+		}
+		u.g.waiting = append(u.g.waiting, w)
+	})
+	if !ok {
+		err := array.Errorf(array.Busy, "group %s is closing", u.g.cfg.Name)
+		if w.inspect != nil {
+			w.inspect(scsi.Facts{}, err)
+			return
+		}
+		w.done(err)
+	}
+}
+
+// Cancel lets the loop look at the op again; it is dropped if it has no place.
+func (u *Unit) Cancel(*scsi.Op) {
+	u.g.post(u.g.place)
+	u.retryReads()
+}
+
+// Watch calls f for every notice.
+func (u *Unit) Watch(f func(scsi.Notice)) func() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	id := u.nextW
+	u.nextW++
+	u.watchers[id] = f
+	return func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		delete(u.watchers, id)
+	}
+}
+
+func (u *Unit) tell(n scsi.Notice) {
+	u.mu.Lock()
+	fs := make([]func(scsi.Notice), 0, len(u.watchers))
+	for _, f := range u.watchers {
+		fs = append(fs, f)
+	}
+	u.mu.Unlock()
+	for _, f := range fs {
+		f(n)
+	}
+}
+
+func (u *Unit) setPaths(p *scsi.Paths) {
+	old := u.paths.Swap(p)
+	if old == nil {
+		return
+	}
+	same := len(old.Groups) == len(p.Groups)
+	for i := 0; same && i < len(p.Groups); i++ {
+		same = old.Groups[i].State == p.Groups[i].State
+	}
+	if !same {
+		u.tell(scsi.Notice{Kind: scsi.PathsChanged})
+	}
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pair
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/link"
+)
+
+// maxCalls bounds the management requests under way.
+const maxCalls = 64
+
+// Ask sends a management request to the other array and waits for the answer.
+func (p *Pair) Ask(ctx context.Context, body []byte) ([]byte, error) {
+	id := p.callID.Add(1)
+	ch := make(chan []byte, 1)
+	p.mu.Lock()
+	full := len(p.calls) >= maxCalls
+	if !full {
+		p.calls[id] = ch
+	}
+	p.mu.Unlock()
+	if full {
+		return nil, array.Errorf(array.Busy, "too many commands wait for the other array")
+	}
+	defer func() {
+		p.mu.Lock()
+		delete(p.calls, id)
+		p.mu.Unlock()
+	}()
+	if err := p.peer.Send(link.Frame{Type: frameCall, Offset: int64(id), Payload: body}, link.Control()); err != nil {
+		return nil, &array.Error{Kind: array.Unavailable, Text: "the other array can't be asked", Err: err}
+	}
+	select {
+	case b := <-ch:
+		return b, nil
+	case <-ctx.Done():
+		return nil, &array.Error{Kind: array.Unavailable, Text: "the other array did not answer", Err: ctx.Err()}
+	}
+}
+
+// serveCall answers in a goroutine of its own: commands may take long.
+func (p *Pair) serveCall(f link.Frame) {
+	body := append([]byte(nil), f.Payload...)
+	go func() {
+		var out []byte
+		if p.cfg.Call != nil {
+			out = p.cfg.Call(body)
+		}
+		if err := p.peer.Send(link.Frame{Type: frameReply, Offset: f.Offset, Payload: out}, link.Control()); err != nil {
+			p.cfg.Logger.Warn("answer the other array", "err", fmt.Errorf("send: %w", err))
+		}
+	}()
+}
+
+func (p *Pair) takeReply(f link.Frame) {
+	p.mu.Lock()
+	ch := p.calls[uint64(f.Offset)]
+	p.mu.Unlock()
+	if ch != nil {
+		select {
+		case ch <- append([]byte(nil), f.Payload...):
+		default:
+		}
+	}
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pair
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/link"
+	"github.com/perdure/perdure/internal/pki"
+	"github.com/perdure/perdure/internal/witness"
+)
+
+// Timing is how long things may take.
+type Timing struct {
+	// Beat is between two requests for a lease.
+	Beat time.Duration
+	// Lease is how long one lasts.
+	Lease time.Duration
+	// Detect is how long a lease may stay without renewal before the other array
+	// counts as silent.
+	Detect time.Duration
+	// Stuck is the age of a journal write at which an array gives its lease up.
+	Stuck time.Duration
+}
+
+// DefaultTiming suits one data centre or two within ten milliseconds.
+func DefaultTiming() Timing {
+	return Timing{Beat: 80 * time.Millisecond, Lease: 900 * time.Millisecond, Detect: 550 * time.Millisecond, Stuck: 3 * time.Second}
+}
+
+// margin is what the granter adds to a lease for clocks that drift.
+func (t Timing) margin() time.Duration { return t.Lease/50 + 10*time.Millisecond }
+
+// Group is what the pair needs of a group.
+type Group interface {
+	Contact()
+	Lost()
+	Silent()
+	Stuck(bool)
+	PeerStuck()
+	Receive(group.Packet)
+	witnessUser
+}
+
+// Config is what a Pair is made of.
+type Config struct {
+	Link    link.Config // Handler is set by Open
+	Timing  Timing
+	Witness *witness.Client // nil: none
+	// Owners are the two keys that own the witness's registers.
+	Owners witness.Owners
+	Pool   *block.Pool
+	Logger *slog.Logger
+	Event  func(string)
+	// Oldest returns the age of the oldest unfinished journal write.
+	Oldest func() time.Duration
+	// Call answers a management request of the other array.
+	Call func(body []byte) []byte
+}
+
+// Pair is the relation to the other array.
+type Pair struct {
+	cfg  Config
+	peer *link.Peer
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+
+	clock *Clock
+	lease leases
+	w     witnessState
+
+	mu         sync.Mutex
+	groups     map[array.GroupID]Group
+	up         int // control connections
+	silent     bool
+	stuck      bool
+	toldSilent bool
+	system     link.Self
+	calls      map[uint64]chan []byte
+	callID     atomic.Uint64
+}
+
+// Open starts the relation. Connections that the other side makes come through
+// the server that Peer is added to.
+func Open(cfg Config) (*Pair, error) {
+	p := &Pair{cfg: cfg, clock: NewClock(), groups: map[array.GroupID]Group{}, calls: map[uint64]chan []byte{}, silent: true}
+	p.lease.start(p.clock.Now(), cfg.Timing)
+	cfg.Link.Handler = handler{p}
+	cfg.Link.Pool = cfg.Pool
+	peer, err := link.Open(cfg.Link)
+	if err != nil {
+		return nil, err
+	}
+	p.peer = peer
+	ctx, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	p.wg.Go(func() { p.beat(ctx) })
+	if cfg.Witness != nil {
+		p.w.init()
+		p.wg.Go(func() { p.watchWitness(ctx) })
+	}
+	return p, nil
+}
+
+// Peer returns the link, for the server and for status.
+func (p *Pair) Peer() *link.Peer { return p.peer }
+
+// Key returns the other array's key.
+func (p *Pair) Key() pki.Pin { return p.peer.Key() }
+
+// Close ends the relation.
+func (p *Pair) Close() {
+	p.stop()
+	p.peer.Close()
+	p.wg.Wait()
+}
+
+// Add makes a group's packets arrive. The group's Peer is Way(id).
+func (p *Pair) Add(id array.GroupID, g Group) {
+	p.mu.Lock()
+	p.groups[id] = g
+	up := p.up > 0 && !p.silent
+	p.mu.Unlock()
+	if up {
+		g.Contact()
+	}
+	p.readWitness()
+}
+
+// Remove forgets a group.
+func (p *Pair) Remove(id array.GroupID) {
+	p.mu.Lock()
+	delete(p.groups, id)
+	p.mu.Unlock()
+}
+
+func (p *Pair) each(f func(Group)) {
+	p.mu.Lock()
+	gs := make([]Group, 0, len(p.groups))
+	for _, g := range p.groups {
+		gs = append(gs, g)
+	}
+	p.mu.Unlock()
+	for _, g := range gs {
+		f(g)
+	}
+}
+
+func (p *Pair) group(id array.GroupID) Group {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.groups[id]
+}
+
+// System returns what the other array said of itself last.
+func (p *Pair) System() link.Self {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.system
+}
+
+// Reachable reports whether the other array answers now.
+func (p *Pair) Reachable() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.up > 0 && !p.silent
+}
+
+func (p *Pair) event(s string) {
+	p.cfg.Logger.Info(s)
+	if p.cfg.Event != nil {
+		p.cfg.Event(s)
+	}
+}

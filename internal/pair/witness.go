@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pair
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"sync"
+	"time"
+
+	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/witness"
+)
+
+// witnessUser is told what the witness says.
+type witnessUser interface {
+	WitnessSeen(arb.WitnessView)
+	WitnessLost()
+}
+
+const (
+	// pollEvery is how often the registers are read while all is well.
+	pollEvery = 500 * time.Millisecond
+	// witnessWithin bounds one request: three round trips of half a second.
+	witnessWithin = 1800 * time.Millisecond
+)
+
+// WitnessStatus is the witness as this array sees it.
+type WitnessStatus struct {
+	Configured  bool
+	Reached     bool
+	Incarnation witness.Incarnation
+	LastSeen    time.Time
+	Error       string
+	RoundTrip   time.Duration
+}
+
+type witnessState struct {
+	mu     sync.Mutex
+	status WitnessStatus
+	swaps  map[array.GroupID]arb.Swap
+	poke   chan struct{}
+}
+
+func (w *witnessState) init() {
+	w.swaps, w.poke = map[array.GroupID]arb.Swap{}, make(chan struct{}, 1)
+	w.status.Configured = true
+}
+
+func (w *witnessState) wake() {
+	if w.poke == nil {
+		return
+	}
+	select {
+	case w.poke <- struct{}{}:
+	default:
+	}
+}
+
+// WitnessStatus returns the last contact.
+func (p *Pair) WitnessStatus() WitnessStatus {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	return p.w.status
+}
+
+func (p *Pair) readWitness() { p.w.wake() }
+
+// ReadWitness asks for a fresh look at the registers.
+func (w way) ReadWitness(array.GroupID) { w.readWitness() }
+
+// Swap queues a swap; all that have gathered go in one request.
+func (w way) Swap(g array.GroupID, s arb.Swap) {
+	if w.w.poke == nil {
+		return
+	}
+	w.w.mu.Lock()
+	w.w.swaps[g] = s
+	w.w.mu.Unlock()
+	w.w.wake()
+}
+
+func key(g array.GroupID) string { return "group/" + g.String() }
+
+func number(i witness.Incarnation) uint64 { return binary.BigEndian.Uint64(i[:8]) | 1 }
+
+// watchWitness is the only goroutine that talks to the witness.
+func (p *Pair) watchWitness(ctx context.Context) {
+	t := time.NewTicker(pollEvery)
+	defer t.Stop()
+	var last time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		case <-p.w.poke:
+		}
+		p.w.mu.Lock()
+		swaps := p.w.swaps
+		p.w.swaps = map[array.GroupID]arb.Swap{}
+		in := p.w.status.Incarnation
+		p.w.mu.Unlock()
+		if len(swaps) > 0 {
+			p.swapAll(ctx, in, swaps)
+		}
+		if time.Since(last) > 50*time.Millisecond {
+			p.readAll(ctx)
+			last = time.Now()
+		}
+	}
+}
+
+func (p *Pair) ids() []array.GroupID {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ids := make([]array.GroupID, 0, len(p.groups))
+	for id := range p.groups {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func (p *Pair) readAll(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, witnessWithin)
+	defer cancel()
+	ids := p.ids()
+	for first := true; first || len(ids) > 0; first = false {
+		n := min(len(ids), witness.MaxBatch)
+		part := ids[:n]
+		ids = ids[n:]
+		keys := make([]string, n)
+		for i, id := range part {
+			keys[i] = key(id)
+		}
+		began := time.Now()
+		in, regs, err := p.cfg.Witness.Read(ctx, keys)
+		p.note(in, err, time.Since(began))
+		for i, id := range part {
+			g := p.group(id)
+			switch {
+			case g == nil:
+			case err != nil || regs[i].Result != witness.OK:
+				g.WitnessLost()
+			default:
+				deliver(g, in, regs[i].Version, regs[i].Value)
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// deliver passes a register on; one that can't be read is as good as none.
+func deliver(g Group, in witness.Incarnation, version uint64, value []byte) {
+	v := arb.WitnessView{Incarnation: number(in), Version: version}
+	if version != 0 {
+		r, err := arb.ParseRegister(value)
+		if err != nil {
+			g.WitnessLost()
+			return
+		}
+		v.Register = r
+	}
+	g.WitnessSeen(v)
+}
+
+func (p *Pair) note(in witness.Incarnation, err error, took time.Duration) {
+	p.w.mu.Lock()
+	s := &p.w.status
+	was := s.Reached
+	s.Reached = err == nil
+	s.Error = ""
+	if err != nil {
+		s.Error = err.Error()
+	} else {
+		s.Incarnation, s.LastSeen, s.RoundTrip = in, time.Now(), took
+	}
+	p.w.mu.Unlock()
+	if was != (err == nil) {
+		if err != nil {
+			p.event("the quorum witness can't be reached: " + err.Error())
+		} else {
+			p.event("the quorum witness answers")
+		}
+	}
+}
+
+func (p *Pair) swapAll(ctx context.Context, in witness.Incarnation, swaps map[array.GroupID]arb.Swap) {
+	ctx, cancel := context.WithTimeout(ctx, witnessWithin)
+	defer cancel()
+	var ids []array.GroupID
+	var list []witness.Swap
+	for id, s := range swaps {
+		if s.Incarnation != number(in) || len(list) == witness.MaxBatch {
+			if g := p.group(id); g != nil {
+				g.WitnessLost()
+			}
+			continue
+		}
+		ids = append(ids, id)
+		list = append(list, witness.Swap{Key: key(id), Version: s.Version, Value: s.New.Marshal(), Owners: p.cfg.Owners})
+	}
+	if len(list) == 0 {
+		return
+	}
+	out, err := p.cfg.Witness.Swap(ctx, in, list)
+	var other *witness.IncarnationError
+	if errors.As(err, &other) {
+		p.event("the quorum witness was started again")
+	}
+	for i, id := range ids {
+		g := p.group(id)
+		switch {
+		case g == nil:
+		case err != nil || out[i].Result != witness.OK && out[i].Result != witness.Conflict:
+			g.WitnessLost()
+		default:
+			deliver(g, in, out[i].Version, out[i].Value)
+		}
+	}
+}
