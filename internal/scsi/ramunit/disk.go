@@ -23,7 +23,9 @@ type Disk struct {
 	watchers map[int]func(scsi.Notice)
 	lastID   int
 	holding  bool
+	placed   bool // held ops have their place: they can't be dropped
 	held     []*heldOp
+	resets   []func() // wait until nothing is held
 	arrived  chan struct{} // a token for every op that was held
 	stores   int           // mutations that took effect
 }
@@ -79,19 +81,22 @@ func (d *Disk) Stores() int {
 }
 
 // Hold makes ops wait for Resume. The channel gets a token for each that waits.
-func (d *Disk) Hold() <-chan struct{} {
+// If placed is set they can't be cancelled any more, as if they had their place.
+func (d *Disk) Hold(placed bool) <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.holding = true
+	d.holding, d.placed = true, placed
 	return d.arrived
 }
 
 // Resume runs what waits, in order.
 func (d *Disk) Resume() {
 	d.mu.Lock()
-	d.holding = false
+	d.holding, d.placed = false, false
 	held := d.held
 	d.held = nil
+	resets := d.resets
+	d.resets = nil
 	errs := make([]error, len(held))
 	for i, h := range held {
 		errs[i] = h.run()
@@ -100,6 +105,21 @@ func (d *Disk) Resume() {
 	for i, h := range held {
 		h.done(errs[i])
 	}
+	for _, f := range resets {
+		f()
+	}
+}
+
+// whenQuiet calls f when no op is held.
+func (d *Disk) whenQuiet(f func()) {
+	d.mu.Lock()
+	if len(d.held) > 0 {
+		d.resets = append(d.resets, f)
+		d.mu.Unlock()
+		return
+	}
+	d.mu.Unlock()
+	f()
 }
 
 // Notify sends a notice to the watchers of both arrays.
@@ -132,6 +152,10 @@ func (d *Disk) do(op *scsi.Op, run func() error, done func(error)) {
 // drop takes those held ops off for which hit is true and ends them as aborted.
 func (d *Disk) drop(hit func(*scsi.Op) bool) {
 	d.mu.Lock()
+	if d.placed {
+		d.mu.Unlock()
+		return
+	}
 	var keep, gone []*heldOp
 	for _, h := range d.held {
 		if hit(h.op) {

@@ -144,7 +144,7 @@ func (u *Unit) Reset(op *scsi.Op, scope scsi.Scope, done func(error)) {
 	}
 	d.Notify(n)
 	d.drop(func(*scsi.Op) bool { return true })
-	done(nil)
+	d.whenQuiet(func() { done(nil) })
 }
 
 // Reservations implements scsi.Reserver.
