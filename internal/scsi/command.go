@@ -313,10 +313,14 @@ func (c *Command) end(err error) {
 		c.second.Release()
 		c.second = nil
 	}
+	var next []*Command
 	if c.bound != nil {
-		c.bound.tasks.leave(c)
+		next = c.bound.tasks.leave(c)
 	}
-	c.Done(c)
+	c.Done(c) // c is the transport's from here on
+	for _, w := range next {
+		w.start(w.gen)
+	}
 }
 
 // endQuietly ends the command without error and without data for the host.

@@ -50,7 +50,7 @@ func (t *taskSet) open(c *Command) {
 	t.barrier = c.Ordered
 }
 
-// pass reports whether c may run now. If not, leave of another command runs it.
+// pass reports whether c may run now. If not, leave of another command returns it.
 func (t *taskSet) pass(c *Command) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -61,13 +61,13 @@ func (t *taskSet) pass(c *Command) bool {
 	return true
 }
 
-// leave takes c out, and runs those that waited for it.
-func (t *taskSet) leave(c *Command) {
+// leave takes c out, and returns those that waited for it and may now run.
+func (t *taskSet) leave(c *Command) (run []*Command) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	switch c.gate {
 	case gateNone:
-		t.mu.Unlock()
-		return
+		return nil
 	case gateOpen:
 		t.running--
 		if c.Ordered {
@@ -77,7 +77,6 @@ func (t *taskSet) leave(c *Command) {
 		t.waiting = slices.DeleteFunc(t.waiting, func(w *Command) bool { return w == c })
 	}
 	c.gate = gateNone
-	var run []*Command
 	for len(t.waiting) > 0 && t.admits(t.waiting[0]) {
 		w := t.waiting[0]
 		t.waiting = t.waiting[1:]
@@ -86,8 +85,5 @@ func (t *taskSet) leave(c *Command) {
 		}
 		t.open(w)
 	}
-	t.mu.Unlock()
-	for _, w := range run {
-		w.start(w.gen)
-	}
+	return run
 }

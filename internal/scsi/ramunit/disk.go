@@ -25,7 +25,7 @@ type Disk struct {
 	holding  bool
 	placed   bool // held ops have their place: they can't be dropped
 	held     []*heldOp
-	resets   []func() // wait until nothing is held
+	resets   []func()      // wait until nothing is held
 	arrived  chan struct{} // a token for every op that was held
 	stores   int           // mutations that took effect
 }
