@@ -5,14 +5,12 @@ package link
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/perdure/perdure/internal/array"
-	"github.com/perdure/perdure/internal/pki"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -284,87 +282,6 @@ func TestSilentPeer(t *testing.T) {
 		}
 	}
 	close(hold)
-}
-
-// refusals waits until a's status, and what b says, both hold the text.
-func (r *rig) refused(text string) {
-	r.t.Helper()
-	if err := wait(r.t, r.b.said, "a refusal"); !strings.Contains(err.Error(), text) {
-		r.t.Errorf("b says: %v", err)
-	}
-	for end := time.Now().Add(patience); ; {
-		st := r.a.peer.Status()[0]
-		if st.Err != nil && strings.Contains(st.Err.Error(), text) {
-			return
-		}
-		if time.Now().After(end) {
-			r.t.Fatalf("a says: %v, want %q", st.Err, text)
-		}
-	}
-}
-
-func TestForeignKeyIsToldSo(t *testing.T) {
-	r := newRig(t, 1)
-	r.a.open(t) // b has no such relation
-	r.refused("no relation with the key " + r.a.cfg.Identity.Pin().String())
-}
-
-func TestForeignServer(t *testing.T) {
-	r := newRig(t, 1)
-	foreign := newRig(t, 1)
-	r.a.cfg.Links[0].Remote = foreign.b.addrs[0]
-	r.a.open(t)
-	for end := time.Now().Add(patience); ; {
-		if err := r.a.peer.Status()[0].Err; errors.Is(err, pki.ErrUnknownKey) {
-			break
-		} else if time.Now().After(end) {
-			t.Fatalf("a says: %v", err)
-		}
-	}
-}
-
-func TestSameSystemID(t *testing.T) {
-	r := newRig(t, 1)
-	r.b.cfg.Self.System = r.a.cfg.Self.System
-	r.open()
-	r.refused("both arrays have the system id 1")
-}
-
-func TestUnexpectedSystemID(t *testing.T) {
-	r := newRig(t, 1)
-	r.b.cfg.System = 77
-	r.open()
-	r.refused("where 77 is expected")
-}
-
-func TestUnknownLink(t *testing.T) {
-	r := newRig(t, 1)
-	r.a.cfg.Links[0].Name = "blue"
-	r.open()
-	r.refused("no link named")
-}
-
-func TestOpenRefusesNonsense(t *testing.T) {
-	r := newRig(t, 1)
-	for name, change := range map[string]func(*Config){
-		"own key":       func(c *Config) { c.Key = c.Identity.Pin() },
-		"no key":        func(c *Config) { c.Key = pki.Pin{} },
-		"own system id": func(c *Config) { c.System = c.Self.System },
-		"no system id":  func(c *Config) { c.Self.System = 0 },
-		"no links":      func(c *Config) { c.Links = nil },
-		"same links":    func(c *Config) { c.Links = append(c.Links[:1:1], c.Links[0]) },
-		"no address":    func(c *Config) { c.Links = []LinkConfig{{Name: "1"}} },
-		"many conns":    func(c *Config) { c.Data = MaxData + 1 },
-	} {
-		cfg := r.a.cfg
-		change(&cfg)
-		if p, err := Open(cfg); array.KindOf(err) != array.Invalid {
-			t.Errorf("%s: %v", name, err)
-			if err == nil {
-				p.Close()
-			}
-		}
-	}
 }
 
 func TestRoundTripIsMeasured(t *testing.T) {

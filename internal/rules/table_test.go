@@ -37,13 +37,13 @@ var table = []row{
 
 	{
 		pkg: "group",
-		may: []string{"block", "vfs", "store", "event", "arbitration", "replication", "reservation", "journal", "volume", "link", "witness", "scsi"},
-		why: "the one shell that steps both cores and carries out their effects",
+		may: []string{"block", "vfs", "store", "event", "arbitration", "replication", "reservation", "journal", "volume", "scsi"},
+		why: "the one shell that steps both cores and carries out their effects; declares what it needs of the other array and the witness",
 	},
 	{
 		pkg: "pair",
-		may: []string{"block", "store", "event", "pki", "arbitration", "link", "witness"},
-		why: "what two arrays share beside groups: leases, the witness's client, the link",
+		may: []string{"block", "store", "event", "pki", "arbitration", "journal", "link", "witness", "group"},
+		why: "what two arrays share beside groups: leases, the witness's client, the way of the groups' packets over the link",
 	},
 	{
 		pkg: "node",

@@ -51,7 +51,7 @@ func OpenStore(dir string, perPair int) (*Store, error) {
 		return nil, fmt.Errorf("open witness store: %w", err)
 	}
 	path := filepath.Join(dir, storeFile)
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: 2 * time.Second, FreelistType: bbolt.FreelistMapType})
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: time.Second, FreelistType: bbolt.FreelistMapType})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("open witness store %s: another process has it open", path)
 	}

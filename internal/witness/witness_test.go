@@ -6,18 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"go.etcd.io/bbolt"
-
-	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/pki"
 )
 
@@ -222,84 +217,6 @@ func TestRestartRefusesOldIncarnation(t *testing.T) {
 	}
 }
 
-func TestStrangers(t *testing.T) {
-	r := newRig(t)
-	_, err := r.client(r.unknown).Status(t.Context())
-	if array.KindOf(err) != array.Denied || !strings.Contains(err.Error(), r.unknown.Pin().String()) {
-		t.Errorf("stranger: %v", err)
-	}
-	wrong := NewClient(ClientConfig{Address: r.addr, Identity: r.a, Witness: r.b.Pin()})
-	if _, err := wrong.Status(t.Context()); !errors.Is(err, pki.ErrUnknownKey) {
-		t.Errorf("another witness's key: %v", err)
-	}
-	st, err := r.client(r.a).Status(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if st.Refused != 1 || st.LastRefused.Key != r.unknown.Pin() || len(st.Clients) != 3 || st.Clients[0].Last.IsZero() || !st.Clients[1].Last.IsZero() {
-		t.Errorf("status: %+v", st)
-	}
-	if err := r.server.SetClients([]ClientKey{{"u", r.unknown.Pin()}}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := r.client(r.unknown).Status(t.Context()); err != nil {
-		t.Errorf("once it is a client: %v", err)
-	}
-	if _, err := r.client(r.a).Status(t.Context()); array.KindOf(err) != array.Denied {
-		t.Errorf("once it is none: %v", err)
-	}
-	for _, bad := range [][]ClientKey{{{"", r.a.Pin()}}, {{"x", pki.Pin{}}}, {{"x", r.a.Pin()}, {"y", r.a.Pin()}}, make([]ClientKey, MaxClients+1)} {
-		if err := r.server.SetClients(bad); err == nil {
-			t.Errorf("SetClients took %d clients", len(bad))
-		}
-	}
-}
-
-func TestHealthNeedsNoCertificate(t *testing.T) {
-	r := newRig(t)
-	conf := r.a.Client(pki.Only(r.id.Pin()))
-	conf.Certificates = nil
-	hc := &http.Client{Transport: &http.Transport{TLSClientConfig: conf, DisableKeepAlives: true}}
-	for path, want := range map[string]int{"/healthz": 200, "/v1/status": 403, "/v1/none": 404} {
-		resp, err := hc.Get("https://" + r.addr + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, _ := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if resp.StatusCode != want {
-			t.Errorf("%s: %d %s, want %d", path, resp.StatusCode, body, want)
-		}
-	}
-}
-
-func TestBadRequests(t *testing.T) {
-	r := newRig(t)
-	hc := &http.Client{Transport: &http.Transport{TLSClientConfig: r.a.Client(pki.Any), DisableKeepAlives: true}}
-	for _, c := range []struct {
-		path, body string
-		want       int
-	}{
-		{"/v1/read", ``, 400},
-		{"/v1/read", `{"keys":[]}`, 400},
-		{"/v1/read", `{"keys":["a"],"more":1}`, 400},
-		{"/v1/read", `{"keys":["a"]} {}`, 400},
-		{"/v1/read", `{"keys":[` + strings.Repeat(`"a",`, MaxBatch) + `"a"]}`, 400},
-		{"/v1/swap", `{"incarnation":"zz"}`, 400},
-		{"/v1/swap", `{"incarnation":"00000000000000000000000000000000","swaps":[]}`, 409},
-		{"/v1/read", `{"keys":["` + strings.Repeat("a", maxBody) + `"]}`, 413},
-	} {
-		resp, err := hc.Post("https://"+r.addr+c.path, "application/json", strings.NewReader(c.body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		if resp.StatusCode != c.want {
-			t.Errorf("%s %.40s: %d, want %d", c.path, c.body, resp.StatusCode, c.want)
-		}
-	}
-}
-
 // TestRivals lets two arrays change the same registers at once: each version is
 // won by exactly one of them.
 func TestRivals(t *testing.T) {
@@ -356,136 +273,5 @@ func TestFullBatch(t *testing.T) {
 	_, err = r.client(r.a).Swap(t.Context(), r.server.Incarnation(), append(swaps, Swap{}))
 	if err == nil || errors.Is(err, ErrUnknown) {
 		t.Errorf("a batch beyond the limit: %v", err)
-	}
-}
-
-func TestDamagedRegisterCountsForNothing(t *testing.T) {
-	r := newRig(t)
-	r.one(r.a, Swap{Key: "x", Value: []byte("value"), Owners: r.owners()})
-	err := r.store.db.Update(func(tx *bbolt.Tx) error {
-		b := tx.Bucket([]byte(bucketRegisters))
-		raw := append([]byte(nil), b.Get([]byte("x"))...)
-		raw[recordHead] ^= 1
-		return b.Put([]byte("x"), raw)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, regs, err := r.client(r.a).Read(t.Context(), []string{"x"})
-	if err != nil || regs[0].Result != Damaged || regs[0].Value != nil {
-		t.Errorf("read: %+v %v", regs, err)
-	}
-	if got := r.one(r.a, Swap{Key: "x", Version: 1}); got.Result != Damaged {
-		t.Errorf("swap: %+v", got)
-	}
-}
-
-// TestBrokenStore: after a failed commit the server says so, and ends.
-func TestBrokenStore(t *testing.T) {
-	r := newRig(t)
-	c := r.client(r.a)
-	if err := r.store.db.Close(); err != nil { // every commit fails from now on
-		t.Fatal(err)
-	}
-	_, err := c.Swap(t.Context(), r.server.Incarnation(), []Swap{{Key: "x", Owners: r.owners()}})
-	if !errors.Is(err, ErrUnknown) {
-		t.Errorf("swap in a broken store: %v", err)
-	}
-	if r.store.Broken() == nil {
-		t.Error("the store does not know that it is broken")
-	}
-	if err := r.stop(); !errors.Is(err, r.store.Broken()) {
-		t.Errorf("the server ended with %v", err)
-	}
-	r.start()
-}
-
-func TestStoreHasOneOwner(t *testing.T) {
-	dir := t.TempDir()
-	s, err := OpenStore(dir, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if _, err := OpenStore(dir, 0); err == nil || !strings.Contains(err.Error(), "another process") {
-		t.Errorf("second OpenStore: %v", err)
-	}
-}
-
-func TestConnectionsAreLimited(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	lim := limit(l)
-	accepted := make(chan net.Conn, 2*maxConnsAddress)
-	go func() {
-		defer close(accepted)
-		for {
-			c, err := lim.Accept()
-			if err != nil {
-				return
-			}
-			accepted <- c
-		}
-	}()
-	dial := func() net.Conn {
-		c, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-		return c
-	}
-	var first net.Conn
-	for i := range maxConnsAddress {
-		dial()
-		if c := <-accepted; i == 0 {
-			first = c
-		}
-	}
-	if _, err := dial().Read(make([]byte, 1)); err == nil {
-		t.Error("a connection beyond the limit is open")
-	}
-	first.Close()
-	first.Close() // counts once
-	dial()
-	<-accepted
-	if _, err := dial().Read(make([]byte, 1)); err == nil {
-		t.Error("closing twice made room for two")
-	}
-}
-
-func FuzzDecodeRecord(f *testing.F) {
-	r := &record{version: 3, owners: Owners{{1}, {2}}, value: []byte("value")}
-	f.Add("key", r.encode("key"))
-	f.Add("", []byte{})
-	f.Add("k", make([]byte, recordHead+recordTail))
-	f.Fuzz(func(t *testing.T, key string, raw []byte) {
-		r, err := decodeRecord(key, raw)
-		if err != nil {
-			return
-		}
-		if got := r.encode(key); string(got) != string(raw) {
-			t.Errorf("%x reads and writes as %x", raw, got)
-		}
-	})
-}
-
-func BenchmarkSwap(b *testing.B) {
-	s, err := OpenStore(b.TempDir(), 0)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
-	owners := Owners{{1}, {2}}
-	version := uint64(0)
-	for b.Loop() {
-		out, err := s.Swap(pki.Pin{1}, []Swap{{Key: "x", Version: version, Value: make([]byte, 200), Owners: owners}}, func(pki.Pin) bool { return true })
-		if err != nil || out[0].Result != OK {
-			b.Fatal(out, err)
-		}
-		version++
 	}
 }
