@@ -77,7 +77,6 @@ func (c *conn) serve() {
 	if err == nil {
 		c.log = c.log.With("initiator", c.sess.key.initiator)
 		c.log.Info("iSCSI session opened", "discovery", c.sess.discovery, "tag", c.portal.group.Tag)
-		c.target.wg.Add(1)
 		go c.out.run()
 		err = c.receive()
 	}
@@ -121,6 +120,9 @@ func (c *conn) finish() {
 	if c.sess == nil {
 		c.log.Debug("iSCSI login ended", "reason", *c.reason.Load())
 		return
+	}
+	if c.ready.Load() {
+		<-c.out.done
 	}
 	<-c.abortAll()
 	c.target.end(c.sess)

@@ -35,6 +35,17 @@ type outgoing struct {
 	dataIn bool
 	// after is called when the PDU was written.
 	after func()
+	// acked is called when the host has acknowledged the status.
+	acked func()
+}
+
+// maxUnacked bounds the statuses whose acknowledgement somebody waits for.
+const maxUnacked = 1024
+
+// unacked is a status that was sent.
+type unacked struct {
+	statSN uint32
+	f      func()
 }
 
 // output is the queue to a connection's writer goroutine.
@@ -54,11 +65,15 @@ type output struct {
 	bytes  int
 	held   []*block.Buffer
 	after  []func()
-	acked  atomic.Uint32 // ExpStatSN
+
+	waits   atomic.Int32 // len(unacked), readable without the lock
+	ackMu   sync.Mutex
+	unacked []unacked // in the order of StatSN
+	done    chan struct{}
 }
 
 func newOutput(c *conn) *output {
-	return &output{conn: c, wake: make(chan struct{}, 1), statSN: 1}
+	return &output{conn: c, wake: make(chan struct{}, 1), statSN: 1, done: make(chan struct{})}
 }
 
 // put queues o. It fails when the host leaves too much unread; after stop it
@@ -106,12 +121,39 @@ func (w *output) stop() {
 	}
 }
 
-// acknowledged notes the ExpStatSN of a request.
-func (w *output) acknowledged(sn uint32) { w.acked.Store(sn) }
+// await notes that f waits for the acknowledgement of the next StatSN. Beyond the
+// bound the oldest is forgotten, as if the session ended before.
+func (w *output) await(f func()) {
+	w.ackMu.Lock()
+	defer w.ackMu.Unlock()
+	if len(w.unacked) >= maxUnacked {
+		w.unacked = w.unacked[1:]
+	}
+	w.unacked = append(w.unacked, unacked{w.statSN, f})
+	w.waits.Store(int32(len(w.unacked)))
+}
+
+// acknowledged takes the ExpStatSN of a request: the host has all before it.
+func (w *output) acknowledged(exp uint32) {
+	if w.waits.Load() == 0 {
+		return
+	}
+	var fs []func()
+	w.ackMu.Lock()
+	for len(w.unacked) > 0 && int32(exp-w.unacked[0].statSN) > 0 {
+		fs = append(fs, w.unacked[0].f)
+		w.unacked = w.unacked[1:]
+	}
+	w.waits.Store(int32(len(w.unacked)))
+	w.ackMu.Unlock()
+	for _, f := range fs {
+		f()
+	}
+}
 
 // run is the writer goroutine.
 func (w *output) run() {
-	defer w.conn.target.wg.Done()
+	defer close(w.done)
 	var spare []outgoing
 	for range w.wake {
 		w.mu.Lock()
@@ -142,6 +184,9 @@ func (w *output) send(batch []outgoing) (err error) {
 		}
 		if o.after != nil {
 			w.after = append(w.after, o.after)
+		}
+		if o.acked != nil {
+			w.await(o.acked)
 		}
 		if o.dataIn {
 			err = w.dataIn(o)

@@ -302,3 +302,22 @@ func TestCommandWindow(t *testing.T) {
 	c.Send(tur(5), nil) // inside, but 3 and 4 never came
 	<-c.Ended()
 }
+
+// TestAcknowledgement: the unit learns that a host has a COMPARE AND WRITE's
+// status by the ExpStatSN of the host's next request, and not by its being sent.
+func TestAcknowledgement(t *testing.T) {
+	l := newLab(t, 1<<20, nil)
+	c := l.host(nil)
+	cdb := make([]byte, 16)
+	cdb[0], cdb[13] = 0x89, 1
+	if r := c.Do(initiator.Command{CDB: cdb, Out: make([]byte, 1024)}); r.Status != 0 || r.Err != nil {
+		t.Fatalf("%+v", r)
+	}
+	if n := l.disk.Acknowledged(); n != 0 {
+		t.Errorf("%d acknowledgements before the host said a word", n)
+	}
+	c.Ping(nil)
+	if n := l.disk.Acknowledged(); n != 1 {
+		t.Errorf("%d acknowledgements after the host's next request", n)
+	}
+}

@@ -177,7 +177,7 @@ func (t *task) respond() error {
 	if n := len(cmd.Sense); n > 0 {
 		sense = append([]byte{byte(n >> 8), byte(n)}, cmd.Sense...)
 	}
-	return t.conn.out.put(outgoing{h: h, data: sense, buf: cmd.InBuffer, status: true})
+	return t.conn.out.put(outgoing{h: h, data: sense, buf: cmd.InBuffer, status: true, acked: cmd.Acknowledged})
 }
 
 // taskSetFull answers an immediate command beyond the limit.

@@ -46,6 +46,9 @@ type Command struct {
 	// the transport releases it.
 	In       []byte
 	InBuffer *block.Buffer
+	// Acknowledged, unless nil, is to be called when the host has acknowledged the
+	// status. It doesn't block.
+	Acknowledged func()
 
 	nexus   *Nexus
 	bound   *binding

@@ -53,7 +53,16 @@ func runCompare(c *Command) {
 		c.second = b
 	}
 	m := Mutation{Kind: CompareAndWrite, Offset: c.off, Length: c.length, Compare: c.Out, Data: c.second}
-	c.step(func(op *Op) { c.unit.Mutate(op, m, c.finish) })
+	c.step(func(op *Op) {
+		id := op.ID
+		c.unit.Mutate(op, m, func(err error) {
+			if u, ok := c.unit.(Acknowledger); ok && err == nil {
+				nexus := c.nexus.Nexus
+				c.Acknowledged = func() { u.Acknowledged(nexus, id) }
+			}
+			c.finish(err)
+		})
+	})
 }
 
 // runWriteVerify stores the data and reads them back. What is read may be newer

@@ -75,6 +75,15 @@ type Multipath interface {
 	Watch(f func(Notice)) (stop func())
 }
 
+// Acknowledger is a Unit that wants to know when a host has the status of a
+// COMPARE AND WRITE that took effect. Until then a repeat of it, on this path or
+// another, is answered with the first one's GOOD; if the session ends before, it
+// is never called.
+type Acknowledger interface {
+	// Acknowledged doesn't block.
+	Acknowledged(nexus reservation.Nexus, opID uint64)
+}
+
 // Identity is what the unit is called; the same on both arrays.
 type Identity struct {
 	WWN    array.WWN

@@ -28,6 +28,7 @@ type Disk struct {
 	resets   []func()      // wait until nothing is held
 	arrived  chan struct{} // a token for every op that was held
 	stores   int           // mutations that took effect
+	acked    int           // of them COMPARE AND WRITEs whose host has the status
 }
 
 // heldOp is an op that waits for Resume.
@@ -78,6 +79,13 @@ func (d *Disk) Stores() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.stores
+}
+
+// Acknowledged returns how many hosts acknowledged the status of a COMPARE AND WRITE.
+func (d *Disk) Acknowledged() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.acked
 }
 
 // Hold makes ops wait for Resume. The channel gets a token for each that waits.

@@ -117,6 +117,13 @@ func (d *Disk) mutate(m scsi.Mutation) error {
 	return nil
 }
 
+// Acknowledged implements scsi.Acknowledger: it counts.
+func (u *Unit) Acknowledged(reservation.Nexus, uint64) {
+	u.disk.mu.Lock()
+	defer u.disk.mu.Unlock()
+	u.disk.acked++
+}
+
 // Inspect implements scsi.Performer. It is answered in standby too, and is never held.
 func (u *Unit) Inspect(_ *scsi.Op, done func(scsi.Facts, error)) {
 	u.disk.mu.Lock()

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package iscsi
+
+import (
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/iscsi/pdu"
+	"github.com/perdure/perdure/internal/scsi"
+	"github.com/perdure/perdure/internal/scsi/ramunit"
+)
+
+// loginPDU is a login that goes straight to the full feature phase.
+func loginPDU() []byte {
+	h := pdu.Make(0x40|pdu.LoginReq, 0x87)
+	h.Put32(pdu.OffITT, 1)
+	h.Put32(pdu.OffCmdSN, 1)
+	return pdu.Append(nil, &h, pdu.AppendText(nil,
+		pdu.Pair{Key: "InitiatorName", Value: hostName}, pdu.Pair{Key: "TargetName", Value: testName},
+		pdu.Pair{Key: "InitialR2T", Value: "No"}), false, false)
+}
+
+// FuzzWire sends any bytes, first of all or after a login. The target must neither
+// panic nor hang nor keep anything.
+func FuzzWire(f *testing.F) {
+	seed := func(op, flags byte, edit func(*pdu.Header), data []byte) {
+		h := pdu.Make(op, flags)
+		h.Put32(pdu.OffITT, 2)
+		h.Put32(pdu.OffCmdSN, 1)
+		if edit != nil {
+			edit(&h)
+		}
+		f.Add(pdu.Append(nil, &h, data, false, false), true)
+	}
+	f.Add(loginPDU(), false)
+	seed(pdu.NopOut, 0x80, nil, []byte("ping"))
+	seed(pdu.TextReq, 0x80, func(h *pdu.Header) { h.Put32(pdu.OffTTT, pdu.NoTag) }, []byte("SendTargets=All\x00"))
+	seed(pdu.LogoutReq, 0x80, nil, nil)
+	seed(0x40|pdu.TaskRequest, 0x80|unitReset, nil, nil)
+	seed(pdu.SNACK, 0x80, nil, nil)
+	for _, flags := range []byte{0xA1, 0x21, 0xC1} {
+		seed(pdu.SCSICommand, flags, func(h *pdu.Header) {
+			h.Put32(20, 1024)
+			copy(h[32:], rw16(0x8A, 0, 2))
+		}, make([]byte, 512))
+	}
+	pool := block.NewPool(8 << 20)
+	disk := ramunit.New("disk", array.MakeVolumeID(7, 1), 1<<20, 1)
+	server := scsi.NewServer(scsi.Config{Exports: ramunit.NewExports(disk.Unit(0)), Pool: pool})
+	group := PortalGroup{Tag: 1, Relative: 1}
+	target, err := Serve(Config{Name: testName, Groups: []PortalGroup{group}, Server: server})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() {
+		target.DropAll(io.EOF)
+		target.cancel()
+		target.wg.Wait()
+		server.Close()
+	})
+	f.Fuzz(func(t *testing.T, raw []byte, loggedIn bool) {
+		host, nc := net.Pipe()
+		target.mu.Lock()
+		target.logins++
+		c := newConn(target, nc, portal{group: group})
+		target.conns[c] = struct{}{}
+		target.wg.Add(1)
+		target.mu.Unlock()
+		go c.serve()
+		drained := make(chan struct{})
+		go func() {
+			io.Copy(io.Discard, host)
+			close(drained)
+		}()
+		host.SetWriteDeadline(time.Now().Add(5 * time.Second))
+		if loggedIn {
+			host.Write(loginPDU())
+		}
+		host.Write(raw)
+		host.Close()
+		<-drained
+		select {
+		case <-c.ended:
+		case <-time.After(5 * time.Second):
+			t.Fatal("the connection did not end")
+		}
+		if n := pool.Used(); n != 0 {
+			t.Fatalf("%d bytes of buffers were kept", n)
+		}
+	})
+}
