@@ -62,9 +62,9 @@ func newConn(t *Target, nc net.Conn, p portal) *conn {
 		ended:  make(chan struct{}),
 		tasks:  make(map[uint32]*task),
 	}
-	c.src = newSource(nc, t.pulse)
-	c.in = pdu.NewReader(c.src, loginMaxRecv)
 	c.out = newOutput(c)
+	c.src = newSource(nc, t.pulse, c.out)
+	c.in = pdu.NewReader(c.src, loginMaxRecv)
 	return c
 }
 

@@ -66,6 +66,10 @@ type output struct {
 	held   []*block.Buffer
 	after  []func()
 
+	// corked says that the reader is at work on what it has read: what it and others
+	// queue meanwhile goes out together, at the latest when it waits for its socket.
+	corked atomic.Bool
+
 	waits   atomic.Int32 // len(unacked), readable without the lock
 	ackMu   sync.Mutex
 	unacked []unacked // in the order of StatSN
@@ -94,13 +98,32 @@ func (w *output) put(o outgoing) error {
 	w.queue = append(w.queue, o)
 	first := len(w.queue) == 1
 	w.mu.Unlock()
-	if first {
-		select {
-		case w.wake <- struct{}{}:
-		default:
-		}
+	if first && !w.corked.Load() {
+		w.signal()
 	}
 	return nil
+}
+
+func (w *output) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// cork holds the writer back until uncork.
+func (w *output) cork() { w.corked.Store(true) }
+
+// uncork lets the writer have what was queued. Who queues after the look at the
+// queue sees that corked is false and wakes the writer itself.
+func (w *output) uncork() {
+	w.corked.Store(false)
+	w.mu.Lock()
+	waiting := len(w.queue) > 0
+	w.mu.Unlock()
+	if waiting {
+		w.signal()
+	}
 }
 
 // stop ends the writer; what is queued is dropped.
@@ -115,10 +138,7 @@ func (w *output) stop() {
 			o.buf.Release()
 		}
 	}
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
+	w.signal()
 }
 
 // await notes that f waits for the acknowledgement of the next StatSN. Beyond the

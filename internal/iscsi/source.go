@@ -21,10 +21,11 @@ type source struct {
 	stalls uint64 // as the connection began
 	last   int64  // when the last Read returned, CLOCK_BOOTTIME
 	readAt time.Time
+	out    *output
 }
 
-func newSource(c net.Conn, p *pulse) *source {
-	return &source{conn: c, pulse: p, stalls: p.stalls.Load(), last: p.now()}
+func newSource(c net.Conn, p *pulse, out *output) *source {
+	return &source{conn: c, out: out, pulse: p, stalls: p.stalls.Load(), last: p.now()}
 }
 
 // Read implements io.Reader.
@@ -33,7 +34,9 @@ func (s *source) Read(p []byte) (int, error) {
 	if s.pulse.now()-s.last >= int64(scsi.Late) {
 		return 0, errStale
 	}
+	s.out.uncork()
 	n, err := s.conn.Read(p)
+	s.out.cork()
 	s.last = s.pulse.now()
 	if n > 0 && !s.pulse.steady(s.last, s.stalls) {
 		return 0, errStale

@@ -33,7 +33,7 @@ func TestSourceRefusesStaleBytes(t *testing.T) {
 	}
 	t.Run("steady", func(t *testing.T) {
 		p, now := fakeClock()
-		s := newSource(wire{}, p)
+		s := newSource(wire{}, p, newOutput(nil))
 		for range 100 {
 			*now += 250 * ms
 			p.beat()
@@ -44,7 +44,7 @@ func TestSourceRefusesStaleBytes(t *testing.T) {
 	})
 	t.Run("backpressure", func(t *testing.T) {
 		p, now := fakeClock()
-		s := newSource(wire{}, p)
+		s := newSource(wire{}, p, newOutput(nil))
 		for range 8 { // the process runs, this reader doesn't
 			*now += 250 * ms
 			p.beat()
@@ -55,19 +55,19 @@ func TestSourceRefusesStaleBytes(t *testing.T) {
 	})
 	t.Run("stopped", func(t *testing.T) {
 		p, now := fakeClock()
-		s := newSource(stopping{now: now, by: int64(scsi.Late)}, p)
+		s := newSource(stopping{now: now, by: int64(scsi.Late)}, p, newOutput(nil))
 		if err := read(s); !errors.Is(err, errStale) {
 			t.Errorf("bytes read after the process stood still: %v", err)
 		}
 	})
 	t.Run("stopped, and the pulse beat first", func(t *testing.T) {
 		p, now := fakeClock()
-		s := newSource(stopping{now: now, by: int64(scsi.Late), after: p.beat}, p)
+		s := newSource(stopping{now: now, by: int64(scsi.Late), after: p.beat}, p, newOutput(nil))
 		if err := read(s); !errors.Is(err, errStale) {
 			t.Errorf("bytes read after the process stood still: %v", err)
 		}
 		// A connection that begins after the stall is fine.
-		if err := read(newSource(wire{}, p)); err != nil {
+		if err := read(newSource(wire{}, p, newOutput(nil))); err != nil {
 			t.Error(err)
 		}
 	})
