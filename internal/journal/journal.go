@@ -127,7 +127,7 @@ type item struct {
 }
 
 // ErrFull is returned when there is no room for a record.
-var ErrFull = array.Errorf(array.Full, "the journal is full") //nolint:gochecknoglobals // a constant
+var ErrFull = array.Errorf(array.Full, "the journal is full")
 
 var errClosed = errors.New("the journal is closed")
 
