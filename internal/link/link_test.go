@@ -145,8 +145,8 @@ func TestReconnect(t *testing.T) {
 	if err := old[0].Send(Frame{Type: 30}); !errors.Is(err, ErrDown) {
 		t.Errorf("send on an ended connection: %v", err)
 	}
-	if st := r.a.peer.Status(); st[0].Connects != 6 {
-		t.Errorf("%d connects, want 6", st[0].Connects)
+	if st := r.a.peer.Status(); st[0].Connects != 6 || len(st[0].Conns) != 3 {
+		t.Errorf("%d connects, %d connections, want 6 and 3", st[0].Connects, len(st[0].Conns))
 	}
 }
 
@@ -276,10 +276,16 @@ func TestSilentPeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait(t, frozen, "the standstill")
+	slots := map[int]bool{}
 	for range 3 {
-		if d := wait(t, r.a.rec.down, "Down"); !errors.Is(d.err, ErrSilent) {
+		d := wait(t, r.a.rec.down, "Down")
+		if !errors.Is(d.err, ErrSilent) {
 			t.Errorf("%v: %v", d.c, d.err)
 		}
+		slots[d.c.Slot] = true
+	}
+	if len(slots) != 3 {
+		t.Errorf("connections %v went down: the idle ones must go with their link", slots)
 	}
 	close(hold)
 }

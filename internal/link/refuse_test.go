@@ -112,6 +112,26 @@ func (r *rig) stranger() *tls.Conn {
 	return c
 }
 
+// TestReplaced: the other side connects again while this one still believes in the
+// old connection. The old one's Down comes before the new one's Up.
+func TestReplaced(t *testing.T) {
+	r := newRig(t, 1)
+	r.b.open(t)
+	var before *Conn
+	for i := range 3 {
+		conn := r.stranger()
+		if err := writeGreeting(conn, typeHello, (&hello{self: r.a.cfg.Self, link: "1", slot: 1}).encode()); err != nil {
+			t.Fatal(err)
+		}
+		if i > 0 {
+			if d := wait(t, r.b.rec.down, "Down"); d.c != before || !errors.Is(d.err, ErrReplaced) {
+				t.Errorf("down: %v, %v", d.c, d.err)
+			}
+		}
+		before = wait(t, r.b.rec.up, "Up")
+	}
+}
+
 func TestNonsenseInsteadOfAGreeting(t *testing.T) {
 	good := (&hello{self: Self{System: 1}, link: "1"}).encode()
 	for name, c := range map[string]struct {
