@@ -78,12 +78,9 @@ func (g *Group) look() {
 	if !g.core.SetView(replication.View{Mode: mode, Epoch: v.Epoch, Opener: v.Opener}) {
 		return
 	}
-	g.hasTheirs, g.cursor, g.told = false, 0, 0
+	g.cursor, g.told = 0, 0
 	g.stopCopy()
 	g.logWanted = g.contact
-	if mode != replication.Alone && mode != replication.Held {
-		g.logWanted = g.contact
-	}
 	if was.Epoch != v.Epoch || was.Role != v.Role {
 		g.notifyPaths()
 	}

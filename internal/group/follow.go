@@ -8,7 +8,6 @@ import (
 
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
-	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/journal"
 	"github.com/perdure/perdure/internal/replication"
 )
@@ -46,8 +45,8 @@ func (g *Group) receive(p Packet) {
 			g.theirGrant = uint64(p.Length)
 		}
 	case PacketLog:
-		if s, ok := decodeSegments(p.Body); ok && p.Epoch == g.view.Epoch {
-			g.theirLog, g.hasTheirs = s, true
+		if s, ok := decodeSegments(p.Body); ok && p.Epoch >= g.view.Epoch {
+			g.theirLog, g.theirEpoch, g.hasTheirs = s, p.Epoch, true
 		}
 	case PacketRecord:
 		g.receiveRecord(p)
@@ -104,8 +103,9 @@ func (g *Group) receiveRecord(p Packet) {
 		default:
 			r.Payload = p.Body
 		}
+		r.Reserved = true
 		e.rec = r
-		if !g.cfg.Space.Reserve(int64(len(r.Payload)) + block.Page) {
+		if !g.cfg.Space.Reserve(journal.Cost(len(r.Payload))) {
 			g.core.Untake()
 			if e.buf != nil {
 				e.buf.Release()
@@ -150,7 +150,7 @@ func (g *Group) follow() {
 		g.logWanted = false
 		g.sends = append(g.sends, Packet{Type: PacketLog, Epoch: g.view.Epoch, Body: encodeSegments(g.core.Segments())})
 	}
-	if !g.hasTheirs || len(g.appends) > 0 {
+	if !g.hasTheirs || len(g.appends) > 0 || g.theirEpoch != g.view.Epoch || g.view.Role == arb.Held {
 		g.fill()
 		return
 	}

@@ -31,6 +31,8 @@ type Config struct {
 
 	AutoFailover   bool
 	WitnessStarted bool
+	// Stopped: the other array is not taken back in until Resume.
+	Stopped bool
 
 	Log     Log
 	Space   Space
@@ -65,7 +67,8 @@ type Group struct {
 	core *replication.Core
 	view arb.View
 
-	units map[array.VolumeID]*Unit
+	units   map[array.VolumeID]*Unit
+	started bool
 
 	// Records by place: what is not applied yet and still in memory.
 	tail      []*entry
@@ -86,6 +89,7 @@ type Group struct {
 	greeted    bool
 	greetedAt  time.Time
 	theirLog   []replication.Segment
+	theirEpoch array.Epoch
 	hasTheirs  bool
 	logWanted  bool // the own description is to be sent when the log is quiet
 	cursor     array.Place
@@ -116,7 +120,7 @@ type entry struct {
 
 // Open starts the group from what is stored. st is the founding or stored record.
 func Open(cfg Config, found arb.Record) (*Group, error) {
-	g := &Group{cfg: cfg, opened: 1, wake: make(chan struct{}, 1), done: make(chan struct{}), units: map[array.VolumeID]*Unit{}, calls: map[[8]byte]*call{}}
+	g := &Group{cfg: cfg, stopped: cfg.Stopped, opened: 1, wake: make(chan struct{}, 1), done: make(chan struct{}), units: map[array.VolumeID]*Unit{}, calls: map[[8]byte]*call{}}
 	if err := g.load(found); err != nil {
 		return nil, fmt.Errorf("open group %s: %w", cfg.Name, err)
 	}
@@ -126,6 +130,8 @@ func Open(cfg Config, found arb.Record) (*Group, error) {
 
 // Start runs the loop. Volumes are added before.
 func (g *Group) Start() {
+	g.started = true
+	g.notifyPaths()
 	go g.loop()
 	g.post(func() {
 		if g.cfg.Peer == nil {
@@ -165,6 +171,9 @@ func (g *Group) poke() {
 	default:
 	}
 }
+
+// Wake lets the loop look again, because memory or room has become free.
+func (g *Group) Wake() { g.poke() }
 
 // ask runs f on the loop and waits for it.
 func (g *Group) ask(f func()) error {

@@ -38,6 +38,8 @@ func encodeNote(n note) []byte {
 	return b
 }
 
+func noteCost(n note) int64 { return journal.Cost(len(encodeNote(n))) }
+
 // applyNote installs a committed entry. It is durable before the journal may
 // release it, because destaging counts only what was applied.
 func (g *Group) applyNote(r journal.Record) error {
@@ -90,7 +92,7 @@ func (g *Group) placeReservation(w *work) bool {
 		return true
 	}
 	body := encodeNote(note{Type: noteReservation, Volume: u.id.Volume, State: state, Notices: notices})
-	need := int64(len(body)) + 4096
+	need := journal.Cost(len(body))
 	if !g.cfg.Space.Reserve(need) {
 		return false
 	}

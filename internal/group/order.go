@@ -54,7 +54,7 @@ func (w *work) finish(err error) {
 
 // open places an owner entry if this side should open a term.
 func (g *Group) open() {
-	if !g.core.MustOpen() || !g.cfg.Space.Reserve(block.Page) {
+	if !g.core.MustOpen() || !g.cfg.Space.Reserve(noteCost(note{Type: noteOwner})) {
 		return
 	}
 	g.placeOwner(g.cfg.Self)
@@ -64,7 +64,7 @@ func (g *Group) open() {
 func (g *Group) placeOwner(to array.Side) {
 	pos, err := g.core.PlaceOwner(to)
 	if err != nil {
-		g.cfg.Space.Unreserve(block.Page)
+		g.cfg.Space.Unreserve(noteCost(note{Type: noteOwner}))
 		return
 	}
 	g.add(&entry{
@@ -75,6 +75,7 @@ func (g *Group) placeOwner(to array.Side) {
 
 // add hands a record that has its position to the journal, and then to the other array.
 func (g *Group) add(e *entry, owner array.Side) {
+	e.rec.Reserved = true
 	g.tail = append(g.tail, e)
 	g.tailBytes += int64(len(e.rec.Payload))
 	g.appends = append(g.appends, e.rec)
@@ -142,9 +143,9 @@ func (g *Group) placeMutation(w *work) bool {
 	if (w.m.Kind == scsi.CompareAndWrite || w.m.Kind == scsi.Or) && w.buf == nil {
 		return g.startModify(w)
 	}
-	need := w.m.Length + block.Page
+	need := journal.Cost(int(w.m.Length))
 	if w.m.Kind == scsi.Zero || w.m.Kind == scsi.Unmap {
-		need = block.Page
+		need = journal.Cost(0)
 	}
 	if !g.cfg.Pages.Room(int(need)) || !g.cfg.Space.Reserve(need) {
 		return false

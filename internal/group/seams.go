@@ -7,6 +7,7 @@ import (
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/journal"
+	"github.com/perdure/perdure/internal/volume"
 )
 
 // Log is the array's journal, shared by all groups. *journal.Journal is one.
@@ -31,8 +32,8 @@ type Disk interface {
 	Apply(r journal.Record) error
 	// Read fills dst from off as of what is applied.
 	Read(dst []byte, off int64) error
-	Size() int64
-	Extent(off int64) (n int64, mapped bool)
+	Spec() volume.VolumeSpec
+	Extent(off int64) (n int64, mapped bool, err error)
 	// ChangedSince calls fn for pages from the given one that were born after p.
 	ChangedSince(p array.Place, from int64, fn func(page int64, birth array.Place) bool) error
 	// ReadPage reads a page as of what is applied, and returns its birth.

@@ -7,7 +7,6 @@ import (
 
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
-	"github.com/perdure/perdure/internal/block"
 )
 
 // switchWithin bounds how long a switchover may hold commands before it is given
@@ -41,7 +40,7 @@ func (g *Group) startSwitch(done func(error)) {
 		done(array.Errorf(array.Conflict, "group %s can't be switched over: the other copy is still catching up", g.cfg.Name))
 	case g.switching != nil:
 		done(array.Errorf(array.Conflict, "group %s is being switched over already", g.cfg.Name))
-	case !g.cfg.Space.Reserve(block.Page):
+	case !g.cfg.Space.Reserve(noteCost(note{Type: noteOwner, Owner: 1})):
 		done(array.Errorf(array.Full, "group %s can't be switched over: the journal is full", g.cfg.Name))
 	default:
 		g.switching = &switchover{began: g.cfg.Now(), done: done, placed: true}

@@ -46,19 +46,40 @@ func (g *Group) AddVolume(id scsi.Identity, disk Disk) (*Unit, error) {
 		return nil, err
 	}
 	u.state.Store(st)
-	g.units[id.Volume] = u
-	g.notifyPaths()
-	return u, nil
+	if !g.started {
+		g.units[id.Volume] = u
+		return u, nil
+	}
+	return u, g.ask(func() {
+		g.units[id.Volume] = u
+		g.notifyPaths()
+	})
+}
+
+// RemoveVolume takes a volume out; its watchers are told that it is gone.
+func (g *Group) RemoveVolume(id array.VolumeID) error {
+	return g.ask(func() {
+		if u := g.units[id]; u != nil {
+			delete(g.units, id)
+			u.tell(scsi.Notice{Kind: scsi.Gone})
+		}
+	})
 }
 
 // Identity returns what the unit is called.
 func (u *Unit) Identity() scsi.Identity { return u.id }
 
 // Size returns the size in bytes.
-func (u *Unit) Size() int64 { return u.disk.Size() }
+func (u *Unit) Size() int64 { return u.disk.Spec().Size }
 
 // Extent says whether the bytes from off are mapped.
-func (u *Unit) Extent(off int64) (int64, bool) { return u.disk.Extent(off) }
+func (u *Unit) Extent(off int64) (int64, bool) {
+	n, mapped, err := u.disk.Extent(off)
+	if err != nil {
+		return u.Size() - off, true // a map that can't be read claims nothing free
+	}
+	return n, mapped
+}
 
 // Reservations returns the committed reservations.
 func (u *Unit) Reservations() *reservation.State { return u.state.Load() }

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/pki"
+)
+
+// Plan says where the parts of a pair live. Init writes everything they need.
+type Plan struct {
+	// Dir gets one folder for each of the two arrays and the witness.
+	Dir string
+	// Hosts are the addresses: of each array for iSCSI, for the links, and of the witness.
+	ISCSI   [2]string
+	Links   [2][]string
+	Witness string
+}
+
+// Names of the three.
+var names = [3]string{"array-a", "array-b", "witness"}
+
+// Init makes keys, and configuration files in which each part pins the others.
+func Init(p Plan) error {
+	if len(p.Links[0]) == 0 || len(p.Links[0]) != len(p.Links[1]) {
+		return array.Errorf(array.Invalid, "links: want as many addresses for array-a as for array-b, have %d and %d", len(p.Links[0]), len(p.Links[1]))
+	}
+	dir, err := filepath.Abs(p.Dir)
+	if err != nil {
+		return err
+	}
+	var pins [3]pki.Pin
+	for i, name := range names {
+		d := filepath.Join(dir, name, "identity")
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return array.Errorf(array.Exists, "%s exists already: init does not replace keys", filepath.Join(dir, name))
+		}
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return err
+		}
+		id, err := pki.LoadOrCreate(d, name, time.Now())
+		if err != nil {
+			return fmt.Errorf("make the identity of %s: %w", name, err)
+		}
+		pins[i] = id.Pin()
+	}
+	for i := range 2 {
+		if err := os.WriteFile(filepath.Join(dir, names[i], "perdured.toml"), []byte(p.arrayConfig(dir, i, pins)), 0o600); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(dir, names[2], "witness.toml"), []byte(p.witnessConfig(dir, pins)), 0o600)
+}
+
+func (p Plan) arrayConfig(dir string, i int, pins [3]pki.Pin) string {
+	o := 1 - i
+	s := fmt.Sprintf(`name = %q
+system_id = %d
+data_dir = %q
+
+[iscsi]
+name = "iqn.2026-01.io.perdure:%s"
+portals = [%q]
+
+[journal]
+size_mib = 1024
+
+[target]
+name = %q
+system_id = %d
+key = %q
+`, names[i], i+1, filepath.Join(dir, names[i]), names[i], p.ISCSI[i], names[o], o+1, pins[o].String())
+	for k := range p.Links[i] {
+		s += fmt.Sprintf(`
+[[target.link]]
+name = "link%d"
+listen = %q
+remote = %q
+`, k+1, p.Links[i][k], p.Links[o][k])
+	}
+	if p.Witness != "" {
+		s += fmt.Sprintf("\n[witness]\naddress = %q\nkey = %q\n", p.Witness, pins[2].String())
+	}
+	return s
+}

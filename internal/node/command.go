@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/perdure/perdure/internal/array"
+)
+
+// command is one entry of the command table.
+type command struct {
+	name  string
+	usage string
+	about string
+	// shared: concerns a group and runs at the array that serves it.
+	shared bool
+	run    func(n *Node, ctx context.Context, a *args) error
+}
+
+// args are a command's words, and where its answer goes.
+type args struct {
+	cmd   *command
+	flags *flag.FlagSet
+	rest  []string
+	out   *strings.Builder
+	tab   *tabwriter.Writer
+}
+
+func (a *args) printf(format string, v ...any) { fmt.Fprintf(a.tab, format, v...) }
+
+// parse sets the flags and wants between low and high other words.
+func (a *args) parse(low, high int) error {
+	if err := a.flags.Parse(a.rest); err != nil {
+		return array.Errorf(array.Invalid, "%s: %v; usage: %s", a.cmd.name, err, a.cmd.usage)
+	}
+	a.rest = a.flags.Args()
+	if len(a.rest) < low || high >= 0 && len(a.rest) > high {
+		return array.Errorf(array.Invalid, "%s: wrong number of words; usage: %s", a.cmd.name, a.cmd.usage)
+	}
+	return nil
+}
+
+// Run carries a command out and returns its text. A command on a group is passed
+// on to the array that serves it.
+func (n *Node) Run(ctx context.Context, words []string) (string, error) {
+	if len(words) == 0 {
+		words = []string{"help"}
+	}
+	c := find(words[0])
+	if c == nil {
+		return "", array.Errorf(array.Invalid, "unknown command %q: 'help' lists them", words[0])
+	}
+	if c.shared && n.elsewhere(words) {
+		return n.ask(ctx, request{Command: words})
+	}
+	return n.runHere(ctx, words)
+}
+
+// elsewhere reports whether the last word names a group that the other array serves.
+func (n *Node) elsewhere(words []string) bool {
+	r, err := n.findGroup(words[len(words)-1])
+	if err != nil || n.pair == nil || !n.pair.Reachable() {
+		return false
+	}
+	i, err := r.g.Info()
+	return err == nil && !i.Serving && (i.View.Role.String() == "out" || i.Owner != i.Self)
+}
+
+func (n *Node) runHere(ctx context.Context, words []string) (string, error) {
+	c := find(words[0])
+	if c == nil {
+		return "", array.Errorf(array.Invalid, "unknown command %q: 'help' lists them", words[0])
+	}
+	a := &args{cmd: c, rest: words[1:], out: &strings.Builder{}, flags: flag.NewFlagSet(c.name, flag.ContinueOnError)}
+	a.flags.SetOutput(io.Discard)
+	a.tab = tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	if !strings.HasPrefix(c.name, "show") && c.name != "status" && c.name != "explain" && c.name != "help" {
+		n.command.Lock()
+		defer n.command.Unlock()
+	}
+	err := c.run(n, ctx, a)
+	_ = a.tab.Flush()
+	return a.out.String(), err
+}
+
+func find(name string) *command {
+	for _, c := range commands() {
+		if c.name == name {
+			return &c
+		}
+	}
+	return nil
+}
+
+func commands() []command {
+	return append(append(append([]command{
+		{name: "help", usage: "help [command]", about: "lists the commands", run: help},
+	}, volumeCommands()...), groupCommands()...), showCommands()...)
+}
+
+func help(_ *Node, _ context.Context, a *args) error {
+	if err := a.parse(0, 1); err != nil {
+		return err
+	}
+	for _, c := range commands() {
+		if len(a.rest) == 0 || a.rest[0] == c.name {
+			a.printf("%s\t%s\n", c.usage, c.about)
+		}
+	}
+	return nil
+}

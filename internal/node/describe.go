@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// Description is all that hosts can see of a group, as the serving array has it.
+type Description struct {
+	Group RCGroup   `json:"group"`
+	VVs   []VV      `json:"vvs"`
+	VLUNs []VLUN    `json:"vluns"`
+	Hosts []Host    `json:"hosts"`
+	Sets  []HostSet `json:"sets"`
+}
+
+// request is what one array asks of the other.
+type request struct {
+	Take    *Description  `json:"take,omitempty"`
+	Check   *Description  `json:"check,omitempty"`
+	Drop    array.GroupID `json:"drop,omitempty"`
+	Command []string      `json:"command,omitempty"`
+}
+
+// response answers it.
+type response struct {
+	Text  string     `json:"text,omitempty"`
+	Error string     `json:"error,omitempty"`
+	Kind  array.Kind `json:"kind,omitempty"`
+}
+
+func (r response) err() error {
+	if r.Error == "" {
+		return nil
+	}
+	return &array.Error{Kind: r.Kind, Text: r.Error}
+}
+
+// ask sends a request to the other array.
+func (n *Node) ask(ctx context.Context, q request) (string, error) {
+	if n.pair == nil {
+		return "", array.Errorf(array.Conflict, "this array has no target")
+	}
+	b, err := json.Marshal(q)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	out, err := n.pair.Ask(ctx, b)
+	if err != nil {
+		return "", err
+	}
+	var r response
+	if err := json.Unmarshal(out, &r); err != nil {
+		return "", array.Errorf(array.Internal, "the other array's answer can't be read: %v", err)
+	}
+	return r.Text, r.err()
+}
+
+func (n *Node) serveCall(body []byte) []byte {
+	var q request
+	var r response
+	err := json.Unmarshal(body, &q)
+	switch {
+	case err != nil:
+		err = array.Errorf(array.Invalid, "the request can't be read: %v", err)
+	case q.Take != nil:
+		n.command.Lock()
+		err = n.take(*q.Take)
+		n.command.Unlock()
+	case q.Check != nil:
+		err = n.checkDescription(*q.Check)
+	case q.Drop != 0:
+		n.command.Lock()
+		err = n.dropGroup(q.Drop)
+		n.command.Unlock()
+	case len(q.Command) > 0:
+		r.Text, err = n.runHere(context.Background(), q.Command)
+	}
+	if err != nil {
+		r.Error, r.Kind = err.Error(), array.KindOf(err)
+	}
+	b, _ := json.Marshal(r)
+	return b
+}
+
+// describe gathers the description of a group.
+func (n *Node) describe(id array.GroupID) (Description, error) {
+	var d Description
+	err := n.store.View(func(t *store.Tx) error {
+		g, ok, err := tables.groups.Get(t, store.Key(uint64(id)))
+		if err != nil || !ok {
+			return array.Errorf(array.NotFound, "group %v does not exist", id)
+		}
+		d.Group = g
+		in := map[array.VolumeID]bool{}
+		if err := tables.vvs.Each(t, func(_ string, v VV) error {
+			if v.Group == id {
+				d.VVs = append(d.VVs, v)
+				in[v.ID] = true
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		names := map[string]bool{}
+		if err := tables.vluns.Each(t, func(_ string, v VLUN) error {
+			if in[v.Volume] {
+				d.VLUNs = append(d.VLUNs, v)
+				names[v.Host] = true
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		if err := tables.sets.Each(t, func(_ string, s HostSet) error {
+			if names["set:"+s.Name] {
+				d.Sets = append(d.Sets, s)
+				for _, h := range s.Hosts {
+					names[h] = true
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		return tables.hosts.Each(t, func(_ string, h Host) error {
+			if names[h.Name] {
+				d.Hosts = append(d.Hosts, h)
+			}
+			return nil
+		})
+	})
+	return d, err
+}
+
+// checkDescription says what would keep take from taking d up.
+func (n *Node) checkDescription(d Description) error {
+	return n.store.View(func(t *store.Tx) error {
+		for _, v := range d.VVs {
+			if n.cpgs[v.CPG] == nil {
+				return array.Errorf(array.NotFound, "CPG %s is not configured on array %s", v.CPG, n.cfg.Name)
+			}
+			if err := tables.vvs.Each(t, func(_ string, o VV) error {
+				switch {
+				case o.ID == v.ID && o.Size != v.Size:
+					return array.Errorf(array.Conflict, "volume %s has %d bytes on array %s and %d on the other: the sizes must be equal", v.Name, o.Size, n.cfg.Name, v.Size)
+				case o.Name == v.Name && o.ID != v.ID:
+					return array.Errorf(array.Exists, "volume %s exists on array %s and is another one", v.Name, n.cfg.Name)
+				}
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		if err := tables.vluns.Each(t, func(_ string, o VLUN) error {
+			for _, v := range d.VLUNs {
+				if o.LUN == v.LUN && o.Host == v.Host && o.Volume != v.Volume {
+					return array.Errorf(array.Conflict, "LUN %d of host %s is taken by another volume on array %s", v.LUN, v.Host, n.cfg.Name)
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		return tables.groups.Each(t, func(_ string, g RCGroup) error {
+			if g.Name == d.Group.Name && g.ID != d.Group.ID && !g.Private {
+				return array.Errorf(array.Exists, "Remote Copy group %s exists on array %s and is another one", g.Name, n.cfg.Name)
+			}
+			return nil
+		})
+	})
+}
+
+// take makes this array's side of a group what d says.
+func (n *Node) take(d Description) error {
+	if err := n.checkDescription(d); err != nil {
+		return err
+	}
+	old, err := n.describe(d.Group.ID)
+	fresh := err != nil
+	if !fresh && old.Group.Version >= d.Group.Version {
+		return nil
+	}
+	var gone []VV
+	for _, o := range old.VVs {
+		if !slices.ContainsFunc(d.VVs, func(v VV) bool { return v.ID == o.ID }) {
+			gone = append(gone, o)
+		}
+	}
+	if err := n.store.Update(func(t *store.Tx) error { return putDescription(t, old, d, gone) }); err != nil {
+		return err
+	}
+	return n.apply(d, gone)
+}
+
+// apply brings the running group in line with the stored description d.
+func (n *Node) apply(d Description, gone []VV) error {
+	n.mu.RLock()
+	run := n.groups[d.Group.ID]
+	n.mu.RUnlock()
+	if run == nil {
+		if _, err := n.openGroup(d.Group, d.VVs); err != nil {
+			return err
+		}
+		return n.exports.rebuild()
+	}
+	for _, v := range d.VVs {
+		if run.units[v.ID] != nil {
+			continue
+		}
+		disk, err := n.disk(v)
+		if err != nil {
+			return err
+		}
+		run.pages.add(n.cpgs[v.CPG])
+		n.mu.Lock()
+		err = n.addUnit(run, v, disk)
+		n.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	for _, v := range gone {
+		n.mu.Lock()
+		delete(run.units, v.ID)
+		n.mu.Unlock()
+		if err := n.exports.rebuild(); err != nil {
+			return err
+		}
+		if err := run.g.RemoveVolume(v.ID); err != nil {
+			return err
+		}
+		if err := n.cpgs[v.CPG].Remove(v.ID); err != nil {
+			return err
+		}
+	}
+	n.mu.Lock()
+	run.rec = d.Group
+	n.mu.Unlock()
+	run.g.SetPolicy(d.Group.Policies.AutoFailover, n.cfg.Witness.Address != "")
+	return n.exports.rebuild()
+}
+
+func putDescription(t *store.Tx, old, d Description, gone []VV) error {
+	for _, v := range old.VLUNs {
+		if err := tables.vluns.Delete(t, vlunKey(v)); err != nil {
+			return err
+		}
+	}
+	for _, v := range gone {
+		if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
+			return err
+		}
+	}
+	if err := tables.groups.Put(t, store.Key(uint64(d.Group.ID)), d.Group); err != nil {
+		return err
+	}
+	for _, v := range d.VVs {
+		if err := tables.vvs.Put(t, store.Key(uint64(v.ID)), v); err != nil {
+			return err
+		}
+	}
+	for _, h := range d.Hosts {
+		if err := tables.hosts.Put(t, h.Name, h); err != nil {
+			return err
+		}
+	}
+	for _, s := range d.Sets {
+		if err := tables.sets.Put(t, s.Name, s); err != nil {
+			return err
+		}
+	}
+	for _, v := range d.VLUNs {
+		if err := tables.vluns.Put(t, vlunKey(v), v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func vlunKey(v VLUN) string { return v.Host + "/" + strings.ToLower(store.Key(uint64(v.LUN))) }
+
+// dropGroup removes a group and its volumes' copies from this array.
+func (n *Node) dropGroup(id array.GroupID) error {
+	d, err := n.describe(id)
+	if err != nil {
+		return nil // it is gone already
+	}
+	n.closeGroup(id)
+	if err := n.exports.rebuild(); err != nil {
+		return err
+	}
+	err = n.store.Update(func(t *store.Tx) error {
+		for _, v := range d.VLUNs {
+			if err := tables.vluns.Delete(t, vlunKey(v)); err != nil {
+				return err
+			}
+		}
+		for _, v := range d.VVs {
+			if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
+				return err
+			}
+		}
+		return tables.groups.Delete(t, store.Key(uint64(id)))
+	})
+	if err != nil {
+		return err
+	}
+	for _, v := range d.VVs {
+		if p := n.cpgs[v.CPG]; p != nil && p.Volume(v.ID) != nil {
+			if err := p.Remove(v.ID); err != nil {
+				return err
+			}
+		}
+	}
+	if err := n.jnl.Forget(id); err != nil {
+		return err
+	}
+	return n.exports.rebuild()
+}
+
+// pushAll tells the other array of every group served here whenever it answers
+// again, so that what it missed is made good.
+func (n *Node) pushAll(ctx context.Context) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	sent := map[array.GroupID]uint64{}
+	var start array.StartID
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if !n.pair.Reachable() {
+			clear(sent)
+			continue
+		}
+		if s := n.pair.System().Start; s != start {
+			start = s
+			clear(sent)
+		}
+		for _, r := range n.shared() {
+			if sent[r.rec.ID] == r.rec.Version {
+				continue
+			}
+			if i, err := r.g.Info(); err != nil || !i.Serving {
+				continue
+			}
+			d, err := n.describe(r.rec.ID)
+			if err != nil {
+				continue
+			}
+			if _, err := n.ask(ctx, request{Take: &d}); err != nil {
+				n.log.Warn("describe group to the other array", "group", r.rec.Name, "err", err)
+				continue
+			}
+			sent[r.rec.ID] = d.Group.Version
+		}
+	}
+}
+
+// shared returns copies of the open groups that are not private.
+func (n *Node) shared() []running {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	var l []running
+	for _, r := range n.groups {
+		if !r.rec.Private {
+			l = append(l, *r)
+		}
+	}
+	slices.SortFunc(l, func(a, b running) int { return strings.Compare(a.rec.Name, b.rec.Name) })
+	return l
+}

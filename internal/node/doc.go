@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package node is one array: its configuration, its objects (CPGs, virtual
+// volumes, hosts, VLUNs, groups), the commands on them, and the composition of all
+// that carries them out. No host byte passes through it.
+//
+// # Invariants
+//
+//   - An object is stored before it is used, and removed from use before it is
+//     removed from the store.
+//   - What belongs to a group is described as a whole and pushed to the other array
+//     by the serving one, on every change and every contact; taking up a description
+//     twice is taking it up once.
+//   - A failed command changes nothing here. One that concerns both arrays is tried
+//     at the other first.
+//
+// # Concurrency
+//
+// Commands run one at a time, under one lock; looking never waits for a command.
+package node

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/iscsi"
+	"github.com/perdure/perdure/internal/scsi"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// exports answers the front end: who may log in, and what he sees. It keeps a
+// table made anew at each change.
+type exports struct {
+	n  *Node
+	mu sync.RWMutex
+	// seen is by initiator name.
+	seen     map[string]map[uint16]scsi.Unit
+	accounts map[string]iscsi.Account
+	watchers map[int]func(string)
+	next     int
+}
+
+var (
+	_ scsi.Exports = (*exports)(nil)
+	_ iscsi.Auth   = (*exports)(nil)
+)
+
+func (e *exports) Unit(initiator string, lun uint16) (scsi.Unit, bool) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	u, ok := e.seen[initiator][lun]
+	return u, ok
+}
+
+func (e *exports) LUNs(initiator string) []uint16 {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	var l []uint16
+	for n := range e.seen[initiator] {
+		l = append(l, n)
+	}
+	slices.Sort(l)
+	return l
+}
+
+func (e *exports) WatchExports(f func(string)) func() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.watchers == nil {
+		e.watchers = map[int]func(string){}
+	}
+	id := e.next
+	e.next++
+	e.watchers[id] = f
+	return func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		delete(e.watchers, id)
+	}
+}
+
+// Account admits the initiators of defined hosts.
+func (e *exports) Account(initiator string, _ bool) (iscsi.Account, bool) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	a, ok := e.accounts[initiator]
+	return a, ok
+}
+
+// rebuild makes the table anew from the store and the open groups.
+func (e *exports) rebuild() error {
+	hosts, sets := map[string]Host{}, map[string]HostSet{}
+	var vluns []VLUN
+	err := e.n.store.View(func(t *store.Tx) error {
+		if err := tables.hosts.Each(t, func(_ string, h Host) error { hosts[h.Name] = h; return nil }); err != nil {
+			return err
+		}
+		if err := tables.sets.Each(t, func(_ string, s HostSet) error { sets[s.Name] = s; return nil }); err != nil {
+			return err
+		}
+		return tables.vluns.Each(t, func(_ string, v VLUN) error { vluns = append(vluns, v); return nil })
+	})
+	if err != nil {
+		return err
+	}
+	units := map[array.VolumeID]*group.Unit{}
+	e.n.mu.RLock()
+	for _, r := range e.n.groups {
+		for id, u := range r.units {
+			units[id] = u
+		}
+	}
+	e.n.mu.RUnlock()
+	seen, accounts := map[string]map[uint16]scsi.Unit{}, map[string]iscsi.Account{}
+	for _, h := range hosts {
+		for _, i := range h.Initiators {
+			accounts[i] = iscsi.Account{CHAP: h.CHAPSecret != "", User: h.CHAPUser, Secret: h.CHAPSecret}
+		}
+	}
+	for _, v := range vluns {
+		u := units[v.Volume]
+		if u == nil {
+			continue
+		}
+		names := []string{v.Host}
+		if s, ok := strings.CutPrefix(v.Host, "set:"); ok {
+			names = sets[s].Hosts
+		}
+		for _, name := range names {
+			for _, i := range hosts[name].Initiators {
+				if seen[i] == nil {
+					seen[i] = map[uint16]scsi.Unit{}
+				}
+				seen[i][v.LUN] = u
+			}
+		}
+	}
+	e.mu.Lock()
+	e.seen, e.accounts = seen, accounts
+	fs := make([]func(string), 0, len(e.watchers))
+	for _, f := range e.watchers {
+		fs = append(fs, f)
+	}
+	e.mu.Unlock()
+	for _, f := range fs {
+		f("")
+	}
+	return nil
+}

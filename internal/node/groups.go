@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"fmt"
+	"time"
+
+	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/scsi"
+	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/volume"
+)
+
+// pages joins the CPGs of a group's volumes: what holds for the group holds in all.
+type pages struct {
+	pools []*volume.Pool
+}
+
+func (p *pages) add(v *volume.Pool) {
+	for _, x := range p.pools {
+		if x == v {
+			return
+		}
+	}
+	p.pools = append(p.pools, v)
+}
+
+func (p *pages) Room(n int) bool {
+	for _, x := range p.pools {
+		if !x.Room(n) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *pages) Destaged(g array.GroupID) array.Place {
+	var low array.Place
+	for i, x := range p.pools {
+		if d := x.Destaged(g); i == 0 || d < low {
+			low = d
+		}
+	}
+	return low
+}
+
+func (p *pages) Advance(g array.GroupID, place array.Place) {
+	for _, x := range p.pools {
+		x.Advance(g, place)
+	}
+}
+
+func (p *pages) Resyncing(g array.GroupID) bool {
+	for _, x := range p.pools {
+		if x.Resyncing(g) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *pages) BeginResync(g array.GroupID) error {
+	return p.all(func(x *volume.Pool) error { return x.BeginResync(g) })
+}
+
+func (p *pages) FinishResync(g array.GroupID, at array.Place) error {
+	return p.all(func(x *volume.Pool) error { return x.FinishResync(g, at) })
+}
+
+func (p *pages) AbortResync(g array.GroupID) error {
+	return p.all(func(x *volume.Pool) error {
+		if !x.Resyncing(g) {
+			return nil
+		}
+		return x.AbortResync(g)
+	})
+}
+
+func (p *pages) PutPages(g array.GroupID, puts []volume.Put) error {
+	return p.all(func(x *volume.Pool) error {
+		var mine []volume.Put
+		for _, q := range puts {
+			if x.Volume(q.Volume) != nil {
+				mine = append(mine, q)
+			}
+		}
+		if len(mine) == 0 {
+			return nil
+		}
+		return x.PutPages(g, mine)
+	})
+}
+
+func (p *pages) all(f func(*volume.Pool) error) error {
+	for _, x := range p.pools {
+		if err := f(x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openGroups opens every stored group with its volumes.
+func (n *Node) openGroups() error {
+	var recs []RCGroup
+	var vvs []VV
+	err := n.store.View(func(t *store.Tx) error {
+		if err := tables.groups.Each(t, func(_ string, r RCGroup) error { recs = append(recs, r); return nil }); err != nil {
+			return err
+		}
+		return tables.vvs.Each(t, func(_ string, v VV) error { vvs = append(vvs, v); return nil })
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range recs {
+		var mine []VV
+		for _, v := range vvs {
+			if v.Group == r.ID {
+				mine = append(mine, v)
+			}
+		}
+		if _, err := n.openGroup(r, mine); err != nil {
+			return fmt.Errorf("group %s: %w", r.Name, err)
+		}
+	}
+	return nil
+}
+
+// openGroup starts a group with its volumes, whose pages exist or are made.
+func (n *Node) openGroup(r RCGroup, vvs []VV) (*running, error) {
+	pg := &pages{}
+	for _, c := range n.cfg.CPGs[:1] {
+		pg.add(n.cpgs[c.Name]) // a group without volumes has its places counted there
+	}
+	run := &running{rec: r, units: map[array.VolumeID]*group.Unit{}, pages: pg}
+	disks := make([]*volume.Volume, len(vvs))
+	for i, v := range vvs {
+		d, err := n.disk(v)
+		if err != nil {
+			return nil, err
+		}
+		disks[i] = d
+		pg.add(n.cpgs[v.CPG])
+	}
+	side := n.side()
+	if r.Private {
+		side = array.SideA
+	}
+	count := len(n.cfg.ISCSI.Portals)
+	cfg := group.Config{
+		ID: r.ID, Name: r.Name, Self: side, Ports: [2][]uint16{n.ports(0, count), n.ports(1, count)},
+		AutoFailover: r.Policies.AutoFailover, WitnessStarted: n.cfg.Witness.Address != "", Stopped: r.Stopped,
+		Log: n.jnl, Space: n.jnl, Pages: pg, Copy: pg, Buffers: n.pool, Keep: keep{n.store}, Logger: n.log, Event: n.event, Now: time.Now,
+	}
+	if r.Private {
+		cfg.Ports[0] = n.ports(n.side(), count)
+	} else if n.pair != nil {
+		cfg.Peer = n.pair.Way(r.ID)
+	}
+	g, err := group.Open(cfg, arb.First(r.Founder, r.Founding))
+	if err != nil {
+		return nil, err
+	}
+	run.g = g
+	for i, v := range vvs {
+		if err := n.addUnit(run, v, disks[i]); err != nil {
+			return nil, err
+		}
+	}
+	n.mu.Lock()
+	n.groups[r.ID] = run
+	n.wakeList()
+	n.mu.Unlock()
+	g.Start()
+	if cfg.Peer != nil {
+		n.pair.Add(r.ID, g)
+	}
+	return run, nil
+}
+
+// wakeList publishes the groups for onRoom. The caller holds n.mu.
+func (n *Node) wakeList() {
+	l := make([]*group.Group, 0, len(n.groups))
+	for _, r := range n.groups {
+		l = append(l, r.g)
+	}
+	n.room.Store(&l)
+}
+
+func (n *Node) disk(v VV) (*volume.Volume, error) {
+	p := n.cpgs[v.CPG]
+	if p == nil {
+		return nil, array.Errorf(array.NotFound, "volume %s is in CPG %s, which is not configured", v.Name, v.CPG)
+	}
+	if d := p.Volume(v.ID); d != nil {
+		return d, nil
+	}
+	return p.Create(volume.VolumeSpec{ID: v.ID, Group: v.Group, Size: v.Size})
+}
+
+func (n *Node) addUnit(run *running, v VV, d *volume.Volume) error {
+	w := array.MakeWWN(v.ID)
+	u, err := run.g.AddVolume(scsi.Identity{WWN: w, Serial: w.String()[16:], Name: v.Name, Volume: v.ID}, d)
+	if err != nil {
+		return err
+	}
+	run.units[v.ID] = u
+	return nil
+}
+
+// closeGroup takes a group out of use.
+func (n *Node) closeGroup(id array.GroupID) {
+	n.mu.Lock()
+	r := n.groups[id]
+	delete(n.groups, id)
+	n.wakeList()
+	n.mu.Unlock()
+	if r == nil {
+		return
+	}
+	if n.pair != nil {
+		n.pair.Remove(id)
+	}
+	r.g.Close()
+}
+
+// findGroup returns the open group of that name; private ones have the volume's.
+func (n *Node) findGroup(name string) (*running, error) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	for _, r := range n.groups {
+		if r.rec.Name == name && !r.rec.Private {
+			return r, nil
+		}
+	}
+	return nil, array.Errorf(array.NotFound, "Remote Copy group %s does not exist", name)
+}

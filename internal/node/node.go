@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/iscsi"
+	"github.com/perdure/perdure/internal/journal"
+	"github.com/perdure/perdure/internal/link"
+	"github.com/perdure/perdure/internal/pair"
+	"github.com/perdure/perdure/internal/pki"
+	"github.com/perdure/perdure/internal/scsi"
+	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/vfs"
+	"github.com/perdure/perdure/internal/volume"
+	"github.com/perdure/perdure/internal/witness"
+)
+
+// maxEvents bounds the events kept in memory.
+const maxEvents = 512
+
+// Event is something people should know.
+type Event struct {
+	At   time.Time
+	Text string
+}
+
+// Node is one array.
+type Node struct {
+	cfg    Config
+	log    *slog.Logger
+	start  array.StartID
+	ident  *pki.Identity
+	store  *store.Store
+	pool   *block.Pool
+	jnl    *journal.Journal
+	cpgs   map[string]*volume.Pool
+	pair   *pair.Pair
+	server *link.Server
+	scsi   *scsi.Server
+	target *iscsi.Target
+	lns    []net.Listener
+	stop   context.CancelFunc
+	wg     sync.WaitGroup
+
+	// command is held while a command runs.
+	command sync.Mutex
+
+	mu      sync.RWMutex
+	groups  map[array.GroupID]*running
+	exports exports
+	events  []Event
+	room    atomic.Pointer[[]*group.Group]
+}
+
+// running is a group that is open.
+type running struct {
+	rec   RCGroup
+	g     *group.Group
+	units map[array.VolumeID]*group.Unit
+	pages *pages
+}
+
+// Open starts the array and serves until Close.
+func Open(cfg Config, log *slog.Logger) (*Node, error) {
+	n := &Node{cfg: cfg, log: log, cpgs: map[string]*volume.Pool{}, groups: map[array.GroupID]*running{}}
+	n.exports.n = n
+	steps := []struct {
+		what string
+		do   func() error
+	}{
+		{"open the store", n.openStore},
+		{"open the CPGs", n.openCPGs},
+		{"open the journal", n.openJournal},
+		{"open the relation to the other array", n.openPair},
+		{"open the groups", n.openGroups},
+		{"listen for the other array", n.listenLinks},
+		{"serve iSCSI", n.serve},
+	}
+	for _, s := range steps {
+		if err := s.do(); err != nil {
+			n.Close()
+			return nil, fmt.Errorf("%s: %w", s.what, err)
+		}
+	}
+	return n, nil
+}
+
+func (n *Node) openStore() error {
+	if err := os.MkdirAll(n.cfg.DataDir, 0o700); err != nil {
+		return err
+	}
+	var err error
+	if n.ident, err = pki.Load(filepath.Join(n.cfg.DataDir, "identity")); err != nil {
+		return fmt.Errorf("%w: 'perdure init' makes one", err)
+	}
+	if n.store, err = store.Open(filepath.Join(n.cfg.DataDir, "array.db")); err != nil {
+		return err
+	}
+	n.pool = block.NewPool(n.cfg.Memory.BuffersMiB << 20)
+	var b [8]byte
+	_, _ = rand.Read(b[:])
+	n.start.Nonce = binary.BigEndian.Uint64(b[:])
+	return n.store.Update(func(t *store.Tx) error {
+		c, _, err := tables.count.Get(t, "starts")
+		if err != nil {
+			return err
+		}
+		n.start.Count = c + 1
+		return tables.count.Put(t, "starts", c+1)
+	})
+}
+
+func (n *Node) openCPGs() error {
+	for _, c := range n.cfg.CPGs {
+		dir, err := filepath.Abs(c.Dir)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		files := vfs.NewOS(dir)
+		p, err := volume.OpenPool(files, ".", volume.Options{
+			MapFile: filepath.Join(dir, "map.db"), Limit: c.LimitGiB << 30, Overlay: n.cfg.Memory.OverlayMiB << 20,
+			OnRoom: n.onRoom,
+			Alarm:  func(err error) { n.event("CPG " + c.Name + ": " + err.Error()) },
+		})
+		if err != nil {
+			return fmt.Errorf("CPG %s: %w", c.Name, err)
+		}
+		n.cpgs[c.Name] = p
+	}
+	return nil
+}
+
+func (n *Node) openJournal() error {
+	dir := filepath.Join(n.cfg.DataDir, "journal")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	files := vfs.NewOS(dir)
+	var err error
+	n.jnl, err = journal.Open(files, ".", journal.Options{
+		Limit: n.cfg.Journal.SizeMiB << 20, Durable: n.durable,
+		Failed: func(err error) { n.journalFailed(err) },
+	})
+	return err
+}
+
+// durable passes the journal's word to the groups.
+func (n *Node) durable(ds []journal.Durable) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	for _, d := range ds {
+		if r := n.groups[d.Group]; r != nil {
+			r.g.JournalHolds(d.Pos.Place)
+		}
+	}
+}
+
+func (n *Node) journalFailed(err error) {
+	n.event("the journal failed: " + err.Error())
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	for _, r := range n.groups {
+		r.g.Stuck(true)
+	}
+}
+
+// onRoom wakes groups whose commands wait for memory.
+func (n *Node) onRoom() {
+	if gs := n.room.Load(); gs != nil {
+		for _, g := range *gs {
+			g.Wake()
+		}
+	}
+}
+
+func (n *Node) paired() bool { return n.cfg.Target.SystemID != 0 }
+
+// side is this array's side of its pair.
+func (n *Node) side() array.Side { return array.SideOf(n.cfg.SystemID, n.cfg.Target.SystemID) }
+
+func (n *Node) openPair() error {
+	if !n.paired() {
+		return nil
+	}
+	self := link.Self{System: n.cfg.SystemID, Start: n.start, Name: n.cfg.Name}
+	lc := link.Config{Self: self, Identity: n.ident, Key: n.cfg.Target.Key, System: n.cfg.Target.SystemID}
+	for _, l := range n.cfg.Target.Links {
+		lc.Links = append(lc.Links, link.LinkConfig{Name: l.Name, Remote: l.Remote})
+	}
+	pc := pair.Config{
+		Link: lc, Timing: pair.DefaultTiming(), Pool: n.pool, Logger: n.log, Event: n.event,
+		Owners: witness.Owners{n.ident.Pin(), n.cfg.Target.Key},
+		Oldest: func() time.Duration { return n.jnl.Oldest(time.Now()) },
+		Call:   n.serveCall,
+	}
+	if n.cfg.Witness.Address != "" {
+		pc.Witness = witness.NewClient(witness.ClientConfig{
+			Address: n.cfg.Witness.Address, Identity: n.ident, Witness: n.cfg.Witness.Key, Timeout: 1800 * time.Millisecond,
+		})
+	}
+	var err error
+	if n.pair, err = pair.Open(pc); err != nil {
+		return err
+	}
+	n.server = link.NewServer(self, n.ident)
+	n.server.Refused = func(from net.Addr, err error) { n.event(fmt.Sprintf("link connection from %v refused: %v", from, err)) }
+	return n.server.Add(n.pair.Peer())
+}
+
+func (n *Node) listenLinks() error {
+	if !n.paired() {
+		return nil
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	n.stop = stop
+	seen := map[string]bool{}
+	for _, l := range n.cfg.Target.Links {
+		if seen[l.Listen] {
+			continue
+		}
+		seen[l.Listen] = true
+		ln, err := net.Listen("tcp", l.Listen)
+		if err != nil {
+			return fmt.Errorf("link %s: %w", l.Name, err)
+		}
+		n.lns = append(n.lns, ln)
+		n.wg.Go(func() {
+			if err := n.server.Serve(ctx, ln); err != nil && ctx.Err() == nil {
+				n.event("links: " + err.Error())
+			}
+		})
+	}
+	n.wg.Go(func() { n.pushAll(ctx) })
+	return nil
+}
+
+func (n *Node) serve() error {
+	if err := n.exports.rebuild(); err != nil {
+		return err
+	}
+	n.scsi = scsi.NewServer(scsi.Config{Exports: &n.exports, Pool: n.pool, Revision: "0001"})
+	pg := make([]iscsi.PortalGroup, len(n.cfg.ISCSI.Portals))
+	for i, a := range n.cfg.ISCSI.Portals {
+		pg[i] = iscsi.PortalGroup{Tag: uint16(i + 1), Relative: n.ports(n.side(), len(pg))[i], Listen: []string{a}}
+	}
+	var err error
+	n.target, err = iscsi.Serve(iscsi.Config{
+		Name: n.cfg.ISCSI.Name, Alias: n.cfg.Name, Groups: pg, Auth: &n.exports, Server: n.scsi, Logger: n.log,
+	})
+	return err
+}
+
+// ports returns the relative target port ids of a side, disjoint over the pair.
+func (n *Node) ports(s array.Side, count int) []uint16 {
+	p := make([]uint16, count)
+	for i := range p {
+		p[i] = uint16(s)*256 + uint16(i) + 1
+	}
+	return p
+}
+
+// Close ends all service in an order that loses nothing: hosts, groups, links, disks.
+func (n *Node) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if n.target != nil {
+		_ = n.target.Close(ctx)
+	}
+	if n.stop != nil {
+		n.stop()
+	}
+	for _, l := range n.lns {
+		_ = l.Close()
+	}
+	n.mu.RLock()
+	gs := make([]*group.Group, 0, len(n.groups))
+	for _, r := range n.groups {
+		gs = append(gs, r.g)
+	}
+	n.mu.RUnlock()
+	for _, g := range gs {
+		g.Close()
+	}
+	if n.pair != nil {
+		n.pair.Close()
+	}
+	n.wg.Wait()
+	if n.jnl != nil {
+		_ = n.jnl.Close()
+	}
+	for _, p := range n.cpgs {
+		_ = p.Close()
+	}
+	if n.store != nil {
+		_ = n.store.Close()
+	}
+}
+
+func (n *Node) event(text string) {
+	n.log.Info("event", "text", text)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.events) == maxEvents {
+		n.events = append(n.events[:0], n.events[1:]...)
+	}
+	n.events = append(n.events, Event{time.Now(), text})
+}
+
+// Events returns the newest events, oldest first.
+func (n *Node) Events() []Event {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return append([]Event(nil), n.events...)
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// VV is a virtual volume.
+type VV struct {
+	ID    array.VolumeID `json:"id"`
+	Name  string         `json:"name"`
+	Size  int64          `json:"size"`
+	CPG   string         `json:"cpg"`
+	Group array.GroupID  `json:"group"`
+}
+
+// RCGroup is a Remote Copy group, or the private group of an un-mirrored volume.
+type RCGroup struct {
+	ID   array.GroupID `json:"id"`
+	Name string        `json:"name"`
+	// Home is the natural primary.
+	Home     array.SystemID `json:"home"`
+	Private  bool           `json:"private"`
+	Policies Policies       `json:"policies"`
+	// Stopped: a person stopped it; the other array is not taken back by itself.
+	Stopped bool `json:"stopped"`
+	// Version grows with every change of the description.
+	Version uint64 `json:"version"`
+	// Founding is the first membership record, equal on both arrays.
+	Founding uint64     `json:"founding"`
+	Founder  array.Side `json:"founder"`
+}
+
+// Policies are what the group does by itself.
+type Policies struct {
+	AutoFailover    bool `json:"auto_failover"`
+	PathManagement  bool `json:"path_management"`
+	AutoRecover     bool `json:"auto_recover"`
+	AutoSynchronize bool `json:"auto_synchronize"`
+}
+
+// Host is a host and its iSCSI names.
+type Host struct {
+	Name       string   `json:"name"`
+	Persona    int      `json:"persona"`
+	Initiators []string `json:"initiators"`
+	CHAPUser   string   `json:"chap_user,omitempty"`
+	CHAPSecret string   `json:"chap_secret,omitempty"`
+}
+
+// HostSet is a set of hosts that see the same.
+type HostSet struct {
+	Name  string   `json:"name"`
+	Hosts []string `json:"hosts"`
+}
+
+// VLUN exports a volume to a host or, as set:name, a host set.
+type VLUN struct {
+	LUN    uint16         `json:"lun"`
+	Volume array.VolumeID `json:"volume"`
+	Host   string         `json:"host"`
+}
+
+// small is one of a group's small durable facts.
+type small struct {
+	Value []byte `json:"value"`
+}
+
+// tables are the store's buckets.
+var tables = struct {
+	vvs    store.Bucket[VV]
+	groups store.Bucket[RCGroup]
+	hosts  store.Bucket[Host]
+	sets   store.Bucket[HostSet]
+	vluns  store.Bucket[VLUN]
+	facts  store.Bucket[small]
+	count  store.Bucket[uint64]
+}{
+	store.Bucket[VV]{Name: "vvs"},
+	store.Bucket[RCGroup]{Name: "groups"},
+	store.Bucket[Host]{Name: "hosts"},
+	store.Bucket[HostSet]{Name: "hostsets"},
+	store.Bucket[VLUN]{Name: "vluns"},
+	store.Bucket[small]{Name: "facts"},
+	store.Bucket[uint64]{Name: "counters"},
+}
+
+// keep is a group's small facts in the store.
+type keep struct{ s *store.Store }
+
+func (k keep) Put(g array.GroupID, name string, value []byte) error {
+	it, err := tables.facts.Item(g.String()+"/"+name, small{value})
+	if err != nil {
+		return err
+	}
+	return k.s.Batch(it)
+}
+
+func (k keep) Get(g array.GroupID, name string) (value []byte, err error) {
+	err = k.s.View(func(t *store.Tx) error {
+		v, ok, err := tables.facts.Get(t, g.String()+"/"+name)
+		if ok {
+			value = v.Value
+		}
+		return err
+	})
+	return value, err
+}
+
+func groupsPut(t *store.Tx, g RCGroup) error { return tables.groups.Put(t, store.Key(uint64(g.ID)), g) }

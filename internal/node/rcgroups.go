@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"strings"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
+)
+
+func groupCommands() []command {
+	return []command{
+		{name: "creatercopygroup", usage: "creatercopygroup <group> <target>:sync", about: "creates a Remote Copy group here and on the target", run: createRCGroup},
+		{name: "removercopygroup", usage: "removercopygroup -f <group>", about: "removes a group without exports, and its volumes' copies on the target", shared: true, run: removeRCGroup},
+		{name: "admitrcopyvv", usage: "admitrcopyvv -createvv [-size <size>] [-cpg <cpg>] <vv> <group>", about: "adds a volume; its copy on the target gets the same name, size and WWN", shared: true, run: admitVV},
+		{name: "dismissrcopyvv", usage: "dismissrcopyvv -f <vv> <group>", about: "takes an unexported volume out of the group and removes both copies", shared: true, run: dismissVV},
+		{name: "startrcopygroup", usage: "startrcopygroup [-wait] <group>", about: "starts replication; only what differs is sent", shared: true, run: startRCGroup},
+		{name: "stoprcopygroup", usage: "stoprcopygroup -f <group>", about: "stops replication; the serving array goes on alone", shared: true, run: stopRCGroup},
+		{name: "syncrcopy", usage: "syncrcopy [-w] <group>", about: "waits until the group is in sync", shared: true, run: syncRCGroup},
+		{name: "setrcopygroup", usage: "setrcopygroup pol <policy>|switchover|failover [-f]|recover|restore|reverse|override -f <group>", about: "changes policies, or which array serves", run: setRCGroup},
+	}
+}
+
+func nonce() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:])
+	return binary.BigEndian.Uint64(b[:]) | 1
+}
+
+func createRCGroup(n *Node, ctx context.Context, a *args) error {
+	if err := a.parse(2, 2); err != nil {
+		return err
+	}
+	name := a.rest[0]
+	target, mode, _ := strings.Cut(a.rest[1], ":")
+	switch {
+	case !validName(name) || len(name) > 22:
+		return array.Errorf(array.Invalid, "group name %q: want 1 to 22 letters, digits, '.', '_' or '-'", name)
+	case !n.paired() || target != n.cfg.Target.Name:
+		return array.Errorf(array.NotFound, "target %s does not exist", target)
+	case mode != "sync":
+		return array.Errorf(array.Invalid, "mode %q: want sync", mode)
+	case !n.pair.Reachable():
+		return array.Errorf(array.Unavailable, "target %s does not answer", target)
+	}
+	g := RCGroup{
+		Name: name, Home: n.cfg.SystemID, Version: 1, Founding: nonce(), Founder: n.side(),
+		Policies: Policies{AutoFailover: true, PathManagement: true, AutoRecover: true, AutoSynchronize: true},
+	}
+	err := n.store.Update(func(t *store.Tx) error {
+		if err := tables.groups.Each(t, func(_ string, o RCGroup) error {
+			if o.Name == name && !o.Private {
+				return array.Errorf(array.Exists, "Remote Copy group %s exists already", name)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		id, err := n.nextID(t)
+		if err != nil {
+			return err
+		}
+		g.ID = array.MakeGroupID(n.cfg.SystemID, id)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	d := Description{Group: g}
+	if _, err := n.ask(ctx, request{Take: &d}); err != nil {
+		return err
+	}
+	if err := n.store.Update(func(t *store.Tx) error { return groupsPut(t, g) }); err != nil {
+		_, _ = n.ask(ctx, request{Drop: g.ID})
+		return err
+	}
+	_, err = n.openGroup(g, nil)
+	return err
+}
+
+func removeRCGroup(n *Node, ctx context.Context, a *args) error {
+	force := a.flags.Bool("f", false, "")
+	if err := a.parse(1, 1); err != nil {
+		return err
+	}
+	r, err := n.findGroup(a.rest[0])
+	if err != nil {
+		return err
+	}
+	d, err := n.describe(r.rec.ID)
+	switch {
+	case err != nil:
+		return err
+	case !*force:
+		return array.Errorf(array.Invalid, "removercopygroup removes group %s and its volumes on both arrays: say -f", r.rec.Name)
+	case len(d.VLUNs) > 0:
+		return array.Errorf(array.Conflict, "group %s has exported volumes: remove their VLUNs first", r.rec.Name)
+	}
+	if _, err := n.ask(ctx, request{Drop: r.rec.ID}); err != nil {
+		return err
+	}
+	return n.dropGroup(r.rec.ID)
+}
+
+func admitVV(n *Node, ctx context.Context, a *args) error {
+	create := a.flags.Bool("createvv", false, "")
+	size := a.flags.String("size", "", "")
+	cpg := a.flags.String("cpg", "", "")
+	if err := a.parse(2, 2); err != nil {
+		return err
+	}
+	r, err := n.findGroup(a.rest[1])
+	if err != nil {
+		return err
+	}
+	name := a.rest[0]
+	if !*create {
+		return array.Errorf(array.Invalid, "admitrcopyvv: volume %s has no copy on the target: say -createvv", name)
+	}
+	v, g, err := n.vv(name)
+	switch {
+	case err == nil && !g.Private:
+		return array.Errorf(array.Conflict, "volume %s is in Remote Copy group %s already", name, g.Name)
+	case err == nil:
+		if i, e := n.groups[v.Group].g.Info(); e != nil || i.End.Place > 1 {
+			return orElse(e, array.Errorf(array.Conflict, "volume %s has been written to: a volume is admitted before its first use; create it in the group with -size", name))
+		}
+		if ex, e := n.exported(v); e != nil || ex {
+			return orElse(e, array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", name))
+		}
+		if e := n.dropGroup(v.Group); e != nil {
+			return e
+		}
+	case *size == "":
+		return array.Errorf(array.NotFound, "volume %s does not exist: create it, or say -size", name)
+	default:
+		v = VV{Name: name, CPG: n.cfg.CPGs[0].Name}
+		if *cpg != "" {
+			v.CPG = *cpg
+		}
+		if v.Size, err = parseSize(*size); err != nil {
+			return err
+		}
+		if !validName(name) || n.cpgs[v.CPG] == nil {
+			return array.Errorf(array.Invalid, "volume %q in CPG %q: want a valid name and an existing CPG", name, v.CPG)
+		}
+	}
+	return n.changeGroup(ctx, r.rec.ID, func(t *store.Tx) error {
+		id, err := n.nextID(t)
+		if err != nil {
+			return err
+		}
+		v.ID, v.Group = array.MakeVolumeID(n.cfg.SystemID, id), r.rec.ID
+		return tables.vvs.Put(t, store.Key(uint64(v.ID)), v)
+	})
+}
+
+func dismissVV(n *Node, ctx context.Context, a *args) error {
+	force := a.flags.Bool("f", false, "")
+	if err := a.parse(2, 2); err != nil {
+		return err
+	}
+	v, g, err := n.vv(a.rest[0])
+	switch {
+	case err != nil:
+		return err
+	case g.Name != a.rest[1] || g.Private:
+		return array.Errorf(array.NotFound, "volume %s is not in Remote Copy group %s", v.Name, a.rest[1])
+	case !*force:
+		return array.Errorf(array.Invalid, "dismissrcopyvv removes volume %s on both arrays: say -f", v.Name)
+	}
+	if ex, err := n.exported(v); err != nil || ex {
+		return orElse(err, array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", v.Name))
+	}
+	return n.changeGroup(ctx, g.ID, func(t *store.Tx) error { return tables.vvs.Delete(t, store.Key(uint64(v.ID))) })
+}
+
+func startRCGroup(n *Node, ctx context.Context, a *args) error {
+	wait := a.flags.Bool("wait", false, "")
+	if err := a.parse(1, 1); err != nil {
+		return err
+	}
+	r, err := n.findGroup(a.rest[0])
+	if err != nil {
+		return err
+	}
+	if err := r.g.Resume(); err != nil {
+		return err
+	}
+	if *wait {
+		return waitSynced(ctx, r)
+	}
+	return nil
+}
+
+func stopRCGroup(n *Node, _ context.Context, a *args) error {
+	force := a.flags.Bool("f", false, "")
+	if err := a.parse(1, 1); err != nil {
+		return err
+	}
+	r, err := n.findGroup(a.rest[0])
+	if err != nil {
+		return err
+	}
+	if !*force {
+		return array.Errorf(array.Invalid, "stoprcopygroup leaves group %s with one current copy: say -f", r.rec.Name)
+	}
+	return r.g.Stop()
+}
+
+func syncRCGroup(n *Node, ctx context.Context, a *args) error {
+	a.flags.Bool("w", false, "")
+	if err := a.parse(1, 1); err != nil {
+		return err
+	}
+	r, err := n.findGroup(a.rest[0])
+	if err != nil {
+		return err
+	}
+	if err := r.g.Resume(); err != nil {
+		return err
+	}
+	return waitSynced(ctx, r)
+}
+
+// waitSynced returns when the record names both arrays and the copy is whole.
+func waitSynced(ctx context.Context, r *running) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	t := time.NewTicker(50 * time.Millisecond)
+	defer t.Stop()
+	for {
+		i, err := r.g.Info()
+		if err != nil || i.Synced {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return array.Errorf(array.Busy, "group %s is not in sync yet", r.rec.Name)
+		case <-t.C:
+		}
+	}
+}
+
+func setRCGroup(n *Node, ctx context.Context, a *args) error {
+	if len(a.rest) < 2 {
+		return a.parse(2, -1)
+	}
+	verb := a.rest[0]
+	a.rest = a.rest[1:]
+	force := a.flags.Bool("f", false, "")
+	if verb == "pol" {
+		return n.setPolicy(ctx, a)
+	}
+	if err := a.parse(1, 1); err != nil {
+		return err
+	}
+	r, err := n.findGroup(a.rest[0])
+	if err != nil {
+		return err
+	}
+	i, err := r.g.Info()
+	if err != nil {
+		return err
+	}
+	switch verb {
+	case "switchover", "restore", "reverse":
+		if !i.Serving && n.pair.Reachable() && i.Owner != i.Self {
+			_, err := n.ask(ctx, request{Command: []string{"setrcopygroup", verb, a.rest[0]}})
+			return err
+		}
+		if verb == "restore" && r.rec.Home == n.cfg.SystemID {
+			return array.Errorf(array.Conflict, "group %s is served by its home array already", r.rec.Name)
+		}
+		return r.g.Switchover()
+	case "failover":
+		if *force {
+			return r.g.Force()
+		}
+		if i.Serving {
+			return array.Errorf(array.Conflict, "group %s is served here already", r.rec.Name)
+		}
+		return r.g.Takeover()
+	case "override":
+		if !*force {
+			return array.Errorf(array.Invalid, "override makes group %s writable here without the other array's or the witness's vote; what only the other copy holds is lost: say -f", r.rec.Name)
+		}
+		return r.g.Force()
+	case "recover":
+		return r.g.Resume()
+	}
+	return array.Errorf(array.Invalid, "setrcopygroup %s: unknown; usage: %s", verb, a.cmd.usage)
+}
+
+func (n *Node) setPolicy(ctx context.Context, a *args) error {
+	if err := a.parse(2, 2); err != nil {
+		return err
+	}
+	if n.elsewhere(a.rest) {
+		_, err := n.ask(ctx, request{Command: []string{"setrcopygroup", "pol", a.rest[0], a.rest[1]}})
+		return err
+	}
+	r, err := n.findGroup(a.rest[1])
+	if err != nil {
+		return err
+	}
+	return n.changeGroup(ctx, r.rec.ID, func(t *store.Tx) error {
+		g, _, err := tables.groups.Get(t, store.Key(uint64(r.rec.ID)))
+		if err != nil {
+			return err
+		}
+		for _, p := range strings.Split(a.rest[0], ",") {
+			on := !strings.HasPrefix(p, "no_")
+			switch strings.TrimPrefix(p, "no_") {
+			case "auto_failover":
+				g.Policies.AutoFailover = on
+			case "path_management":
+				g.Policies.PathManagement = on
+			case "auto_recover":
+				g.Policies.AutoRecover = on
+			case "auto_synchronize":
+				g.Policies.AutoSynchronize = on
+			default:
+				return array.Errorf(array.Invalid, "policy %q: want auto_failover, path_management, auto_recover or auto_synchronize, or no_ before it", p)
+			}
+		}
+		return groupsPut(t, g)
+	})
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/store"
+)
+
+func showCommands() []command {
+	return []command{
+		{name: "status", usage: "status", about: "shows the pair, the witness and who serves which group", run: status},
+		{name: "explain", usage: "explain <group>", about: "shows who may serve a group, why, and what was decided", run: explain},
+		{name: "showrcopy", usage: "showrcopy", about: "shows targets, links and groups", run: showRCopy},
+		{name: "showvv", usage: "showvv", about: "lists the volumes", run: showVV},
+		{name: "showvlun", usage: "showvlun", about: "lists the exports", run: showVLUN},
+		{name: "showhost", usage: "showhost", about: "lists the hosts", run: showHost},
+		{name: "showeventlog", usage: "showeventlog", about: "lists the newest events", run: showEvents},
+	}
+}
+
+// names of the two arrays, by side.
+func (n *Node) arrayName(s array.Side) string {
+	if s == n.side() {
+		return n.cfg.Name
+	}
+	return n.cfg.Target.Name
+}
+
+// roleOf returns the incumbent's role of this array in a group.
+func (n *Node) roleOf(r running, i group.Info) string {
+	home := r.rec.Home == n.cfg.SystemID
+	first := i.Owner == i.Self && i.View.Members.Has(i.Self)
+	switch {
+	case first && home:
+		return "Primary"
+	case first:
+		return "Primary-Rev"
+	case home:
+		return "Secondary-Rev"
+	}
+	return "Secondary"
+}
+
+func stateOf(i group.Info) string {
+	switch {
+	case i.Stopped:
+		return "Stopped"
+	case i.View.Role.String() == "held":
+		return "Failsafe"
+	case i.Synced || i.View.Role.String() == "paired":
+		return "Started"
+	case i.Contact:
+		return "Starting"
+	}
+	return "Stopped"
+}
+
+func syncOf(i group.Info) string {
+	switch {
+	case i.Synced:
+		return "Synced"
+	case i.Syncing && i.Contact:
+		return "Syncing"
+	}
+	return "NotSynced"
+}
+
+func status(n *Node, _ context.Context, a *args) error {
+	if err := a.parse(0, 0); err != nil {
+		return err
+	}
+	a.printf("array\t%s\tsystem %d, start %d\n", n.cfg.Name, n.cfg.SystemID, n.start.Count)
+	if n.pair != nil {
+		state := "does not answer"
+		if n.pair.Reachable() {
+			state = "answers"
+		}
+		a.printf("target\t%s\t%s\n", n.cfg.Target.Name, state)
+		for _, l := range n.pair.Peer().Status() {
+			up := "down"
+			if l.Up {
+				up = fmt.Sprintf("up, round trip %v", l.RTT.Round(time.Microsecond))
+				if l.RTT > 10*time.Millisecond {
+					up += " (above the 10 ms that synchronous mode supports)"
+				}
+			} else if l.Err != nil {
+				up += ": " + l.Err.Error()
+			}
+			a.printf("link\t%s\t%s\n", l.Name, up)
+		}
+		w := n.pair.WitnessStatus()
+		switch {
+		case !w.Configured:
+			a.printf("witness\tnone\t\n")
+		case w.Reached:
+			a.printf("witness\t%s\tanswers, round trip %v\n", n.cfg.Witness.Address, w.RoundTrip.Round(time.Microsecond))
+		default:
+			a.printf("witness\t%s\tlost since %v: %s\n", n.cfg.Witness.Address, w.LastSeen.Format(time.TimeOnly), w.Error)
+		}
+	}
+	for _, r := range n.shared() {
+		i, err := r.g.Info()
+		if err != nil {
+			return err
+		}
+		serving := "nobody known here"
+		switch {
+		case i.Serving:
+			serving = n.cfg.Name
+		case i.View.Role.String() == "out" || i.View.Role.String() == "paired" && i.Owner != i.Self:
+			serving = n.arrayName(i.Self.Other())
+		}
+		a.printf("group\t%s\tserving array %s, home array %s, %s, %s, %s\n", r.rec.Name, serving, n.homeName(r.rec), n.roleOf(r, i), stateOf(i), syncOf(i))
+		if i.Reason != "" {
+			a.printf("\t\tnot served here: %s\n", i.Reason)
+		}
+	}
+	return nil
+}
+
+func (n *Node) homeName(r RCGroup) string {
+	if r.Home == n.cfg.SystemID {
+		return n.cfg.Name
+	}
+	return n.cfg.Target.Name
+}
+
+func explain(n *Node, _ context.Context, a *args) error {
+	if err := a.parse(1, 1); err != nil {
+		return err
+	}
+	r, err := n.findGroup(a.rest[0])
+	if err != nil {
+		return err
+	}
+	i, err := r.g.Info()
+	if err != nil {
+		return err
+	}
+	a.printf("group\t%s on array %s (side %v)\n", r.rec.Name, n.cfg.Name, i.Self)
+	a.printf("record\t%v\n", i.Record)
+	a.printf("role\t%v, owner %s, serving here %v\n", i.View.Role, n.arrayName(i.Owner), i.Serving)
+	if i.Reason != "" {
+		a.printf("why not\t%s\n", i.Reason)
+	}
+	in := i.Inputs
+	a.printf("facts\tother array in contact %v, records compared %v, sealed %v, other's leases ended %v\n", in.Contact, in.Matched, in.Sealed, in.GrantEnded)
+	a.printf("\twitness seen here %x, there %x; copy whole %v\n", in.Witness, in.PeerWitness, in.Synced)
+	a.printf("log\tend %v, committed %d, applied %d, other holds %d\n", i.End, i.Commit, i.Applied, i.Peer)
+	for _, d := range i.Decisions {
+		a.printf("decided\t%v\n", d)
+	}
+	return nil
+}
+
+func showRCopy(n *Node, _ context.Context, a *args) error {
+	if err := a.parse(0, 2); err != nil {
+		return err
+	}
+	a.printf("\nRemote Copy System Information\nStatus: Started, Normal\n\n")
+	if n.pair != nil {
+		st := "failed"
+		if n.pair.Reachable() {
+			st = "ready"
+		}
+		a.printf("Target Information\n\nName\tID\tType\tStatus\tOptions\tPolicy\n%s\t%d\tIP\t%s\t-\tmirror_config\n\n", n.cfg.Target.Name, n.cfg.Target.SystemID, st)
+		a.printf("Link Information\n\nTarget\tNode\tAddress\tStatus\tOptions\n")
+		for k, l := range n.pair.Peer().Status() {
+			up := "Down"
+			if l.Up {
+				up = "Up"
+			}
+			a.printf("%s\t0:0:%d\t%s\t%s\t-\n", n.cfg.Target.Name, k+1, n.cfg.Target.Links[k].Remote, up)
+		}
+	}
+	a.printf("\nGroup Information\n\n")
+	for _, r := range n.shared() {
+		i, err := r.g.Info()
+		if err != nil {
+			return err
+		}
+		d, err := n.describe(r.rec.ID)
+		if err != nil {
+			return err
+		}
+		a.printf("Name\tTarget\tStatus\tRole\tMode\tOptions\n%s\t%s\t%s\t%s\tSync\t%s\n", r.rec.Name, n.cfg.Target.Name, stateOf(i), n.roleOf(r, i), policyText(d.Group.Policies))
+		a.printf("  LocalVV\tID\tRemoteVV\tID\tSyncStatus\tLastSyncTime\n")
+		for _, v := range d.VVs {
+			a.printf("  %s\t%d\t%s\t%d\t%s\tNA\n", v.Name, uint32(v.ID), v.Name, uint32(v.ID), syncOf(i))
+		}
+	}
+	return nil
+}
+
+func policyText(p Policies) string {
+	var l []string
+	for _, x := range []struct {
+		on   bool
+		name string
+	}{{p.AutoRecover, "auto_recover"}, {p.AutoFailover, "auto_failover"}, {p.PathManagement, "path_management"}, {p.AutoSynchronize, "auto_synchronize"}} {
+		if x.on {
+			l = append(l, x.name)
+		}
+	}
+	if len(l) == 0 {
+		return "-"
+	}
+	return strings.Join(l, ",")
+}
+
+func showVV(n *Node, _ context.Context, a *args) error {
+	if err := a.parse(0, 0); err != nil {
+		return err
+	}
+	a.printf("Id\tName\tCPG\tSizeMiB\tWWN\tRCGroup\n")
+	return n.store.View(func(t *store.Tx) error {
+		return tables.vvs.Each(t, func(_ string, v VV) error {
+			g, _, err := tables.groups.Get(t, store.Key(uint64(v.Group)))
+			name := g.Name
+			if g.Private {
+				name = "-"
+			}
+			a.printf("%d\t%s\t%s\t%d\t%v\t%s\n", uint32(v.ID), v.Name, v.CPG, v.Size>>20, array.MakeWWN(v.ID), name)
+			return err
+		})
+	})
+}
+
+func showVLUN(n *Node, _ context.Context, a *args) error {
+	if err := a.parse(0, 0); err != nil {
+		return err
+	}
+	a.printf("Lun\tVVName\tHostName\tWWN\n")
+	return n.store.View(func(t *store.Tx) error {
+		return tables.vluns.Each(t, func(_ string, l VLUN) error {
+			v, _, err := tables.vvs.Get(t, store.Key(uint64(l.Volume)))
+			a.printf("%d\t%s\t%s\t%v\n", l.LUN, v.Name, l.Host, array.MakeWWN(l.Volume))
+			return err
+		})
+	})
+}
+
+func showHost(n *Node, _ context.Context, a *args) error {
+	if err := a.parse(0, 0); err != nil {
+		return err
+	}
+	a.printf("Name\tPersona\tiSCSI_Name\n")
+	return n.store.View(func(t *store.Tx) error {
+		return tables.hosts.Each(t, func(_ string, h Host) error {
+			sort.Strings(h.Initiators)
+			a.printf("%s\t%d\t%s\n", h.Name, h.Persona, strings.Join(h.Initiators, ","))
+			return nil
+		})
+	})
+}
+
+func showEvents(n *Node, _ context.Context, a *args) error {
+	if err := a.parse(0, 0); err != nil {
+		return err
+	}
+	for _, e := range n.Events() {
+		a.printf("%s\t%s\n", e.At.Format("2006-01-02 15:04:05.000"), e.Text)
+	}
+	return nil
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wsapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+)
+
+// Do sends a command to the array whose socket is at path and returns its text.
+func Do(ctx context.Context, path string, words []string) (string, error) {
+	c := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", path)
+	}}}
+	defer c.CloseIdleConnections()
+	b, err := json.Marshal(Request{Words: words})
+	if err != nil {
+		return "", err
+	}
+	q, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://array/api/v1/command", bytes.NewReader(b))
+	if err != nil {
+		return "", err
+	}
+	a, err := c.Do(q)
+	if err != nil {
+		return "", fmt.Errorf("ask the array at %s: %w", path, err)
+	}
+	defer a.Body.Close()
+	var r Response
+	if err := json.NewDecoder(a.Body).Decode(&r); err != nil {
+		return "", fmt.Errorf("read the array's answer: %w", err)
+	}
+	if r.Error != "" {
+		return r.Text, fmt.Errorf("%s", r.Error)
+	}
+	return r.Text, nil
+}

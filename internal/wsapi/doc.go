@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package wsapi is the array's management face over HTTP: it takes a command as a
+// list of words and returns its text, or an error with its kind. It decides
+// nothing. Requests come over a socket that only the array's owner can open.
+package wsapi
