@@ -55,7 +55,7 @@ var table = []row{
 	},
 
 	{pkg: "wsapi", may: []string{"node", "event", "pki"}, why: "a face: translates, decides nothing"},
-	{pkg: "cli", may: []string{"node", "event"}, why: "a face: translates, decides nothing"},
+	{pkg: "cli", may: []string{"node", "event", "pki"}, why: "a face: translates, decides nothing; but init makes keys, before there is a daemon to ask"},
 	{pkg: "sshd", may: []string{"node", "event", "cli"}, why: "a face: the command line over SSH"},
 	{pkg: "console", may: []string{"node", "event", "wsapi"}, why: "a face: speaks the REST interface only"},
 
