@@ -80,7 +80,7 @@ func (g *Group) look() {
 	}
 	g.cursor, g.told = 0, 0
 	g.stopCopy()
-	g.logWanted = g.contact
+	g.logWanted, g.logAnswer = g.contact, false
 	if was.Epoch != v.Epoch || was.Role != v.Role {
 		g.notifyPaths()
 	}
@@ -180,9 +180,10 @@ func (g *Group) tick() {
 // grants keeps the account of the periods in which leases were granted for the group.
 func (g *Group) grants(p Peer, out *arb.Output) {
 	if g.m.Granting() {
-		if n := p.Period(); n != 0 && g.opened != n && g.contact {
-			g.opened = n
-			g.sends = append(g.sends, grantPacket(n, g.m.Stored().Current.ID))
+		id := g.m.Stored().Current.ID
+		if n := p.Period(); n != 0 && (g.opened != n || g.openedFor != id) && g.contact {
+			g.opened, g.openedFor = n, id
+			g.sends = append(g.sends, grantPacket(n, id))
 		}
 		return
 	}

@@ -65,10 +65,11 @@ func (g *Group) hello(theirs, repeats uint64) {
 		return
 	}
 	g.contact, g.greeted = true, false
+	g.openedFor = 0 // what was said in an earlier contact may be lost
 	if !answer {
 		g.sayHello()
 	}
-	g.logWanted = true
+	g.logWanted, g.logAnswer = true, false
 	var out arb.Output
 	g.m.Connected(&out)
 	g.carry(&out)

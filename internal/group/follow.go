@@ -47,6 +47,12 @@ func (g *Group) receive(p Packet) {
 	case PacketLog:
 		if s, ok := decodeSegments(p.Body); ok && p.Epoch >= g.view.Epoch {
 			g.theirLog, g.theirEpoch, g.hasTheirs = s, p.Epoch, true
+			if p.Offset == 1 && !g.logWanted {
+				g.logWanted, g.logAnswer = true, true
+				if g.view.Role == arb.Paired {
+					g.core.Lost() // it compares anew, so this side does
+				}
+			}
 		}
 	case PacketRecord:
 		g.receiveRecord(p)
@@ -143,12 +149,15 @@ func (g *Group) acknowledge() {
 
 // follow compares the logs once both are quiet, and sends what the other lacks.
 func (g *Group) follow() {
-	if g.cfg.Peer == nil || !g.contact || !g.core.Quiet() {
+	if g.cfg.Peer == nil || !g.contact {
+		return
+	}
+	if !g.core.Quiet() && g.view.Role != arb.Alone {
+		g.fill()
 		return
 	}
 	if g.logWanted {
-		g.logWanted = false
-		g.sends = append(g.sends, Packet{Type: PacketLog, Epoch: g.view.Epoch, Body: encodeSegments(g.core.Segments())})
+		g.sendLog()
 	}
 	if !g.hasTheirs || len(g.appends) > 0 || g.theirEpoch != g.view.Epoch || g.view.Role == arb.Held {
 		g.fill()
@@ -174,6 +183,17 @@ func (g *Group) follow() {
 		g.held = 0
 	}
 	g.fill()
+}
+
+// sendLog describes the durable log. Offset 1 asks for the other's in return.
+func (g *Group) sendLog() {
+	segs := replication.CutSegments(append([]replication.Segment(nil), g.core.Segments()...), g.core.Durable())
+	p := Packet{Type: PacketLog, Epoch: g.view.Epoch, Body: encodeSegments(segs), Offset: 1}
+	if g.logAnswer {
+		p.Offset = 0
+	}
+	g.logWanted, g.logAnswer = false, false
+	g.sends = append(g.sends, p)
 }
 
 // cutLog drops, durably, what the other array's log does not share.

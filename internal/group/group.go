@@ -91,6 +91,7 @@ type Group struct {
 	theirLog   []replication.Segment
 	theirEpoch array.Epoch
 	hasTheirs  bool
+	logAnswer  bool // and it answers the other's
 	logWanted  bool // the own description is to be sent when the log is quiet
 	cursor     array.Place
 	filling    bool
@@ -99,6 +100,7 @@ type Group struct {
 	rebuild    *rebuild
 	pagesPut   int64
 	opened     uint64 // last period in which this side granted for the group
+	openedFor  uint64 // and the record it did so for
 	theirGrant uint64 // period of the other's grants that counts
 	sealedAt   time.Time
 	lastRetry  time.Time
