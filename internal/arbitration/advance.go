@@ -51,7 +51,10 @@ func (m *Machine) goOn(out *Output) {
 	case c.DecidedBy(m.self()):
 		m.decide(m.successor(array.Only(m.self()), Sole), why, out)
 		return
-	case c.Rule != Majority && !m.broken(BarredWaits):
+	case c.Rule != Majority && m.broken(BarredWaits) && m.grantEnded:
+		m.decide(m.successor(array.Only(m.self()), Sole), why, out)
+		return
+	case c.Rule != Majority:
 		m.reason = ReasonBarred
 		out.Read = true
 		return

@@ -10,9 +10,6 @@ import (
 	"github.com/perdure/perdure/internal/array"
 )
 
-// recordSize is the length of an encoded Record.
-const recordSize = 8 + 8 + 4 + 8 + 8 + 4 + 8
-
 // ErrCorrupt says that bytes are not what was encoded.
 var ErrCorrupt = errors.New("arbitration state is corrupt or of an unknown version")
 

@@ -47,8 +47,10 @@ const (
 	Range
 )
 
-var kindNames = [...]string{"internal", "invalid", "not found", "exists", "conflict", "denied", "full", "busy",
-	"standby", "unavailable", "miscompare", "reserved", "aborted", "medium", "moved", "range"}
+var kindNames = [...]string{
+	"internal", "invalid", "not found", "exists", "conflict", "denied", "full", "busy",
+	"standby", "unavailable", "miscompare", "reserved", "aborted", "medium", "moved", "range",
+}
 
 // String returns the kind's name.
 func (k Kind) String() string {

@@ -81,9 +81,25 @@ func (g *Group) look() {
 	g.cursor, g.told = 0, 0
 	g.stopCopy()
 	g.logWanted, g.logAnswer = g.contact, false
+	if v.Role == arb.Out && was.Role != arb.Out {
+		g.disown()
+	}
 	if was.Epoch != v.Epoch || was.Role != v.Role {
 		g.notifyPaths()
 	}
+}
+
+// disown: the other array goes on without this one. A command whose record was not
+// committed here may or may not have taken effect there; its host is told to ask
+// there, as for any command it got no answer to.
+func (g *Group) disown() {
+	for _, e := range g.tail {
+		if e.work != nil {
+			e.work.finish(g.refusal(gateStandby))
+			e.work = nil
+		}
+	}
+	g.endSwitch(array.Errorf(array.Conflict, "group %s went to the other array by itself", g.cfg.Name))
 }
 
 // Lost: the connection broke. It is not yet silence.

@@ -219,6 +219,7 @@ func (g *Group) cutLog(after array.Place) error {
 		}
 	}
 	g.tail = keep
+	g.endSwitch(array.Errorf(array.Conflict, "group %s: the hand-over was undone by a failure", g.cfg.Name))
 	g.saveSegments()
 	g.event(fmt.Sprintf("cut the log after place %d, where the other array's goes on differently", after))
 	return nil

@@ -3,22 +3,14 @@
 package group
 
 import (
-	"time"
-
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 )
 
-// switchWithin bounds how long a switchover may hold commands before it is given
-// up; it can then only complete, since the entry may be durable at the other array.
-const switchWithin = time.Second
-
 // switchover is a planned change of owner under way: new commands are held, what
 // has a place drains, and one entry hands the order over.
 type switchover struct {
-	began  time.Time
-	placed bool
-	done   func(error)
+	done func(error)
 }
 
 // Switchover hands the group to the other array. It waits for the outcome.
@@ -43,7 +35,7 @@ func (g *Group) startSwitch(done func(error)) {
 	case !g.cfg.Space.Reserve(noteCost(note{Type: noteOwner, Owner: 1})):
 		done(array.Errorf(array.Full, "group %s can't be switched over: the journal is full", g.cfg.Name))
 	default:
-		g.switching = &switchover{began: g.cfg.Now(), done: done, placed: true}
+		g.switching = &switchover{done: done}
 		g.placeOwner(g.cfg.Self.Other())
 		g.saveSegments()
 		e := g.tail[len(g.tail)-1]

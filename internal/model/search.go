@@ -31,146 +31,157 @@ type Result struct {
 	Trace     []string
 }
 
-// node is a world on the frontier, and how it was reached.
-type node struct {
-	w     world
-	trail *trail
+// link is how a world was reached: from which other, by what. Worlds are not kept,
+// they are made again from their trail: that costs a little time and saves the
+// memory of ten million worlds.
+type link struct {
+	before uint32
+	step   uint8
+	side   uint8
 }
 
-type trail struct {
-	before *trail
-	step   uint8
-	side   array.Side
+const root = ^uint32(0)
+
+// search is one run.
+type search struct {
+	c     *bounds
+	all   []step
+	first []world
+	seed  maphash.Seed
+	seen  *set
+
+	mu    sync.Mutex
+	trail []link
+	bad   uint32
+	why   violation
 }
 
 // Search explores breadth first from the usual starts.
 func Search(o Options) Result {
-	c := &bounds{without: o.Without}
-	all := allSteps()
-	seed := maphash.MakeSeed()
-	seen := newSet()
-	var level []node
-	for _, w := range starts(c) {
-		if seen.add(maphash.Comparable(seed, w)) {
-			level = append(level, node{w: w})
-		}
+	s := &search{c: &bounds{without: o.Without}, all: allSteps(), seed: maphash.MakeSeed(), seen: newSet(o.States), bad: root}
+	s.first = starts(s.c)
+	var level []uint32
+	for i := range s.first {
+		s.seen.add(maphash.Comparable(s.seed, s.first[i]))
+		level = append(level, uint32(len(s.trail)))
+		s.trail = append(s.trail, link{before: root, step: uint8(i)})
 	}
-	res := Result{States: len(level)}
+	res := Result{}
 	for len(level) > 0 {
 		res.Depth++
-		var next []node
-		var found *node
-		var mu sync.Mutex
-		var wg sync.WaitGroup
-		const workers = 2
-		for k := range workers {
-			wg.Go(func() {
-				var mine []node
-				for x := k; x < len(level); x += workers {
-					n := &level[x]
-					for si := range all {
-						for i := range array.Side(2) {
-							w := n.w
-							if !all[si].do(&w, i, c) {
-								continue
-							}
-							w.check()
-							if !seen.add(maphash.Comparable(seed, w)) {
-								continue
-							}
-							t := &trail{before: n.trail, step: uint8(si), side: i}
-							if w.bad != none {
-								mu.Lock()
-								if found == nil {
-									found = &node{w: w, trail: t}
-								}
-								mu.Unlock()
-								return
-							}
-							mine = append(mine, node{w: w, trail: t})
-						}
-					}
-					if seen.len() > o.States {
-						break
-					}
-				}
-				mu.Lock()
-				next = append(next, mine...)
-				mu.Unlock()
-			})
-		}
-		wg.Wait()
-		res.States = seen.len()
-		if found != nil {
-			res.Violation = found.w.bad.String()
-			res.Trace = describe(found, all)
+		level = s.expand(level, o.States)
+		res.States = s.seen.len()
+		if s.bad != root {
+			w := s.world(s.bad, nil)
+			res.Violation, res.Trace = s.why.String(), s.describe(s.bad, &w)
 			return res
 		}
-		if res.States > o.States {
+		if res.States >= o.States {
 			return res
 		}
-		level = next
 	}
 	res.Exhausted = true
 	return res
 }
 
-func allSteps() []step {
-	return append(append(append(append([]step{}, steps...), writeSteps...), witnessSteps...), faultSteps...)
+// expand tries every event in every world of a level and returns the next level.
+func (s *search) expand(level []uint32, limit int) []uint32 {
+	var next []uint32
+	var wg sync.WaitGroup
+	const workers = 2
+	for k := range workers {
+		wg.Go(func() {
+			var buf []link
+			for x := k; x < len(level) && s.seen.len() < limit; x += workers {
+				from := s.world(level[x], &buf)
+				found := s.try(&from, level[x])
+				s.mu.Lock()
+				next = append(next, found...)
+				stop := s.bad != root
+				s.mu.Unlock()
+				if stop {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return next
 }
 
-func describe(n *node, all []step) []string {
+// try returns the new worlds that one event away from the given one lie.
+func (s *search) try(from *world, at uint32) (found []uint32) {
+	for si := range s.all {
+		for i := range array.Side(2) {
+			w := *from
+			if !s.all[si].do(&w, i, s.c) {
+				continue
+			}
+			w.check()
+			if !s.seen.add(maphash.Comparable(s.seed, w)) {
+				continue
+			}
+			s.mu.Lock()
+			id := uint32(len(s.trail))
+			s.trail = append(s.trail, link{before: at, step: uint8(si), side: uint8(i)})
+			if w.bad != none && s.bad == root {
+				s.bad, s.why = id, w.bad
+			}
+			s.mu.Unlock()
+			found = append(found, id)
+		}
+	}
+	return found
+}
+
+// path returns the links that lead to a world, first to last.
+func (s *search) path(id uint32, buf []link) []link {
+	buf = buf[:0]
+	s.mu.Lock()
+	for id != root {
+		buf = append(buf, s.trail[id])
+		id = s.trail[id].before
+	}
+	s.mu.Unlock()
+	for i, j := 0, len(buf)-1; i < j; i, j = i+1, j-1 {
+		buf[i], buf[j] = buf[j], buf[i]
+	}
+	return buf
+}
+
+// world makes a world again from its trail.
+func (s *search) world(id uint32, buf *[]link) world {
+	if buf == nil {
+		buf = new([]link)
+	}
+	*buf = s.path(id, *buf)
+	w := s.first[(*buf)[0].step]
+	for _, l := range (*buf)[1:] {
+		s.all[l.step].do(&w, array.Side(l.side), s.c)
+		w.check()
+	}
+	return w
+}
+
+func (s *search) describe(id uint32, w *world) []string {
 	var lines []string
-	for t := n.trail; t != nil; t = t.before {
-		lines = append(lines, fmt.Sprintf("%v %s", t.side, all[t.step].name))
+	for _, l := range s.path(id, nil)[1:] {
+		lines = append(lines, fmt.Sprintf("%v %s", array.Side(l.side), s.all[l.step].name))
 	}
-	for i, j := 0, len(lines)-1; i < j; i, j = i+1, j-1 {
-		lines[i], lines[j] = lines[j], lines[i]
-	}
+	return append(lines, w.describe()...)
+}
+
+// describe says how a world stands at the end of a trace.
+func (w *world) describe() []string {
+	var lines []string
 	for i := range array.Side(2) {
-		s := &n.w.s[i]
+		s := &w.s[i]
 		lines = append(lines, fmt.Sprintf("then %v: up %v, %v, view %v, log %v, serves %v",
-			i, s.up, s.m.Stored().Current, s.m.View().Role, strings.Trim(fmt.Sprint(s.log[:s.n]), "[]"), n.w.canServe(i)))
+			i, s.up, s.m.Stored().Current, s.m.View().Role, strings.Trim(fmt.Sprint(s.log[:s.n]), "[]"), w.canServe(i)))
 	}
 	return lines
 }
 
-// set is a set of fingerprints, in shards so that the workers don't wait.
-type set struct {
-	shards [64]struct {
-		sync.Mutex
-		m map[uint64]struct{}
-	}
-	mu sync.Mutex
-	n  int
-}
-
-func newSet() *set {
-	s := new(set)
-	for i := range s.shards {
-		s.shards[i].m = make(map[uint64]struct{})
-	}
-	return s
-}
-
-func (s *set) add(h uint64) bool {
-	sh := &s.shards[h%64]
-	sh.Lock()
-	_, ok := sh.m[h]
-	if !ok {
-		sh.m[h] = struct{}{}
-	}
-	sh.Unlock()
-	if !ok {
-		s.mu.Lock()
-		s.n++
-		s.mu.Unlock()
-	}
-	return !ok
-}
-
-func (s *set) len() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.n
+func allSteps() []step {
+	return append(append(append(append([]step{}, steps...), writeSteps...), witnessSteps...), faultSteps...)
 }

@@ -15,28 +15,47 @@ func starts(c *bounds) []world {
 	chosen.Rule, chosen.Incarnation = arb.ChosenA, 0
 	alone := armed
 	alone.Rule, alone.Incarnation, alone.Members = arb.Sole, 0, array.OnlyA
-	var all []world
+	all := []world{lateAsk(c, armed)}
 	for _, r := range []arb.Record{armed, chosen, alone} {
-		w := world{wInc: 1, wVer: 1, wReg: arb.Register{Base: r}, oldVer: 1, oldReg: arb.Register{Base: r}}
-		w.left = budget{crashes: 2, silences: 3, restarts: 1, restores: 1, forces: 1, writes: 2, changes: 3, losses: 2}
-		for i := range array.Side(2) {
-			w.s[i].up = true
-			w.s[i].disk = arb.Stored{Current: r}
-			w.s[i].m = arb.New(c.config(i), w.s[i].disk)
-		}
-		for i := range array.Side(2) {
-			st := w.s[i.Other()].m.State()
-			w.run(i, func(m *arb.Machine, n uint64, o *arb.Output) { m.PeerState(n, st, o) })
-			v := arb.WitnessView{Incarnation: 1, Version: 1, Register: w.wReg}
-			w.run(i, func(m *arb.Machine, n uint64, o *arb.Output) { m.WitnessSeen(n, v, o) })
-			w.s[i].out = slots{}
-		}
-		if r.Members == array.Both {
-			for i := range w.s {
-				w.s[i].granted, w.s[i].reconciled = held, true
-			}
-		}
+		w := paired(c, r)
 		all = append(all, w)
 	}
 	return all
+}
+
+// lateAsk is an armed pair with an old request for a vote still under way, for the
+// successor of a record that has been replaced.
+func lateAsk(c *bounds, armed arb.Record) world {
+	armed.ID, armed.Base, armed.Seq = 3, 1, 2
+	w := paired(c, armed)
+	w.next[1] = 3
+	stale := armed
+	stale.ID, stale.Rule, stale.Incarnation, stale.Members, stale.Epoch = 5, arb.Sole, 0, array.OnlyA, 2
+	w.s[0].out.ask, w.s[0].out.hasAsk = arb.Ask{Base: 1, Ballot: 2, Record: stale}, true
+	w.s[0].nonce, w.s[1].nonce = 3, 3
+	return w
+}
+
+// paired is a world in which both have compared r and seen the witness.
+func paired(c *bounds, r arb.Record) world {
+	w := world{wInc: 1, wVer: 1, wReg: arb.Register{Base: r}, oldVer: 1, oldReg: arb.Register{Base: r}}
+	w.left = budget{crashes: 2, silences: 3, restarts: 1, restores: 1, forces: 1, writes: 2, changes: 3, losses: 2}
+	for i := range array.Side(2) {
+		w.s[i].up = true
+		w.s[i].disk = arb.Stored{Current: r}
+		w.s[i].m = arb.New(c.config(i), w.s[i].disk)
+	}
+	for i := range array.Side(2) {
+		st := w.s[i.Other()].m.State()
+		w.run(i, func(m *arb.Machine, n uint64, o *arb.Output) { m.PeerState(n, st, o) })
+		v := arb.WitnessView{Incarnation: 1, Version: 1, Register: w.wReg}
+		w.run(i, func(m *arb.Machine, n uint64, o *arb.Output) { m.WitnessSeen(n, v, o) })
+		w.s[i].out = slots{}
+	}
+	if r.Members == array.Both {
+		for i := range w.s {
+			w.s[i].granted, w.s[i].reconciled = held, true
+		}
+	}
+	return w
 }

@@ -3,6 +3,7 @@
 package model
 
 import (
+	"fmt"
 	"math/rand/v2"
 
 	"github.com/perdure/perdure/internal/array"
@@ -17,19 +18,20 @@ func Walk(o Options, seed uint64, walks, length int) Result {
 	first := starts(c)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	res := Result{Depth: length}
+	var trace []string
 	for k := range walks {
-		n := node{w: first[k%len(first)]}
+		w := first[k%len(first)]
+		trace = trace[:0]
 		for range length {
 			si, i := rng.IntN(len(all)), array.Side(rng.IntN(2))
-			w := n.w
 			if !all[si].do(&w, i, c) {
 				continue
 			}
 			w.check()
 			res.States++
-			n = node{w: w, trail: &trail{before: n.trail, step: uint8(si), side: i}}
+			trace = append(trace, fmt.Sprintf("%v %s", i, all[si].name))
 			if w.bad != none {
-				res.Violation, res.Trace = w.bad.String(), describe(&n, all)
+				res.Violation, res.Trace = w.bad.String(), append(trace, w.describe()...)
 				return res
 			}
 		}

@@ -91,8 +91,10 @@ const (
 )
 
 func (v violation) String() string {
-	return [...]string{"none", "an acknowledged write is lost", "two sides serve in different epochs",
-		"a record has two decided successors", "acknowledged writes were given up without a person's choice", "a bound of the world was exceeded"}[v]
+	return [...]string{
+		"none", "an acknowledged write is lost", "two sides serve in different epochs",
+		"a record has two decided successors", "acknowledged writes were given up without a person's choice", "a bound of the world was exceeded",
+	}[v]
 }
 
 func (w *world) view(i array.Side) arb.View { return w.s[i].m.View() }
