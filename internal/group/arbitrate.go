@@ -188,6 +188,10 @@ func (g *Group) tick() {
 		}
 		g.membership(now, &out)
 	}
+	if g.resend && g.contact {
+		g.resend = false
+		g.sends = append(g.sends, Packet{Type: PacketHeld, Epoch: g.view.Epoch, Held: g.core.End().Place, Offset: 1})
+	}
 	g.carry(&out)
 	g.expire(now)
 	g.release()

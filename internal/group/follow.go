@@ -113,6 +113,7 @@ func (g *Group) receiveRecord(p Packet) {
 		e.rec = r
 		if !g.cfg.Space.Reserve(journal.Cost(len(r.Payload))) {
 			g.core.Untake()
+			g.resend = true
 			if e.buf != nil {
 				e.buf.Release()
 			}
@@ -164,8 +165,13 @@ func (g *Group) follow() {
 		return
 	}
 	g.hasTheirs = false
-	m, err := g.core.Meet(g.theirLog)
+	m, err := g.core.Meet(g.theirLog, g.wholeThere())
 	switch {
+	case m.Lost:
+		g.event("the other array no longer holds what it acknowledged: it was restored, or its disk lies; it is left out and copied anew")
+		var out arb.Output
+		g.m.PeerStuck(nonce(), &out)
+		g.carry(&out)
 	case err != nil:
 		g.cfg.Logger.Error("logs can't be joined", "group", g.cfg.Name, "err", err)
 		g.event(err.Error())
@@ -183,6 +189,12 @@ func (g *Group) follow() {
 		g.held = 0
 	}
 	g.fill()
+}
+
+// wholeThere reports whether the other copy was known to be current.
+func (g *Group) wholeThere() bool {
+	r := g.m.Stored().Current
+	return g.m.Inputs().Synced || r.Rule == arb.Majority || r.DecidedBy(g.cfg.Self.Other())
 }
 
 // sendLog describes the durable log. Offset 1 asks for the other's in return.

@@ -108,6 +108,7 @@ type Group struct {
 	switching  *switchover
 	decisions  []arb.Decision
 	stopped    bool
+	resend     bool // a record was refused for want of room; ask for it again
 	failed     error
 }
 

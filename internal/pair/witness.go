@@ -42,6 +42,10 @@ type witnessState struct {
 	status WitnessStatus
 	swaps  map[array.GroupID]arb.Swap
 	poke   chan struct{}
+	// checked is the incarnation for which this start was compared; restored: it
+	// came out older. Both belong to the watching goroutine.
+	checked  witness.Incarnation
+	restored bool
 }
 
 func (w *witnessState) init() {
@@ -138,11 +142,12 @@ func (p *Pair) readAll(ctx context.Context) {
 		began := time.Now()
 		in, regs, err := p.cfg.Witness.Read(ctx, keys)
 		p.note(in, err, time.Since(began))
+		usable := err == nil && p.checkStart(ctx, in)
 		for i, id := range part {
 			g := p.group(id)
 			switch {
 			case g == nil:
-			case err != nil || regs[i].Result != witness.OK:
+			case !usable || regs[i].Result != witness.OK:
 				g.WitnessLost()
 			default:
 				deliver(g, in, regs[i].Version, regs[i].Value)

@@ -140,6 +140,9 @@ type Meeting struct {
 	Send array.Place
 	// Whole: the other shares nothing that is known; copy it whole.
 	Whole bool
+	// Lost: the other's journal ends below what it once acknowledged; it was restored,
+	// or its disk lies. It must be left out and return as one that was.
+	Lost bool
 }
 
 // Quiet reports whether the journal holds all that was handed to it. Only a quiet
@@ -147,8 +150,9 @@ type Meeting struct {
 func (c *Core) Quiet() bool { return c.durable == c.end.Place }
 
 // Meet compares the own log with the other's. The longer log is the log; between
-// a serving array and one that is out, the serving one's is.
-func (c *Core) Meet(theirs []Segment) (Meeting, error) {
+// a serving array and one that is out, the serving one's is. whole says that the
+// other's copy is known to have held all that is committed.
+func (c *Core) Meet(theirs []Segment, whole bool) (Meeting, error) {
 	var end array.Position
 	if n := len(theirs); n > 0 {
 		end = array.Position{Epoch: theirs[n-1].Epoch, Term: theirs[n-1].Term, Place: theirs[n-1].Last}
@@ -167,6 +171,9 @@ func (c *Core) Meet(theirs []Segment) (Meeting, error) {
 	}
 	if c.view.Mode == Held {
 		return Meeting{}, nil
+	}
+	if c.view.Mode == Paired && whole && fork < c.commit {
+		return Meeting{Lost: true}, nil
 	}
 	c.met = true
 	c.peer = fork
