@@ -49,22 +49,29 @@ func (c *conn) nopOut(h *pdu.Header) error {
 }
 
 // ping asks a host that has been quiet whether it is there, and closes the
-// connection of one that does not say. It is called every tick.
+// connection of one that does not say. It is called every tick. The time for the
+// answer begins when the ping was written: before it stand the data of a slow
+// line, whose progress is the writer's to watch.
 func (c *conn) ping() {
 	if !c.ready.Load() {
 		return
 	}
 	now := c.target.pulse.last.Load()
-	heard, pinged := c.heard.Load(), c.pinged.Load()
+	heard, pinged, written := c.heard.Load(), c.pinged.Load(), c.pingWritten.Load()
+	unanswered := pinged > heard
 	switch {
-	case pinged > heard && now-pinged >= int64(c.target.limits.Answer):
+	case unanswered && written != 0 && now-written >= int64(c.target.limits.Answer):
 		c.close(errDead)
-	case pinged <= heard && now-heard >= int64(c.target.limits.Quiet):
+	case !unanswered && now-heard >= int64(c.target.limits.Quiet) && (pinged == 0 || written != 0):
+		// The answer may come before the writer gets to note that it has written:
+		// what counts as an answer counts from here.
 		c.pinged.Store(now)
+		c.pingWritten.Store(0)
 		h := pdu.Make(pdu.NopIn, 0x80)
 		h.Put32(pdu.OffITT, pdu.NoTag)
 		h.Put32(pdu.OffTTT, pingTag)
-		if err := c.out.put(outgoing{h: h}); err != nil {
+		note := func() { c.pingWritten.Store(c.target.pulse.now()) }
+		if err := c.out.put(outgoing{h: h, after: note}); err != nil {
 			c.close(err)
 		}
 	}

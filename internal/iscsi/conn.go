@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,7 @@ import (
 type conn struct {
 	target *Target
 	nc     net.Conn
+	raw    syscall.RawConn // nil if nc is no TCP connection
 	portal portal
 	log    *slog.Logger
 	src    *source
@@ -39,6 +41,8 @@ type conn struct {
 	// Keep-alive, in nanoseconds of CLOCK_BOOTTIME.
 	heard  atomic.Int64 // when the host last said something
 	pinged atomic.Int64 // when it was asked to, 0 if it wasn't
+	// pingWritten is when the ping went out, 0 while it waits behind other things.
+	pingWritten atomic.Int64
 
 	// The reader's own.
 	solicited int     // bytes asked for by R2T and not here yet
@@ -94,6 +98,7 @@ func (c *conn) setOptions() {
 	}
 	tcp.SetNoDelay(true)
 	if rc, err := tcp.SyscallConn(); err == nil {
+		c.raw = rc
 		rc.Control(func(fd uintptr) {
 			// Unacknowledged bytes mean a dead host as much as unanswered pings do.
 			limit := int((c.target.limits.Quiet + c.target.limits.Answer) / time.Millisecond)
@@ -118,7 +123,7 @@ func (c *conn) close(reason error) {
 func (c *conn) finish() {
 	c.out.stop()
 	if c.sess == nil {
-		c.log.Debug("iSCSI login ended", "reason", *c.reason.Load())
+		c.log.Info("iSCSI login ended without a session", "reason", *c.reason.Load())
 		return
 	}
 	if c.ready.Load() {
@@ -149,7 +154,7 @@ func (c *conn) receive() error {
 
 // handle dispatches one PDU of the full feature phase.
 func (c *conn) handle(h *pdu.Header) error {
-	c.out.acknowledged(h.U32(pdu.OffExpStat))
+	c.out.acks.acknowledged(h.U32(pdu.OffExpStat))
 	op := h.Op()
 	if c.sess.discovery && op != pdu.TextReq && op != pdu.LogoutReq && op != pdu.NopOut {
 		return c.reject(h, pdu.ReasonProtocol)

@@ -12,7 +12,8 @@
 //
 // The reader parses and submits, and never waits for a command: commands of a
 // session run concurrently. The writer takes everything that is queued, gives out
-// StatSN, and writes it in one go.
+// StatSN, and writes it in one go. When the reader is about to wait for its socket
+// it sends little answers itself, as far as that needs no waiting (direct.go).
 //
 // # Invariants
 //
@@ -33,6 +34,7 @@
 //
 // The gathering of data belongs to the reader. conn.mu guards the table of tasks
 // and what the completion of a command, which may come on any goroutine, shares
-// with it. conn.out.mu guards the queue to the writer. Target.mu guards the
+// with it. output.mu guards the queue to the
+// writer, output.sending the writing. Target.mu guards the
 // sessions. No lock is held while scsi is called.
 package iscsi

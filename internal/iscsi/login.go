@@ -18,39 +18,6 @@ const (
 	stageFull        = 3
 )
 
-// loginStatus is class and detail of a login response (RFC 7143 11.13.5).
-type loginStatus uint16
-
-const (
-	statusInitiator    loginStatus = 0x0200
-	statusAuth         loginStatus = 0x0201
-	statusDenied       loginStatus = 0x0202
-	statusNotFound     loginStatus = 0x0203
-	statusVersion      loginStatus = 0x0205
-	statusConnections  loginStatus = 0x0206
-	statusMissing      loginStatus = 0x0207
-	statusSessionType  loginStatus = 0x0209
-	statusNoSession    loginStatus = 0x020A
-	statusInvalid      loginStatus = 0x020B
-	statusTargetError  loginStatus = 0x0300
-	statusUnavailable  loginStatus = 0x0301
-	statusOutOfResoure loginStatus = 0x0302
-)
-
-// loginError ends a login with a status.
-type loginError struct {
-	status loginStatus
-	text   string
-}
-
-func (e *loginError) Error() string {
-	return fmt.Sprintf("login refused with status %04x: %s", uint16(e.status), e.text)
-}
-
-func refuse(s loginStatus, format string, args ...any) error {
-	return &loginError{s, fmt.Sprintf(format, args...)}
-}
-
 // login is the login phase of one connection.
 type login struct {
 	c         *conn
@@ -300,7 +267,7 @@ func (l *login) establish(h *pdu.Header) error {
 	s, err := c.target.newSession(c, key, l.discovery)
 	switch {
 	case errors.Is(err, errSessions), errors.Is(err, errNotQuiet):
-		return refuse(statusOutOfResoure, "%v", err)
+		return refuse(statusOutOfResource, "%v", err)
 	case err != nil:
 		return refuse(statusUnavailable, "%v", err)
 	}

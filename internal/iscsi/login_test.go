@@ -69,7 +69,7 @@ func TestRefusedLogins(t *testing.T) {
 	l.host(isid(1))
 	l.host(isid(2))
 	_, err = l.dial(isid(3))
-	wantStatus(t, err, statusOutOfResoure)
+	wantStatus(t, err, statusOutOfResource)
 	// In place of a session there is room.
 	l.host(isid(2))
 }

@@ -5,6 +5,7 @@ package iscsi
 import (
 	"errors"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,15 +40,6 @@ type outgoing struct {
 	acked func()
 }
 
-// maxUnacked bounds the statuses whose acknowledgement somebody waits for.
-const maxUnacked = 1024
-
-// unacked is a status that was sent.
-type unacked struct {
-	statSN uint32
-	f      func()
-}
-
 // output is the queue to a connection's writer goroutine.
 type output struct {
 	conn *conn
@@ -57,23 +49,24 @@ type output struct {
 	queue   []outgoing
 	stopped bool
 
-	// The writer's own; login's before there is one.
-	statSN uint32
-	arena  []byte
-	parts  net.Buffers
-	iov    net.Buffers
-	bytes  int
-	held   []*block.Buffer
-	after  []func()
+	// sending guards what follows: the writer holds it while it works, and the
+	// reader when it sends in its place. (Login is before both.)
+	sending sync.Mutex
+	statSN  uint32
+	arena   []byte
+	parts   net.Buffers
+	iov     net.Buffers
+	bytes   int
+	held    []*block.Buffer
+	after   []func()
+	spare   []outgoing // the queue of the last turn, to be used again
 
 	// corked says that the reader is at work on what it has read: what it and others
 	// queue meanwhile goes out together, at the latest when it waits for its socket.
 	corked atomic.Bool
 
-	waits   atomic.Int32 // len(unacked), readable without the lock
-	ackMu   sync.Mutex
-	unacked []unacked // in the order of StatSN
-	done    chan struct{}
+	acks ledger
+	done chan struct{} // closed when the writer has ended
 }
 
 func newOutput(c *conn) *output {
@@ -114,14 +107,14 @@ func (w *output) signal() {
 // cork holds the writer back until uncork.
 func (w *output) cork() { w.corked.Store(true) }
 
-// uncork lets the writer have what was queued. Who queues after the look at the
-// queue sees that corked is false and wakes the writer itself.
+// uncork sends what was queued, as the reader is about to wait. Who queues after
+// the look at the queue sees that corked is false and wakes the writer itself.
 func (w *output) uncork() {
 	w.corked.Store(false)
 	w.mu.Lock()
 	waiting := len(w.queue) > 0
 	w.mu.Unlock()
-	if waiting {
+	if waiting && !w.direct() {
 		w.signal()
 	}
 }
@@ -141,59 +134,51 @@ func (w *output) stop() {
 	w.signal()
 }
 
-// await notes that f waits for the acknowledgement of the next StatSN. Beyond the
-// bound the oldest is forgotten, as if the session ended before.
-func (w *output) await(f func()) {
-	w.ackMu.Lock()
-	defer w.ackMu.Unlock()
-	if len(w.unacked) >= maxUnacked {
-		w.unacked = w.unacked[1:]
-	}
-	w.unacked = append(w.unacked, unacked{w.statSN, f})
-	w.waits.Store(int32(len(w.unacked)))
-}
-
-// acknowledged takes the ExpStatSN of a request: the host has all before it.
-func (w *output) acknowledged(exp uint32) {
-	if w.waits.Load() == 0 {
-		return
-	}
-	var fs []func()
-	w.ackMu.Lock()
-	for len(w.unacked) > 0 && int32(exp-w.unacked[0].statSN) > 0 {
-		fs = append(fs, w.unacked[0].f)
-		w.unacked = w.unacked[1:]
-	}
-	w.waits.Store(int32(len(w.unacked)))
-	w.ackMu.Unlock()
-	for _, f := range fs {
-		f()
-	}
-}
-
 // run is the writer goroutine.
 func (w *output) run() {
 	defer close(w.done)
-	var spare []outgoing
 	for range w.wake {
-		w.mu.Lock()
-		queue, stopped := w.queue, w.stopped
-		w.queue = spare[:0]
-		w.mu.Unlock()
+		w.sending.Lock()
+		queue, stopped := w.take()
+		var err error
+		if stopped {
+			w.sent()
+		} else {
+			err = w.send(queue)
+		}
+		w.sending.Unlock()
 		if stopped {
 			return
 		}
-		err := w.send(queue)
-		clear(queue)
-		spare = queue
 		if err != nil {
 			w.conn.close(err)
 		}
 	}
 }
 
-// send writes a batch; it owns the batch's buffers.
-func (w *output) send(batch []outgoing) (err error) {
+// take empties the queue. Callers hold sending until they are done with it.
+func (w *output) take() (queue []outgoing, stopped bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	queue = w.queue
+	w.queue = w.spare[:0]
+	w.spare = queue
+	return queue, w.stopped
+}
+
+// send writes a batch, after what the reader may have left; it owns the batch's
+// buffers.
+func (w *output) send(batch []outgoing) error {
+	err := w.add(batch, w.flush)
+	if ferr := w.flush(); err == nil {
+		err = ferr
+	}
+	w.sent()
+	return err
+}
+
+// add makes PDUs of a batch. full is called when there is enough to write.
+func (w *output) add(batch []outgoing, full func() error) (err error) {
 	for i := range batch {
 		o := &batch[i]
 		if o.buf != nil {
@@ -206,17 +191,23 @@ func (w *output) send(batch []outgoing) (err error) {
 			w.after = append(w.after, o.after)
 		}
 		if o.acked != nil {
-			w.await(o.acked)
+			w.acks.await(w.statSN, o.acked)
 		}
 		if o.dataIn {
-			err = w.dataIn(o)
+			w.dataIn(o)
 		} else {
-			err = w.pdu(&o.h, o.data, o.status)
+			w.pdu(&o.h, o.data, o.status)
+		}
+		if err == nil && (w.bytes >= flushBytes || len(w.parts) >= flushParts) {
+			err = full()
 		}
 	}
-	if ferr := w.flush(); err == nil {
-		err = ferr
-	}
+	clear(batch)
+	return err
+}
+
+// sent releases what was needed until all was written.
+func (w *output) sent() {
 	for _, b := range w.held {
 		b.Release()
 	}
@@ -226,11 +217,10 @@ func (w *output) send(batch []outgoing) (err error) {
 		f()
 	}
 	w.after = w.after[:0]
-	return err
 }
 
 // dataIn cuts data into Data-In PDUs of what the host takes, within bursts.
-func (w *output) dataIn(o *outgoing) error {
+func (w *output) dataIn(o *outgoing) {
 	p := &w.conn.params
 	dataSN := uint32(0)
 	for off := 0; off < len(o.data); {
@@ -247,18 +237,15 @@ func (w *output) dataIn(o *outgoing) error {
 		}
 		h.Put32(pdu.OffDataSN, dataSN)
 		h.Put32(pdu.OffBuffer, uint32(off))
-		if err := w.pdu(&h, o.data[off:off+n], last && o.status); err != nil {
-			return err
-		}
+		w.pdu(&h, o.data[off:off+n], last && o.status)
 		dataSN++
 		off += n
 	}
-	return nil
 }
 
 // pdu adds one PDU to what is to be written. Data-In without status carries no
 // StatSN.
-func (w *output) pdu(h *pdu.Header, data []byte, status bool) error {
+func (w *output) pdu(h *pdu.Header, data []byte, status bool) {
 	c := w.conn
 	if status || h.Op() != pdu.DataIn {
 		h.Put32(pdu.OffStatSN, w.statSN)
@@ -284,10 +271,6 @@ func (w *output) pdu(h *pdu.Header, data []byte, status bool) error {
 	if len(w.arena) > start {
 		w.part(w.arena[start:])
 	}
-	if w.bytes >= flushBytes || len(w.parts) >= flushParts {
-		return w.flush()
-	}
-	return nil
 }
 
 // part adds bytes to be written, joined to the last part where both lie side by
@@ -304,15 +287,20 @@ func (w *output) part(b []byte) {
 	w.parts = append(w.parts, b)
 }
 
-// flush writes what has been added.
+// flush writes what has been added. The host has the deadline for any progress,
+// not for the whole: a slow line is no dead one.
 func (w *output) flush() error {
-	if len(w.parts) == 0 {
-		return nil
-	}
-	err := w.conn.nc.SetWriteDeadline(time.Now().Add(w.conn.target.limits.Write))
-	if err == nil {
-		w.iov = w.parts // WriteTo eats its receiver; parts keeps the memory
-		_, err = w.iov.WriteTo(w.conn.nc)
+	w.iov = w.parts // WriteTo eats its receiver; parts keeps the memory
+	var err error
+	for len(w.iov) > 0 && err == nil {
+		if err = w.conn.nc.SetWriteDeadline(time.Now().Add(w.conn.target.limits.Write)); err != nil {
+			break
+		}
+		var n int64
+		n, err = w.iov.WriteTo(w.conn.nc)
+		if n > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+			err = nil
+		}
 	}
 	clear(w.parts)
 	w.parts, w.arena, w.bytes = w.parts[:0], w.arena[:0], 0

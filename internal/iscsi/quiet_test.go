@@ -167,7 +167,7 @@ func TestReinstatementGivesUp(t *testing.T) {
 	<-held
 	for range 2 {
 		_, err := l.dial(isid(1))
-		wantStatus(t, err, statusOutOfResoure)
+		wantStatus(t, err, statusOutOfResource)
 	}
 }
 

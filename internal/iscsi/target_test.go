@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // lab is a target with one disk in memory, over loopback.
 type lab struct {
-	t       *testing.T
+	t       testing.TB
 	disk    *ramunit.Disk
 	exports *ramunit.Exports
 	server  *scsi.Server
@@ -34,7 +34,7 @@ type lab struct {
 
 // newLab starts a target; edit may change its configuration. It checks at the end
 // that every buffer came back.
-func newLab(t *testing.T, size int64, edit func(*Config)) *lab {
+func newLab(t testing.TB, size int64, edit func(*Config)) *lab {
 	t.Helper()
 	l := &lab{t: t, pool: block.NewPool(256 << 20)}
 	l.disk = ramunit.New("disk", array.MakeVolumeID(7, 1), size, 1)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -98,6 +99,13 @@ func (c *Conn) Close() {
 // Ended is closed when the connection is over.
 func (c *Conn) Ended() <-chan struct{} { return c.ended }
 
+// Detach stops the receiver and leaves the socket to the caller.
+func (c *Conn) Detach() {
+	c.nc.SetReadDeadline(time.Unix(1, 0))
+	<-c.ended
+	c.nc.SetReadDeadline(time.Time{})
+}
+
 // Net returns the socket, for tests that misuse it.
 func (c *Conn) Net() net.Conn { return c.nc }
 
@@ -180,7 +188,9 @@ func (c *Conn) receive() {
 			err = c.handle(&h, data)
 		}
 	}
-	c.nc.Close()
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.nc.Close()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.err = fmt.Errorf("the connection ended: %w", err)
