@@ -91,7 +91,7 @@ func (m *Machine) yielded() bool {
 
 // Granting reports whether leases may be granted to the other array now.
 func (m *Machine) Granting() bool {
-	if m.broken(SealFirst) && m.st.Current.Members == array.Both && m.contact {
+	if m.broken(SealFirst) && m.st.Current.Members == array.Both && m.sealed && m.grantEnded {
 		return true
 	}
 	return m.st.Current.Members == array.Both && m.matched && !m.sealed && !m.stuck

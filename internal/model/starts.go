@@ -15,7 +15,7 @@ func starts(c *bounds) []world {
 	chosen.Rule, chosen.Incarnation = arb.ChosenA, 0
 	alone := armed
 	alone.Rule, alone.Incarnation, alone.Members = arb.Sole, 0, array.OnlyA
-	all := []world{lateAsk(c, armed)}
+	all := []world{lateAsk(c, armed), asking(c, armed), rivals(c, armed)}
 	for _, r := range []arb.Record{armed, chosen, alone} {
 		w := paired(c, r)
 		all = append(all, w)
@@ -33,6 +33,30 @@ func lateAsk(c *bounds, armed arb.Record) world {
 	stale.ID, stale.Rule, stale.Incarnation, stale.Members, stale.Epoch = 5, arb.Sole, 0, array.OnlyA, 2
 	w.s[0].out.ask, w.s[0].out.hasAsk = arb.Ask{Base: 1, Ballot: 2, Record: stale}, true
 	w.s[0].nonce, w.s[1].nonce = 3, 3
+	return w
+}
+
+// asking is an armed pair that lost the witness: A's request for a vote is under way.
+func asking(c *bounds, armed arb.Record) world {
+	w := paired(c, armed)
+	for _, i := range []array.Side{1, 0} {
+		w.run(i, (*arb.Machine).WitnessLost)
+	}
+	st := w.s[1].m.State()
+	w.run(0, func(m *arb.Machine, n uint64, o *arb.Output) { m.PeerState(n, st, o) })
+	return w
+}
+
+// rivals is what asking can become: B reached the witness again, found A silent, and
+// has its own proposal on the way there.
+func rivals(c *bounds, armed arb.Record) world {
+	w := asking(c, armed)
+	v := arb.WitnessView{Incarnation: w.wInc, Version: w.wVer, Register: w.wReg}
+	w.run(1, func(m *arb.Machine, n uint64, o *arb.Output) { m.WitnessSeen(n, v, o) })
+	w.run(1, (*arb.Machine).PeerSilent)
+	w.s[1].granted = noLease
+	w.run(1, (*arb.Machine).GrantEnded)
+	w.run(1, (*arb.Machine).HeadStartOver)
 	return w
 }
 
