@@ -34,7 +34,6 @@
 //
 // The gathering of data belongs to the reader. conn.mu guards the table of tasks
 // and what the completion of a command, which may come on any goroutine, shares
-// with it. output.mu guards the queue to the
-// writer, output.sending the writing. Target.mu guards the
-// sessions. No lock is held while scsi is called.
+// with it. output.mu guards the queue to the writer, output.sending the writing.
+// Target.mu guards the sessions. No lock is held while scsi is called.
 package iscsi
