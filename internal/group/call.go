@@ -189,6 +189,17 @@ func (u *Unit) Reset(op *scsi.Op, scope scsi.Scope, done func(error)) {
 
 // resetHere ends what has no place and calls then when what has one is done.
 func (g *Group) resetHere(u *Unit, scope scsi.Scope, by reservation.Nexus, then func()) {
+	if scope == scsi.ResetUnit && u.state.Load().Reserved6 && g.state() == gateServe {
+		// A legacy reservation does not outlive a reset; the reset is answered when
+		// that is installed.
+		after := then
+		then = func() {
+			g.waiting = append(g.waiting, &work{
+				unit: u, op: &scsi.Op{Nexus: by, Arrived: g.cfg.Now()}, done: func(error) { after() },
+				request: &reservation.Request{Action: reservation.UnitReset, Nexus: by},
+			})
+		}
+	}
 	kind := scsi.ResetNotice
 	if scope == scsi.ClearTasks {
 		kind = scsi.TasksCleared
