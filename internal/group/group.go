@@ -74,6 +74,7 @@ type Group struct {
 	tail      []*entry
 	tailBytes int64
 	applied   array.Place
+	released  array.Place
 	appends   []journal.Record
 	sends     []Packet
 	held      array.Place // last acknowledged to the other

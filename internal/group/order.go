@@ -252,21 +252,24 @@ func (g *Group) applyFromLog(upTo array.Place) bool {
 
 var errStop = fmt.Errorf("enough")
 
-// release lets the journal recycle what is on pages and no longer needed to fill
-// the other array.
+// release lets the journal recycle what is on pages. While the journal has room
+// enough, what the other array lacks stays, so that it is filled in order rather
+// than by pages.
 func (g *Group) release() {
 	up := g.cfg.Pages.Destaged(g.cfg.ID)
-	if g.cfg.Peer != nil {
+	total, room := g.cfg.Space.Usage()
+	if g.cfg.Peer != nil && room > total/2 {
+		keep := array.Place(0)
 		if c := g.core.Commit(); c > keepBehind {
-			up = min(up, max(c-keepBehind, g.core.Peer()))
-		} else {
-			up = 0
+			keep = c - keepBehind
 		}
+		up = min(up, max(keep, g.core.Peer()))
 	}
-	if g.copying != nil {
+	if g.copying != nil && room > total/8 {
 		up = min(up, g.copying.base)
 	}
-	if up > 0 {
+	if up > g.released {
+		g.released = up
 		g.cfg.Log.Release(g.cfg.ID, up)
 	}
 }

@@ -24,6 +24,8 @@ type Log interface {
 type Space interface {
 	Reserve(n int64) bool
 	Unreserve(n int64)
+	// Usage returns the bytes of the journal, and of those that can take records.
+	Usage() (total, available int64)
 }
 
 // Disk is what a volume's pages do for the group.
