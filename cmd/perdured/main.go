@@ -47,5 +47,11 @@ func run(path string, debug bool) error {
 	}
 	defer n.Close()
 	log.Info("serving", "iscsi", cfg.ISCSI.Name, "portals", fmt.Sprint(cfg.ISCSI.Portals), "socket", cfg.Socket)
-	return wsapi.Serve(ctx, cfg.Socket, n)
+	if err := wsapi.Serve(ctx, cfg.Socket, n); err != nil {
+		return err
+	}
+	if err := n.Leave(); err != nil {
+		log.Warn("hand over before shutting down", "err", err)
+	}
+	return nil
 }

@@ -51,6 +51,8 @@ const (
 	ReasonUnmatched
 	// ReasonOwnStuck: this array's own journal is stuck.
 	ReasonOwnStuck
+	// ReasonOut: the other array serves without this one.
+	ReasonOut
 )
 
 var reasonTexts = [...]string{
@@ -63,7 +65,7 @@ var reasonTexts = [...]string{
 	"neither the other array nor the witness that counts can be reached",
 	"auto_failover is off and the other array owns the group", "the arrays hold different lineages; a person must choose one",
 	"the other array's lease may still run", "the record was not yet compared with the other array's or the witness's",
-	"this array's journal is stuck",
+	"this array's journal is stuck", "the other array serves without this one",
 }
 
 // String returns the reason in words.

@@ -99,6 +99,8 @@ func (m *Machine) Reason() Reason {
 		return 0
 	case m.split:
 		return ReasonSplit
+	case v.Role == Out:
+		return ReasonOut
 	case m.stuck:
 		return ReasonOwnStuck
 	case m.reason != 0:

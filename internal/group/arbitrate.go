@@ -19,6 +19,8 @@ const (
 	retryAfter = 300 * time.Millisecond
 	// rejoinAfter keeps a side that just fell silent from being taken back at once.
 	rejoinAfter = 500 * time.Millisecond
+	// leaveFor is how long an array that said it leaves is not taken back.
+	leaveFor = 3 * time.Second
 )
 
 // carry does what the arbitration core put out: store, then send, then act.
@@ -39,6 +41,7 @@ func (g *Group) carry(out *arb.Output) {
 		}
 		g.decisions = append(g.decisions, d)
 		g.cfg.Logger.Info("membership decided", "group", g.cfg.Name, "from", d.From.String(), "to", d.To.String(), "why", d.Reason.String())
+		g.keepApart(d)
 		g.event(fmt.Sprintf("membership %v: %v", d.To.Members, d.Reason))
 	}
 	if g.cfg.Peer != nil {

@@ -54,9 +54,35 @@ func (g *Group) Info() (Info, error) {
 	return i, err
 }
 
+// Policy is what a group does by itself.
+type Policy struct {
+	// AutoFailover: a side that does not own the group may go on alone.
+	AutoFailover bool
+	// WitnessStarted: the witness may be used.
+	WitnessStarted bool
+	// AutoRecover takes the other array back after the owner went on without it,
+	// AutoSynchronize after this side took over.
+	AutoRecover, AutoSynchronize bool
+}
+
 // SetPolicy changes what the group does by itself.
-func (g *Group) SetPolicy(autoFailover, witnessStarted bool) {
-	g.post(func() { g.m.SetPolicy(autoFailover, witnessStarted) })
+func (g *Group) SetPolicy(p Policy) {
+	g.post(func() {
+		g.cfg.Policy = p
+		g.m.SetPolicy(p.AutoFailover, p.WitnessStarted)
+	})
+}
+
+// keepApart stops replication after a failure if the policies say so.
+func (g *Group) keepApart(d arb.Decision) {
+	if d.To.Members != array.Only(g.cfg.Self) || d.From.Members != array.Both || d.Reason == arb.ReasonPart {
+		return
+	}
+	tookOver := d.Inputs.Owner != g.cfg.Self
+	if tookOver && !g.cfg.Policy.AutoSynchronize || !tookOver && !g.cfg.Policy.AutoRecover {
+		g.stopped = true
+		g.event("replication stays stopped: the group's policies leave the return of the other array to a person")
+	}
 }
 
 // Stop makes this side, the owner, go on alone: replication stops.
@@ -79,6 +105,20 @@ func (g *Group) Stop() error {
 		return e
 	}
 	return err
+}
+
+// LetGo records the other array out because it says that it leaves, with its vote
+// and without waiting for its silence. It may come back by itself.
+func (g *Group) LetGo() error {
+	return g.ask(func() {
+		if g.view.Role != arb.Paired {
+			return
+		}
+		g.joinAfter = g.cfg.Now().Add(leaveFor)
+		var out arb.Output
+		g.m.Part(nonce(), &out)
+		g.carry(&out)
+	})
 }
 
 // Resume lets the other array follow and join again.

@@ -29,8 +29,7 @@ type Config struct {
 	// Ports are the relative target port ids of each side's array.
 	Ports [2][]uint16
 
-	AutoFailover   bool
-	WitnessStarted bool
+	Policy Policy
 	// Stopped: the other array is not taken back in until Resume.
 	Stopped bool
 

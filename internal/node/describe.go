@@ -28,6 +28,8 @@ type request struct {
 	Check   *Description  `json:"check,omitempty"`
 	Drop    array.GroupID `json:"drop,omitempty"`
 	Command []string      `json:"command,omitempty"`
+	// Leaving: the asking array shuts down.
+	Leaving bool `json:"leaving,omitempty"`
 }
 
 // response answers it.
@@ -83,6 +85,8 @@ func (n *Node) serveCall(body []byte) []byte {
 		n.command.Lock()
 		err = n.dropGroup(q.Drop)
 		n.command.Unlock()
+	case q.Leaving:
+		err = n.letGo()
 	case len(q.Command) > 0:
 		r.Text, err = n.runHere(context.Background(), q.Command)
 	}
@@ -247,7 +251,7 @@ func (n *Node) apply(d Description, gone []VV) error {
 	n.mu.Lock()
 	run.rec = d.Group
 	n.mu.Unlock()
-	run.g.SetPolicy(d.Group.Policies.AutoFailover, n.cfg.Witness.Address != "")
+	run.g.SetPolicy(n.policy(d.Group))
 	return n.exports.rebuild()
 }
 

@@ -153,7 +153,7 @@ func (n *Node) openGroup(r RCGroup, vvs []VV) (*running, error) {
 	count := len(n.cfg.ISCSI.Portals)
 	cfg := group.Config{
 		ID: r.ID, Name: r.Name, Self: side, Ports: [2][]uint16{n.ports(0, count), n.ports(1, count)},
-		AutoFailover: r.Policies.AutoFailover, WitnessStarted: n.cfg.Witness.Address != "", Stopped: r.Stopped,
+		Policy: n.policy(r), Stopped: r.Stopped,
 		Log: n.jnl, Space: n.jnl, Pages: pg, Copy: pg, Buffers: n.pool, Keep: keep{n.store}, Logger: n.log, Event: n.event, Now: time.Now,
 	}
 	if r.Private {
@@ -180,6 +180,13 @@ func (n *Node) openGroup(r RCGroup, vvs []VV) (*running, error) {
 		n.pair.Add(r.ID, g)
 	}
 	return run, nil
+}
+
+func (n *Node) policy(r RCGroup) group.Policy {
+	return group.Policy{
+		AutoFailover: r.Policies.AutoFailover && r.Policies.PathManagement, WitnessStarted: n.cfg.Witness.Address != "",
+		AutoRecover: r.Policies.AutoRecover, AutoSynchronize: r.Policies.AutoSynchronize,
+	}
 }
 
 // wakeList publishes the groups for onRoom. The caller holds n.mu.

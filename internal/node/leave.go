@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/perdure/perdure/internal/arbitration"
+)
+
+// leaveWithin bounds how long an orderly shutdown may wait for the other array.
+const leaveWithin = 5 * time.Second
+
+// Leave prepares an orderly shutdown: groups that are served here and in sync are
+// handed to the other array, and then it is told to go on alone, so that hosts see
+// a switchover and not a failure. What can't be handed over stays as it is.
+func (n *Node) Leave() error {
+	if n.pair == nil || !n.pair.Reachable() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
+	defer cancel()
+	var errs []error
+	for _, r := range n.shared() {
+		i, err := r.g.Info()
+		if err != nil || !i.Serving || !i.Synced {
+			continue
+		}
+		if err := r.g.Switchover(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if _, err := n.ask(ctx, request{Leaving: true}); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// letGo: the other array leaves.
+func (n *Node) letGo() error {
+	n.event("array " + n.cfg.Target.Name + " shuts down")
+	var errs []error
+	groups := n.shared()
+	for _, r := range groups {
+		if err := r.g.LetGo(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	// The leaving array's votes are needed, so it waits for this answer.
+	until := time.Now().Add(leaveWithin / 2)
+	for _, r := range groups {
+		for {
+			i, err := r.g.Info()
+			if err != nil || i.View.Role != arbitration.Paired || time.Now().After(until) {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	return errors.Join(errs...)
+}
