@@ -8,11 +8,9 @@ import "github.com/perdure/perdure/internal/reservation"
 type readiness uint8
 
 const (
-	// serving commands need an active path.
-	serving readiness = iota
-	// onStandby commands are answered in standby too: what a host needs to size
+	// The zero value is a command that needs an active path; onStandby commands are answered in standby too: what a host needs to size
 	// and open the disk.
-	onStandby
+	onStandby readiness = 1 + iota
 	// always is for identity and the paths themselves.
 	always
 )

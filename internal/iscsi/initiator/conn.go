@@ -56,10 +56,9 @@ type Conn struct {
 
 // call is a request that waits for its answer.
 type call struct {
-	cmd    *Command
-	data   []byte // received
-	done   chan reply
-	status byte
+	cmd  *Command
+	data []byte // received
+	done chan reply
 }
 
 // reply ends a call.
