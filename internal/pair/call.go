@@ -35,7 +35,10 @@ func (p *Pair) Ask(ctx context.Context, body []byte) ([]byte, error) {
 		return nil, &array.Error{Kind: array.Unavailable, Text: "the other array can't be asked", Err: err}
 	}
 	select {
-	case b := <-ch:
+	case b, ok := <-ch:
+		if !ok {
+			return nil, array.Errorf(array.Unavailable, "the other array was lost before it answered")
+		}
 		return b, nil
 	case <-ctx.Done():
 		return nil, &array.Error{Kind: array.Unavailable, Text: "the other array did not answer", Err: ctx.Err()}
@@ -58,12 +61,10 @@ func (p *Pair) serveCall(f link.Frame) {
 
 func (p *Pair) takeReply(f link.Frame) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	ch := p.calls[uint64(f.Offset)]
-	p.mu.Unlock()
 	if ch != nil {
-		select {
-		case ch <- append([]byte(nil), f.Payload...):
-		default:
-		}
+		delete(p.calls, uint64(f.Offset))
+		ch <- append([]byte(nil), f.Payload...) // has room for one
 	}
 }

@@ -33,6 +33,12 @@ func (h handler) Down(c *link.Conn, err error) {
 		p.up--
 	}
 	up := p.up > 0
+	if !up {
+		for id, ch := range p.calls {
+			delete(p.calls, id)
+			close(ch) // nobody will answer
+		}
+	}
 	p.mu.Unlock()
 	p.cfg.Logger.Info("connection ended", "conn", c.String(), "err", err)
 	if up {
