@@ -66,8 +66,8 @@ prove: build ## hours: fuzzing, the race detector over everything, what depends 
 	$(GO) test -race $(GOTESTFLAGS) -timeout 60m ./...
 	PERDURE_LAB=required $(GO) test $(GOTESTFLAGS) -tags 'lab prove' -count $(PROVE_COUNT) -timeout 240m ./internal/lab/... $(if $(wildcard test),./test/...)
 
-demo: ## two arrays, a witness and a host on this machine: see a failover
-	$(GO) run ./cmd/perdure demo
+demo: build ## two arrays, a witness and a host on this machine: see a failover
+	bin/perdure demo
 
 failure-matrix: build ## every row of the failure matrix with real processes, as a table
 	PERDURE_LAB=required $(GO) test -tags lab -timeout 30m -count 1 -v -run 'Matrix' ./test/...

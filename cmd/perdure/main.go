@@ -10,10 +10,13 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/perdure/perdure/internal/cli"
+	"github.com/perdure/perdure/internal/demo"
+	"github.com/perdure/perdure/internal/lab"
 	"github.com/perdure/perdure/internal/wsapi"
 )
 
@@ -21,6 +24,7 @@ type options struct {
 	Array string `help:"Socket of the array that takes the command." env:"PERDURE_ARRAY" default:"/var/lib/perdure/perdured.sock"`
 
 	Init initCmd  `cmd:"" help:"Make keys and configuration for two arrays and a witness."`
+	Demo demoCmd  `cmd:"" help:"Show a pair on this machine: a switchover, a killed array, a cut link; no root needed."`
 	Run  arrayCmd `cmd:"" default:"withargs" passthrough:"" help:"Run a command of the array; 'perdure help' lists them."`
 }
 
@@ -53,11 +57,41 @@ func (c *arrayCmd) Run(o *options) error {
 	return err
 }
 
+type demoCmd struct {
+	Bin string `help:"Folder of perdured and perdure-witness." default:"bin" type:"path"`
+	Dir string `help:"Folder for data and logs; a temporary one by default."`
+}
+
+func (c *demoCmd) Run() error {
+	dir := c.Dir
+	if dir == "" {
+		d, err := os.MkdirTemp("", "perdure-demo-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(d)
+		dir = d
+	}
+	st, err := os.Stdout.Stat()
+	terminal := err == nil && st.Mode()&os.ModeCharDevice != 0
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	return demo.Run(ctx, c.Bin, dir, os.Stdout, terminal)
+}
+
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "demo" {
+		os.Exit(lab.Main(run)) // without root, in namespaces of its own
+	}
+	os.Exit(run())
+}
+
+func run() int {
 	var o options
 	k := kong.Parse(&o, kong.Name("perdure"), kong.Description("Perdure's command line."))
 	if err := k.Run(&o); err != nil {
 		fmt.Fprintln(os.Stderr, "perdure:", err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }

@@ -69,6 +69,9 @@ var table = []row{
 		},
 		why: "runs the shipped code under a seeded schedule",
 	},
+	{pkg: "host", may: []string{"iscsi"}, why: "a host knows arrays by their wire only"},
+	{pkg: "rig", may: []string{"cli", "host", "iscsi", "lab", "wsapi"}, why: "real processes, reached as anybody reaches them"},
+	{pkg: "demo", may: []string{"host", "lab", "rig"}, why: "shows; decides nothing"},
 	{pkg: "rules", why: "tests only"},
 
 	{pkg: "cmd", may: []string{anything}, why: "commands compose"},

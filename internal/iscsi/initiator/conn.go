@@ -3,6 +3,7 @@
 package initiator
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -29,8 +30,12 @@ type Config struct {
 	Silent bool
 	// Async is called with the event of each asynchronous message. Optional.
 	Async func(event byte)
+	// Dial connects, for hosts in other network namespaces. Optional.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Timeout bounds every wait; 10 s by default.
 	Timeout time.Duration
+	// Login bounds connecting and logging in, each; Timeout by default.
+	Login time.Duration
 }
 
 // Conn is a logged in connection.
@@ -73,7 +78,15 @@ func Dial(cfg Config) (*Conn, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 10 * time.Second
 	}
-	nc, err := net.DialTimeout("tcp", cfg.Addr, cfg.Timeout)
+	if cfg.Login == 0 {
+		cfg.Login = cfg.Timeout
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), cfg.Login)
+	defer cancel()
+	if cfg.Dial == nil {
+		cfg.Dial = (&net.Dialer{}).DialContext
+	}
+	nc, err := cfg.Dial(ctx, "tcp", cfg.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("dial target: %w", err)
 	}

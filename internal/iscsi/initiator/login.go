@@ -24,7 +24,7 @@ const sha256CHAP = "7"
 
 // login runs the login phase.
 func (c *Conn) login() error {
-	if err := c.nc.SetDeadline(time.Now().Add(c.cfg.Timeout)); err != nil {
+	if err := c.nc.SetDeadline(time.Now().Add(c.cfg.Login)); err != nil {
 		return err
 	}
 	who := []pdu.Pair{{Key: "InitiatorName", Value: c.cfg.Name}, {Key: "SessionType", Value: "Normal"}}
