@@ -66,6 +66,10 @@ func (h handler) Frame(c *link.Conn, f link.Frame) {
 	}
 }
 
+// flagBare marks a record's data without the epoch and the durable place before
+// them: they are in the position and the tag.
+const flagBare = 2
+
 // packetOf turns a frame into a packet. The payload of records stays in its buffer.
 func packetOf(f link.Frame) group.Packet {
 	pk := group.Packet{
@@ -76,7 +80,10 @@ func packetOf(f link.Frame) group.Packet {
 	// The sender's epoch and what its journal holds stand before the payload of
 	// everything but data records, which have them in the position and the tag.
 	body := f.Payload
-	if pk.Type == group.PacketRecord && pk.Kind == journal.Data && f.Buf != nil {
+	if f.Flags&flagBare != 0 {
+		if f.Buf == nil || pk.Type != group.PacketRecord {
+			return group.Packet{}
+		}
 		pk.Epoch, pk.Held = f.Position.Epoch, array.Place(binary.BigEndian.Uint64(f.Tag[:8]))
 		pk.Buf = f.Buf
 		return pk
@@ -97,6 +104,7 @@ func frameOf(pk group.Packet) link.Frame {
 		Offset: pk.Offset, Length: pk.Length, Tag: pk.Tag, Flags: uint16(pk.Owner)&1 | uint16(pk.Kind)<<8,
 	}
 	if pk.Buf != nil && pk.Type == group.PacketRecord && pk.Kind == journal.Data && pk.Epoch == pk.Pos.Epoch {
+		f.Flags |= flagBare
 		f.Buf, f.Payload = pk.Buf, pk.Buf.Bytes()
 		binary.BigEndian.PutUint64(f.Tag[:8], uint64(pk.Held))
 		return f
