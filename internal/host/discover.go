@@ -59,15 +59,19 @@ func (p *path) identify(c *initiator.Conn, lun uint64) (*lane, error) {
 		return nil, err
 	}
 	r = ask(c, lun, []byte{0x9E, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0}, 32)
-	if r.Err != nil || r.Status != 0 {
+	d := p.host.disk(wwn)
+	switch {
+	case r.Err != nil:
+		return nil, failure("READ CAPACITY", r)
+	case r.Status == 0:
+		size, err := parseCapacity(r.In)
+		if err != nil {
+			return nil, err
+		}
+		d.setSize(size)
+	case r.Code()>>16 != keyNotReady: // an unavailable port need not know the size
 		return nil, failure("READ CAPACITY", r)
 	}
-	size, err := parseCapacity(r.In)
-	if err != nil {
-		return nil, err
-	}
-	d := p.host.disk(wwn)
-	d.setSize(size)
 	return &lane{path: p, disk: d, conn: c, lun: lun, group: group, state: Down}, nil
 }
 

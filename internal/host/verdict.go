@@ -13,6 +13,7 @@ const (
 	statusBusy      = 0x08
 	statusFull      = 0x28
 	statusAborted   = 0x40
+	keyNotReady     = 0x02
 	keyAttention    = 0x06
 	keyAborted      = 0x0B
 	codeTransition  = 0x02040A

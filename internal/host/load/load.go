@@ -98,8 +98,7 @@ func (l *Load) Stop() {
 // Acknowledged returns how many writes were acknowledged.
 func (l *Load) Acknowledged() uint64 { return l.acked.Load() }
 
-// Faults returns how many blocks held what they may not, and Failed how many
-// commands ended with an error.
+// Faults returns how many blocks held what they may not.
 func (l *Load) Faults() uint64 { return l.faults.Load() }
 
 // Failed returns how many commands ended with an error.
