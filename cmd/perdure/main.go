@@ -76,7 +76,7 @@ func (c *demoCmd) Run() error {
 	terminal := err == nil && st.Mode()&os.ModeCharDevice != 0
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	return demo.Run(ctx, c.Bin, dir, os.Stdout, terminal)
+	return demo.Run(ctx, demo.Options{Bin: c.Bin, Dir: dir, Out: os.Stdout, Color: terminal})
 }
 
 func main() {

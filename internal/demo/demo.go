@@ -4,116 +4,166 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
 	"github.com/perdure/perdure/internal/host"
+	"github.com/perdure/perdure/internal/host/load"
+	"github.com/perdure/perdure/internal/lab"
 	"github.com/perdure/perdure/internal/rig"
 )
 
 const (
 	group   = "demo"
 	volumes = 3
-	blocks  = 2048 // of each volume
-	workers = 8    // on each volume
+	blocks  = 4096 // of each volume are used, 4 KiB each
+	workers = 16
+	setUpIn = 30 * time.Second
+	wholeIn = 40 * time.Second // how long a lost array or link may take to be made good
 )
+
+// Options say where things are.
+type Options struct {
+	// Bin holds perdured and perdure-witness, Dir gets data and logs.
+	Bin, Dir string
+	Out      io.Writer
+	Color    bool
+}
 
 // show is one run.
 type show struct {
 	r     *rig.Rig
 	out   io.Writer
-	disks []*host.Disk
-	loads []*load
-	host  *host.Host
-	began time.Time
 	color bool
-	// last counts, for rates
-	writes, reads int64
-	at            time.Time
-	worst         time.Duration // since the last act began
+	began time.Time
+
+	host  *host.Host
+	disks []*host.Disk
+	load  *load.Load
+	line  *host.Window // since the last line
+	at    time.Time    // of the last line
+	told  [2]int       // events already shown, by array
 }
 
-// Run plays the demo with the commands in bin and data in dir, and reports to out.
-func Run(ctx context.Context, bin, dir string, out io.Writer, color bool) error {
-	r, err := rig.New(bin, dir, nil)
+// Run plays the demo.
+func Run(ctx context.Context, o Options) error {
+	r, err := rig.New(o.Bin, o.Dir, nil)
+	if errors.Is(err, lab.ErrUnsupported) {
+		return fmt.Errorf("%w: the demo needs user and network namespaces; the kernel's user.max_user_namespaces, "+
+			"kernel.unprivileged_userns_clone or kernel.apparmor_restrict_unprivileged_userns may forbid them", err)
+	}
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	s := &show{r: r, out: out, began: time.Now(), at: time.Now(), color: color}
-	fmt.Fprintf(out, "Two arrays, a witness and a host, each in a network of its own. Logs are in %s/logs.\n\n", dir)
+	s := &show{r: r, out: o.Out, color: o.Color, began: time.Now(), at: time.Now()}
+	s.explain()
 	if err := s.setUp(ctx); err != nil {
+		return fmt.Errorf("set up: %w", err)
+	}
+	defer s.host.Close()
+	pauses, err := s.play(ctx)
+	s.load.Stop()
+	if err == nil {
+		err = s.judge(ctx)
+	}
+	if e := s.load.Err(); e != nil {
+		err = errors.Join(err, fmt.Errorf("%d blocks wrong, %d commands failed:\n%w", s.load.Faults(), s.load.Failed(), e))
+	}
+	if err != nil {
 		return err
 	}
-	var pauses [4]time.Duration
-	acts := []struct {
-		title string
-		play  func(context.Context) error
-	}{
-		{"planned switchover to the other array, and back", s.switchover},
-		{"kill -9 of the serving array, and its return", s.kill},
-		{"both links cut, and healed", s.cut},
-		{"the witness killed, and later both links cut", s.witnessThenCut},
-	}
-	for i, a := range acts {
-		s.say("▶ %s", a.title)
-		s.loadWorst()
-		s.worst = 0
-		if err := a.play(ctx); err != nil {
-			return fmt.Errorf("%s: %w", a.title, err)
-		}
-		pauses[i] = s.worst
-		s.say("  longest time a host's command took: %d ms", pauses[i].Milliseconds())
-	}
-	return s.end(ctx, pauses)
+	fmt.Fprintf(s.out, "demo: ok: 0 of %d acknowledged writes lost; pauses: switchover %d ms, array killed %d ms, link cut %d ms, witness lost then link cut %d ms\n",
+		s.load.Acknowledged(), pauses[0].Milliseconds(), pauses[1].Milliseconds(), pauses[2].Milliseconds(), pauses[3].Milliseconds())
+	return nil
 }
 
 func (s *show) setUp(ctx context.Context) error {
-	if err := s.r.StartWitness(); err != nil {
-		return err
-	}
-	for i := range 2 {
-		if err := s.r.StartArray(ctx, i); err != nil {
-			return err
-		}
-	}
-	wait, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, setUpIn)
 	defer cancel()
-	if err := s.r.Until(wait, "the arrays to find each other and the witness", func() bool {
-		text, _ := s.r.Command(wait, rig.A, "status")
-		return strings.Count(text, "answers") >= 2
-	}); err != nil {
+	if err := s.r.StartPair(ctx); err != nil {
 		return err
 	}
 	if err := s.r.Protect(ctx, group, volumes, "64m"); err != nil {
 		return err
 	}
-	if err := s.r.UntilSync(ctx, group, 20*time.Second); err != nil {
+	if err := s.r.UntilSync(ctx, group, setUpIn); err != nil {
 		return err
 	}
-	var err error
-	if s.host, err = s.r.Host(); err != nil {
+	h, err := s.r.Host()
+	if err != nil {
 		return err
 	}
-	if s.disks, err = s.host.Wait(wait, volumes); err != nil {
+	s.host = h
+	if err := s.startLoad(ctx); err != nil {
+		h.Close()
 		return err
 	}
-	for v, d := range s.disks {
-		if err := d.WaitPaths(wait, func(p []host.Path) bool { return p[0].State != host.Down && p[1].State != host.Down }); err != nil {
+	return nil
+}
+
+func (s *show) startLoad(ctx context.Context) (err error) {
+	if s.disks, err = s.host.Wait(ctx, volumes); err != nil {
+		return err
+	}
+	o := load.Options{Blocks: blocks, Workers: workers, Reads: 0.3, Seed: uint64(time.Now().UnixNano())}
+	for _, d := range s.disks {
+		if err := d.WaitPaths(ctx, func(p []host.Path) bool { return count(p, host.Down) == 0 }); err != nil {
 			return err
 		}
-		s.loads = append(s.loads, newLoad(d, blocks, workers, uint64(v)))
+		o.Disks = append(o.Disks, d)
 	}
-	return s.watch(ctx, 2*time.Second)
+	if s.load, err = load.New(o); err != nil {
+		return err
+	}
+	s.line = s.host.Meter().Open()
+	s.load.Start()
+	return nil
+}
+
+func count(paths []host.Path, s host.State) (n int) {
+	for _, p := range paths {
+		if p.State == s {
+			n++
+		}
+	}
+	return n
+}
+
+// play plays the acts and returns the longest pause of each.
+func (s *show) play(ctx context.Context) (pauses [4]time.Duration, err error) {
+	if err := s.watch(ctx, 2*time.Second); err != nil {
+		return pauses, err
+	}
+	for i, a := range []struct {
+		title string
+		play  func(context.Context) error
+	}{
+		{"planned switchover to the other array, and back", s.switchover},
+		{"kill -9 of the serving array; it comes back", s.kill},
+		{"all links between the arrays cut; they heal", s.cut},
+		{"the witness killed; later all links cut; all comes back", s.witnessThenCut},
+	} {
+		s.say(1, "▶ %s", a.title)
+		w := s.host.Meter().Open()
+		err := a.play(ctx)
+		pauses[i] = w.Close().Longest
+		if err != nil {
+			return pauses, fmt.Errorf("%s: %w", a.title, err)
+		}
+		s.say(1, "  longest a host's command took: %d ms", pauses[i].Milliseconds())
+	}
+	return pauses, nil
 }
 
 func (s *show) switchover(ctx context.Context) error {
 	for range 2 {
-		i := rig.A
-		if s.r.Serves(ctx, rig.B, group) {
-			i = rig.B
+		i, err := s.r.Serving(ctx, group)
+		if err != nil {
+			return err
 		}
 		if _, err := s.r.Command(ctx, i, "setrcopygroup", "switchover", group); err != nil {
 			return err
@@ -126,19 +176,24 @@ func (s *show) switchover(ctx context.Context) error {
 }
 
 func (s *show) kill(ctx context.Context) error {
-	if err := s.r.Array(rig.A).Kill(); err != nil {
+	i, err := s.r.Serving(ctx, group)
+	if err != nil {
+		return err
+	}
+	if err := s.r.Array(i).Kill(); err != nil {
 		return err
 	}
 	if err := s.watch(ctx, 4*time.Second); err != nil {
 		return err
 	}
-	if !s.r.Serves(ctx, rig.B, group) {
-		return fmt.Errorf("array-b does not serve: %s", s.r.GroupLine(ctx, rig.B, group))
+	if now, err := s.r.Serving(ctx, group); err != nil || now == i {
+		return errors.Join(errors.New("the other array did not take over"), err)
 	}
-	if err := s.r.StartArray(ctx, rig.A); err != nil {
+	if err := s.r.StartArray(ctx, i); err != nil {
 		return err
 	}
-	return s.untilSync(ctx)
+	s.told[i] = 0 // its events begin anew
+	return s.untilWhole(ctx)
 }
 
 func (s *show) cut(ctx context.Context) error {
@@ -151,43 +206,51 @@ func (s *show) cut(ctx context.Context) error {
 	if err := s.r.HealLinks(); err != nil {
 		return err
 	}
-	return s.untilSync(ctx)
+	return s.untilWhole(ctx)
 }
 
 func (s *show) witnessThenCut(ctx context.Context) error {
-	if err := s.r.WitnessProc().Kill(); err != nil {
+	if err := s.r.Witness().Kill(); err != nil {
 		return err
 	}
-	wait, cancel := context.WithTimeout(ctx, 20*time.Second)
+	wait, cancel := context.WithTimeout(ctx, setUpIn)
 	defer cancel()
-	if err := s.r.Until(wait, "a side to be chosen in advance", func() bool {
-		text, _ := s.r.Command(wait, rig.A, "explain", group)
-		for _, l := range strings.Split(text, "\n") {
-			if strings.HasPrefix(l, "record") {
-				return strings.Contains(l, "chosen in advance")
-			}
-		}
-		return false
-	}); err != nil {
+	if err := s.r.Until(wait, "a side to be chosen in advance", func() bool { return s.chosen(wait) }); err != nil {
 		return err
 	}
-	s.say("  the arrays agreed who goes on without the witness")
+	s.say(0, "  the arrays have agreed which of them goes on without the witness")
+	if err := s.watch(ctx, 2*time.Second); err != nil {
+		return err
+	}
 	if err := s.cut(ctx); err != nil {
 		return err
 	}
-	return s.r.StartWitness()
+	if err := s.r.StartWitness(); err != nil {
+		return err
+	}
+	if err := s.r.Until(wait, "the witness to count again", func() bool { return !s.chosen(wait) }); err != nil {
+		return err
+	}
+	return s.untilWhole(ctx)
 }
 
-// untilSync keeps the timeline going until the pair is whole again.
-func (s *show) untilSync(ctx context.Context) error {
-	until := time.Now().Add(30 * time.Second)
-	for time.Now().Before(until) {
-		if err := s.watch(ctx, time.Second); err != nil {
+// chosen reports whether the record names a side chosen in advance, on both arrays.
+func (s *show) chosen(ctx context.Context) bool {
+	return strings.Contains(s.r.Record(ctx, rig.A, group), "chosen in advance") &&
+		strings.Contains(s.r.Record(ctx, rig.B, group), "chosen in advance")
+}
+
+// untilWhole keeps the timeline going until the pair is whole again.
+func (s *show) untilWhole(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, wholeIn)
+	defer cancel()
+	for !s.r.InSync(ctx, group) {
+		if ctx.Err() != nil {
+			return s.r.UntilSync(context.WithoutCancel(ctx), group, time.Second) // which says what is wrong
+		}
+		if err := s.watch(ctx, time.Second); err != nil && ctx.Err() == nil {
 			return err
 		}
-		if s.r.InSync(ctx, group) {
-			return nil
-		}
 	}
-	return s.r.UntilSync(ctx, group, time.Second)
+	return s.watch(ctx, time.Second)
 }

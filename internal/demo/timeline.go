@@ -12,28 +12,37 @@ import (
 	"github.com/perdure/perdure/internal/rig"
 )
 
-func (s *show) say(format string, v ...any) {
-	fmt.Fprintf(s.out, "%6.1fs  %s\n", time.Since(s.began).Seconds(), fmt.Sprintf(format, v...))
+// Colours of a terminal.
+const (
+	plain  = 0
+	bold   = 1
+	red    = 31
+	green  = 32
+	yellow = 33
+	grey   = 90
+)
+
+func (s *show) explain() {
+	fmt.Fprintf(s.out, "Two arrays, a witness at a third site and a host, each a process in a network of its own.\n")
+	fmt.Fprintf(s.out, "A load of %d workers writes and reads %d volumes through four paths and checks every block.\n", workers, volumes)
+	fmt.Fprintf(s.out, "Paths: + active, s standby, x unavailable, . no connection. Logs: %s/logs\n\n", s.r.Dir)
+}
+
+// say prints a line of its own.
+func (s *show) say(color int, format string, v ...any) {
+	fmt.Fprintf(s.out, "%6.1fs  %s\n", time.Since(s.began).Seconds(), s.paint(color, fmt.Sprintf(format, v...)))
 }
 
 // paint colours a word on a terminal.
-func (s *show) paint(code int, text string) string {
-	if !s.color {
+func (s *show) paint(color int, text string) string {
+	if !s.color || color == plain {
 		return text
 	}
-	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", code, text)
+	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", color, text)
 }
 
-// loadWorst takes the longest command since the last look.
-func (s *show) loadWorst() time.Duration {
-	var w time.Duration
-	for _, l := range s.loads {
-		w = max(w, l.longest())
-	}
-	return w
-}
-
-// watch draws a line every second for the given time.
+// watch draws a line every second for the given time, and ends it early when the
+// host saw something that it must not.
 func (s *show) watch(ctx context.Context, d time.Duration) error {
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		select {
@@ -41,87 +50,83 @@ func (s *show) watch(ctx context.Context, d time.Duration) error {
 			return ctx.Err()
 		case <-time.After(min(time.Second, time.Until(end))):
 		}
-		if err := s.line(ctx); err != nil {
-			return err
+		s.tell(ctx)
+		s.draw(ctx)
+		if s.load.Faults() > 0 || s.load.Failed() > 0 {
+			return fmt.Errorf("the host saw a failure")
 		}
 	}
 	return nil
 }
 
-func (s *show) line(ctx context.Context) error {
-	var writes, reads int64
-	for i, l := range s.loads {
-		if err := l.err(); err != nil {
-			return fmt.Errorf("the host saw an error on volume %d: %w", i, err)
-		}
-		writes, reads = writes+l.writes.Load(), reads+l.reads.Load()
-	}
+// draw prints one line of the timeline.
+func (s *show) draw(ctx context.Context) {
+	c := s.line.Take()
 	dt := time.Since(s.at).Seconds()
-	worst := s.loadWorst()
-	s.worst = max(s.worst, worst)
-	var side [2]string
-	for i := range 2 {
-		g := s.r.GroupLine(ctx, i, group)
-		state := "no answer"
-		if f := strings.Split(g, ", "); len(f) >= 5 {
-			state = fmt.Sprintf("%s %s", f[2], f[3])
-		}
-		p := s.disks[0].Paths()[i].State.String()
-		code := 33
-		switch p {
-		case host.Optimized.String():
-			code = 32
-		case host.Down.String():
-			code = 31
-		}
-		side[i] = fmt.Sprintf("%s %s %s", rig.Name(i), s.paint(code, fmt.Sprintf("%-11s", p)), fmt.Sprintf("%-22s", state))
+	s.at = time.Now()
+	var sides [2]string
+	for i := range sides {
+		sides[i] = s.side(ctx, i)
 	}
-	s.say("%s │ %s │ %6.0f writes/s %6.0f reads/s │ longest %4d ms", side[0], side[1],
-		float64(writes-s.writes)/dt, float64(reads-s.reads)/dt, worst.Milliseconds())
-	s.writes, s.reads, s.at = writes, reads, time.Now()
-	return nil
+	pause := plain
+	if c.Longest > 100*time.Millisecond {
+		pause = yellow
+	}
+	s.say(plain, "%s │ %s │ %5.0f writes/s %5.0f reads/s │ %s", sides[0], sides[1],
+		float64(c.Writes)/dt, float64(c.Reads)/dt, s.paint(pause, fmt.Sprintf("pause %4d ms", c.Longest.Milliseconds())))
 }
 
-// end verifies everything through each array and prints the verdict.
-func (s *show) end(ctx context.Context, pauses [4]time.Duration) error {
-	var total int64
-	for i, l := range s.loads {
-		l.end()
-		if err := l.err(); err != nil {
-			return fmt.Errorf("the host saw an error on volume %d: %w", i, err)
+// side is what the host and the array say of one side.
+func (s *show) side(ctx context.Context, i int) string {
+	paths := ""
+	for _, p := range s.disks[0].Paths() {
+		if p.Array == rig.Name(i) {
+			sign, color := signOf(p.State)
+			paths += s.paint(color, sign)
 		}
-		total += l.writes.Load()
 	}
-	s.say("▶ every block read through one array, then through the other")
-	var sums [2][volumes]uint32
-	lost := 0
-	for turn := range 2 {
-		i := rig.A
-		if s.r.Serves(ctx, rig.B, group) {
-			i = rig.B
+	role, color := "no answer", red
+	if st, err := s.r.Status(ctx, i, group); err == nil {
+		role, color = st.Role+" "+st.Sync, plain
+		if st.State == "Failsafe" {
+			role = st.Role + " waits"
 		}
-		for v, l := range s.loads {
-			n, sum, err := l.verify(rig.Name(i))
-			if err != nil {
-				return fmt.Errorf("verify volume %d: %w", v, err)
+		if st.Serving == rig.Name(i) {
+			role, color = role+" serving", green
+		}
+	}
+	return fmt.Sprintf("%s %s %s", rig.Name(i), paths, s.paint(color, fmt.Sprintf("%-29s", role)))
+}
+
+func signOf(s host.State) (string, int) {
+	switch s {
+	case host.Optimized:
+		return "+", green
+	case host.NonOptimized:
+		return "o", green
+	case host.Standby:
+		return "s", grey
+	case host.Unavailable, host.Offline:
+		return "x", red
+	case host.Transitioning:
+		return "t", yellow
+	}
+	return ".", red
+}
+
+// tell prints what the arrays noted since the last time.
+func (s *show) tell(ctx context.Context) {
+	for i := range s.told {
+		text, err := s.r.Command(ctx, i, "showeventlog")
+		if err != nil {
+			continue
+		}
+		lines := strings.Split(strings.TrimSpace(text), "\n")
+		for _, l := range lines[min(s.told[i], len(lines)):] {
+			if l != "" {
+				s.say(grey, "    %s: %s", rig.Name(i), l)
 			}
-			lost += n
-			sums[turn][v] = sum
 		}
-		if turn == 0 {
-			if _, err := s.r.Command(ctx, i, "setrcopygroup", "switchover", group); err != nil {
-				return err
-			}
-		}
+		s.told[i] = len(lines)
 	}
-	s.host.Close()
-	if lost > 0 {
-		return fmt.Errorf("%d of %d acknowledged writes are lost", lost, total)
-	}
-	if sums[0] != sums[1] {
-		return fmt.Errorf("the arrays' copies differ")
-	}
-	fmt.Fprintf(s.out, "demo: ok: 0 of %d acknowledged writes lost; pauses: switchover %d ms, array killed %d ms, link cut %d ms, witness lost then link cut %d ms\n",
-		total, pauses[0].Milliseconds(), pauses[1].Milliseconds(), pauses[2].Milliseconds(), pauses[3].Milliseconds())
-	return nil
 }

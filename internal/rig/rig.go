@@ -34,8 +34,10 @@ type Rig struct {
 
 	arrays  [2]*lab.Proc
 	witness *lab.Proc
-	portals [2]string
 }
+
+// iscsiPort is where the arrays listen, on all their networks.
+const iscsiPort = 3260
 
 var nodes = [2]string{lab.A, lab.B}
 
@@ -58,10 +60,9 @@ func New(bin, dir string, logf func(string, ...any)) (*Rig, error) {
 	}
 	p := cli.Plan{Dir: dir, Witness: at(lab.Witness, lab.Manage, 8843)}
 	for i, n := range nodes {
-		p.ISCSI[i] = at(n, lab.Fabric1, 3260)
+		p.ISCSI[i] = fmt.Sprintf("0.0.0.0:%d", iscsiPort)
 		p.Links[i] = []string{at(n, lab.Link1, 5785), at(n, lab.Link2, 5785)}
 	}
-	r.portals = p.ISCSI
 	if err := cli.Init(p); err != nil {
 		l.Close()
 		return nil, err
@@ -90,8 +91,30 @@ func (r *Rig) StartArray(ctx context.Context, i int) error {
 // Array returns the daemon's process.
 func (r *Rig) Array(i int) *lab.Proc { return r.arrays[i] }
 
-// WitnessProc returns the witness's process.
-func (r *Rig) WitnessProc() *lab.Proc { return r.witness }
+// Witness returns the witness's process.
+func (r *Rig) Witness() *lab.Proc { return r.witness }
+
+// StartPair starts everything and waits until the arrays have found each other and
+// the witness.
+func (r *Rig) StartPair(ctx context.Context) error {
+	if err := r.StartWitness(); err != nil {
+		return err
+	}
+	for i := range nodes {
+		if err := r.StartArray(ctx, i); err != nil {
+			return err
+		}
+	}
+	return r.Until(ctx, "the arrays to find each other and the witness", func() bool {
+		for i := range nodes {
+			text, err := r.Command(ctx, i, "status")
+			if err != nil || strings.Count(text, "answers") < 2 {
+				return false
+			}
+		}
+		return true
+	})
+}
 
 // StartWitness starts the witness.
 func (r *Rig) StartWitness() error {
@@ -126,7 +149,7 @@ func (r *Rig) Protect(ctx context.Context, group string, volumes int, size strin
 	return nil
 }
 
-// Host opens the host's paths to the named arrays, or both.
+// Host opens the host's paths, over both fabrics, to the named arrays, or both.
 func (r *Rig) Host(arrays ...int) (*host.Host, error) {
 	if len(arrays) == 0 {
 		arrays = []int{A, B}
@@ -137,9 +160,12 @@ func (r *Rig) Host(arrays ...int) (*host.Host, error) {
 		return initiator.Dial(c)
 	}}
 	for _, i := range arrays {
-		o.Portals = append(o.Portals, host.Portal{
-			Array: Name(i), Network: lab.Fabric1, Target: "iqn.2026-01.io.perdure:" + Name(i), Addr: r.portals[i],
-		})
+		for _, fabric := range []string{lab.Fabric1, lab.Fabric2} {
+			o.Portals = append(o.Portals, host.Portal{
+				Array: Name(i), Network: fabric, Target: "iqn.2026-01.io.perdure:" + Name(i),
+				Addr: netip.AddrPortFrom(r.Lab.Node(nodes[i]).Addr(fabric), iscsiPort).String(),
+			})
+		}
 	}
 	return host.Open(o)
 }
@@ -165,40 +191,6 @@ func (r *Rig) CutWitness(i int) error {
 // HealWitness joins an array's way to the witness.
 func (r *Rig) HealWitness(i int) error {
 	return r.Lab.Heal(nodes[i], lab.Witness, lab.Manage, lab.Both)
-}
-
-// GroupLine returns the line of status about a group.
-func (r *Rig) GroupLine(ctx context.Context, i int, group string) string {
-	text, err := r.Command(ctx, i, "status")
-	if err != nil {
-		return ""
-	}
-	for _, l := range strings.Split(text, "\n") {
-		if f := strings.Fields(l); len(f) > 1 && f[0] == "group" && f[1] == group {
-			return l
-		}
-	}
-	return ""
-}
-
-// Serves reports whether array i says that it serves the group itself.
-func (r *Rig) Serves(ctx context.Context, i int, group string) bool {
-	return strings.Contains(r.GroupLine(ctx, i, group), "serving array "+Name(i)+",")
-}
-
-// InSync reports whether one array serves, the other knows it, and both copies are whole.
-func (r *Rig) InSync(ctx context.Context, group string) bool {
-	a, b := r.GroupLine(ctx, A, group), r.GroupLine(ctx, B, group)
-	if !strings.HasSuffix(a, ", Synced") || !strings.HasSuffix(b, ", Synced") {
-		return false
-	}
-	for i := range 2 {
-		s := "serving array " + Name(i) + ","
-		if strings.Contains(a, s) && strings.Contains(b, s) {
-			return true
-		}
-	}
-	return false
 }
 
 // Until waits for something to become true.

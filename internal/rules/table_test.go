@@ -60,9 +60,6 @@ var table = []row{
 	{pkg: "console", may: []string{"node", "event", "wsapi"}, why: "a face: speaks the REST interface only"},
 
 	{pkg: "lab", why: "networks and processes for tests; what runs in them is the test's business"},
-	{pkg: "host", may: []string{"iscsi"}, why: "stands outside: knows of the arrays what any initiator can know"},
-	{pkg: "stage", may: []string{"cli", "host", "lab", "wsapi"}, why: "a pair as an administrator sees it: processes, files, commands"},
-	{pkg: "demo", may: []string{"host", "lab", "stage"}, why: "shows what the product does; reaches into nothing of it"},
 	{pkg: "model", may: []string{"arbitration", "replication"}, why: "searches the shipped cores, not a copy of them"},
 	{
 		pkg: "sim",

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -137,10 +138,14 @@ func (l *Load) work(ctx context.Context, w int, rng *rand.Rand) {
 	}
 }
 
-// read reads anywhere in one extent.
+// size returns how many blocks a command has: 1 to extent, the powers of two alike
+// likely.
+func size(rng *rand.Rand) int { return 1 << rng.IntN(bits.Len(extent)) }
+
+// read reads anywhere.
 func (l *Load) read(d int, rng *rand.Rand, buf []byte) {
 	g := l.ledgers[d]
-	n := 1 + rng.IntN(extent)
+	n := size(rng)
 	first := rng.Int64N(int64(len(g.acked) - n + 1))
 	floor := g.floor(first, n)
 	if err := l.opt.Disks[d].Read(context.Background(), "", buf[:n*Block], first*Block); err != nil {
@@ -157,7 +162,7 @@ func (l *Load) write(d, w int, rng *rand.Rand, buf []byte) {
 	workers := int64(l.opt.Workers)
 	extents := int64(len(g.acked)) / extent
 	e := rng.Int64N(extents/workers)*workers + int64(w)
-	n := 1 + rng.IntN(extent)
+	n := size(rng)
 	first := e*extent + int64(rng.IntN(extent-n+1))
 	g.write(first, buf[:n*Block])
 	if err := l.opt.Disks[d].Write(context.Background(), buf[:n*Block], first*Block); err != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"hash/crc32"
+	"hash/crc64"
 	"sync"
 	"testing"
 )
@@ -84,6 +85,11 @@ func TestAGoodDisk(t *testing.T) {
 	if blocks, different := p.Compare(q); blocks != 384 || different != 0 {
 		t.Fatalf("%d of %d blocks differ", different, blocks)
 	}
+	for _, sums := range p {
+		if seen := map[uint64]bool{}; !distinct(sums, seen) {
+			t.Fatalf("%d different checksums of %d blocks", len(seen), len(sums))
+		}
+	}
 	m.b[100] ^= 1
 	q, err = l.Verify(t.Context(), "b")
 	if err != nil || l.Faults() == 0 {
@@ -92,6 +98,19 @@ func TestAGoodDisk(t *testing.T) {
 	if _, different := p.Compare(q); different != 1 {
 		t.Fatalf("%d blocks differ, want 1", different)
 	}
+}
+
+// distinct reports whether the checksums differ, but for the one of blocks never
+// written.
+func distinct(sums []uint64, seen map[uint64]bool) bool {
+	empty := 0
+	for _, v := range sums {
+		if v == crc64.Checksum(make([]byte, Block), crc64.MakeTable(crc64.ECMA)) {
+			empty++
+		}
+		seen[v] = true
+	}
+	return len(seen) >= len(sums)-empty
 }
 
 func TestALostWrite(t *testing.T) {

@@ -5,15 +5,16 @@ package load
 import (
 	"context"
 	"fmt"
-	"hash/crc32"
+	"hash/crc64"
 	"sync"
 )
 
 // readers is how many commands read at a time in a pass over everything.
 const readers = 8
 
-// A Picture is a checksum of every block of every disk.
-type Picture [][]uint32
+// A Picture is a checksum of every block of every disk. Not the checksum that the
+// blocks carry: that one is the same over every block that ends with its own.
+type Picture [][]uint64
 
 // Verify reads everything through the named array, while the load is stopped, and
 // holds it against what was acknowledged. Blocks that hold less are counted as
@@ -21,7 +22,7 @@ type Picture [][]uint32
 func (l *Load) Verify(ctx context.Context, array string) (Picture, error) {
 	p := make(Picture, len(l.ledgers))
 	for d, g := range l.ledgers {
-		p[d] = make([]uint32, len(g.acked))
+		p[d] = make([]uint64, len(g.acked))
 		if err := l.verify(ctx, array, d, p[d]); err != nil {
 			return nil, fmt.Errorf("read disk %d through %s: %w", d, array, err)
 		}
@@ -29,8 +30,8 @@ func (l *Load) Verify(ctx context.Context, array string) (Picture, error) {
 	return p, nil
 }
 
-func (l *Load) verify(ctx context.Context, array string, d int, sums []uint32) error {
-	g := l.ledgers[d]
+func (l *Load) verify(ctx context.Context, array string, d int, sums []uint64) error {
+	g, poly := l.ledgers[d], crc64.MakeTable(crc64.ECMA)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	work := make(chan int64)
@@ -47,7 +48,7 @@ func (l *Load) verify(ctx context.Context, array string, d int, sums []uint32) e
 				}
 				l.note(g.check(first, buf[:n*Block], floor))
 				for i := range n {
-					sums[first+int64(i)] = crc32.Checksum(buf[i*Block:(i+1)*Block], g.table)
+					sums[first+int64(i)] = crc64.Checksum(buf[i*Block:(i+1)*Block], poly)
 				}
 			}
 		})
