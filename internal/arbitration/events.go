@@ -10,6 +10,7 @@ import "github.com/perdure/perdure/internal/array"
 // Connected: a connection to the other array came up. The own state goes out;
 // the contact begins when the other's arrives.
 func (m *Machine) Connected(out *Output) {
+	m.peerStuck = false // said on an earlier connection; it is said again if it lasts
 	s := m.State()
 	out.Messages = append(out.Messages, Message{State: &s})
 }

@@ -83,7 +83,7 @@ func (g *Group) look() {
 	}
 	g.cursor, g.told = 0, 0
 	g.stopCopy()
-	g.logWanted, g.logAnswer = g.contact, false
+	g.newStretch()
 	if v.Role == arb.Out && was.Role != arb.Out {
 		g.disown()
 	}
@@ -191,10 +191,11 @@ func (g *Group) tick() {
 		}
 		g.membership(now, &out)
 	}
-	if g.resend && g.contact {
+	if g.resend && g.contact && g.core.Met() {
 		g.resend = false
-		g.sends = append(g.sends, Packet{Type: PacketHeld, Epoch: g.view.Epoch, Held: g.core.End().Place, Offset: 1})
+		g.sends = append(g.sends, Packet{Type: PacketHeld, Epoch: g.view.Epoch, Held: g.core.End().Place, Offset: heldAgain})
 	}
+	g.checkCopy(now)
 	g.carry(&out)
 	g.expire(now)
 	g.release()
@@ -233,7 +234,7 @@ func (g *Group) membership(now time.Time, out *arb.Output) {
 			g.m.Synced(nonce(), out)
 		}
 	case arb.Alone:
-		near := g.core.Met() && g.copying == nil && !g.filling && g.cursor > g.core.Peer() &&
+		near := g.core.Met() && !g.peerPartial && g.copying == nil && g.filling == nil && g.cursor > g.core.Peer() &&
 			g.core.End().Place-g.core.Peer() <= joinWithin
 		if near && g.contact && !g.stopped && now.After(g.joinAfter) && g.core.Ready() {
 			g.m.Join(nonce(), out)

@@ -45,7 +45,7 @@ func (g *Group) Info() (Info, error) {
 			Switching: g.switching != nil, Decisions: append([]arb.Decision(nil), g.decisions...),
 			Segments: append([]replication.Segment(nil), g.core.Segments()...),
 		}
-		i.Syncing = g.copying != nil || g.filling || g.receiving || g.view.Role == arb.Alone && g.core.Met()
+		i.Syncing = g.copying != nil || g.filling != nil || g.rebuild != nil || g.view.Role == arb.Alone && g.core.Met()
 		i.Synced = rec.Members == array.Both && g.view.Role == arb.Paired && (in.Synced || rec.Rule == arb.Majority || rec.DecidedBy(g.cfg.Self.Other()))
 		if r := g.m.Reason(); r != 0 {
 			i.Reason = r.String()
@@ -125,7 +125,7 @@ func (g *Group) LetGo() error {
 func (g *Group) Resume() error {
 	return g.ask(func() {
 		g.stopped = false
-		g.logWanted = g.contact
+		g.newStretch()
 	})
 }
 

@@ -69,7 +69,7 @@ func (g *Group) hello(theirs, repeats uint64) {
 	if !answer {
 		g.sayHello()
 	}
-	g.logWanted, g.logAnswer = true, false
+	g.newStretch()
 	var out arb.Output
 	g.m.Connected(&out)
 	g.carry(&out)

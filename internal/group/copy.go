@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
@@ -39,6 +40,8 @@ type copyRun struct {
 	base array.Place
 	segs []replication.Segment
 
+	asked time.Time
+
 	mu    sync.Mutex
 	cond  *sync.Cond
 	since array.Place
@@ -53,8 +56,10 @@ func (g *Group) startCopy() {
 	}
 	c := &copyRun{base: g.applied, segs: replication.CutSegments(append([]replication.Segment(nil), g.core.Segments()...), g.applied)}
 	c.cond = sync.NewCond(&c.mu)
+	c.asked = g.cfg.Now()
 	g.copying = c
 	g.cursor = 0
+	g.peerPartial = true
 	g.sends = append(g.sends, Packet{Type: PacketPagesBegin, Epoch: g.view.Epoch, Commit: g.core.Commit()})
 	units := make([]*Unit, 0, len(g.units))
 	for _, u := range g.units {
@@ -66,6 +71,7 @@ func (g *Group) startCopy() {
 }
 
 func (g *Group) stopCopy() {
+	g.endFill()
 	if c := g.copying; c != nil {
 		c.mu.Lock()
 		c.ended = true
@@ -73,8 +79,52 @@ func (g *Group) stopCopy() {
 		c.cond.Broadcast()
 		g.copying = nil
 	}
-	g.receiving = false
+	g.dropRebuild()
+}
+
+// copyAnswer is how long the target may take to begin.
+const copyAnswer = 10 * time.Second
+
+// checkCopy gives a copy up that the target does not begin, and compares anew.
+func (g *Group) checkCopy(now time.Time) {
+	c := g.copying
+	if c == nil || now.Sub(c.asked) < copyAnswer {
+		return
+	}
+	c.mu.Lock()
+	begun := c.begun
+	c.mu.Unlock()
+	if !begun {
+		g.stopCopy()
+		g.newStretch()
+	}
+}
+
+// dropRebuild gives up a copy whose pages have not all come: the last consistent
+// state goes on, and nothing is applied until the pages are out of its way. One
+// whose pages have come goes on, over contacts: it only waits for the log to reach
+// the place at which they are whole.
+func (g *Group) dropRebuild() {
+	r := g.rebuild
+	if r == nil || r.until != 0 {
+		return
+	}
 	g.rebuild = nil
+	g.dropping++
+	go func() {
+		r.busy.Lock() // what is being put is put first
+		var err error
+		if g.cfg.Copy.Resyncing(g.cfg.ID) {
+			err = g.cfg.Copy.AbortResync(g.cfg.ID)
+		}
+		r.busy.Unlock()
+		g.post(func() {
+			g.dropping--
+			if err != nil {
+				g.fail(fmt.Errorf("give up an unfinished copy: %w", err))
+			}
+		})
+	}()
 }
 
 // wait blocks until ok; false if the copy was stopped.
@@ -108,7 +158,7 @@ func (g *Group) runCopy(c *copyRun, units []*Unit, epoch array.Epoch) {
 				g.post(func() {
 					if g.copying == c {
 						g.stopCopy()
-						g.logWanted, g.hasTheirs = true, false
+						g.newStretch()
 					}
 				})
 				return
@@ -169,6 +219,7 @@ type rebuild struct {
 	putting bool
 	end     *Packet
 	until   array.Place // finish when all up to here is applied
+	busy    sync.Mutex  // held while the pool is at work for this copy
 }
 
 func (g *Group) receiveCopy(p Packet) {
@@ -187,7 +238,7 @@ func (g *Group) receiveCopy(p Packet) {
 		}
 		return
 	}
-	if g.core.Reading() || g.cfg.Copy == nil {
+	if g.core.Reading() || g.cfg.Copy == nil || g.dropping > 0 || g.rebuild != nil && g.rebuild.until != 0 {
 		return // a member does not take copies
 	}
 	switch p.Type {
@@ -195,7 +246,8 @@ func (g *Group) receiveCopy(p Packet) {
 		g.core.Told(p.Epoch, p.Commit)
 		g.apply()
 		r := &rebuild{putting: true}
-		g.rebuild, g.receiving, g.pagesPut = r, true, 0
+		g.dropRebuild()
+		g.rebuild, g.pagesPut = r, 0
 		g.off(r, func() error {
 			if g.cfg.Copy.Resyncing(g.cfg.ID) {
 				if err := g.cfg.Copy.AbortResync(g.cfg.ID); err != nil {
@@ -222,15 +274,15 @@ func (g *Group) receiveCopy(p Packet) {
 // off runs work that waits for the disk outside the loop, then goes on in it.
 func (g *Group) off(r *rebuild, work func() error, then func()) {
 	go func() {
+		r.busy.Lock()
 		err := work()
+		r.busy.Unlock()
 		g.post(func() {
 			r.putting = false
 			if err != nil {
 				g.cfg.Logger.Error("copy refused", "group", g.cfg.Name, "err", err)
 				g.event("the copy from the other array stopped: " + err.Error())
-				if g.rebuild == r {
-					g.rebuild, g.receiving = nil, false
-				}
+				g.dropRebuild()
 				return
 			}
 			if g.rebuild == r {
@@ -258,7 +310,7 @@ func (g *Group) putPages() {
 		at := g.applied
 		r.putting = true
 		g.off(r, func() error { return g.cfg.Copy.FinishResync(g.cfg.ID, at) }, func() {
-			g.rebuild, g.receiving = nil, false
+			g.rebuild, g.held = nil, 0
 			g.saveSegments()
 			g.event("copy of pages complete")
 		})
@@ -271,7 +323,7 @@ func (g *Group) standAtBase(r *rebuild) {
 	base := array.Place(r.end.Length)
 	if !ok || lastOf(segs) != base || base == 0 {
 		g.cfg.Logger.Error("copy refused: its end can't be read", "group", g.cfg.Name)
-		g.rebuild, g.receiving = nil, false
+		g.dropRebuild()
 		return
 	}
 	last := segs[len(segs)-1]

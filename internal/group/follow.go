@@ -12,6 +12,14 @@ import (
 	"github.com/perdure/perdure/internal/replication"
 )
 
+// What Offset of a PacketHeld says.
+const (
+	// heldAgain: a record is missing; send again from Held.
+	heldAgain = 1
+	// heldPartial: the log is held, but the pages below it are not whole yet.
+	heldPartial = 2
+)
+
 // Receive takes a packet from the connection that is up. The group keeps its own
 // reference on p.Buf; the caller releases its own.
 func (g *Group) Receive(p Packet) {
@@ -45,21 +53,19 @@ func (g *Group) receive(p Packet) {
 			g.theirGrant = uint64(p.Length)
 		}
 	case PacketLog:
-		if s, ok := decodeSegments(p.Body); ok && p.Epoch >= g.view.Epoch {
-			g.theirLog, g.theirEpoch, g.hasTheirs = s, p.Epoch, true
-			if p.Offset == 1 && !g.logWanted {
-				g.logWanted, g.logAnswer = true, true
-				if g.view.Role == arb.Paired {
-					g.core.Lost() // it compares anew, so this side does
-				}
-			}
-		}
+		g.receiveLog(p)
 	case PacketRecord:
 		g.receiveRecord(p)
 	case PacketHeld:
 		g.core.PeerHolds(p.Epoch, p.Held)
-		if p.Offset == 1 && p.Epoch == g.view.Epoch && !g.filling && g.cursor > p.Held+1 {
-			g.cursor = p.Held + 1
+		if p.Offset != heldAgain {
+			g.peerPartial = g.copying != nil || p.Offset == heldPartial
+		}
+		if p.Offset == heldAgain && p.Epoch == g.view.Epoch {
+			// Not before what it has acknowledged since: that may be released here.
+			if again := max(p.Held, g.core.Peer()) + 1; g.cursor > again {
+				g.cursor = again
+			}
 		}
 	case PacketCommit:
 		g.core.Told(p.Epoch, p.Commit)
@@ -93,10 +99,12 @@ func (g *Group) receiveVote(p Packet) {
 // receiveRecord journals a record of the other array if it is the next.
 func (g *Group) receiveRecord(p Packet) {
 	switch g.core.Receive(p.Epoch, p.Pos, p.Owner, p.Commit) {
+	case replication.Refuse:
+		g.resend = g.resend || p.Epoch == g.view.Epoch && !g.core.Met()
 	case replication.Have:
 		g.held = 0 // acknowledge again
 	case replication.Gap:
-		g.sends = append(g.sends, Packet{Type: PacketHeld, Epoch: g.view.Epoch, Held: g.core.End().Place, Offset: 1})
+		g.sends = append(g.sends, Packet{Type: PacketHeld, Epoch: g.view.Epoch, Held: g.core.End().Place, Offset: heldAgain})
 	case replication.Take:
 		r := journal.Record{
 			Group: g.cfg.ID, Pos: p.Pos, Kind: p.Kind, Volume: p.Volume, Offset: p.Offset, Length: p.Length, Tag: p.Tag,
@@ -139,7 +147,11 @@ func (g *Group) acknowledge() {
 	if d := g.core.Durable(); d != g.held {
 		g.held = d
 		if !owner || g.core.Peer() > 0 && !g.core.Ready() {
-			g.sends = append(g.sends, Packet{Type: PacketHeld, Epoch: g.view.Epoch, Held: d})
+			p := Packet{Type: PacketHeld, Epoch: g.view.Epoch, Held: d}
+			if g.rebuild != nil {
+				p.Offset = heldPartial
+			}
+			g.sends = append(g.sends, p)
 		}
 	}
 	if c := g.core.Commit(); c != g.told && (owner || g.core.CommittedOwner() == g.cfg.Self || g.switching != nil) {
@@ -182,6 +194,7 @@ func (g *Group) follow() {
 		}
 		g.hasTheirs, g.logWanted = true, true
 	case g.core.Met():
+		g.metStretch = g.theirStretch
 		g.cursor = m.Send + 1
 		if m.Whole {
 			g.cursor = 1
@@ -197,15 +210,41 @@ func (g *Group) wholeThere() bool {
 	return g.m.Inputs().Synced || r.Rule == arb.Majority || r.DecidedBy(g.cfg.Self.Other())
 }
 
-// sendLog describes the durable log. Offset 1 asks for the other's in return.
+// sendLog describes the durable log. Each stretch of a view has a number; a
+// description names the sender's and repeats the newest it has of the receiver's,
+// who sends its own again if that is not its present one. So both end up with a
+// description that was made after both views began.
 func (g *Group) sendLog() {
 	segs := replication.CutSegments(append([]replication.Segment(nil), g.core.Segments()...), g.core.Durable())
-	p := Packet{Type: PacketLog, Epoch: g.view.Epoch, Body: encodeSegments(segs), Offset: 1}
-	if g.logAnswer {
-		p.Offset = 0
+	g.logWanted = false
+	g.sends = append(g.sends, Packet{
+		Type: PacketLog, Epoch: g.view.Epoch, Body: encodeSegments(segs), Length: int64(g.stretch), Volume: array.VolumeID(g.theirStretch),
+	})
+}
+
+func (g *Group) receiveLog(p Packet) {
+	s, ok := decodeSegments(p.Body)
+	if !ok || p.Epoch < g.view.Epoch {
+		return
 	}
-	g.logWanted, g.logAnswer = false, false
-	g.sends = append(g.sends, p)
+	if theirs := uint64(p.Length); theirs != g.metStretch || !g.core.Met() {
+		g.theirLog, g.theirEpoch, g.theirStretch, g.hasTheirs = s, p.Epoch, theirs, true
+		if g.view.Role == arb.Paired {
+			g.core.Lost() // it compares anew, so this side does
+		}
+	}
+	if uint64(p.Volume) != g.stretch {
+		g.logWanted = true
+	}
+	g.follow() // now, so that the records behind it find it done
+}
+
+// newStretch: the view or the contact changed; all is compared again.
+func (g *Group) newStretch() {
+	g.stretch++
+	g.theirStretch, g.metStretch, g.hasTheirs = 0, 0, false
+	g.peerPartial = true // until it says otherwise
+	g.logWanted = g.contact
 }
 
 // cutLog drops, durably, what the other array's log does not share.
@@ -237,30 +276,6 @@ func (g *Group) cutLog(after array.Place) error {
 	return nil
 }
 
-// fill sends what the other array lacks: from memory if it is all there, else
-// from the journal, else from pages.
-func (g *Group) fill() {
-	if !g.core.Met() || g.cursor == 0 || g.filling || g.copying != nil || g.cursor > g.core.End().Place {
-		return
-	}
-	if g.view.Role == arb.Out {
-		return
-	}
-	if len(g.tail) > 0 && g.tail[0].pos.Place <= g.cursor {
-		for _, e := range g.tail[g.cursor-g.tail[0].pos.Place:] {
-			g.sends = append(g.sends, g.recordPacket(e.rec, g.ownerAt(e.pos), e.buf))
-			g.cursor++
-		}
-		return
-	}
-	base, _, ok := g.cfg.Log.Bounds(g.cfg.ID)
-	if !ok || g.cursor <= base.Place {
-		g.startCopy()
-		return
-	}
-	g.fillFromLog()
-}
-
 // ownerAt returns who owned the term of a position.
 func (g *Group) ownerAt(p array.Position) array.Side {
 	for _, s := range g.core.Segments() {
@@ -269,43 +284,4 @@ func (g *Group) ownerAt(p array.Position) array.Side {
 		}
 	}
 	return g.cfg.Self
-}
-
-// fillBatch bounds the bytes sent from the journal before the other's word is
-// waited for.
-const fillBatch = 4 << 20
-
-func (g *Group) fillFromLog() {
-	if g.cursor > g.core.Peer()+1 && g.core.Peer()+1024 < g.cursor {
-		return // enough is under way
-	}
-	g.filling = true
-	from, epoch := g.cursor, g.view.Epoch
-	go func() {
-		var batch []journal.Record
-		size := 0
-		err := g.cfg.Log.Read(g.cfg.ID, from, func(r journal.Record) error {
-			r.Payload = append([]byte(nil), r.Payload...)
-			r.Buf = nil
-			batch = append(batch, r)
-			if size += len(r.Payload) + 64; size > fillBatch || len(batch) >= 1024 {
-				return errStop
-			}
-			return nil
-		})
-		g.post(func() {
-			g.filling = false
-			if err != nil && err != errStop {
-				g.cfg.Logger.Warn("read the journal for the other array", "group", g.cfg.Name, "err", err)
-				return
-			}
-			if g.cursor != from || g.view.Epoch != epoch || !g.core.Met() {
-				return
-			}
-			for _, r := range batch {
-				g.sends = append(g.sends, g.recordPacket(r, g.ownerAt(r.Pos), nil))
-				g.cursor = r.Pos.Place + 1
-			}
-		})
-	}()
 }

@@ -91,25 +91,31 @@ type Group struct {
 	theirLog   []replication.Segment
 	theirEpoch array.Epoch
 	hasTheirs  bool
-	logAnswer  bool // and it answers the other's
-	logWanted  bool // the own description is to be sent when the log is quiet
-	cursor     array.Place
-	filling    bool
-	copying    *copyRun
-	receiving  bool
-	rebuild    *rebuild
-	pagesPut   int64
-	opened     uint64 // last period in which this side granted for the group
-	openedFor  uint64 // and the record it did so for
-	theirGrant uint64 // period of the other's grants that counts
-	sealedAt   time.Time
-	lastRetry  time.Time
-	joinAfter  time.Time
-	switching  *switchover
-	decisions  []arb.Decision
-	stopped    bool
-	resend     bool // a record was refused for want of room; ask for it again
-	failed     error
+	// stretch numbers this side's views and contacts; theirStretch is that of their
+	// description, metStretch of the one that was compared.
+	stretch, theirStretch, metStretch uint64
+	logWanted                         bool // the own description is to be sent when the log is quiet
+	cursor                            array.Place
+	filling                           *fillRun
+	recent                            []*entry // applied, kept while the other array is filled
+	recentSize                        int
+	copying                           *copyRun
+	rebuild                           *rebuild
+	dropping                          int // copies that are being given up; nothing is applied meanwhile
+	// peerPartial: the other's pages are not known to be whole; it can't be a member.
+	peerPartial bool
+	pagesPut    int64
+	opened      uint64 // last period in which this side granted for the group
+	openedFor   uint64 // and the record it did so for
+	theirGrant  uint64 // period of the other's grants that counts
+	sealedAt    time.Time
+	lastRetry   time.Time
+	joinAfter   time.Time
+	switching   *switchover
+	decisions   []arb.Decision
+	stopped     bool
+	resend      bool // a record was refused for want of room; ask for it again
+	failed      error
 }
 
 // entry is a record between its place and its application.
@@ -232,6 +238,7 @@ func (g *Group) settle() {
 			break
 		}
 	}
+	g.putPages()
 	g.acknowledge()
 	g.flush()
 	g.setGate()

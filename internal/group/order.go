@@ -19,9 +19,6 @@ const (
 	window = 32 << 20
 	// maxWaiting bounds the commands that wait for a place; beyond it BUSY.
 	maxWaiting = 4096
-	// keepBehind is how many applied records stay in the journal for the other array
-	// to catch up from, rather than from pages.
-	keepBehind = 8192
 )
 
 // work is a host's command that changes something, from its arrival to its answer.
@@ -171,7 +168,9 @@ func (g *Group) placeMutation(w *work) bool {
 	return true
 }
 
-func (g *Group) canApply() bool { return g.failed == nil && g.cfg.Pages.Room(block.MaxIO) }
+func (g *Group) canApply() bool {
+	return g.failed == nil && g.dropping == 0 && g.cfg.Pages.Room(block.MaxIO)
+}
 
 // apply makes what is committed visible and answers its commands, in order.
 func (g *Group) apply() {
@@ -194,14 +193,16 @@ func (g *Group) apply() {
 			}
 			g.applied = e.pos.Place
 		}
-		if e.buf != nil {
-			e.buf.Release()
-		}
 		if e.work != nil {
 			e.work.finish(nil)
+			e.work = nil
 		}
 		if e.then != nil {
 			e.then()
+			e.then = nil
+		}
+		if !g.remember(e) && e.buf != nil {
+			e.buf.Release()
 		}
 	}
 }
@@ -258,12 +259,8 @@ var errStop = fmt.Errorf("enough")
 func (g *Group) release() {
 	up := g.cfg.Pages.Destaged(g.cfg.ID)
 	total, room := g.cfg.Space.Usage()
-	if g.cfg.Peer != nil && room > total/2 {
-		keep := array.Place(0)
-		if c := g.core.Commit(); c > keepBehind {
-			keep = c - keepBehind
-		}
-		up = min(up, max(keep, g.core.Peer()))
+	if g.cfg.Peer != nil && room > total/4 {
+		up = min(up, g.core.Peer())
 	}
 	if g.copying != nil && room > total/8 {
 		up = min(up, g.copying.base)

@@ -227,10 +227,7 @@ func (n *Node) apply(d Description, gone []VV) error {
 			return err
 		}
 		run.pages.add(n.cpgs[v.CPG])
-		n.mu.Lock()
-		err = n.addUnit(run, v, disk)
-		n.mu.Unlock()
-		if err != nil {
+		if err := n.addUnit(run, v, disk); err != nil {
 			return err
 		}
 	}

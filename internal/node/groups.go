@@ -215,7 +215,9 @@ func (n *Node) addUnit(run *running, v VV, d *volume.Volume) error {
 	if err != nil {
 		return err
 	}
+	n.mu.Lock()
 	run.units[v.ID] = u
+	n.mu.Unlock()
 	return nil
 }
 

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package group
+
+import (
+	"sync"
+
+	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/journal"
+)
+
+// The other array is filled by one reader that streams the journal from the first
+// record it lacks, held back by what the other acknowledges. The last applied
+// records stay in memory meanwhile, so that the reader, which is always a little
+// late, meets the live order there and hands over to it.
+
+const (
+	// fillWindow is how many records may be under way from the journal.
+	fillWindow = 2048
+	// fillBatch is how many are passed to the loop at once.
+	fillBatch = 64
+	// recentRecords and recentBytes bound what stays in memory after application.
+	recentRecords = 1024
+	recentBytes   = 16 << 20
+)
+
+// fillRun is one reader.
+type fillRun struct {
+	mu    sync.Mutex
+	cond  *sync.Cond
+	acked array.Place
+	ended bool
+}
+
+func (r *fillRun) tell(acked array.Place) {
+	r.mu.Lock()
+	r.acked = max(r.acked, acked)
+	r.mu.Unlock()
+	r.cond.Broadcast()
+}
+
+func (r *fillRun) stop() {
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
+	r.cond.Broadcast()
+}
+
+// wait blocks until place may be sent; false if the run was stopped.
+func (r *fillRun) wait(place array.Place) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for !r.ended && place > r.acked+fillWindow {
+		r.cond.Wait()
+	}
+	return !r.ended
+}
+
+// fill sends what the other array lacks: from memory if it is all there, else
+// from the journal, else from pages.
+func (g *Group) fill() {
+	if g.filling != nil {
+		g.filling.tell(g.core.Peer())
+		return
+	}
+	if !g.core.Met() || g.cursor == 0 || g.copying != nil || g.cursor > g.core.End().Place || g.view.Role == arb.Out {
+		return
+	}
+	if g.fillFromMemory(g.recent) && g.fillFromMemory(g.tail) {
+		return
+	}
+	base, _, ok := g.cfg.Log.Bounds(g.cfg.ID)
+	if !ok || g.cursor <= base.Place {
+		g.startCopy()
+		return
+	}
+	g.fillFromLog()
+}
+
+// fillFromMemory sends the entries from the cursor on, if they reach back that far.
+// It reports whether the cursor is now past them.
+func (g *Group) fillFromMemory(l []*entry) bool {
+	if len(l) == 0 {
+		return true
+	}
+	if l[0].pos.Place > g.cursor {
+		return false
+	}
+	if last := l[len(l)-1].pos.Place; last < g.cursor {
+		return true
+	}
+	for _, e := range l[g.cursor-l[0].pos.Place:] {
+		g.sends = append(g.sends, g.recordPacket(e.rec, g.ownerAt(e.pos), e.buf))
+		g.cursor++
+	}
+	return true
+}
+
+// remember keeps an applied record for the reader to meet.
+func (g *Group) remember(e *entry) bool {
+	if g.cfg.Peer == nil || !g.contact || g.view.Role != arb.Alone {
+		return false
+	}
+	g.recent = append(g.recent, e)
+	g.recentSize += len(e.rec.Payload)
+	for len(g.recent) > recentRecords || g.recentSize > recentBytes {
+		g.forgetOldest()
+	}
+	return true
+}
+
+func (g *Group) forgetOldest() {
+	e := g.recent[0]
+	g.recent[0] = nil
+	g.recent = g.recent[1:]
+	g.recentSize -= len(e.rec.Payload)
+	if e.buf != nil {
+		e.buf.Release()
+	}
+}
+
+// endFill stops the reader and lets the remembered records go.
+func (g *Group) endFill() {
+	if g.filling != nil {
+		g.filling.stop()
+		g.filling = nil
+	}
+	for len(g.recent) > 0 {
+		g.forgetOldest()
+	}
+}
+
+func (g *Group) fillFromLog() {
+	r := &fillRun{acked: g.core.Peer()}
+	r.cond = sync.NewCond(&r.mu)
+	g.filling = r
+	from, epoch := g.cursor, g.view.Epoch
+	go func() {
+		var batch []journal.Record
+		pass := func() {
+			b := batch
+			batch = nil
+			g.post(func() { g.passOn(r, epoch, b) })
+		}
+		err := g.cfg.Log.Read(g.cfg.ID, from, func(x journal.Record) error {
+			if !r.wait(x.Pos.Place) {
+				return errStop
+			}
+			x.Payload = append([]byte(nil), x.Payload...)
+			x.Buf = nil
+			if batch = append(batch, x); len(batch) >= fillBatch {
+				pass()
+			}
+			return nil
+		})
+		pass()
+		g.post(func() {
+			if g.filling == r {
+				g.filling = nil
+			}
+			if err != nil && err != errStop {
+				g.cfg.Logger.Warn("read the journal for the other array", "group", g.cfg.Name, "err", err)
+			}
+		})
+	}()
+}
+
+// passOn sends records that were read from the journal.
+func (g *Group) passOn(r *fillRun, epoch array.Epoch, batch []journal.Record) {
+	if g.filling != r || g.view.Epoch != epoch || !g.core.Met() {
+		return
+	}
+	for _, x := range batch {
+		if x.Pos.Place != g.cursor {
+			r.stop() // the cursor was set back: begin again there
+			return
+		}
+		g.sends = append(g.sends, g.recordPacket(x, g.ownerAt(x.Pos), nil))
+		g.cursor++
+	}
+}
