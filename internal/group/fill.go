@@ -97,6 +97,16 @@ func (g *Group) fillFromMemory(l []*entry) bool {
 	return true
 }
 
+// sendFrom sets the cursor: the other array is sent all from there on, again if need
+// be. A reader that is further on, or waits for what will not be acknowledged, ends.
+func (g *Group) sendFrom(place array.Place) {
+	g.cursor = place
+	if g.filling != nil {
+		g.filling.stop()
+		g.filling = nil
+	}
+}
+
 // remember keeps an applied record for the reader to meet.
 func (g *Group) remember(e *entry) bool {
 	if g.cfg.Peer == nil || !g.contact || g.view.Role != arb.Alone {

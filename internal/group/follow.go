@@ -64,7 +64,7 @@ func (g *Group) receive(p Packet) {
 		if p.Offset == heldAgain && p.Epoch == g.view.Epoch {
 			// Not before what it has acknowledged since: that may be released here.
 			if again := max(p.Held, g.core.Peer()) + 1; g.cursor > again {
-				g.cursor = again
+				g.sendFrom(again)
 			}
 		}
 	case PacketCommit:
@@ -195,10 +195,7 @@ func (g *Group) follow() {
 		g.hasTheirs, g.logWanted = true, true
 	case g.core.Met():
 		g.metStretch = g.theirStretch
-		g.cursor = m.Send + 1
-		if m.Whole {
-			g.cursor = 1
-		}
+		g.sendFrom(m.Send + 1)
 		g.held = 0
 	}
 	g.fill()

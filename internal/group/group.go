@@ -261,7 +261,7 @@ func (g *Group) flush() {
 		p.Group = g.cfg.ID
 		binary.BigEndian.PutUint64(p.Tag[8:], g.theirs)
 		if err := g.cfg.Peer.Send(p); err != nil && p.Type == PacketRecord && p.Pos.Place < g.cursor {
-			g.cursor = p.Pos.Place // sent again from here
+			g.sendFrom(p.Pos.Place) // sent again from here
 		}
 	}
 	g.sends = g.sends[:0]

@@ -44,6 +44,9 @@ var nodes = [2]string{lab.A, lab.B}
 // Name returns an array's name.
 func Name(i int) string { return [2]string{"array-a", "array-b"}[i] }
 
+// Node returns the lab's name of the machine an array is on.
+func Node(i int) string { return nodes[i] }
+
 // New makes networks, keys and configuration, and starts nothing.
 func New(bin, dir string, logf func(string, ...any)) (*Rig, error) {
 	l, err := lab.New(lab.Options{Dir: filepath.Join(dir, "logs"), Logf: logf})
