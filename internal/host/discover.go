@@ -24,12 +24,15 @@ type lane struct {
 	conn  *initiator.Conn
 	lun   uint64
 	group uint16 // target port group of the path's port
-	state State  // guarded by disk.mu
+	// Guarded by disk.mu. A state is in doubt after a command was refused there, until
+	// it is read: answers overtake each other.
+	state State
+	doubt bool
 }
 
 // discover finds the units behind a connection.
 func (p *path) discover(c *initiator.Conn) ([]*lane, error) {
-	r := ask(c, 0, []byte{0xA0, 0, 0, 0, 0, 0, 0, 0, 0x20, 0, 0, 0}, maxParameter)
+	r, _ := ask(c, 0, []byte{0xA0, 0, 0, 0, 0, 0, 0, 0, 0x20, 0, 0, 0}, maxParameter)
 	if r.Err != nil || r.Status != 0 {
 		return nil, failure("REPORT LUNS", r)
 	}
@@ -45,12 +48,12 @@ func (p *path) discover(c *initiator.Conn) ([]*lane, error) {
 		}
 		out = append(out, u)
 	}
-	return out, recheck(c, out)
+	return out, nil
 }
 
 // identify reads which disk a unit is.
 func (p *path) identify(c *initiator.Conn, lun uint64) (*lane, error) {
-	r := ask(c, lun, []byte{0x12, 1, 0x83, 0x10, 0, 0}, 4096)
+	r, _ := ask(c, lun, []byte{0x12, 1, 0x83, 0x10, 0, 0}, 4096)
 	if r.Err != nil || r.Status != 0 {
 		return nil, failure("INQUIRY page 83", r)
 	}
@@ -58,7 +61,7 @@ func (p *path) identify(c *initiator.Conn, lun uint64) (*lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	r = ask(c, lun, []byte{0x9E, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0}, 32)
+	r, _ = ask(c, lun, []byte{0x9E, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0}, 32)
 	d := p.host.disk(wwn)
 	switch {
 	case r.Err != nil:
@@ -75,35 +78,67 @@ func (p *path) identify(c *initiator.Conn, lun uint64) (*lane, error) {
 	return &lane{path: p, disk: d, conn: c, lun: lun, group: group, state: Down}, nil
 }
 
-// recheck reads the states of all units of a connection.
-func recheck(c *initiator.Conn, units []*lane) error {
+// check asks every unit of a connection whether it is ready, which shows whether the
+// path works and what the array has to tell, and reads the states where needed.
+func check(c *initiator.Conn, units []*lane) error {
 	for _, u := range units {
-		r := ask(c, u.lun, []byte{0xA3, 0x0A, 0, 0, 0, 0, 0, 0, 0x20, 0, 0, 0}, maxParameter)
-		if r.Err != nil || r.Status != 0 {
-			if r.Err == nil && r.Code() == 0x052500 {
-				return errRescan
+		r, told := ask(c, u.lun, make([]byte, 6), 0) // TEST UNIT READY
+		_, down, _ := judge(r)
+		state, doubt := u.disk.state(u)
+		switch {
+		case r.Err != nil:
+			return failure("TEST UNIT READY", r)
+		case told.units || r.Code() == codeNoUnit:
+			return errRescan
+		case told.states || doubt || down != 0 && down != state:
+			if err := readStates(c, u); err != nil {
+				return err
 			}
-			return failure("REPORT TARGET PORT GROUPS", r)
 		}
-		s, err := parseGroups(r.In, u.group)
-		if err != nil {
-			return err
-		}
-		u.disk.setState(u, s)
 	}
 	return nil
 }
 
-// ask runs a command of the host's own; unit attentions are only in its way.
-func ask(c *initiator.Conn, lun uint64, cdb []byte, in int) initiator.Result {
-	for range maxAttentions {
-		r := c.Do(initiator.Command{LUN: lun, CDB: cdb, In: in})
-		if r.Err == nil && r.Status == statusCheck && r.Code()>>16 == keyAttention {
-			continue
+// readStates reads the states of all ports of one unit. As in Linux, what an array
+// says of the other array's ports counts like what it says of its own, and the newest
+// word on each port wins: an array that was cut off doesn't know that it lost, but
+// the other one does.
+func readStates(c *initiator.Conn, u *lane) error {
+	r, _ := ask(c, u.lun, []byte{0xA3, 0x0A, 0, 0, 0, 0, 0, 0, 0x20, 0, 0, 0}, maxParameter)
+	if r.Err != nil || r.Status != 0 {
+		if r.Err == nil && r.Code() == codeNoUnit {
+			return errRescan
 		}
-		return r
+		return failure("REPORT TARGET PORT GROUPS", r)
 	}
-	return initiator.Result{Err: errors.New("nothing but unit attentions")}
+	states, err := parseGroups(r.In)
+	if err != nil {
+		return err
+	}
+	if _, ok := states[u.group]; !ok {
+		return fmt.Errorf("REPORT TARGET PORT GROUPS: nothing about group %d, which is this port's", u.group)
+	}
+	u.disk.setStates(u, states)
+	return nil
+}
+
+// told is what unit attentions said.
+type told struct {
+	states bool // the states of ports changed
+	units  bool // there are other units now
+}
+
+// ask runs a command of the host's own; unit attentions are only in its way.
+func ask(c *initiator.Conn, lun uint64, cdb []byte, in int) (r initiator.Result, t told) {
+	for range maxAttentions {
+		r = c.Do(initiator.Command{LUN: lun, CDB: cdb, In: in})
+		if r.Err != nil || r.Status != statusCheck || r.Code()>>16 != keyAttention {
+			return r, t
+		}
+		t.states = t.states || r.Code() == codeStates
+		t.units = t.units || r.Code() == codeUnits
+	}
+	return initiator.Result{Err: errors.New("nothing but unit attentions")}, t
 }
 
 func failure(what string, r initiator.Result) error {
@@ -170,21 +205,20 @@ func parseCapacity(b []byte) (int64, error) {
 	return int64(last+1) * sector, nil
 }
 
-// parseGroups returns the state of one target port group.
-func parseGroups(b []byte, group uint16) (State, error) {
+// parseGroups returns the state of each target port group.
+func parseGroups(b []byte) (map[uint16]State, error) {
 	if len(b) < 4 {
-		return 0, fmt.Errorf("REPORT TARGET PORT GROUPS: %d bytes", len(b))
+		return nil, fmt.Errorf("REPORT TARGET PORT GROUPS: %d bytes", len(b))
 	}
 	b = b[4:min(len(b), 4+int(binary.BigEndian.Uint32(b)))]
+	out := map[uint16]State{}
 	for len(b) >= 8 {
 		n := 8 + 4*int(b[7])
 		if n > len(b) {
 			break
 		}
-		if binary.BigEndian.Uint16(b[2:]) == group {
-			return State(b[0] & 0x0F), nil
-		}
+		out[binary.BigEndian.Uint16(b[2:])] = State(b[0] & 0x0F)
 		b = b[n:]
 	}
-	return 0, fmt.Errorf("REPORT TARGET PORT GROUPS: nothing about group %d, which is this port's", group)
+	return out, nil
 }

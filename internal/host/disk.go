@@ -126,6 +126,28 @@ func (d *Disk) setState(l *lane, s State) {
 	d.tell(l, from, s)
 }
 
+// state returns a lane's state, and whether it is in doubt.
+func (d *Disk) state(l *lane) (s State, doubt bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return l.state, l.doubt
+}
+
+// setStates notes what an array said, through lane from, of all target port groups.
+func (d *Disk) setStates(from *lane, states map[uint16]State) {
+	d.mu.Lock()
+	lanes := slices.Clone(d.lanes)
+	from.doubt = false
+	d.mu.Unlock()
+	for _, l := range lanes {
+		// One without a word of its own array yet stays as it is.
+		s, ok := states[l.group]
+		if old, _ := d.state(l); ok && (l == from || old != Down) {
+			d.setState(l, s)
+		}
+	}
+}
+
 func (d *Disk) tell(l *lane, from, to State) {
 	if from != to && d.host.opt.Changed != nil {
 		d.host.opt.Changed(l.path.portal, d.WWN, from, to)
@@ -242,6 +264,9 @@ func (d *Disk) do(ctx context.Context, array string, cmd initiator.Command, writ
 // leave stops using a lane. A broken connection is closed, which is what its path
 // waits for.
 func (d *Disk) leave(l *lane, s State) {
+	d.mu.Lock()
+	l.doubt = true
+	d.mu.Unlock()
 	d.setState(l, s)
 	if s == Down {
 		l.conn.Close()

@@ -10,9 +10,10 @@
 //
 //   - Paths to the same WWN make a disk. Active/optimized ones are used in turn,
 //     active/non-optimized ones only if there is no other.
-//   - A path's state is what its own array last reported in REPORT TARGET PORT
-//     GROUPS: asked for at every check, and at once after unit attention 2A/06 or
-//     sense 02/04/0B or 0C.
+//   - A path's state is what was last said of its port in REPORT TARGET PORT GROUPS,
+//     by either array. It is asked for on a new connection, after unit attention
+//     2A/06, and where sense 02/04/0B or 0C contradicts it.
+//   - TEST UNIT READY, every 100 ms on every path, shows whether it still works.
 //   - A command whose path breaks, or that meets 02/04/0B or 0C, is sent again on
 //     another path. BUSY and unit attentions are sent again on the same.
 //   - With no usable path commands wait, up to a number and a time.

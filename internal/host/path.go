@@ -66,7 +66,10 @@ func (p *path) serve(c *initiator.Conn) {
 		for _, u := range units {
 			u.disk.add(u)
 		}
-		err := p.watch(c, units)
+		err := p.bounded(c, func() error { return readAll(c, units) })
+		if err == nil {
+			err = p.watch(c, units)
+		}
 		for _, u := range units {
 			u.disk.remove(u)
 		}
@@ -74,6 +77,16 @@ func (p *path) serve(c *initiator.Conn) {
 			return
 		}
 	}
+}
+
+// readAll reads the states of all units of a new connection.
+func readAll(c *initiator.Conn, units []*lane) error {
+	for _, u := range units {
+		if err := readStates(c, u); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // watch looks at the path again and again until it fails.
@@ -89,7 +102,7 @@ func (p *path) watch(c *initiator.Conn, units []*lane) error {
 		case <-t.C:
 		case <-p.look:
 		}
-		if err := p.bounded(c, func() error { return recheck(c, units) }); err != nil {
+		if err := p.bounded(c, func() error { return check(c, units) }); err != nil {
 			return err
 		}
 	}
