@@ -30,6 +30,8 @@ type Info struct {
 	Switching bool
 	Decisions []arb.Decision
 	Segments  []replication.Segment
+	// Copy says how filling or copying the other array, or this one, stands.
+	Copy string
 }
 
 // Info waits for the loop.
@@ -47,6 +49,7 @@ func (g *Group) Info() (Info, error) {
 		}
 		i.Syncing = g.copying != nil || g.filling != nil || g.rebuild != nil || g.view.Role == arb.Alone && g.core.Met()
 		i.Synced = rec.Members == array.Both && g.view.Role == arb.Paired && (in.Synced || rec.Rule == arb.Majority || rec.DecidedBy(g.cfg.Self.Other()))
+		i.Copy = g.copyState()
 		if r := g.m.Reason(); r != 0 {
 			i.Reason = r.String()
 		}

@@ -83,7 +83,7 @@ func (g *Group) stopCopy() {
 }
 
 // copyAnswer is how long the target may take to begin.
-const copyAnswer = 10 * time.Second
+const copyAnswer = 4 * time.Second
 
 // checkCopy gives a copy up that the target does not begin, and compares anew.
 func (g *Group) checkCopy(now time.Time) {
@@ -98,6 +98,24 @@ func (g *Group) checkCopy(now time.Time) {
 		g.stopCopy()
 		g.newStretch()
 	}
+}
+
+// copyState says for people how the return of an array goes.
+func (g *Group) copyState() string {
+	base, _, _ := g.cfg.Log.Bounds(g.cfg.ID)
+	switch c, r := g.copying, g.rebuild; {
+	case c != nil:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return fmt.Sprintf("copying pages born after place %d to the other array: begun %v, %d written there", c.since, c.begun, c.acked)
+	case r != nil:
+		return fmt.Sprintf("taking pages from the other array: %d written, whole at place %d", g.pagesPut, r.until)
+	case g.dropping > 0:
+		return "giving up an unfinished copy"
+	case g.filling != nil:
+		return fmt.Sprintf("sending the journal from place %d on; it begins at %d", g.cursor, base.Place)
+	}
+	return fmt.Sprintf("none; next to send %d, the journal begins after %d", g.cursor, base.Place)
 }
 
 // dropRebuild gives up a copy whose pages have not all come: the last consistent
@@ -238,7 +256,7 @@ func (g *Group) receiveCopy(p Packet) {
 		}
 		return
 	}
-	if g.core.Reading() || g.cfg.Copy == nil || g.dropping > 0 || g.rebuild != nil && g.rebuild.until != 0 {
+	if g.core.Reading() || g.cfg.Copy == nil || g.dropping > 0 {
 		return // a member does not take copies
 	}
 	switch p.Type {
@@ -246,9 +264,13 @@ func (g *Group) receiveCopy(p Packet) {
 		g.core.Told(p.Epoch, p.Commit)
 		g.apply()
 		r := &rebuild{putting: true}
-		g.dropRebuild()
+		old := g.rebuild
 		g.rebuild, g.pagesPut = r, 0
 		g.off(r, func() error {
+			if old != nil {
+				old.busy.Lock() // what is being put for the copy that this one replaces is put first
+				defer old.busy.Unlock()
+			}
 			if g.cfg.Copy.Resyncing(g.cfg.ID) {
 				if err := g.cfg.Copy.AbortResync(g.cfg.ID); err != nil {
 					return err
@@ -259,12 +281,12 @@ func (g *Group) receiveCopy(p Packet) {
 			g.sends = append(g.sends, Packet{Type: PacketPageAck, Epoch: g.view.Epoch, Held: g.cfg.Pages.Destaged(g.cfg.ID)})
 		})
 	case PacketPage:
-		if r := g.rebuild; r != nil && len(r.puts) <= copyWindow {
+		if r := g.rebuild; r != nil && r.end == nil && len(r.puts) <= copyWindow {
 			r.puts = append(r.puts, volume.Put{Volume: p.Volume, Page: p.Offset, Birth: p.Pos.Place, Data: p.Body})
 			g.putPages()
 		}
 	case PacketPagesEnd:
-		if r := g.rebuild; r != nil {
+		if r := g.rebuild; r != nil && r.end == nil {
 			r.end = &p
 			g.putPages()
 		}

@@ -100,7 +100,7 @@ func (g *Group) fillFromMemory(l []*entry) bool {
 // sendFrom sets the cursor: the other array is sent all from there on, again if need
 // be. A reader that is further on, or waits for what will not be acknowledged, ends.
 func (g *Group) sendFrom(place array.Place) {
-	g.cursor = place
+	g.cursor = max(place, g.core.Peer()+1) // what it holds may be released here
 	if g.filling != nil {
 		g.filling.stop()
 		g.filling = nil
