@@ -196,6 +196,7 @@ func (g *Group) tick() {
 		g.sends = append(g.sends, Packet{Type: PacketHeld, Epoch: g.view.Epoch, Held: g.core.End().Place, Offset: heldAgain})
 	}
 	g.checkCopy(now)
+	g.checkStall(now)
 	g.carry(&out)
 	g.expire(now)
 	g.release()

@@ -4,6 +4,7 @@ package group
 
 import (
 	"sync"
+	"time"
 
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
@@ -104,6 +105,30 @@ func (g *Group) sendFrom(place array.Place) {
 	if g.filling != nil {
 		g.filling.stop()
 		g.filling = nil
+	}
+}
+
+// stallAfter is how long the other array may make no progress before what it lacks
+// is sent, or the logs are compared, again: whatever was lost on the way.
+const stallAfter = time.Second
+
+func (g *Group) checkStall(now time.Time) {
+	peer := g.core.Peer()
+	if !g.contact || g.view.Role == arb.Held || peer != g.progress || g.core.Met() && peer >= g.core.End().Place {
+		g.progress, g.progressAt = peer, now
+		return
+	}
+	if now.Sub(g.progressAt) < stallAfter {
+		return
+	}
+	g.progressAt = now
+	switch {
+	case !g.core.Met():
+		g.logWanted = true
+	case g.view.Role == arb.Alone || g.core.Owner() == g.cfg.Self || !g.core.Reconciled():
+		if g.copying == nil {
+			g.sendFrom(peer + 1)
+		}
 	}
 }
 

@@ -111,12 +111,12 @@ func (g *Group) pathStates() (mine, theirs scsi.PathState) {
 	default:
 		// Short: commands are held, and reporting a transition would make Linux wait
 		// for two seconds.
-		mine, theirs = scsi.Standby, scsi.Standby
+		// Of the other's ports only its own word counts: it may be serving.
+		mine, theirs = scsi.Standby, scsi.Optimized
 		if g.core.Owner() == g.cfg.Self && g.view.Members.Has(g.cfg.Self) {
-			mine = scsi.Optimized
-		} else if g.contact {
-			theirs = scsi.Optimized
+			mine, theirs = scsi.Optimized, scsi.Standby
 		}
+		return mine, theirs
 	}
 	if theirs != scsi.Optimized && !g.contact {
 		theirs = scsi.Unavailable

@@ -99,9 +99,12 @@ type Group struct {
 	filling                           *fillRun
 	recent                            []*entry // applied, kept while the other array is filled
 	recentSize                        int
-	copying                           *copyRun
-	rebuild                           *rebuild
-	dropping                          int // copies that are being given up; nothing is applied meanwhile
+	// progress is what the other held when it last got further, at progressAt.
+	progress   array.Place
+	progressAt time.Time
+	copying    *copyRun
+	rebuild    *rebuild
+	dropping   int // copies that are being given up; nothing is applied meanwhile
 	// peerPartial: the other's pages are not known to be whole; it can't be a member.
 	peerPartial bool
 	pagesPut    int64
