@@ -20,7 +20,7 @@ const (
 	// rejoinAfter keeps a side that just fell silent from being taken back at once.
 	rejoinAfter = 500 * time.Millisecond
 	// leaveFor is how long an array that said it leaves is not taken back.
-	leaveFor = 3 * time.Second
+	leaveFor = 10 * time.Second
 )
 
 // carry does what the arbitration core put out: store, then send, then act.

@@ -35,6 +35,8 @@ func (n *Node) Leave() error {
 	if _, err := n.ask(ctx, request{Leaving: true}); err != nil {
 		errs = append(errs, err)
 	}
+	// Nothing is served here any more; hosts need not wait for the process's end.
+	n.target.DropAll(errors.New("the array shuts down"))
 	return errors.Join(errs...)
 }
 
