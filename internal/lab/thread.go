@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +19,7 @@ type thread struct {
 	calls chan func()
 	quit  chan struct{}
 	ended chan struct{}
+	open  sync.Mutex // of ns: a visitor may come while the lab is closed
 }
 
 // newThread starts a thread in a new namespace.
@@ -71,7 +73,7 @@ func (t *thread) visit(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // never unlocked, as above
-		if err := unix.Setns(int(t.ns.Fd()), unix.CLONE_NEWNET); err != nil {
+		if err := t.enter(); err != nil {
 			done <- fmt.Errorf("enter network namespace: %w", err)
 			return
 		}
@@ -80,9 +82,18 @@ func (t *thread) visit(f func() error) error {
 	return <-done
 }
 
+// enter puts the calling thread into the namespace, unless that was given up.
+func (t *thread) enter() error {
+	t.open.Lock()
+	defer t.open.Unlock()
+	return unix.Setns(int(t.ns.Fd()), unix.CLONE_NEWNET)
+}
+
 // end ends the thread, and with it the node's processes.
 func (t *thread) end() {
 	close(t.quit)
 	<-t.ended
+	t.open.Lock()
+	defer t.open.Unlock()
 	_ = t.ns.Close()
 }
