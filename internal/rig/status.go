@@ -4,9 +4,9 @@ package rig
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Status is what an array says of a group.
@@ -67,17 +67,31 @@ func (r *Rig) Record(ctx context.Context, i int, group string) string {
 	return ""
 }
 
-// Serving returns the array that says of itself that it serves the group.
+// servingIn bounds how long nobody may serve while an array passes the order on or
+// takes a new lease.
+const servingIn = 3 * time.Second
+
+// Serving returns the array that says of itself that it serves the group, after a
+// moment if need be.
 func (r *Rig) Serving(ctx context.Context, group string) (int, error) {
-	var errs []error
-	for i := range nodes {
-		s, err := r.Status(ctx, i, group)
-		if err == nil && s.Serving == Name(i) {
-			return i, nil
+	ctx, cancel := context.WithTimeout(ctx, servingIn)
+	defer cancel()
+	found := -1
+	var said [2]string
+	err := r.Until(ctx, "an array to serve group "+group, func() bool {
+		for i := range nodes {
+			s, err := r.Status(ctx, i, group)
+			if err == nil && s.Serving == Name(i) {
+				found = i
+			}
+			said[i] = fmt.Sprintf("%s says %+v, %v", Name(i), s, err)
 		}
-		errs = append(errs, fmt.Errorf("%s: %+v, %w", Name(i), s, err))
+		return found >= 0
+	})
+	if err != nil {
+		return 0, fmt.Errorf("neither array serves group %s: %s; %s", group, said[0], said[1])
 	}
-	return 0, fmt.Errorf("neither array serves group %s: %w", group, errors.Join(errs...))
+	return found, nil
 }
 
 // InSync reports whether one array serves, the other knows it, and both copies are

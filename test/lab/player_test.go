@@ -178,8 +178,11 @@ func (p *player) play(ctx context.Context, r row) (o outcome, err error) {
 	if e := p.progress(ctx); e != nil {
 		return o, errors.Join(err, fmt.Errorf("in sync again, but %w", e))
 	}
-	if got := p.serving(ctx); got != r.back {
-		err = errors.Join(err, fmt.Errorf("in sync again, but %s serves, want %s", got, r.back))
+	switch i, e := p.r.Serving(ctx, group); {
+	case e != nil:
+		return o, errors.Join(err, fmt.Errorf("in sync again, but %w", e))
+	case i != side(r.back):
+		err = errors.Join(err, fmt.Errorf("in sync again, but %s serves, want %s", rig.Name(i), r.back))
 	}
 	return o, errors.Join(err, p.judge(ctx, &o))
 }

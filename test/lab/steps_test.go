@@ -162,6 +162,8 @@ func (p *player) wait(ctx context.Context, what, arg string) error {
 		return p.r.Until(ctx, "the witness to count", func() bool { return records("two of three") })
 	case "whole":
 		return p.r.UntilSync(ctx, group, wholeIn)
+	case "alone":
+		return p.r.Until(ctx, arg+" to be alone", func() bool { return strings.Contains(p.r.Record(ctx, side(arg), group), "{"+arg+"}") })
 	case "serving":
 		return p.r.Until(ctx, arg+" to serve", func() bool { return p.serving(ctx) == arg })
 	}
