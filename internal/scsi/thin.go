@@ -4,6 +4,7 @@ package scsi
 
 import (
 	"encoding/binary"
+	"sync"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
@@ -11,6 +12,9 @@ import (
 
 // maxLBAStatus bounds the descriptors of one GET LBA STATUS.
 const maxLBAStatus = 256
+
+// unmapLanes is how many extents of one UNMAP are under way at a time.
+const unmapLanes = 32
 
 // extent is a range to be unmapped, in bytes.
 type extent struct{ off, length int64 }
@@ -52,23 +56,68 @@ func (c *Command) unmapList(p []byte) ([]extent, error) {
 	return list, nil
 }
 
-// unmap gives the extents back one after the other.
+// unmap gives the extents back, some at a time: one after the other they would take
+// a round trip to the other array each, and the last might come too late for a place.
 func (c *Command) unmap(list []extent) {
+	list = join(list)
 	if len(list) == 0 {
 		c.end(nil)
 		return
 	}
 	c.off, c.length = list[0].off, list[0].length
-	m := Mutation{Kind: Unmap, Offset: c.off, Length: c.length}
 	c.step(func(op *Op) {
-		c.unit.Mutate(op, m, func(err error) {
-			if err != nil {
-				c.finish(err)
-				return
-			}
-			c.unmap(list[1:])
-		})
+		lanes := min(len(list), unmapLanes)
+		u := &unmapping{c: c, op: op, list: list, lanes: lanes}
+		for i := range lanes {
+			u.lane(i, nil)
+		}
 	})
+}
+
+// join makes one extent of those that follow one another, which is what hosts send.
+func join(list []extent) []extent {
+	out := list[:0]
+	for _, e := range list {
+		if n := len(out); n > 0 && out[n-1].off+out[n-1].length == e.off {
+			out[n-1].length += e.length
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// unmapping is an UNMAP under way. Its mutations share one op: they are one command's,
+// and cancelled together.
+type unmapping struct {
+	c    *Command
+	op   *Op
+	list []extent
+
+	mu    sync.Mutex
+	lanes int
+	err   error
+}
+
+// lane unmaps extent i and then each unmapLanes-th after it.
+func (u *unmapping) lane(i int, err error) {
+	if err == nil && i < len(u.list) {
+		e := u.list[i]
+		m := Mutation{Kind: Unmap, Offset: e.off, Length: e.length}
+		u.c.unit.Mutate(u.op, m, func(err error) { u.lane(i+unmapLanes, err) })
+		return
+	}
+	u.mu.Lock()
+	// What the host must be told counts more than what is tried again here.
+	if u.err == nil || array.KindOf(u.err) == array.Conflict && err != nil {
+		u.err = err
+	}
+	u.lanes--
+	last, err := u.lanes == 0, u.err
+	u.mu.Unlock()
+	if last {
+		u.c.finish(err)
+	}
 }
 
 func runLBAStatus(c *Command) {
