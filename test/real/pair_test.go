@@ -171,12 +171,6 @@ func (p *pair) serves(i int) bool {
 	return err == nil && s.Serving == rig.Name(i)
 }
 
-// untilServes waits until array i serves.
-func (p *pair) untilServes(i int, limit time.Duration) {
-	p.t.Helper()
-	p.until(limit, rig.Name(i)+" to serve", func() bool { return p.serves(i) })
-}
-
 // move makes array i the one that serves. It is refused while the arrays compare
 // their logs.
 func (p *pair) move(i int) {
