@@ -45,11 +45,14 @@ const (
 	Moved
 	// Range is an address beyond the volume's end.
 	Range
+	// Unknown says that a command may or may not have taken effect, and that this
+	// array can't find out.
+	Unknown
 )
 
 var kindNames = [...]string{
 	"internal", "invalid", "not found", "exists", "conflict", "denied", "full", "busy",
-	"standby", "unavailable", "miscompare", "reserved", "aborted", "medium", "moved", "range",
+	"standby", "unavailable", "miscompare", "reserved", "aborted", "medium", "moved", "range", "unknown",
 }
 
 // String returns the kind's name.

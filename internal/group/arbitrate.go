@@ -9,14 +9,18 @@ import (
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/replication"
+	"github.com/perdure/perdure/internal/scsi"
 )
 
 // Timing of the decisions. The lease itself is the pair's.
 const (
 	// headStart is how much earlier the preferred side may decide than the other.
 	headStart = 200 * time.Millisecond
-	// retryAfter is how long an answer is waited for.
+	// retryAfter is how long an answer of the other array is waited for, swapWithin
+	// one of the witness, which may be far away: asking again earlier would spoil
+	// the vote that is on its way.
 	retryAfter = 300 * time.Millisecond
+	swapWithin = 2500 * time.Millisecond
 	// rejoinAfter keeps a side that just fell silent from being taken back at once.
 	rejoinAfter = 500 * time.Millisecond
 	// leaveFor is how long an array that said it leaves is not taken back.
@@ -29,9 +33,7 @@ func (g *Group) carry(out *arb.Output) {
 		b := g.m.Stored().Marshal()
 		if err := g.cfg.Keep.Put(g.cfg.ID, "membership", b); err != nil {
 			// What was not stored was not promised: say nothing and stop serving.
-			g.failed = fmt.Errorf("store membership: %w", err)
-			g.cfg.Logger.Error("group fails", "group", g.cfg.Name, "err", g.failed)
-			g.setGate()
+			g.fail(fmt.Errorf("store membership: %w", err))
 			return
 		}
 	}
@@ -49,6 +51,7 @@ func (g *Group) carry(out *arb.Output) {
 			g.sends = append(g.sends, arbPacket(m))
 		}
 		if out.Swap != nil {
+			g.retryAt = g.cfg.Now().Add(swapWithin)
 			g.cfg.Peer.Swap(g.cfg.ID, *out.Swap)
 		}
 		if out.Read {
@@ -69,6 +72,10 @@ func (g *Group) look() {
 	if v.Sealed && !was.Sealed {
 		g.sealedAt = g.cfg.Now()
 	}
+	if v.Role == arb.Held && was.Role != arb.Held {
+		g.heldSince = g.cfg.Now()
+	}
+	g.shut()
 	mode := replication.Held
 	switch v.Role {
 	case arb.Paired:
@@ -103,6 +110,29 @@ func (g *Group) disown() {
 		}
 	}
 	g.endSwitch(array.Errorf(array.Conflict, "group %s went to the other array by itself", g.cfg.Name))
+}
+
+// heldLong reports whether the array is undecided for longer than a command waits.
+func (g *Group) heldLong(now time.Time) bool {
+	return g.view.Role == arb.Held && now.Sub(g.heldSince) > scsi.Late
+}
+
+// disownLate ends commands that have a place and no outcome once the array has been
+// undecided for as long as a command may wait. BUSY would say that they had no
+// effect, which isn't known; so their sessions end, and their hosts ask again where
+// they find service. A record keeps its place whatever its host does now: it is
+// committed before anything that is placed later, or cut everywhere.
+func (g *Group) disownLate(now time.Time) {
+	if !g.heldLong(now) {
+		return
+	}
+	g.notifyPaths()
+	for _, e := range g.tail {
+		if w := e.work; w != nil && now.Sub(w.op.Arrived) > scsi.Late {
+			e.work = nil
+			w.finish(array.Errorf(array.Unknown, "group %s: %s", g.cfg.Name, g.m.Reason()))
+		}
+	}
 }
 
 // Lost: the connection broke. It is not yet silence.
@@ -182,8 +212,8 @@ func (g *Group) tick() {
 		if unsettled && v.Sealed && in.GrantEnded && now.Sub(g.sealedAt) > headStart {
 			g.m.HeadStartOver(nonce(), &out)
 		}
-		if (unsettled || g.m.Asking()) && now.Sub(g.lastRetry) > retryAfter {
-			g.lastRetry = now
+		if (unsettled || g.m.Asking()) && now.After(g.retryAt) {
+			g.retryAt = now.Add(retryAfter)
 			g.m.Retry(nonce(), &out)
 			if g.contact && !in.Matched {
 				g.m.Connected(&out)
@@ -199,6 +229,7 @@ func (g *Group) tick() {
 	g.checkStall(now)
 	g.carry(&out)
 	g.expire(now)
+	g.disownLate(now)
 	g.release()
 }
 

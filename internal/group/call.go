@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/journal"
 	"github.com/perdure/perdure/internal/reservation"
 	"github.com/perdure/perdure/internal/scsi"
 )
@@ -219,7 +220,7 @@ func (g *Group) resetHere(u *Unit, scope scsi.Scope, by reservation.Nexus, then 
 	}
 	u.tell(scsi.Notice{Kind: kind, Nexus: by})
 	for i := len(g.tail) - 1; i >= 0; i-- {
-		if e := g.tail[i]; e.work != nil && e.work.unit == u {
+		if e := g.tail[i]; e.rec.Kind != journal.Entry && e.rec.Volume == u.id.Volume {
 			next := e.then
 			e.then = func() {
 				if next != nil {

@@ -73,6 +73,7 @@ func (g *Group) hello(theirs, repeats uint64) {
 	var out arb.Output
 	g.m.Connected(&out)
 	g.carry(&out)
+	g.sayFailed()
 }
 
 // fresh reports whether a packet belongs to the present contact.

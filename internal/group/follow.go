@@ -75,6 +75,10 @@ func (g *Group) receive(p Packet) {
 		g.serveCall(p)
 	case PacketReply:
 		g.takeReply(p)
+	case PacketFailed:
+		var out arb.Output
+		g.m.PeerStuck(nonce(), &out)
+		g.carry(&out)
 	}
 }
 
@@ -252,6 +256,7 @@ func (g *Group) cutLog(after array.Place) error {
 		}
 	}
 	g.core.CutDone(after)
+	g.endSwitch(array.Errorf(array.Conflict, "group %s: the hand-over was undone by a failure", g.cfg.Name))
 	keep := g.tail[:0]
 	for _, e := range g.tail {
 		if e.pos.Place <= after {
@@ -265,9 +270,12 @@ func (g *Group) cutLog(after array.Place) error {
 		if e.work != nil {
 			e.work.finish(array.Errorf(array.Busy, "group %s changed hands", g.cfg.Name))
 		}
+		if e.then != nil {
+			e.then() // a reset that waited for it: it will never take effect
+		}
 	}
+	clear(g.tail[len(keep):])
 	g.tail = keep
-	g.endSwitch(array.Errorf(array.Conflict, "group %s: the hand-over was undone by a failure", g.cfg.Name))
 	g.saveSegments()
 	g.event(fmt.Sprintf("cut the log after place %d, where the other array's goes on differently", after))
 	return nil

@@ -84,6 +84,14 @@ func (g *Group) setGate() {
 	}
 }
 
+// shut stops serving at once, before anything that rests on it leaves; setGate
+// opens again what may be open.
+func (g *Group) shut() {
+	if old := g.gate.Load(); old != nil && old.state == gateServe {
+		g.gate.Store(&gate{state: gateHold, role: g.view.Role, epoch: g.view.Epoch})
+	}
+}
+
 // valid reports whether gt allows serving right now, and in which lease period.
 func (g *Group) valid(gt *gate) (uint64, bool) {
 	if gt == nil || gt.state != gateServe || g.gate.Load() != gt {
@@ -113,7 +121,8 @@ func (g *Group) pathStates() (mine, theirs scsi.PathState) {
 		// for two seconds.
 		// Of the other's ports only its own word counts: it may be serving.
 		mine, theirs = scsi.Standby, scsi.Optimized
-		if g.core.Owner() == g.cfg.Self && g.view.Members.Has(g.cfg.Self) {
+		// An owner that stays undecided lets its hosts look there.
+		if g.core.Owner() == g.cfg.Self && g.view.Members.Has(g.cfg.Self) && !g.heldLong(g.cfg.Now()) {
 			mine, theirs = scsi.Optimized, scsi.Standby
 		}
 		return mine, theirs

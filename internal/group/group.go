@@ -112,7 +112,8 @@ type Group struct {
 	openedFor   uint64 // and the record it did so for
 	theirGrant  uint64 // period of the other's grants that counts
 	sealedAt    time.Time
-	lastRetry   time.Time
+	heldSince   time.Time // when the role became held
+	retryAt     time.Time // when a vote that got no answer is asked for again
 	joinAfter   time.Time
 	switching   *switchover
 	decisions   []arb.Decision
@@ -270,18 +271,27 @@ func (g *Group) flush() {
 	g.sends = g.sends[:0]
 }
 
-// fail: the journal refuses; this array can't take part any more.
+// fail: the journal or the store refuses; this array can't take part in the group
+// until it is started again, and says so, so that the other goes on.
 func (g *Group) fail(err error) {
-	if g.failed == nil {
-		g.failed = err
-		g.cfg.Logger.Error("group fails", "group", g.cfg.Name, "err", err)
-		g.event("array can't journal: " + err.Error())
+	if g.failed != nil {
+		return
 	}
+	g.failed = err
+	g.shut()
+	g.cfg.Logger.Error("group fails", "group", g.cfg.Name, "err", err)
+	g.event("this array can't take part any more: " + err.Error())
 	var out arb.Output
 	g.m.Stuck(nonce(), true, &out)
 	g.carry(&out)
-	if g.cfg.Peer != nil {
-		g.cfg.Peer.Break()
+	g.sayFailed()
+}
+
+// sayFailed is this half's word that it serves no more, whatever leases it holds.
+// It comes after the gate is shut.
+func (g *Group) sayFailed() {
+	if g.failed != nil && g.contact {
+		g.sends = append(g.sends, Packet{Type: PacketFailed})
 	}
 }
 

@@ -126,4 +126,6 @@ const (
 	PacketReply
 	// PacketHello begins a contact: the sender's number, and the receiver's repeated.
 	PacketHello
+	// PacketFailed is the sender's word that it serves the group no more.
+	PacketFailed
 )

@@ -10,7 +10,10 @@ import (
 	"github.com/perdure/perdure/internal/scsi"
 )
 
-var errTaskSetFull = errors.New("too many immediate commands")
+var (
+	errTaskSetFull  = errors.New("too many immediate commands")
+	errUnanswerable = errors.New("whether a command took effect can't be told")
+)
 
 // enter takes a task into the table.
 func (c *conn) enter(t *task) error {
@@ -72,9 +75,12 @@ func (c *conn) leave(t *task) {
 	if !t.imm {
 		c.sess.maxCmdSN.Add(1)
 	}
-	if aborted {
+	if aborted || t.cmd.Unanswerable {
 		if t.cmd.InBuffer != nil {
 			t.cmd.InBuffer.Release()
+		}
+		if !aborted {
+			c.close(errUnanswerable)
 		}
 	} else if err := t.respond(); err != nil {
 		c.close(err)

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -56,6 +57,8 @@ type Node struct {
 	lns    []net.Listener
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
+
+	broken atomic.Bool // the journal failed
 
 	// command is held while a command runs.
 	command sync.Mutex
@@ -174,12 +177,22 @@ func (n *Node) durable(ds []journal.Durable) {
 }
 
 func (n *Node) journalFailed(err error) {
+	n.broken.Store(true)
 	n.event("the journal failed: " + err.Error())
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	for _, r := range n.groups {
 		r.g.Stuck(true)
 	}
+}
+
+// oldestWrite is how long the oldest journal write has been under way: for ever if
+// the journal failed.
+func (n *Node) oldestWrite() time.Duration {
+	if n.broken.Load() {
+		return math.MaxInt64
+	}
+	return n.jnl.Oldest(time.Now())
 }
 
 // onRoom wakes groups whose commands wait for memory.
@@ -208,7 +221,7 @@ func (n *Node) openPair() error {
 	pc := pair.Config{
 		Link: lc, Timing: pair.DefaultTiming(), Pool: n.pool, Logger: n.log, Event: n.event,
 		Owners: witness.Owners{n.ident.Pin(), n.cfg.Target.Key},
-		Oldest: func() time.Duration { return n.jnl.Oldest(time.Now()) },
+		Oldest: n.oldestWrite,
 		Call:   n.serveCall,
 	}
 	if n.cfg.Witness.Address != "" {

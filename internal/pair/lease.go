@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/link"
 )
 
@@ -18,6 +19,7 @@ type leases struct {
 	// Held from the other array.
 	until   int64  // by this array's clock
 	renewed int64  // when the request of the newest answer was sent
+	floor   int64  // answers to requests sent up to here give no lease: it was given up
 	period  uint64 // the other's
 	// Granted to the other array.
 	granting  uint64 // 0: not now
@@ -46,17 +48,18 @@ func (l *leases) held(now int64) uint64 {
 func (l *leases) answered(now, sent int64, period uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if sent > now || sent < l.renewed || now-sent > int64(l.t.Lease) || period == 0 {
+	if sent > now || sent < l.renewed || sent <= l.floor || now-sent > int64(l.t.Lease) || period == 0 {
 		return
 	}
 	l.renewed, l.period = sent, period
 	l.until = sent + int64(l.t.Lease)
 }
 
-func (l *leases) drop() {
+// drop gives the lease up. A grant that is still on its way gives none.
+func (l *leases) drop(now int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.until = 0
+	l.until, l.floor = 0, now
 }
 
 // grant begins or goes on with a period and returns it.
@@ -131,7 +134,7 @@ func (p *Pair) beat(ctx context.Context) {
 		case <-t.C:
 		}
 		if !p.clock.Sane() {
-			p.lease.drop()
+			p.lease.drop(p.clock.Now())
 			p.lease.breakOff(p.clock.Now())
 			p.event("the clocks of this machine disagree; the lease was dropped")
 		}
@@ -166,7 +169,7 @@ func (p *Pair) checkStuck() {
 		return
 	}
 	if stuck {
-		p.lease.drop()
+		p.lease.drop(p.clock.Now())
 		p.event("this array's journal is stuck; it gives up its lease")
 	}
 	p.each(func(g Group) { g.Stuck(stuck) })
@@ -213,12 +216,27 @@ func (p *Pair) silentAtStart() {
 }
 
 func (p *Pair) asked(c *link.Conn, f link.Frame) {
+	if !p.newest(c.Peer.Start, f.Offset) {
+		return // overtaken on another link: what it says of a lease is out of date
+	}
 	if f.Flags&flagStuck != 0 {
 		p.each(Group.PeerStuck)
 		return
 	}
 	g := link.Frame{Type: frameGrant, Offset: f.Offset, Length: int64(p.lease.grant(p.clock.Now()))}
 	_ = c.Send(g)
+}
+
+// newest reports whether a request is of the other array's process that connected
+// last, and not older than one that came before it.
+func (p *Pair) newest(start array.StartID, sent int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if start != p.system.Start || start == p.asker && sent < p.askedAt {
+		return false
+	}
+	p.asker, p.askedAt = start, sent
+	return true
 }
 
 func (p *Pair) granted(f link.Frame) {

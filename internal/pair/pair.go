@@ -83,8 +83,11 @@ type Pair struct {
 	stuck      bool
 	toldSilent bool
 	system     link.Self
-	calls      map[uint64]chan []byte
-	callID     atomic.Uint64
+	// asker and askedAt are the newest process and request for a lease seen.
+	asker   array.StartID
+	askedAt int64
+	calls   map[uint64]chan []byte
+	callID  atomic.Uint64
 }
 
 // Open starts the relation. Connections that the other side makes come through

@@ -45,6 +45,10 @@ type Command struct {
 	// the transport releases it.
 	In       []byte
 	InBuffer *block.Buffer
+	// Unanswerable says that no status would be true: the command may or may not
+	// have taken effect. The transport ends the session, as for any answer that is
+	// lost, and the host asks again on the path it likes.
+	Unanswerable bool
 	// Acknowledged, unless nil, is to be called when the host has acknowledged the
 	// status. It doesn't block.
 	Acknowledged func()

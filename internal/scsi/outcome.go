@@ -29,6 +29,7 @@ func (sensed) Error() string { return "check condition" }
 //	Medium         03/11/00 with the first block, for a write 03/0C/00
 //	Range          05/21/00   Invalid     05/24/00   NotFound 05/25/00
 //	Full           07/27/07   Denied      07/27/00
+//	Unknown        none: the transport ends the session
 //	others         04/44/00
 func (c *Command) outcome(err error) {
 	if err == nil {
@@ -68,6 +69,8 @@ func (c *Command) outcome(err error) {
 		c.sense(IllegalRequest, lunNotSupported, 0, false)
 	case array.Full:
 		c.sense(DataProtect, spaceAllocation, 0, false)
+	case array.Unknown:
+		c.Unanswerable = true
 	case array.Denied:
 		c.sense(DataProtect, writeProtected, 0, false)
 	default:
