@@ -17,12 +17,14 @@ const (
 	// headStart is how much earlier the preferred side may decide than the other.
 	headStart = 200 * time.Millisecond
 	// retryAfter is how long an answer of the other array is waited for, swapWithin
-	// one of the witness, which may be far away: asking again earlier would spoil
-	// the vote that is on its way.
+	// one of the witness, which may be far away and first has to answer a read.
 	retryAfter = 300 * time.Millisecond
-	swapWithin = 2500 * time.Millisecond
+	swapWithin = 4 * time.Second
 	// rejoinAfter keeps a side that just fell silent from being taken back at once.
 	rejoinAfter = 500 * time.Millisecond
+	// disownAfter is how long an undecided array without contact keeps commands that
+	// have a place: what the other array needs to go on alone, and a little more.
+	disownAfter = 750 * time.Millisecond
 	// leaveFor is how long an array that said it leaves is not taken back.
 	leaveFor = 10 * time.Second
 )
@@ -51,7 +53,7 @@ func (g *Group) carry(out *arb.Output) {
 			g.sends = append(g.sends, arbPacket(m))
 		}
 		if out.Swap != nil {
-			g.retryAt = g.cfg.Now().Add(swapWithin)
+			g.swapping, g.retryAt = true, g.cfg.Now().Add(swapWithin)
 			g.cfg.Peer.Swap(g.cfg.ID, *out.Swap)
 		}
 		if out.Read {
@@ -117,18 +119,20 @@ func (g *Group) heldLong(now time.Time) bool {
 	return g.view.Role == arb.Held && now.Sub(g.heldSince) > scsi.Late
 }
 
-// disownLate ends commands that have a place and no outcome once the array has been
-// undecided for as long as a command may wait. BUSY would say that they had no
+// disownLate ends commands that have a place and no outcome when the array stays
+// undecided and hears nothing of the other, which has had time to go on. BUSY would say that they had no
 // effect, which isn't known; so their sessions end, and their hosts ask again where
 // they find service. A record keeps its place whatever its host does now: it is
 // committed before anything that is placed later, or cut everywhere.
 func (g *Group) disownLate(now time.Time) {
-	if !g.heldLong(now) {
+	if g.heldLong(now) {
+		g.notifyPaths()
+	}
+	if g.view.Role != arb.Held || g.contact || now.Sub(g.heldSince) <= disownAfter {
 		return
 	}
-	g.notifyPaths()
 	for _, e := range g.tail {
-		if w := e.work; w != nil && now.Sub(w.op.Arrived) > scsi.Late {
+		if w := e.work; w != nil {
 			e.work = nil
 			w.finish(array.Errorf(array.Unknown, "group %s: %s", g.cfg.Name, g.m.Reason()))
 		}
@@ -181,9 +185,15 @@ func (g *Group) Stuck(stuck bool) {
 	})
 }
 
-// WitnessSeen passes on the register as it is now.
-func (g *Group) WitnessSeen(w arb.WitnessView) {
+// WitnessSeen passes on the register as it is now. answer says that it comes with
+// the outcome of a swap. While one is under way, reads count for nothing: they may
+// be older, and would spoil the vote.
+func (g *Group) WitnessSeen(w arb.WitnessView, answer bool) {
 	g.post(func() {
+		if g.swapping && !answer {
+			return
+		}
+		g.swapping = false
 		var out arb.Output
 		g.m.WitnessSeen(nonce(), w, &out)
 		g.carry(&out)
@@ -191,8 +201,12 @@ func (g *Group) WitnessSeen(w arb.WitnessView) {
 }
 
 // WitnessLost: the witness can't be reached.
-func (g *Group) WitnessLost() {
+func (g *Group) WitnessLost(answer bool) {
 	g.post(func() {
+		if g.swapping && !answer {
+			return
+		}
+		g.swapping = false
 		var out arb.Output
 		g.m.WitnessLost(nonce(), &out)
 		g.carry(&out)
@@ -213,7 +227,7 @@ func (g *Group) tick() {
 			g.m.HeadStartOver(nonce(), &out)
 		}
 		if (unsettled || g.m.Asking()) && now.After(g.retryAt) {
-			g.retryAt = now.Add(retryAfter)
+			g.swapping, g.retryAt = false, now.Add(retryAfter)
 			g.m.Retry(nonce(), &out)
 			if g.contact && !in.Matched {
 				g.m.Connected(&out)

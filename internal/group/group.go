@@ -113,6 +113,7 @@ type Group struct {
 	theirGrant  uint64 // period of the other's grants that counts
 	sealedAt    time.Time
 	heldSince   time.Time // when the role became held
+	swapping    bool      // a swap at the witness is under way
 	retryAt     time.Time // when a vote that got no answer is asked for again
 	joinAfter   time.Time
 	switching   *switchover

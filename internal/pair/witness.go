@@ -16,8 +16,9 @@ import (
 
 // witnessUser is told what the witness says.
 type witnessUser interface {
-	WitnessSeen(arb.WitnessView)
-	WitnessLost()
+	// answer says that it is, or that there is none, to a swap of the group's.
+	WitnessSeen(view arb.WitnessView, answer bool)
+	WitnessLost(answer bool)
 }
 
 const (
@@ -149,9 +150,9 @@ func (p *Pair) readAll(ctx context.Context) {
 			switch {
 			case g == nil:
 			case !usable || regs[i].Result != witness.OK:
-				g.WitnessLost()
+				g.WitnessLost(false)
 			default:
-				deliver(g, in, regs[i].Version, regs[i].Value)
+				deliver(g, in, regs[i].Version, regs[i].Value, false)
 			}
 		}
 		if err != nil {
@@ -161,17 +162,17 @@ func (p *Pair) readAll(ctx context.Context) {
 }
 
 // deliver passes a register on; one that can't be read is as good as none.
-func deliver(g Group, in witness.Incarnation, version uint64, value []byte) {
+func deliver(g Group, in witness.Incarnation, version uint64, value []byte, answer bool) {
 	v := arb.WitnessView{Incarnation: number(in), Version: version}
 	if version != 0 {
 		r, err := arb.ParseRegister(value)
 		if err != nil {
-			g.WitnessLost()
+			g.WitnessLost(answer)
 			return
 		}
 		v.Register = r
 	}
-	g.WitnessSeen(v)
+	g.WitnessSeen(v, answer)
 }
 
 func (p *Pair) note(in witness.Incarnation, err error, took time.Duration) {
@@ -203,7 +204,7 @@ func (p *Pair) swapAll(ctx context.Context, in witness.Incarnation, swaps map[ar
 	for id, s := range swaps {
 		if s.Incarnation != number(in) || len(list) == witness.MaxBatch {
 			if g := p.group(id); g != nil {
-				g.WitnessLost()
+				g.WitnessLost(true)
 			}
 			continue
 		}
@@ -223,9 +224,9 @@ func (p *Pair) swapAll(ctx context.Context, in witness.Incarnation, swaps map[ar
 		switch {
 		case g == nil:
 		case err != nil || out[i].Result != witness.OK && out[i].Result != witness.Conflict:
-			g.WitnessLost()
+			g.WitnessLost(true)
 		default:
-			deliver(g, in, out[i].Version, out[i].Value)
+			deliver(g, in, out[i].Version, out[i].Value, true)
 		}
 	}
 }
