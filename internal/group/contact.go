@@ -51,20 +51,20 @@ func (g *Group) hello(theirs, repeats uint64) {
 	if g.contact && theirs == g.theirs {
 		return
 	}
-	if g.contact && !answer {
-		// The other side began anew; what it sent before is void.
+	if g.contact {
+		// The other side began anew, and what either said since the last greeting is
+		// void. If it repeats this side's number, what it says from now on is not.
+		mine := g.mine
 		g.lostContact()
-		g.mine = nonce()
+		if answer {
+			g.mine = mine
+		}
 	}
 	if g.mine == 0 {
 		g.mine = nonce()
 	}
-	renewed := g.contact
 	g.theirs = theirs
-	if renewed {
-		return
-	}
-	g.contact, g.greeted = true, false
+	g.contact, g.greeted, g.contactAt = true, false, g.cfg.Now()
 	g.openedFor = 0 // what was said in an earlier contact may be lost
 	if !answer {
 		g.sayHello()
@@ -81,7 +81,13 @@ func (g *Group) fresh(p Packet) bool {
 	return g.contact && g.mine != 0 && binary.BigEndian.Uint64(p.Tag[8:]) == g.mine
 }
 
+// repeatHello greets again where there was no answer, or where the other side
+// answered and then did not tell its state.
 func (g *Group) repeatHello(now time.Time) {
+	if g.contact && !g.m.Inputs().Contact && now.Sub(g.contactAt) > 4*helloAgain {
+		g.lostContact()
+		g.greet()
+	}
 	if g.greeted && !g.contact && now.Sub(g.greetedAt) > helloAgain {
 		g.greetedAt = now
 		g.sayHello()

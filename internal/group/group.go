@@ -88,6 +88,7 @@ type Group struct {
 	theirs     uint64
 	greeted    bool
 	greetedAt  time.Time
+	contactAt  time.Time
 	theirLog   []replication.Segment
 	theirEpoch array.Epoch
 	hasTheirs  bool
