@@ -69,7 +69,8 @@ prove: build failure-matrix ## hours: the matrix with real processes, fuzzing, t
 demo: build ## two arrays, a witness and a host on this machine: see a failover
 	bin/perdure demo
 
-failure-matrix: build ## every row of the failure matrix with real processes, as a table
+failure-matrix: build ## every row of the failure matrix, with the core alone and with real processes, as tables
+	$(GO) test -count 1 -v -run TestMatrix ./internal/arbitration | grep -v -E '^ *(===|---)'
 	PERDURE_LAB=required $(GO) test -tags lab -timeout 30m -count 1 -v -run 'Matrix' ./test/...
 
 model: ## search the decisions about who may serve, exhaustively

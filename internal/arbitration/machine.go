@@ -165,7 +165,7 @@ func (m *Machine) tell(out *Output) {
 // State returns what the other array is told.
 func (m *Machine) State() PeerState {
 	return PeerState{
-		Current: m.st.Current, Witness: m.incarnation,
+		Current: m.st.Current, Witness: m.incarnation, Compared: m.matched,
 		Voted: m.st.Promised != 0 || m.st.Accepted.Ballot != 0,
 	}
 }

@@ -10,6 +10,9 @@ type PeerState struct {
 	Current Record
 	// Witness is the incarnation of the witness the sender reaches now, 0 if none.
 	Witness uint64
+	// Compared says that the sender has compared the records in this contact. One
+	// that has not is told the other's state again: it may have been lost.
+	Compared bool
 	// Voted says that the sender has promised or accepted something for the
 	// successor of Current, so the record should be refreshed.
 	Voted bool

@@ -10,6 +10,9 @@ func (m *Machine) meet(p PeerState, out *Output) {
 	switch {
 	case theirs.ID == mine.ID:
 		m.match(p)
+		if m.matched && !p.Compared {
+			m.tell(out)
+		}
 	case theirs.newerThan(mine) || m.broken(NewerWins):
 		if !m.mayAdopt(theirs) {
 			m.split = true

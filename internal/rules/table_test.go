@@ -54,6 +54,8 @@ var table = []row{
 		why: "configuration, commands and composition; below the faces, so that each face is thin",
 	},
 
+	{pkg: "matrix", why: "the expectations of the failure matrix: if it knew the product, they could be bent to it"},
+
 	{pkg: "wsapi", may: []string{"node", "event", "pki"}, why: "a face: translates, decides nothing"},
 	{pkg: "cli", may: []string{"node", "event", "pki"}, why: "a face: translates, decides nothing; but init makes keys, before there is a daemon to ask"},
 	{pkg: "sshd", may: []string{"node", "event", "cli"}, why: "a face: the command line over SSH"},

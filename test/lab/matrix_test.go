@@ -10,9 +10,9 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/perdure/perdure/internal/lab"
+	"github.com/perdure/perdure/internal/matrix"
 )
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run)) }
@@ -23,11 +23,14 @@ func TestMatrix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows := readRows(t, "matrix.txt")
+	rows, err := matrix.Rows()
+	if err != nil {
+		t.Fatal(err)
+	}
 	passed, failed := 0, 0
 	fmt.Printf("%-4s  %-76s  %-34s  %-11s  %s\n", "row", "what is lost", "the incumbent", "ours", "what the host saw")
 	for _, r := range rows {
-		t.Run(r.id, func(t *testing.T) {
+		t.Run(r.ID, func(t *testing.T) {
 			if playRow(t, bin, r) {
 				passed++
 			} else {
@@ -39,7 +42,7 @@ func TestMatrix(t *testing.T) {
 }
 
 // playRow plays a row and prints its line of the table.
-func playRow(t *testing.T, bin string, r row) bool {
+func playRow(t *testing.T, bin string, r matrix.Row) bool {
 	dir, err := os.MkdirTemp("", "pm-") // short: the arrays' sockets are in it
 	if err != nil {
 		t.Fatal(err)
@@ -55,14 +58,14 @@ func playRow(t *testing.T, bin string, r row) bool {
 	}
 	fmt.Print(line(r, o, err))
 	if err != nil {
-		t.Errorf("row %s, %s; logs are in %s: %v", r.id, r.what, dir, err)
+		t.Errorf("row %s, %s; logs are in %s: %v", r.ID, r.What, dir, err)
 		return false
 	}
 	_ = os.RemoveAll(dir)
 	return true
 }
 
-func line(r row, o outcome, err error) string {
+func line(r matrix.Row, o outcome, err error) string {
 	saw := fmt.Sprintf("pause %d ms", o.pause.Milliseconds())
 	if o.serves == "none" {
 		saw = "stood still until made good"
@@ -79,21 +82,5 @@ func line(r row, o outcome, err error) string {
 		first, _, _ := strings.Cut(err.Error(), "\n")
 		verdict = "FAILED: " + first
 	}
-	return fmt.Sprintf("%-4s  %-76.76s  %-34.34s  %-11s  %-28s  %6d writes: %s\n", r.id, r.what, r.incumbent, ours, saw, o.acked, verdict)
-}
-
-// TestRowsCanBeRead makes sure that a row that says nothing is refused.
-func TestRowsCanBeRead(t *testing.T) {
-	var r row
-	for key, value := range map[string]string{"pause": "soon", "wish": "x"} {
-		if r.set(key, value) == nil {
-			t.Errorf("%s %q was taken", key, value)
-		}
-	}
-	if err := r.set("pause", "1500"); err != nil || r.pause != 1500*time.Millisecond {
-		t.Errorf("%v, %v", r.pause, err)
-	}
-	if got := steps("a b; c"); len(got) != 2 || got[1] != "c" {
-		t.Errorf("%q", got)
-	}
+	return fmt.Sprintf("%-4s  %-76.76s  %-34.34s  %-11s  %-28s  %6d writes: %s\n", r.ID, r.What, r.Incumbent, ours, saw, o.acked, verdict)
 }

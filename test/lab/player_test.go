@@ -14,6 +14,7 @@ import (
 
 	"github.com/perdure/perdure/internal/host"
 	"github.com/perdure/perdure/internal/host/load"
+	"github.com/perdure/perdure/internal/matrix"
 	"github.com/perdure/perdure/internal/rig"
 )
 
@@ -152,22 +153,22 @@ func (p *player) serving(ctx context.Context) string {
 }
 
 // play plays a row and returns what came of it, also with an error.
-func (p *player) play(ctx context.Context, r row) (o outcome, err error) {
+func (p *player) play(ctx context.Context, r matrix.Row) (o outcome, err error) {
 	w := p.host.Meter().Open()
-	for _, s := range r.do {
+	for _, s := range r.Do {
 		if err := p.step(ctx, s); err != nil {
 			return o, fmt.Errorf("%s: %w", s, err)
 		}
 	}
-	o.serves, err = p.settle(ctx, r.serves)
+	o.serves, err = p.settle(ctx, r.Serves)
 	o.pause = w.Close().Longest
 	if err != nil {
 		return o, err
 	}
-	if r.pause > 0 && o.pause > r.pause {
-		err = fmt.Errorf("a command took %v, at most %v are allowed", o.pause.Round(time.Millisecond), r.pause)
+	if r.Pause > 0 && o.pause > r.Pause {
+		err = fmt.Errorf("a command took %v, at most %v are allowed", o.pause.Round(time.Millisecond), r.Pause)
 	}
-	for _, s := range r.then {
+	for _, s := range r.Then {
 		if e := p.step(ctx, s); e != nil {
 			return o, errors.Join(err, fmt.Errorf("%s: %w", s, e))
 		}
@@ -181,8 +182,8 @@ func (p *player) play(ctx context.Context, r row) (o outcome, err error) {
 	switch i, e := p.r.Serving(ctx, group); {
 	case e != nil:
 		return o, errors.Join(err, fmt.Errorf("in sync again, but %w", e))
-	case i != side(r.back):
-		err = errors.Join(err, fmt.Errorf("in sync again, but %s serves, want %s", rig.Name(i), r.back))
+	case i != side(r.Back):
+		err = errors.Join(err, fmt.Errorf("in sync again, but %s serves, want %s", rig.Name(i), r.Back))
 	}
 	return o, errors.Join(err, p.judge(ctx, &o))
 }
