@@ -262,6 +262,7 @@ func (n *Node) listenLinks() error {
 		})
 	}
 	n.wg.Go(func() { n.pushAll(ctx) })
+	n.wg.Go(func() { n.watchLinks(ctx) })
 	return nil
 }
 

@@ -88,8 +88,8 @@ func status(n *Node, _ context.Context, a *args) error {
 			up := "down"
 			if l.Up {
 				up = fmt.Sprintf("up, round trip %v", l.RTT.Round(time.Microsecond))
-				if l.RTT > 10*time.Millisecond {
-					up += " (above the 10 ms that synchronous mode supports)"
+				if l.RTT > supportedRTT {
+					up += fmt.Sprintf(" (above the %v that synchronous mode supports)", supportedRTT)
 				}
 			} else if l.Err != nil {
 				up += ": " + l.Err.Error()
