@@ -75,6 +75,8 @@ func (g *Group) receive(p Packet) {
 		g.serveCall(p)
 	case PacketReply:
 		g.takeReply(p)
+	case PacketRepeat:
+		g.repeatNews(p)
 	case PacketFailed:
 		var out arb.Output
 		g.m.PeerStuck(nonce(), &out)
@@ -276,6 +278,9 @@ func (g *Group) cutLog(after array.Place) error {
 	}
 	clear(g.tail[len(keep):])
 	g.tail = keep
+	for _, t := range g.repeats {
+		t.cut(after)
+	}
 	g.saveSegments()
 	g.event(fmt.Sprintf("cut the log after place %d, where the other array's goes on differently", after))
 	return nil

@@ -82,6 +82,7 @@ type Group struct {
 	waiting []*work           // host commands without a place
 	calls   map[[8]byte]*call // forwarded, waiting for a reply
 	busy    []*work           // read-modify-writes that hold their range
+	repeats map[array.VolumeID]*repeats
 
 	contact    bool
 	mine       uint64 // this side's number of the contact, repeated by the other
@@ -135,7 +136,7 @@ type entry struct {
 
 // Open starts the group from what is stored. st is the founding or stored record.
 func Open(cfg Config, found arb.Record) (*Group, error) {
-	g := &Group{cfg: cfg, stopped: cfg.Stopped, opened: 1, wake: make(chan struct{}, 1), done: make(chan struct{}), units: map[array.VolumeID]*Unit{}, calls: map[[8]byte]*call{}}
+	g := &Group{cfg: cfg, stopped: cfg.Stopped, opened: 1, wake: make(chan struct{}, 1), done: make(chan struct{}), units: map[array.VolumeID]*Unit{}, calls: map[[8]byte]*call{}, repeats: map[array.VolumeID]*repeats{}}
 	if err := g.load(found); err != nil {
 		return nil, fmt.Errorf("open group %s: %w", cfg.Name, err)
 	}

@@ -81,9 +81,15 @@ func (g *Group) loadSegments() ([]replication.Segment, error) {
 	err = g.cfg.Log.Read(g.cfg.ID, base.Place+1, func(r journal.Record) error {
 		if r.Kind == journal.Entry {
 			var n note
-			if json.Unmarshal(r.Payload, &n) == nil && n.Type == noteOwner {
+			switch err := json.Unmarshal(r.Payload, &n); {
+			case err != nil:
+			case n.Type == noteOwner:
 				owner = n.Owner
+			case n.Type == noteRepeat && n.Repeat != nil:
+				g.repeatsOf(n.Volume).keep(*n.Repeat, r.Pos, owner, g.cfg.Now())
 			}
+		} else {
+			g.repeats[r.Volume].touched(r)
 		}
 		segs = replication.Extend(segs, r.Pos, owner)
 		return nil

@@ -56,6 +56,11 @@ func (g *Group) startModify(w *work) bool {
 			if err == nil {
 				err = w.modify()
 			}
+			if array.KindOf(err) == array.Miscompare && g.isRepeat(w) {
+				g.drop(w)
+				w.finish(nil)
+				return
+			}
 			if err != nil {
 				g.drop(w)
 				w.finish(err)

@@ -18,6 +18,7 @@ type noteType uint8
 const (
 	noteOwner noteType = iota + 1
 	noteReservation
+	noteRepeat
 )
 
 // note is an entry of the log: what hosts can see of the group beside its data.
@@ -28,6 +29,7 @@ type note struct {
 	Volume  array.VolumeID       `json:"volume,omitempty"`
 	State   []byte               `json:"state,omitempty"`
 	Notices []reservation.Notice `json:"notices,omitempty"`
+	Repeat  *repeat              `json:"repeat,omitempty"`
 }
 
 func encodeNote(n note) []byte {
@@ -67,6 +69,11 @@ func (g *Group) applyNote(r journal.Record) error {
 		for _, x := range n.Notices {
 			u.tell(scsi.NoticeOf(x))
 		}
+	case noteRepeat:
+		if n.Repeat == nil {
+			return fmt.Errorf("entry %v lacks its command", r.Pos)
+		}
+		g.repeatsOf(n.Volume).keep(*n.Repeat, r.Pos, g.ownerAt(r.Pos), g.cfg.Now())
 	default:
 		return fmt.Errorf("entry %v is of unknown type %d", r.Pos, n.Type)
 	}

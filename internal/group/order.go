@@ -144,8 +144,20 @@ func (g *Group) placeMutation(w *work) bool {
 	if w.m.Kind == scsi.Zero || w.m.Kind == scsi.Unmap {
 		need = journal.Cost(0)
 	}
+	var before []byte // the entry before the data
+	if w.m.Kind == scsi.CompareAndWrite {
+		before = encodeNote(w.noteOfRepeat())
+		need += journal.Cost(len(before))
+	}
 	if !g.cfg.Pages.Room(int(need)) || !g.cfg.Space.Reserve(need) {
 		return false
+	}
+	if before != nil {
+		if err := g.placeRepeat(w, before); err != nil {
+			g.cfg.Space.Unreserve(need)
+			return false
+		}
+		need -= journal.Cost(len(before))
 	}
 	pos, err := g.core.Place()
 	if err != nil {
@@ -216,6 +228,7 @@ func (g *Group) applyRecord(r journal.Record) error {
 	if u == nil {
 		return fmt.Errorf("volume %v is not here", r.Volume)
 	}
+	g.repeats[r.Volume].touched(r)
 	return u.disk.Apply(r)
 }
 
@@ -264,6 +277,9 @@ func (g *Group) release() {
 	}
 	if g.copying != nil && room > total/8 {
 		up = min(up, g.copying.base)
+	}
+	if oldest, ok := g.oldestRepeat(g.cfg.Now()); ok && room > total/4 {
+		up = min(up, max(oldest, 2)-2) // not the entry before the data
 	}
 	if up > g.released {
 		g.released = up

@@ -128,4 +128,6 @@ const (
 	PacketHello
 	// PacketFailed is the sender's word that it serves the group no more.
 	PacketFailed
+	// PacketRepeat tells of the answer to a COMPARE AND WRITE whose data are at Pos.
+	PacketRepeat
 )

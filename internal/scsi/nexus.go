@@ -86,6 +86,9 @@ func (n *Nexus) Close(done func()) {
 		}
 	}
 	for _, b := range bindings {
+		if u, ok := b.lu.unit.(Acknowledger); ok {
+			u.Ended(n.Nexus)
+		}
 		if r := b.lu.unit.Reservations(); r.Reserved6 && r.Legacy == n.Nexus {
 			left.Add(1)
 			op := n.newOp(time.Now())

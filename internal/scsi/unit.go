@@ -76,12 +76,14 @@ type Multipath interface {
 }
 
 // Acknowledger is a Unit that wants to know when a host has the status of a
-// COMPARE AND WRITE that took effect. Until then a repeat of it, on this path or
-// another, is answered with the first one's GOOD; if the session ends before, it
-// is never called.
+// COMPARE AND WRITE that took effect. If its session ends before, a repeat of it, on
+// this path or another, is answered with the first one's GOOD, once. Neither method
+// blocks.
 type Acknowledger interface {
-	// Acknowledged doesn't block.
+	// Acknowledged: the host has the status.
 	Acknowledged(nexus reservation.Nexus, opID uint64)
+	// Ended: the session has ended, and what it was not answered it never will be.
+	Ended(nexus reservation.Nexus)
 }
 
 // Identity is what the unit is called; the same on both arrays.

@@ -117,6 +117,9 @@ func (d *Disk) mutate(m scsi.Mutation) error {
 	return nil
 }
 
+// Ended implements scsi.Acknowledger.
+func (u *Unit) Ended(reservation.Nexus) {}
+
 // Acknowledged implements scsi.Acknowledger: it counts.
 func (u *Unit) Acknowledged(reservation.Nexus, uint64) {
 	u.disk.mu.Lock()
