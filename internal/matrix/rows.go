@@ -21,11 +21,15 @@ type Row struct {
 	Incumbent string // what the product that this one succeeds does there
 	// Do is what is done, Then what makes good, in order.
 	Do, Then []string
-	// Serves and Back are "A", "B" or "none": who must serve after Do, after Then.
+	// Serves is "A", "B" or "none": who must serve after Do. Back is "A", "B" or
+	// "either": who after Then.
 	Serves, Back string
 	// Pause is the longest a host's command may take until then; 0 where nobody serves.
 	Pause time.Duration
 }
+
+// BackTo reports whether array may serve after Then.
+func (r Row) BackTo(array string) bool { return r.Back == array || r.Back == "either" }
 
 // Rows returns the rows in their order.
 func Rows() ([]Row, error) { return parse(text) }

@@ -182,7 +182,7 @@ func (p *player) play(ctx context.Context, r matrix.Row) (o outcome, err error) 
 	switch i, e := p.r.Serving(ctx, group); {
 	case e != nil:
 		return o, errors.Join(err, fmt.Errorf("in sync again, but %w", e))
-	case i != side(r.Back):
+	case !r.BackTo(map[int]string{rig.A: "A", rig.B: "B"}[i]):
 		err = errors.Join(err, fmt.Errorf("in sync again, but %s serves, want %s", rig.Name(i), r.Back))
 	}
 	return o, errors.Join(err, p.judge(ctx, &o))
