@@ -59,7 +59,7 @@ test: setup check lab ## everything: setup, check, and the tests with real proce
 # The tests with real processes fail, instead of being skipped, where the machine
 # offers no namespaces: a run that proved nothing must not look like one that did.
 lab: build
-	PERDURE_LAB=required $(GO) test $(GOTESTFLAGS) -tags lab -timeout 20m ./internal/lab/...
+	PERDURE_LAB=required $(GO) test $(GOTESTFLAGS) -p 1 -tags lab -timeout 20m ./internal/lab/... ./test/...
 
 prove: build failure-matrix ## hours: the matrix with real processes, fuzzing, the race detector over everything, what depends on chance again and again
 	scripts/fuzz $(FUZZTIME)

@@ -42,6 +42,8 @@ type Machine struct {
 	// split: the other array or the witness shows a later lineage, and this side has
 	// decided something that the one who forced it did not know.
 	split bool
+	// rival is the highest lineage seen that this side did not follow.
+	rival uint32
 
 	owner  array.Side
 	synced bool

@@ -9,13 +9,14 @@ func (m *Machine) meet(p PeerState, out *Output) {
 	theirs, mine := p.Current, m.st.Current
 	switch {
 	case theirs.ID == mine.ID:
+		m.split = false
 		m.match(p)
 		if m.matched && !p.Compared {
 			m.tell(out)
 		}
 	case theirs.newerThan(mine) || m.broken(NewerWins):
 		if !m.mayAdopt(theirs) {
-			m.split = true
+			m.divided(theirs)
 			m.reason = ReasonSplit
 			return
 		}
@@ -60,6 +61,13 @@ func (m *Machine) mayAdopt(r Record) bool {
 	return r.Lineage == c.Lineage || r.Base == c.ID && c.Members == array.Both && c.Rule != Chosen(m.self()) || !c.Members.Has(m.self())
 }
 
+// divided: the other array, or the witness, holds a lineage that this side may not
+// follow by itself. It serves nothing until a person chooses.
+func (m *Machine) divided(r Record) {
+	m.split = true
+	m.rival = max(m.rival, r.Lineage)
+}
+
 // adopt makes a record current that others have decided.
 func (m *Machine) adopt(r Record, out *Output) {
 	m.decide(r, ReasonLearned, out)
@@ -70,15 +78,6 @@ func (m *Machine) adopt(r Record, out *Output) {
 	}
 }
 
-// Discard: a person chose the other array's lineage; this side's own becomes a
-// copy that follows. The caller has kept what it served as a snapshot.
-func (m *Machine) Discard(nonce uint64, r Record, out *Output) {
-	m.nonce = nonce
-	if r.Valid() && r.Lineage > m.st.Current.Lineage {
-		m.adopt(r, out)
-	}
-}
-
 // Force: a person makes this side go on alone in place of a missing vote. It
 // starts a new lineage, different for the two sides, whose epochs are above all
 // of the old one.
@@ -86,10 +85,11 @@ func (m *Machine) Force(nonce uint64, out *Output) {
 	m.nonce = nonce
 	c := m.st.Current
 	r := m.successor(array.Only(m.self()), Sole)
-	r.Lineage = (c.Lineage/2+1)*2 + uint32(m.self())
+	r.Lineage = (max(c.Lineage, m.rival)/2+1)*2 + uint32(m.self())
 	r.Epoch = array.Epoch(uint64(r.Lineage)<<32) + 1
 	r.Opener = m.self()
 	m.seal()
+	m.split = false
 	m.decide(r, ReasonForce, out)
 	m.bringWitnessUp(out)
 }

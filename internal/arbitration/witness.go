@@ -52,7 +52,7 @@ func (m *Machine) learn(out *Output) {
 		return
 	}
 	if !m.mayAdopt(b) {
-		m.split = true
+		m.divided(b)
 		return
 	}
 	m.adopt(b, out)

@@ -28,6 +28,8 @@ type Info struct {
 	Synced    bool
 	Stopped   bool
 	Switching bool
+	// Split: the arrays hold lineages of which neither follows the other.
+	Split     bool
 	Decisions []arb.Decision
 	Segments  []replication.Segment
 	// Copy says how filling or copying the other array, or this one, stands.
@@ -51,7 +53,7 @@ func (g *Group) Info() (Info, error) {
 		i.Synced = rec.Members == array.Both && g.view.Role == arb.Paired && (in.Synced || rec.Rule == arb.Majority || rec.DecidedBy(g.cfg.Self.Other()))
 		i.Copy = g.copyState()
 		if r := g.m.Reason(); r != 0 {
-			i.Reason = r.String()
+			i.Reason, i.Split = r.String(), r == arb.ReasonSplit
 		}
 	})
 	return i, err

@@ -68,7 +68,7 @@ func (g *Group) fill() {
 	if !g.core.Met() || g.cursor == 0 || g.copying != nil || g.cursor > g.core.End().Place || g.view.Role == arb.Out {
 		return
 	}
-	if g.fillFromMemory(g.recent) && g.fillFromMemory(g.tail) {
+	if g.fillFromMemory(g.recent) && g.fillFromMemory(g.tail) && g.cursor > g.core.End().Place {
 		return
 	}
 	base, _, ok := g.cfg.Log.Bounds(g.cfg.ID)
@@ -80,7 +80,7 @@ func (g *Group) fill() {
 }
 
 // fillFromMemory sends the entries from the cursor on, if they reach back that far.
-// It reports whether the cursor is now past them.
+// It reports whether the cursor is now past them; of none it always is.
 func (g *Group) fillFromMemory(l []*entry) bool {
 	if len(l) == 0 {
 		return true

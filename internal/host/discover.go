@@ -135,7 +135,8 @@ func ask(c *initiator.Conn, lun uint64, cdb []byte, in int) (r initiator.Result,
 		if r.Err != nil || r.Status != statusCheck || r.Code()>>16 != keyAttention {
 			return r, t
 		}
-		t.states = t.states || r.Code() == codeStates
+		// As in Linux: a power-on may hide a change of states.
+		t.states = t.states || r.Code() == codeStates || r.Code() == codePowerOn
 		t.units = t.units || r.Code() == codeUnits
 	}
 	return initiator.Result{Err: errors.New("nothing but unit attentions")}, t

@@ -23,6 +23,7 @@ const (
 	codeNoUnit      = 0x052500
 	codeStates      = 0x062A06
 	codeUnits       = 0x063F0E
+	codePowerOn     = 0x062900
 )
 
 // Error is a command's end that a host's file system would see.

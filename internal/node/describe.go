@@ -20,11 +20,15 @@ type Description struct {
 	VLUNs []VLUN    `json:"vluns"`
 	Hosts []Host    `json:"hosts"`
 	Sets  []HostSet `json:"sets"`
+	// Record is the membership record of the array that sends it, in stored form: an
+	// array that has nothing of the group begins with it, and so as a copy to be made.
+	Record []byte `json:"record,omitempty"`
 }
 
 // request is what one array asks of the other.
 type request struct {
 	Take    *Description  `json:"take,omitempty"`
+	Give    array.GroupID `json:"give,omitempty"`
 	Check   *Description  `json:"check,omitempty"`
 	Drop    array.GroupID `json:"drop,omitempty"`
 	Command []string      `json:"command,omitempty"`
@@ -81,6 +85,8 @@ func (n *Node) serveCall(body []byte) []byte {
 		n.command.Unlock()
 	case q.Check != nil:
 		err = n.checkDescription(*q.Check)
+	case q.Give != 0:
+		r.Text, err = n.give(q.Give)
 	case q.Drop != 0:
 		n.command.Lock()
 		err = n.dropGroup(q.Drop)
@@ -192,6 +198,11 @@ func (n *Node) take(d Description) error {
 	}
 	old, err := n.describe(d.Group.ID)
 	fresh := err != nil
+	if fresh {
+		if err := n.beginWith(d); err != nil {
+			return err
+		}
+	}
 	if !fresh && old.Group.Version >= d.Group.Version {
 		return nil
 	}
@@ -221,6 +232,16 @@ func (n *Node) apply(d Description, gone []VV) error {
 	for _, v := range d.VVs {
 		if run.units[v.ID] != nil {
 			continue
+		}
+		i, err := run.g.Info()
+		if err != nil {
+			return err
+		}
+		if p := n.cpgs[v.CPG]; p != nil {
+			// What the group's log held before the volume came concerns other pools.
+			if err := p.Begin(v.Group, i.Applied); err != nil {
+				return err
+			}
 		}
 		disk, err := n.disk(v)
 		if err != nil {
@@ -324,6 +345,11 @@ func (n *Node) dropGroup(id array.GroupID) error {
 			}
 		}
 	}
+	for _, p := range n.cpgs {
+		if err := p.Forget(id); err != nil {
+			return err
+		}
+	}
 	if err := n.jnl.Forget(id); err != nil {
 		return err
 	}
@@ -358,7 +384,7 @@ func (n *Node) pushAll(ctx context.Context) {
 			if i, err := r.g.Info(); err != nil || !i.Serving {
 				continue
 			}
-			d, err := n.describe(r.rec.ID)
+			d, err := n.described(r.rec.ID)
 			if err != nil {
 				continue
 			}

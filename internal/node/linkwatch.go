@@ -14,12 +14,19 @@ import (
 // write of a host takes one.
 const supportedRTT = 10 * time.Millisecond
 
+// inARow is how many looks must agree: a ping that was under way while a link was
+// cut says nothing of it.
+const inARow = 5
+
 // linkWatch remembers what was said of each link, so that each change is told once.
 type linkWatch struct {
 	up, slow map[string]bool
+	looks    map[string]int // in a row that speak against what was said
 }
 
-func newLinkWatch() linkWatch { return linkWatch{up: map[string]bool{}, slow: map[string]bool{}} }
+func newLinkWatch() linkWatch {
+	return linkWatch{up: map[string]bool{}, slow: map[string]bool{}, looks: map[string]int{}}
+}
 
 // look returns what people should know of the links since the last look. A slow
 // link must become clearly better before it counts as well again.
@@ -34,16 +41,21 @@ func (w linkWatch) look(target string, links []link.Status) []string {
 			news = append(news, fmt.Sprintf("link %s to array %s %s", l.Name, target, state))
 		}
 		w.up[l.Name] = l.Up
-		switch slow := w.slow[l.Name]; {
-		case !l.Up || l.RTT == 0:
-		case !slow && l.RTT > supportedRTT:
-			w.slow[l.Name] = true
-			news = append(news, fmt.Sprintf("warning: link %s to array %s has a round trip of %v; synchronous mode supports %v, and every write takes one",
-				l.Name, target, l.RTT.Round(10*time.Microsecond), supportedRTT))
-		case slow && l.RTT < supportedRTT*4/5:
-			w.slow[l.Name] = false
-			news = append(news, fmt.Sprintf("link %s to array %s has a round trip of %v again", l.Name, target, l.RTT.Round(10*time.Microsecond)))
+		slow := w.slow[l.Name]
+		if !l.Up || l.Last == 0 || slow == (l.Last > supportedRTT) || slow && l.Last > supportedRTT*4/5 {
+			w.looks[l.Name] = 0
+			continue
 		}
+		if w.looks[l.Name]++; w.looks[l.Name] < inARow {
+			continue
+		}
+		w.slow[l.Name] = !slow
+		if slow {
+			news = append(news, fmt.Sprintf("link %s to array %s has a round trip of %v again", l.Name, target, l.Last.Round(10*time.Microsecond)))
+			continue
+		}
+		news = append(news, fmt.Sprintf("warning: link %s to array %s has a round trip of %v; synchronous mode supports %v, and every write takes one",
+			l.Name, target, l.Last.Round(10*time.Microsecond), supportedRTT))
 	}
 	return news
 }

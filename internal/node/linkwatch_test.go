@@ -13,22 +13,29 @@ import (
 func TestEachChangeOfALinkIsToldOnce(t *testing.T) {
 	w := newLinkWatch()
 	for _, step := range []struct {
-		up   bool
-		rtt  time.Duration
-		want string
+		up    bool
+		rtt   time.Duration
+		times int
+		want  string
 	}{
-		{false, 0, ""},
-		{true, 0, "is up"},
-		{true, 2 * time.Millisecond, ""},
-		{true, 12 * time.Millisecond, "warning: link l to array b has a round trip of 12ms; synchronous mode supports 10ms"},
-		{true, 13 * time.Millisecond, ""},
-		{true, 9 * time.Millisecond, ""},
-		{true, 7 * time.Millisecond, "again"},
-		{false, 0, "is down"},
-		{false, 0, ""},
+		{false, 0, 1, ""},
+		{true, 0, 1, "is up"},
+		{true, 2 * time.Millisecond, 10, ""},
+		{true, 160 * time.Millisecond, inARow - 1, ""}, // pings that a cut held up
+		{true, 2 * time.Millisecond, 1, ""},
+		{true, 12 * time.Millisecond, inARow, "warning: link l to array b has a round trip of 12ms; synchronous mode supports 10ms"},
+		{true, 13 * time.Millisecond, 10, ""},
+		{true, 9 * time.Millisecond, 10, ""},
+		{true, 7 * time.Millisecond, inARow, "7ms again"},
+		{false, 0, 1, "is down"},
+		{false, 0, 10, ""},
 	} {
-		got := strings.Join(w.look("b", []link.Status{{Name: "l", Up: step.up, RTT: step.rtt}}), "; ")
-		if step.want == "" && got != "" || !strings.Contains(got, step.want) {
+		var news []string
+		for range step.times {
+			news = append(news, w.look("b", []link.Status{{Name: "l", Up: step.up, Last: step.rtt}})...)
+		}
+		got := strings.Join(news, "; ")
+		if step.want == "" && got != "" || !strings.Contains(got, step.want) || len(news) > 1 {
 			t.Errorf("up %v, %v: %q, want %q", step.up, step.rtt, got, step.want)
 		}
 	}

@@ -109,4 +109,9 @@ func (k keep) Get(g array.GroupID, name string) (value []byte, err error) {
 	return value, err
 }
 
+// Drop forgets a fact.
+func (k keep) Drop(g array.GroupID, name string) error {
+	return k.s.Batch(tables.facts.Removal(g.String() + "/" + name))
+}
+
 func groupsPut(t *store.Tx, g RCGroup) error { return tables.groups.Put(t, store.Key(uint64(g.ID)), g) }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
 )
@@ -22,7 +23,7 @@ func groupCommands() []command {
 		{name: "startrcopygroup", usage: "startrcopygroup [-wait] <group>", about: "starts replication; only what differs is sent", shared: true, run: startRCGroup},
 		{name: "stoprcopygroup", usage: "stoprcopygroup -f <group>", about: "stops replication; the serving array goes on alone", shared: true, run: stopRCGroup},
 		{name: "syncrcopy", usage: "syncrcopy [-w] <group>", about: "waits until the group is in sync", shared: true, run: syncRCGroup},
-		{name: "setrcopygroup", usage: "setrcopygroup pol <policy>|switchover|failover [-f]|recover|restore|reverse|override -f <group>", about: "changes policies, or which array serves", run: setRCGroup},
+		{name: "setrcopygroup", usage: "setrcopygroup pol <policy>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f <group>", about: "changes policies, or which array serves", run: setRCGroup},
 	}
 }
 
@@ -71,7 +72,7 @@ func createRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	d := Description{Group: g}
+	d := Description{Group: g, Record: arb.Stored{Current: arb.First(g.Founder, g.Founding)}.Marshal()}
 	if _, err := n.ask(ctx, request{Take: &d}); err != nil {
 		return err
 	}
@@ -291,6 +292,11 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 			return array.Errorf(array.Invalid, "override makes group %s writable here without the other array's or the witness's vote; what only the other copy holds is lost: say -f", r.rec.Name)
 		}
 		return r.g.Force()
+	case "discard":
+		if !*force {
+			return array.Errorf(array.Invalid, "discard gives up what array %s holds of group %s, and copies it anew from the other array: say -f", n.cfg.Name, r.rec.Name)
+		}
+		return n.discard(ctx, r)
 	case "recover":
 		return r.g.Resume()
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
@@ -332,6 +333,9 @@ func (n *Node) changeGroup(ctx context.Context, id array.GroupID, f func(*store.
 	if err != nil {
 		return err
 	}
+	if err := n.mayChange(id); err != nil {
+		return err
+	}
 	err = n.store.Update(func(t *store.Tx) error {
 		if err := f(t); err != nil {
 			return err
@@ -346,7 +350,7 @@ func (n *Node) changeGroup(ctx context.Context, id array.GroupID, f func(*store.
 	if err != nil {
 		return err
 	}
-	now, err := n.describe(id)
+	now, err := n.described(id)
 	if err != nil {
 		return err
 	}
@@ -361,6 +365,29 @@ func (n *Node) changeGroup(ctx context.Context, id array.GroupID, f func(*store.
 		}
 	}
 	return n.apply(now, missing(old.VVs, now.VVs))
+}
+
+// servesIn is how long a change of a group waits for it to be served here.
+const servesIn = 3 * time.Second
+
+// mayChange refuses to change a group that is not served here: the array that
+// serves it may be changing it too.
+func (n *Node) mayChange(id array.GroupID) error {
+	n.mu.RLock()
+	r := n.groups[id]
+	n.mu.RUnlock()
+	if r == nil || r.rec.Private {
+		return nil
+	}
+	i, err := r.g.Info()
+	// A group that was just made, or handed over, serves in a moment.
+	for end := time.Now().Add(servesIn); err == nil && !i.Serving && i.Record.Members.Has(i.Self) && time.Now().Before(end); i, err = r.g.Info() {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err == nil && !i.Serving {
+		err = array.Errorf(array.Conflict, "group %s is not served by array %s now (%s): change it where it is served", r.rec.Name, n.cfg.Name, i.Reason)
+	}
+	return err
 }
 
 // missing returns the volumes of a that are not in b.

@@ -38,6 +38,12 @@ func (p *player) step(ctx context.Context, step string) error {
 		return errors.Join(err, p.shape(lab.Shape{Loss: percent / 100}))
 	case "delay":
 		d, err := time.ParseDuration(arg)
+		if what == "links" {
+			for _, network := range []string{lab.Link1, lab.Link2} {
+				err = errors.Join(err, p.r.Lab.Delay(lab.A, lab.B, network, lab.Both, d))
+			}
+			return err
+		}
 		for _, n := range []string{lab.A, lab.B} {
 			err = errors.Join(err, p.r.Lab.Delay(n, lab.Witness, lab.Manage, lab.Both, d))
 		}

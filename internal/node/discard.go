@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
+)
+
+// described is describe with the membership record, for the other array.
+func (n *Node) described(id array.GroupID) (Description, error) {
+	d, err := n.describe(id)
+	if err != nil {
+		return d, err
+	}
+	n.mu.RLock()
+	r := n.groups[id]
+	n.mu.RUnlock()
+	if r == nil {
+		return d, array.Errorf(array.NotFound, "group %s is not open", d.Group.Name)
+	}
+	i, err := r.g.Info()
+	d.Record = arb.Stored{Current: i.Record}.Marshal()
+	return d, err
+}
+
+// give answers the other array's question for a group.
+func (n *Node) give(id array.GroupID) (string, error) {
+	d, err := n.described(id)
+	if err != nil {
+		return "", err
+	}
+	b, err := json.Marshal(d)
+	return string(b), err
+}
+
+// beginWith stores the other array's record of a group of which nothing is here. A
+// record by which this array would serve alone is refused: it has no data.
+func (n *Node) beginWith(d Description) error {
+	st, err := arb.ParseStored(d.Record)
+	if err != nil {
+		return array.Errorf(array.Invalid, "the description of group %s lacks its record: %v", d.Group.Name, err)
+	}
+	if r := st.Current; r.DecidedBy(n.side()) {
+		return array.Errorf(array.Conflict, "group %s is recorded as %v, but array %s has nothing of it", d.Group.Name, r, n.cfg.Name)
+	}
+	k := keep{n.store}
+	had, err := k.Get(d.Group.ID, "membership")
+	if err != nil || had != nil {
+		return err
+	}
+	return k.Put(d.Group.ID, "membership", arb.Stored{Current: st.Current}.Marshal())
+}
+
+// discard gives up this array's copy of a group after a person made the arrays go
+// different ways, and takes the other array's from the beginning. What only this
+// copy held is lost with it.
+func (n *Node) discard(ctx context.Context, r *running) error {
+	i, err := r.g.Info()
+	switch {
+	case err != nil:
+		return err
+	case !i.Contact:
+		return array.Errorf(array.Unavailable, "group %s: the other array does not answer, so there is nothing to take the copy from", r.rec.Name)
+	case i.Serving:
+		return array.Errorf(array.Conflict, "group %s is served here: discard the copy of the array that does not serve", r.rec.Name)
+	}
+	text, err := n.ask(ctx, request{Give: r.rec.ID})
+	if err != nil {
+		return err
+	}
+	var d Description
+	if err := json.Unmarshal([]byte(text), &d); err != nil {
+		return fmt.Errorf("read the other array's description of group %s: %w", r.rec.Name, err)
+	}
+	st, err := arb.ParseStored(d.Record)
+	switch {
+	case err != nil:
+		return fmt.Errorf("read the other array's record of group %s: %w", r.rec.Name, err)
+	case st.Current.Members != array.Only(n.side().Other()):
+		return array.Errorf(array.Conflict, "group %s: the other array holds %v, so this copy is not to be given up", r.rec.Name, st.Current)
+	}
+	id := r.rec.ID
+	n.event(fmt.Sprintf("group %s: the copy of array %s is given up; it was %v, and becomes %v", r.rec.Name, n.cfg.Name, i.Record, st.Current))
+	n.closeGroup(id)
+	// From here on, whatever fails, this array is out and serves nothing.
+	k := keep{n.store}
+	if err := k.Put(id, "membership", arb.Stored{Current: st.Current}.Marshal()); err != nil {
+		return err
+	}
+	if err := n.dropGroup(id); err != nil {
+		return err
+	}
+	for _, v := range d.VVs {
+		if err := k.Drop(id, "reservations/"+v.ID.String()); err != nil {
+			return err
+		}
+	}
+	if err := k.Drop(id, "segments"); err != nil {
+		return err
+	}
+	return n.take(d)
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package volume
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/perdure/perdure/internal/array"
+)
+
+// Begin lets a group that is new to the pool be counted from place on, durably: all
+// before it concerns other pools. A group that is known is left as it is.
+func (p *Pool) Begin(id array.GroupID, place array.Place) error {
+	p.single.Lock()
+	defer p.single.Unlock()
+	p.mu.Lock()
+	known := p.groups[id] != nil
+	p.mu.Unlock()
+	if known {
+		return nil
+	}
+	err := p.db.Update(func(tx *bolt.Tx) error { return putJSON(tx, groupBucket, uint64(id), groupRecord{Destaged: place}) })
+	if err != nil {
+		return fmt.Errorf("begin group %s at place %d: %w", id, place, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.groups[id] = &groupPlaces{destaged: place, applied: place}
+	return nil
+}
+
+// Forget drops what is known of a group whose volumes are removed, durably.
+func (p *Pool) Forget(id array.GroupID) error {
+	if len(p.members(id)) > 0 {
+		return fmt.Errorf("forget group %s: %w", id, array.Errorf(array.Conflict, "it has volumes"))
+	}
+	p.single.Lock()
+	defer p.single.Unlock()
+	err := p.db.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte(groupBucket)).Delete(binary.BigEndian.AppendUint64(nil, uint64(id)))
+	})
+	if err != nil {
+		return fmt.Errorf("forget group %s: %w", id, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.groups, id)
+	return nil
+}
