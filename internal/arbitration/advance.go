@@ -12,10 +12,12 @@ func (m *Machine) advance(out *Output) {
 	switch {
 	case !member:
 		return
-	case c.Members == array.Only(m.self()):
+	case c.Members == array.Only(m.self()) && !m.doubted:
 		m.grow(out)
 	case m.stuck:
 		m.reason = ReasonOwnStuck
+	case m.doubted:
+		m.reason = ReasonDoubted
 	case m.sealed:
 		m.goOn(out)
 	default:
@@ -28,7 +30,7 @@ func (m *Machine) advance(out *Output) {
 // is whole, so growing needs no other vote: only this side decides {X}'s successor
 // and only this side decides that of the grown record.
 func (m *Machine) grow(out *Output) {
-	if !m.joining || !m.contact || m.stuck {
+	if !m.joining || !m.contact || m.stuck || m.peerStuck {
 		return
 	}
 	rule := Chosen(m.self())

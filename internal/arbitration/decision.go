@@ -53,6 +53,8 @@ const (
 	ReasonOwnStuck
 	// ReasonOut: the other array serves without this one.
 	ReasonOut
+	// ReasonDoubted: this array's disk may be of the past.
+	ReasonDoubted
 )
 
 var reasonTexts = [...]string{
@@ -66,6 +68,7 @@ var reasonTexts = [...]string{
 	"auto_failover is off and the other array owns the group", "the arrays hold different lineages; a person must choose one",
 	"the other array's lease may still run", "the record was not yet compared with the other array's or the witness's",
 	"this array's journal is stuck", "the other array serves without this one",
+	"this array's disk may be of the past: the other array must be met first, or a person decides",
 }
 
 // String returns the reason in words.

@@ -80,6 +80,15 @@ func (m *Machine) Stuck(nonce uint64, stuck bool, out *Output) {
 	m.advance(out)
 }
 
+// Doubted: whether this array's disk may be of the past: not known yet, or known to
+// be. Until the other array, or a newer record at the witness, was met, this side
+// decides nothing and does not serve alone.
+func (m *Machine) Doubted(nonce uint64, doubted bool, out *Output) {
+	m.nonce = nonce
+	m.doubted = doubted
+	m.advance(out)
+}
+
 // Owner: the owner by the last committed entry of the log.
 func (m *Machine) Owner(nonce uint64, s array.Side, out *Output) {
 	m.nonce = nonce

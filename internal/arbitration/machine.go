@@ -53,6 +53,9 @@ type Machine struct {
 	stuck, peerStuck bool
 	// parting: a person stops the group. takeover: a person asks this side to go on.
 	parting, takeover bool
+	// doubted: this array's disk may be of the past, so what it stored about deciding
+	// alone may have been undone since.
+	doubted bool
 	// headStart: the time in which the preferred side may decide first is over.
 	headStart bool
 
@@ -109,6 +112,9 @@ func (m *Machine) View() View {
 	case m.stuck || m.split:
 		v.Role = Held
 	case c.Members == array.Only(m.self()):
+		if m.doubted {
+			break
+		}
 		if m.grantEnded || m.broken(WaitForLease) {
 			v.Role = Alone
 		}
@@ -147,7 +153,6 @@ func (m *Machine) decide(r Record, why Reason, out *Output) {
 	m.parting, m.takeover = false, false
 	if r.Members == array.Only(m.self()) {
 		m.sealed = true
-		m.peerStuck = false
 	}
 	if r.Members == array.Both && from.Members != array.Both {
 		m.sealed, m.synced = false, false

@@ -9,7 +9,7 @@ func (m *Machine) meet(p PeerState, out *Output) {
 	theirs, mine := p.Current, m.st.Current
 	switch {
 	case theirs.ID == mine.ID:
-		m.split = false
+		m.split, m.doubted = false, false
 		m.match(p)
 		if m.matched && !p.Compared {
 			m.tell(out)
@@ -71,7 +71,7 @@ func (m *Machine) divided(r Record) {
 // adopt makes a record current that others have decided.
 func (m *Machine) adopt(r Record, out *Output) {
 	m.decide(r, ReasonLearned, out)
-	m.split = false
+	m.split, m.doubted = false, false
 	if r.Members == array.Both {
 		// Matched only by the other array's state, never by hearsay.
 		m.sealed = true
@@ -89,7 +89,7 @@ func (m *Machine) Force(nonce uint64, out *Output) {
 	r.Epoch = array.Epoch(uint64(r.Lineage)<<32) + 1
 	r.Opener = m.self()
 	m.seal()
-	m.split = false
+	m.split, m.doubted = false, false
 	m.decide(r, ReasonForce, out)
 	m.bringWitnessUp(out)
 }
@@ -104,6 +104,8 @@ func (m *Machine) Reason() Reason {
 		return ReasonSplit
 	case v.Role == Out:
 		return ReasonOut
+	case m.doubted:
+		return ReasonDoubted
 	case m.stuck:
 		return ReasonOwnStuck
 	case m.reason != 0:

@@ -75,7 +75,7 @@ func (m *Machine) ownVoteFound(out *Output) {
 // Current: the record names its incarnation, and it holds that very record.
 func (m *Machine) witnessCounts() bool {
 	c := m.st.Current
-	if m.incarnation == 0 || !m.cfg.WitnessStarted || c.Rule != Majority {
+	if m.incarnation == 0 || !m.cfg.WitnessStarted || c.Rule != Majority || m.doubted {
 		return false
 	}
 	if m.incarnation != c.Incarnation && !m.broken(OnlyThisIncarnation) {
@@ -101,7 +101,7 @@ func (m *Machine) swapVote(out *Output) {
 // the record already is left alone.
 func (m *Machine) bringWitnessUp(out *Output) {
 	c := m.st.Current
-	if m.incarnation == 0 || !m.cfg.WitnessStarted || m.swapping || m.prop.on {
+	if m.incarnation == 0 || !m.cfg.WitnessStarted || m.swapping || m.prop.on || m.doubted {
 		return
 	}
 	if c.Rule == Majority && c.Incarnation != m.incarnation || !c.Members.Has(m.self()) {

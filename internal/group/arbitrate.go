@@ -148,6 +148,8 @@ func (g *Group) Lost() {
 }
 
 func (g *Group) lostContact() {
+	clear(g.sends) // in a new contact they would pass for fresh
+	g.sends = g.sends[:0]
 	g.contact, g.mine, g.theirs = false, 0, 0
 	g.core.Lost()
 	g.hasTheirs, g.cursor, g.theirGrant = false, 0, 0
@@ -181,6 +183,15 @@ func (g *Group) Stuck(stuck bool) {
 	g.post(func() {
 		var out arb.Output
 		g.m.Stuck(nonce(), stuck, &out)
+		g.carry(&out)
+	})
+}
+
+// Doubted: whether this array's disk may be of the past.
+func (g *Group) Doubted(doubted bool) {
+	g.post(func() {
+		var out arb.Output
+		g.m.Doubted(nonce(), doubted, &out)
 		g.carry(&out)
 	})
 }
@@ -241,6 +252,7 @@ func (g *Group) tick() {
 	}
 	g.checkCopy(now)
 	g.checkStall(now)
+	g.checkRoom(now)
 	g.carry(&out)
 	g.expire(now)
 	g.disownLate(now)

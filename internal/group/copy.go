@@ -40,7 +40,10 @@ type copyRun struct {
 	base array.Place
 	segs []replication.Segment
 
-	asked time.Time
+	// asked is when the target was asked to begin; moved when it last got further, to
+	// reached.
+	asked, moved time.Time
+	reached      int64
 
 	mu    sync.Mutex
 	cond  *sync.Cond
@@ -85,16 +88,24 @@ func (g *Group) stopCopy() {
 // copyAnswer is how long the target may take to begin.
 const copyAnswer = 4 * time.Second
 
-// checkCopy gives a copy up that the target does not begin, and compares anew.
+// copyStalls is how long the target may write no page: its pool may be full. Then
+// the copy is begun anew, and so again until there is room.
+const copyStalls = 15 * time.Second
+
+// checkCopy gives a copy up that the target does not begin, or does not go on with,
+// and compares anew.
 func (g *Group) checkCopy(now time.Time) {
 	c := g.copying
-	if c == nil || now.Sub(c.asked) < copyAnswer {
+	if c == nil {
 		return
 	}
 	c.mu.Lock()
-	begun := c.begun
+	begun, acked := c.begun, c.acked
 	c.mu.Unlock()
-	if !begun {
+	if acked != c.reached || c.moved.IsZero() {
+		c.reached, c.moved = acked, now
+	}
+	if !begun && now.Sub(c.asked) > copyAnswer || begun && now.Sub(c.moved) > copyStalls {
 		g.stopCopy()
 		g.newStretch()
 	}
@@ -194,6 +205,12 @@ func (g *Group) runCopy(c *copyRun, units []*Unit, epoch array.Epoch) {
 		if g.copying != c || g.view.Epoch != epoch {
 			return
 		}
+		for _, u := range g.units {
+			// The log from the base on repeats what changes from now on.
+			if b, err := u.state.Load().MarshalBinary(); err == nil {
+				g.sends = append(g.sends, Packet{Type: PacketPagesState, Epoch: epoch, Volume: u.id.Volume, Body: b})
+			}
+		}
 		g.sends = append(g.sends, Packet{Type: PacketPagesEnd, Epoch: epoch, Commit: g.core.Commit(), Length: int64(c.base), Body: encodeSegments(c.segs)})
 		g.copying = nil
 		g.cursor = c.base + 1
@@ -236,8 +253,10 @@ type rebuild struct {
 	puts    []volume.Put
 	putting bool
 	end     *Packet
-	until   array.Place // finish when all up to here is applied
-	busy    sync.Mutex  // held while the pool is at work for this copy
+	until   array.Place               // finish when all up to here is applied
+	notYet  time.Time                 // after a refusal, when to try again
+	states  map[array.VolumeID][]byte // reservations as the source has them
+	busy    sync.Mutex                // held while the pool is at work for this copy
 }
 
 func (g *Group) receiveCopy(p Packet) {
@@ -263,7 +282,7 @@ func (g *Group) receiveCopy(p Packet) {
 	case PacketPagesBegin:
 		g.core.Told(p.Epoch, p.Commit)
 		g.apply()
-		r := &rebuild{putting: true}
+		r := &rebuild{putting: true, states: map[array.VolumeID][]byte{}}
 		old := g.rebuild
 		g.rebuild, g.pagesPut = r, 0
 		g.off(r, func() error {
@@ -285,6 +304,10 @@ func (g *Group) receiveCopy(p Packet) {
 			r.puts = append(r.puts, volume.Put{Volume: p.Volume, Page: p.Offset, Birth: p.Pos.Place, Data: p.Body})
 			g.putPages()
 		}
+	case PacketPagesState:
+		if r := g.rebuild; r != nil && r.end == nil && g.units[p.Volume] != nil {
+			r.states[p.Volume] = p.Body
+		}
 	case PacketPagesEnd:
 		if r := g.rebuild; r != nil && r.end == nil {
 			r.end = &p
@@ -304,6 +327,7 @@ func (g *Group) off(r *rebuild, work func() error, then func()) {
 			if err != nil {
 				g.cfg.Logger.Error("copy refused", "group", g.cfg.Name, "err", err)
 				g.event("the copy from the other array stopped: " + err.Error())
+				r.notYet = g.cfg.Now().Add(copyAnswer)
 				g.dropRebuild()
 				return
 			}
@@ -328,7 +352,7 @@ func (g *Group) putPages() {
 		})
 	case r.end != nil && r.until == 0:
 		g.standAtBase(r)
-	case r.until != 0 && g.applied >= r.until:
+	case r.until != 0 && g.applied >= r.until && g.cfg.Now().After(r.notYet):
 		at := g.applied
 		r.putting = true
 		g.off(r, func() error { return g.cfg.Copy.FinishResync(g.cfg.ID, at) }, func() {
@@ -348,17 +372,22 @@ func (g *Group) standAtBase(r *rebuild) {
 		g.dropRebuild()
 		return
 	}
+	for v, b := range r.states {
+		if err := g.setReservations(v, b); err != nil {
+			g.fail(fmt.Errorf("take the reservations of volume %v: %w", v, err))
+			return
+		}
+	}
 	last := segs[len(segs)-1]
 	if err := g.cfg.Log.SetBase(g.cfg.ID, array.Position{Epoch: last.Epoch, Term: last.Term, Place: base}); err != nil {
 		g.fail(fmt.Errorf("begin the journal at place %d: %w", base, err))
 		return
 	}
 	for _, e := range g.tail {
-		if e.buf != nil {
-			e.buf.Release()
-		}
+		g.dropEntry(e)
 	}
 	g.tail, g.tailBytes = nil, 0
+	clear(g.repeats)
 	g.core.Rebase(segs)
 	g.applied = base
 	g.held = 0

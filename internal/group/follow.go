@@ -69,7 +69,7 @@ func (g *Group) receive(p Packet) {
 		}
 	case PacketCommit:
 		g.core.Told(p.Epoch, p.Commit)
-	case PacketPagesBegin, PacketPage, PacketPagesEnd, PacketPageAck:
+	case PacketPagesBegin, PacketPage, PacketPagesState, PacketPagesEnd, PacketPageAck:
 		g.receiveCopy(p)
 	case PacketCall:
 		g.serveCall(p)
@@ -104,6 +104,9 @@ func (g *Group) receiveVote(p Packet) {
 
 // receiveRecord journals a record of the other array if it is the next.
 func (g *Group) receiveRecord(p Packet) {
+	if g.failed != nil {
+		return
+	}
 	switch g.core.Receive(p.Epoch, p.Pos, p.Owner, p.Commit) {
 	case replication.Refuse:
 		g.resend = g.resend || p.Epoch == g.view.Epoch && !g.core.Met()
@@ -128,11 +131,13 @@ func (g *Group) receiveRecord(p Packet) {
 		if !g.cfg.Space.Reserve(journal.Cost(len(r.Payload))) {
 			g.core.Untake()
 			g.resend = true
+			g.noRoom()
 			if e.buf != nil {
 				e.buf.Release()
 			}
 			return // not acknowledged: the other sends it again when asked
 		}
+		g.hasRoom()
 		g.core.PeerHolds(p.Epoch, p.Held)
 		g.tail = append(g.tail, e)
 		g.tailBytes += int64(len(r.Payload))
@@ -146,7 +151,7 @@ func (g *Group) receiveRecord(p Packet) {
 // acknowledge tells the other array what is durable here, and the commit place
 // when no record carries it.
 func (g *Group) acknowledge() {
-	if g.cfg.Peer == nil || !g.contact || !g.core.Met() {
+	if g.failed != nil || g.cfg.Peer == nil || !g.contact || !g.core.Met() {
 		return
 	}
 	owner := g.view.Role == arb.Alone || g.view.Role == arb.Paired && g.core.Owner() == g.cfg.Self
@@ -265,16 +270,8 @@ func (g *Group) cutLog(after array.Place) error {
 			keep = append(keep, e)
 			continue
 		}
-		if e.buf != nil {
-			e.buf.Release()
-		}
 		g.tailBytes -= int64(len(e.rec.Payload))
-		if e.work != nil {
-			e.work.finish(array.Errorf(array.Busy, "group %s changed hands", g.cfg.Name))
-		}
-		if e.then != nil {
-			e.then() // a reset that waited for it: it will never take effect
-		}
+		g.dropEntry(e)
 	}
 	clear(g.tail[len(keep):])
 	g.tail = keep
@@ -284,6 +281,22 @@ func (g *Group) cutLog(after array.Place) error {
 	g.saveSegments()
 	g.event(fmt.Sprintf("cut the log after place %d, where the other array's goes on differently", after))
 	return nil
+}
+
+// dropEntry lets go of a record that will never take effect here.
+func (g *Group) dropEntry(e *entry) {
+	if e.buf != nil {
+		e.buf.Release()
+	}
+	if u := g.units[e.rec.Volume]; u != nil && e.rec.Kind == journal.Entry {
+		u.reserving = false
+	}
+	if e.work != nil {
+		e.work.finish(array.Errorf(array.Busy, "group %s changed hands", g.cfg.Name))
+	}
+	if e.then != nil {
+		e.then() // a reset that waited for it
+	}
 }
 
 // ownerAt returns who owned the term of a position.

@@ -30,6 +30,8 @@ type Config struct {
 	Ports [2][]uint16
 
 	Policy Policy
+	// Gone are volumes that were taken out; what the log still says of them is skipped.
+	Gone []array.VolumeID
 	// Stopped: the other array is not taken back in until Resume.
 	Stopped bool
 
@@ -38,6 +40,8 @@ type Config struct {
 	Pages   Pages
 	Copy    Copier
 	Buffers *block.Pool
+	// Doubted: it isn't known yet whether the disk is of the past; Doubted tells.
+	Doubted bool
 	// Peer is nil for a group that lives on one array.
 	Peer   Peer
 	Keep   Keep
@@ -67,6 +71,7 @@ type Group struct {
 	view arb.View
 
 	units   map[array.VolumeID]*Unit
+	gone    map[array.VolumeID]bool
 	started bool
 
 	// Records by place: what is not applied yet and still in memory.
@@ -123,6 +128,8 @@ type Group struct {
 	stopped     bool
 	resend      bool // a record was refused for want of room; ask for it again
 	failed      error
+	starved     time.Time // since when there is no room; zero if there is
+	gaveUp      bool      // for want of room
 }
 
 // entry is a record between its place and its application.
@@ -136,7 +143,10 @@ type entry struct {
 
 // Open starts the group from what is stored. st is the founding or stored record.
 func Open(cfg Config, found arb.Record) (*Group, error) {
-	g := &Group{cfg: cfg, stopped: cfg.Stopped, opened: 1, wake: make(chan struct{}, 1), done: make(chan struct{}), units: map[array.VolumeID]*Unit{}, calls: map[[8]byte]*call{}, repeats: map[array.VolumeID]*repeats{}}
+	g := &Group{cfg: cfg, stopped: cfg.Stopped, opened: 1, wake: make(chan struct{}, 1), done: make(chan struct{}), units: map[array.VolumeID]*Unit{}, calls: map[[8]byte]*call{}, repeats: map[array.VolumeID]*repeats{}, gone: map[array.VolumeID]bool{}}
+	for _, v := range cfg.Gone {
+		g.gone[v] = true
+	}
 	if err := g.load(found); err != nil {
 		return nil, fmt.Errorf("open group %s: %w", cfg.Name, err)
 	}
@@ -264,13 +274,18 @@ func (g *Group) flush() {
 			return
 		}
 	}
-	for _, p := range g.sends {
+	for i, p := range g.sends {
 		p.Group = g.cfg.ID
 		binary.BigEndian.PutUint64(p.Tag[8:], g.theirs)
-		if err := g.cfg.Peer.Send(p); err != nil && p.Type == PacketRecord && p.Pos.Place < g.cursor {
-			g.sendFrom(p.Pos.Place) // sent again from here
+		err := g.cfg.Peer.Send(p)
+		if array.KindOf(err) == array.Busy && err != nil {
+			// The way is crowded: the rest goes later, in its order.
+			g.sends = append(g.sends[:0], g.sends[i:]...)
+			return
 		}
+		// Without a connection there is no contact; a new one says all anew.
 	}
+	clear(g.sends)
 	g.sends = g.sends[:0]
 }
 
@@ -293,7 +308,7 @@ func (g *Group) fail(err error) {
 // sayFailed is this half's word that it serves no more, whatever leases it holds.
 // It comes after the gate is shut.
 func (g *Group) sayFailed() {
-	if g.failed != nil && g.contact {
+	if (g.failed != nil || g.gaveUp) && g.contact {
 		g.sends = append(g.sends, Packet{Type: PacketFailed})
 	}
 }

@@ -29,12 +29,16 @@ func (g *Group) load(found arb.Record) error {
 		return fmt.Errorf("store membership: %w", err)
 	}
 	g.m = arb.New(arb.Config{Self: g.cfg.Self, AutoFailover: g.cfg.Policy.AutoFailover, WitnessStarted: g.cfg.Policy.WitnessStarted}, st)
-	base, _, held := g.cfg.Log.Bounds(g.cfg.ID)
-	// A journal that begins beyond the pages belongs to a copy that did not end.
-	if g.cfg.Copy != nil && (g.cfg.Copy.Resyncing(g.cfg.ID) || held && base.Place > g.cfg.Pages.Destaged(g.cfg.ID)) {
+	if g.cfg.Doubted {
+		g.m.Doubted(nonce(), true, new(arb.Output)) // puts nothing out: a start knows nothing yet
+	}
+	if g.cfg.Copy != nil && g.cfg.Copy.Resyncing(g.cfg.ID) {
 		if err := g.dropCopy(); err != nil {
 			return err
 		}
+	}
+	if base, _, held := g.cfg.Log.Bounds(g.cfg.ID); held && base.Place > g.cfg.Pages.Destaged(g.cfg.ID) {
+		return fmt.Errorf("the journal begins after place %d, but only what was written up to place %d is on pages: a CPG was changed or is damaged", base.Place, g.cfg.Pages.Destaged(g.cfg.ID))
 	}
 	segs, err := g.loadSegments()
 	if err != nil {
@@ -127,10 +131,8 @@ func (g *Group) loadReservations(v array.VolumeID) (*reservation.State, error) {
 
 // dropCopy returns to the last consistent state after a copy that a restart broke.
 func (g *Group) dropCopy() error {
-	if g.cfg.Copy.Resyncing(g.cfg.ID) {
-		if err := g.cfg.Copy.AbortResync(g.cfg.ID); err != nil {
-			return fmt.Errorf("drop an unfinished copy: %w", err)
-		}
+	if err := g.cfg.Copy.AbortResync(g.cfg.ID); err != nil {
+		return fmt.Errorf("drop an unfinished copy: %w", err)
 	}
 	b, err := g.cfg.Keep.Get(g.cfg.ID, "segments")
 	if err != nil {

@@ -49,22 +49,18 @@ func (g *Group) applyNote(r journal.Record) error {
 	if err := json.Unmarshal(r.Payload, &n); err != nil {
 		return fmt.Errorf("decode entry %v: %w", r.Pos, err)
 	}
+	if g.gone[n.Volume] {
+		g.advance(r)
+		return nil
+	}
 	switch n.Type {
 	case noteOwner:
 		g.notifyPaths()
 	case noteReservation:
-		u := g.units[n.Volume]
-		if u == nil {
-			return fmt.Errorf("volume %v of a reservation is not here", n.Volume)
-		}
-		var st reservation.State
-		if err := st.UnmarshalBinary(n.State); err != nil {
-			return fmt.Errorf("decode reservations of %s: %w", u.id.Name, err)
-		}
-		if err := g.cfg.Keep.Put(g.cfg.ID, "reservations/"+n.Volume.String(), n.State); err != nil {
+		if err := g.setReservations(n.Volume, n.State); err != nil {
 			return err
 		}
-		u.state.Store(&st)
+		u := g.units[n.Volume]
 		u.reserving = false
 		for _, x := range n.Notices {
 			u.tell(scsi.NoticeOf(x))
@@ -78,6 +74,23 @@ func (g *Group) applyNote(r journal.Record) error {
 		return fmt.Errorf("entry %v is of unknown type %d", r.Pos, n.Type)
 	}
 	g.advance(r)
+	return nil
+}
+
+// setReservations installs a state, durably first.
+func (g *Group) setReservations(v array.VolumeID, b []byte) error {
+	u := g.units[v]
+	if u == nil {
+		return fmt.Errorf("volume %v of a reservation is not here", v)
+	}
+	var st reservation.State
+	if err := st.UnmarshalBinary(b); err != nil {
+		return fmt.Errorf("decode reservations of %s: %w", u.id.Name, err)
+	}
+	if err := g.cfg.Keep.Put(g.cfg.ID, "reservations/"+v.String(), b); err != nil {
+		return fmt.Errorf("store reservations of %s: %w", u.id.Name, err)
+	}
+	u.state.Store(&st)
 	return nil
 }
 

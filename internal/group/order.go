@@ -107,7 +107,7 @@ func (g *Group) placeOne(w *work, now time.Time) bool {
 		w.finish(array.Errorf(array.Aborted, "the command was aborted"))
 		return true
 	case now.Sub(w.op.Arrived) > scsi.Late:
-		w.finish(array.Errorf(array.Busy, "group %s: %s", g.cfg.Name, g.m.Reason()))
+		w.finish(g.lateError(now))
 		return true
 	case st == gateStandby && w.forwardable() && g.contact && g.view.Role == arb.Paired:
 		g.forward(w)
@@ -150,8 +150,10 @@ func (g *Group) placeMutation(w *work) bool {
 		need += journal.Cost(len(before))
 	}
 	if !g.cfg.Pages.Room(int(need)) || !g.cfg.Space.Reserve(need) {
+		g.noRoom()
 		return false
 	}
+	g.hasRoom()
 	if before != nil {
 		if err := g.placeRepeat(w, before); err != nil {
 			g.cfg.Space.Unreserve(need)
@@ -195,6 +197,9 @@ func (g *Group) apply() {
 			continue
 		}
 		e := g.tail[0]
+		if g.unheardOf(e.rec) {
+			return
+		}
 		g.tail[0] = nil
 		g.tail = g.tail[1:]
 		g.tailBytes -= int64(len(e.rec.Payload))
@@ -219,17 +224,28 @@ func (g *Group) apply() {
 	}
 }
 
+// unheardOf reports whether a record is of a volume that is not here yet: it was
+// admitted while this array was away, and its description is on the way.
+func (g *Group) unheardOf(r journal.Record) bool {
+	return r.Volume != 0 && g.units[r.Volume] == nil && !g.gone[r.Volume]
+}
+
 // applyRecord applies one committed record: data to its volume, entries to the group.
 func (g *Group) applyRecord(r journal.Record) error {
 	if r.Kind == journal.Entry {
 		return g.applyNote(r)
 	}
 	u := g.units[r.Volume]
-	if u == nil {
-		return fmt.Errorf("volume %v is not here", r.Volume)
+	if u == nil { // gone
+		g.cfg.Pages.Advance(r.Group, r.Pos.Place)
+		return nil
 	}
 	g.repeats[r.Volume].touched(r)
-	return u.disk.Apply(r)
+	if err := u.disk.Apply(r); err != nil {
+		return err
+	}
+	g.cfg.Pages.Advance(r.Group, r.Pos.Place) // in every CPG of the group, not the volume's alone
+	return nil
 }
 
 // applyFromLog applies committed records that are no longer, or not yet, in memory.
@@ -239,7 +255,7 @@ func (g *Group) applyFromLog(upTo array.Place) bool {
 	}
 	from := g.applied
 	err := g.cfg.Log.Read(g.cfg.ID, g.applied+1, func(r journal.Record) error {
-		if r.Pos.Place > upTo || !g.canApply() {
+		if r.Pos.Place > upTo || !g.canApply() || g.unheardOf(r) {
 			return errStop
 		}
 		if r.Kind == journal.Data {

@@ -55,7 +55,9 @@ type Pages interface {
 // Peer is the way to the other array, and what is shared with it.
 type Peer interface {
 	// Send queues p, in order, on the group's connection. The payload is copied or
-	// retained before Send returns.
+	// retained before Send returns. An error of kind array.Busy says that there is no
+	// room now and that p may be sent later; after any other p is lost, and Lost or
+	// Contact comes.
 	Send(p Packet) error
 	// Lease returns the period of the other array's grants under which this array
 	// holds a lease now; 0 if it holds none.
@@ -130,4 +132,6 @@ const (
 	PacketFailed
 	// PacketRepeat tells of the answer to a COMPARE AND WRITE whose data are at Pos.
 	PacketRepeat
+	// PacketPagesState is the state of a volume's reservations, before PacketPagesEnd.
+	PacketPagesState
 )

@@ -18,6 +18,9 @@ const maxReaders = 64
 // maxHeldReads bounds the reads that wait for the gate; beyond it BUSY.
 const maxHeldReads = 1024
 
+// heldReadEvery is how often held reads are looked at, beside each change of the gate.
+const heldReadEvery = 20 * time.Millisecond
+
 // Unit is one volume of the group, as a logical unit.
 type Unit struct {
 	g    *Group
@@ -34,6 +37,7 @@ type Unit struct {
 	watchers map[int]func(scsi.Notice)
 	nextW    int
 	heldRead []func()
+	armed    bool // a timer will look at the held reads
 }
 
 var _ scsi.Unit = (*Unit)(nil)
@@ -59,8 +63,10 @@ func (g *Group) AddVolume(id scsi.Identity, disk Disk) (*Unit, error) {
 // RemoveVolume takes a volume out; its watchers are told that it is gone.
 func (g *Group) RemoveVolume(id array.VolumeID) error {
 	return g.ask(func() {
+		g.gone[id] = true
 		if u := g.units[id]; u != nil {
 			delete(g.units, id)
+			delete(g.repeats, id)
 			u.tell(scsi.Notice{Kind: scsi.Gone})
 		}
 	})
@@ -135,8 +141,17 @@ func (u *Unit) hold(op *scsi.Op, off int64, dst []byte, done func(error)) {
 		return
 	}
 	u.heldRead = append(u.heldRead, func() { u.Read(op, off, dst, done) })
+	armed := u.armed
+	u.armed = true
 	u.mu.Unlock()
-	time.AfterFunc(20*time.Millisecond, u.retryReads)
+	if !armed { // one timer for all of them
+		time.AfterFunc(heldReadEvery, func() {
+			u.mu.Lock()
+			u.armed = false
+			u.mu.Unlock()
+			u.retryReads()
+		})
+	}
 }
 
 func (u *Unit) retryReads() {

@@ -130,11 +130,45 @@ func (n *Node) openGroups() error {
 	return nil
 }
 
+// pagesOf joins the CPGs of a group's volumes. One that knows nothing of the group,
+// because it was added to the configuration or a crash came between, counts from
+// where the others stand.
+func (n *Node) pagesOf(r RCGroup, vvs []VV) (*pages, error) {
+	pg, known := &pages{}, &pages{}
+	for _, v := range vvs {
+		p := n.cpgs[v.CPG]
+		if p == nil {
+			return nil, array.Errorf(array.NotFound, "volume %s is in CPG %s, which is not configured", v.Name, v.CPG)
+		}
+		pg.add(p)
+	}
+	if len(pg.pools) == 0 {
+		pg.add(n.cpgs[n.cfg.CPGs[0].Name]) // a group without volumes has its places counted there
+	}
+	for _, p := range pg.pools {
+		if p.Known(r.ID) {
+			known.add(p)
+		}
+	}
+	at := known.Destaged(r.ID)
+	if len(known.pools) == 0 { // its first volume; until now it was counted elsewhere
+		for _, p := range n.cpgs {
+			at = max(at, p.Destaged(r.ID))
+		}
+	}
+	for _, p := range pg.pools {
+		if err := p.Begin(r.ID, at); err != nil {
+			return nil, err
+		}
+	}
+	return pg, nil
+}
+
 // openGroup starts a group with its volumes, whose pages exist or are made.
 func (n *Node) openGroup(r RCGroup, vvs []VV) (*running, error) {
-	pg := &pages{}
-	for _, c := range n.cfg.CPGs[:1] {
-		pg.add(n.cpgs[c.Name]) // a group without volumes has its places counted there
+	pg, err := n.pagesOf(r, vvs)
+	if err != nil {
+		return nil, err
 	}
 	run := &running{rec: r, units: map[array.VolumeID]*group.Unit{}, pages: pg}
 	disks := make([]*volume.Volume, len(vvs))
@@ -144,7 +178,6 @@ func (n *Node) openGroup(r RCGroup, vvs []VV) (*running, error) {
 			return nil, err
 		}
 		disks[i] = d
-		pg.add(n.cpgs[v.CPG])
 	}
 	side := n.side()
 	if r.Private {
@@ -153,13 +186,14 @@ func (n *Node) openGroup(r RCGroup, vvs []VV) (*running, error) {
 	count := len(n.cfg.ISCSI.Portals)
 	cfg := group.Config{
 		ID: r.ID, Name: r.Name, Self: side, Ports: [2][]uint16{n.ports(0, count), n.ports(1, count)},
-		Policy: n.policy(r), Stopped: r.Stopped,
+		Policy: n.policy(r), Stopped: r.Stopped, Gone: r.Gone,
 		Log: n.jnl, Space: n.jnl, Pages: pg, Copy: pg, Buffers: n.pool, Keep: keep{n.store}, Logger: n.log, Event: n.event, Now: time.Now,
 	}
 	if r.Private {
 		cfg.Ports[0] = n.ports(n.side(), count)
 	} else if n.pair != nil {
 		cfg.Peer = n.pair.Way(r.ID)
+		cfg.Doubted = n.cfg.Witness.Address != ""
 	}
 	g, err := group.Open(cfg, arb.First(r.Founder, r.Founding))
 	if err != nil {

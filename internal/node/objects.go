@@ -31,6 +31,21 @@ type RCGroup struct {
 	// Founding is the first membership record, equal on both arrays.
 	Founding uint64     `json:"founding"`
 	Founder  array.Side `json:"founder"`
+	// Gone are the volumes taken out last: the log may still speak of them.
+	Gone []array.VolumeID `json:"gone,omitempty"`
+}
+
+// maxGone bounds RCGroup.Gone: the log speaks of what went long ago no more.
+const maxGone = 1024
+
+// without returns g after v was taken out.
+func (g RCGroup) without(v array.VolumeID) RCGroup {
+	gone := append(append([]array.VolumeID(nil), g.Gone...), v)
+	if len(gone) > maxGone {
+		gone = gone[len(gone)-maxGone:]
+	}
+	g.Gone = gone
+	return g
 }
 
 // Policies are what the group does by itself.

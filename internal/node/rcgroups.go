@@ -178,7 +178,16 @@ func dismissVV(n *Node, ctx context.Context, a *args) error {
 	if ex, err := n.exported(v); err != nil || ex {
 		return orElse(err, array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", v.Name))
 	}
-	return n.changeGroup(ctx, g.ID, func(t *store.Tx) error { return tables.vvs.Delete(t, store.Key(uint64(v.ID))) })
+	return n.changeGroup(ctx, g.ID, func(t *store.Tx) error {
+		if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
+			return err
+		}
+		now, _, err := tables.groups.Get(t, store.Key(uint64(g.ID)))
+		if err != nil {
+			return err
+		}
+		return groupsPut(t, now.without(v.ID))
+	})
 }
 
 func startRCGroup(n *Node, ctx context.Context, a *args) error {
@@ -190,7 +199,7 @@ func startRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	if err := r.g.Resume(); err != nil {
+	if err := n.resume(ctx, r); err != nil {
 		return err
 	}
 	if *wait {
@@ -199,7 +208,31 @@ func startRCGroup(n *Node, ctx context.Context, a *args) error {
 	return nil
 }
 
-func stopRCGroup(n *Node, _ context.Context, a *args) error {
+// resume lets the other array follow again, and remembers it.
+func (n *Node) resume(ctx context.Context, r *running) error {
+	if err := n.setStopped(ctx, r, false); err != nil {
+		return err
+	}
+	return r.g.Resume()
+}
+
+// setStopped makes it durable whether a person stopped the group, so that a restart
+// of an array doesn't start it again.
+func (n *Node) setStopped(ctx context.Context, r *running, stopped bool) error {
+	if r.rec.Stopped == stopped {
+		return nil
+	}
+	return n.changeGroup(ctx, r.rec.ID, func(t *store.Tx) error {
+		g, _, err := tables.groups.Get(t, store.Key(uint64(r.rec.ID)))
+		if err != nil {
+			return err
+		}
+		g.Stopped = stopped
+		return groupsPut(t, g)
+	})
+}
+
+func stopRCGroup(n *Node, ctx context.Context, a *args) error {
 	force := a.flags.Bool("f", false, "")
 	if err := a.parse(1, 1); err != nil {
 		return err
@@ -211,7 +244,10 @@ func stopRCGroup(n *Node, _ context.Context, a *args) error {
 	if !*force {
 		return array.Errorf(array.Invalid, "stoprcopygroup leaves group %s with one current copy: say -f", r.rec.Name)
 	}
-	return r.g.Stop()
+	if err := r.g.Stop(); err != nil {
+		return err
+	}
+	return n.setStopped(ctx, r, true)
 }
 
 func syncRCGroup(n *Node, ctx context.Context, a *args) error {
@@ -223,7 +259,7 @@ func syncRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	if err := r.g.Resume(); err != nil {
+	if err := n.resume(ctx, r); err != nil {
 		return err
 	}
 	return waitSynced(ctx, r)
@@ -298,7 +334,7 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 		}
 		return n.discard(ctx, r)
 	case "recover":
-		return r.g.Resume()
+		return n.resume(ctx, r)
 	}
 	return array.Errorf(array.Invalid, "setrcopygroup %s: unknown; usage: %s", verb, a.cmd.usage)
 }

@@ -4,6 +4,7 @@ package pair
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
@@ -130,7 +131,11 @@ type way struct {
 func (p *Pair) Way(id array.GroupID) group.Peer { return way{p, id} }
 
 func (w way) Send(pk group.Packet) error {
-	return w.peer.Send(frameOf(pk), link.Data(uint64(w.id)))
+	err := w.peer.Send(frameOf(pk), link.Data(uint64(w.id)))
+	if errors.Is(err, link.ErrFull) {
+		return &array.Error{Kind: array.Busy, Err: err}
+	}
+	return err
 }
 
 func (w way) Lease() uint64  { return w.lease.held(w.clock.Now()) }

@@ -25,12 +25,24 @@ type leases struct {
 	granting  uint64 // 0: not now
 	last      uint64 // newest period begun
 	lastGrant int64
+	broken    []brokenPeriod // oldest first
 	ended     uint64
 	born      int64
 }
 
+// brokenPeriod is one that was broken off, with the last grant of it.
+type brokenPeriod struct {
+	period    uint64
+	lastGrant int64
+}
+
+// maxBroken bounds the broken periods that are remembered. One that is forgotten
+// counts as ended later, with the next.
+const maxBroken = 64
+
 func (l *leases) start(now int64, t Timing) {
 	l.t, l.last, l.lastGrant, l.born = t, 1, now, now
+	l.broken = []brokenPeriod{{1, now}} // as if it had just granted
 	l.renewed = now - int64(t.Detect) - 1
 }
 
@@ -79,17 +91,26 @@ func (l *leases) breakOff(now int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.settle(now)
+	if l.granting == 0 {
+		return
+	}
+	if len(l.broken) == maxBroken {
+		l.broken = append(l.broken[:0], l.broken[1:]...)
+	}
+	l.broken = append(l.broken, brokenPeriod{l.granting, l.lastGrant})
 	l.granting = 0
 }
 
-// settle notes what has surely ended.
+// settle notes what has surely ended: a period whose last grant is older than a
+// lease can be, whatever was granted in later ones.
 func (l *leases) settle(now int64) {
-	if now-l.lastGrant <= int64(l.t.Lease+l.t.margin()) {
-		return
+	over := func(granted int64) bool { return now-granted > int64(l.t.Lease+l.t.margin()) }
+	for len(l.broken) > 0 && over(l.broken[0].lastGrant) {
+		l.ended = max(l.ended, l.broken[0].period)
+		l.broken = append(l.broken[:0], l.broken[1:]...)
 	}
-	l.ended = l.last
-	if l.granting != 0 {
-		l.granting = 0 // nobody asks any more
+	if l.granting != 0 && over(l.lastGrant) {
+		l.ended, l.granting = l.granting, 0 // nobody asks any more
 	}
 }
 
@@ -173,6 +194,10 @@ func (p *Pair) checkStuck() {
 		p.event("this array's journal is stuck; it gives up its lease")
 	}
 	p.each(func(g Group) { g.Stuck(stuck) })
+	if !stuck {
+		// The other array took this one for stuck and sealed its groups: begin anew.
+		p.each(Group.Contact)
+	}
 }
 
 // checkSilence compares the newest renewal with the detection time.

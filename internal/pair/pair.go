@@ -45,6 +45,7 @@ type Group interface {
 	Silent()
 	Stuck(bool)
 	PeerStuck()
+	Doubted(bool)
 	Receive(group.Packet)
 	witnessUser
 }
@@ -133,6 +134,9 @@ func (p *Pair) Add(id array.GroupID, g Group) {
 	p.mu.Unlock()
 	if up {
 		g.Contact()
+	}
+	if known, restored := p.w.start(); known {
+		g.Doubted(restored)
 	}
 	p.readWitness()
 }

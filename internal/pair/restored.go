@@ -13,16 +13,18 @@ import (
 // Each start of an array is numbered and has random bits. The witness keeps the
 // newest start it saw of each array. An array that finds its own number there with
 // other bits, or a larger one, runs on a disk of the past: what it acknowledged
-// since is missing. It must not decide anything with the witness alone; it may
-// still meet the other array, which finds out what is missing.
+// since is missing, and what it stored about deciding alone may have been undone. It
+// decides nothing and serves nothing until it has met the other array, which finds
+// out what is missing, or a newer record at the witness. Until the first answer, or
+// its absence, it doesn't know, and waits.
 
 func startKey(s array.SystemID) string { return "start/" + s.String() }
 
 // checkStart compares this start with what the witness knows, once per
-// incarnation. It reports whether the witness may be used.
+// incarnation. It reports whether that is done.
 func (p *Pair) checkStart(ctx context.Context, in witness.Incarnation) bool {
 	if p.w.checked == in {
-		return !p.w.restored
+		return true
 	}
 	self := p.cfg.Link.Self
 	key := startKey(self.System)
@@ -33,9 +35,10 @@ func (p *Pair) checkStart(ctx context.Context, in witness.Incarnation) bool {
 	if v := regs[0].Value; regs[0].Version != 0 && len(v) == 16 {
 		count, bits := binary.BigEndian.Uint64(v), binary.BigEndian.Uint64(v[8:])
 		if count > self.Start.Count || count == self.Start.Count && bits != self.Start.Nonce {
-			p.w.checked, p.w.restored = in, true
+			p.w.checked = in
+			p.setStart(true)
 			p.event("this array runs on a disk of the past: the witness knows a later start of it; it serves nothing until the other array was met")
-			return false
+			return true
 		}
 	}
 	v := binary.BigEndian.AppendUint64(nil, self.Start.Count)
@@ -44,6 +47,33 @@ func (p *Pair) checkStart(ctx context.Context, in witness.Incarnation) bool {
 	if err != nil || out[0].Result != witness.OK {
 		return false
 	}
-	p.w.checked, p.w.restored = in, false
+	p.w.checked = in
+	p.setStart(false)
 	return true
+}
+
+func (p *Pair) setStart(restored bool) {
+	p.w.mu.Lock()
+	was, old := p.w.known, p.w.restored
+	p.w.known, p.w.restored = true, restored || old
+	p.w.mu.Unlock()
+	if !was || restored && !old {
+		p.each(func(g Group) { g.Doubted(restored) })
+	}
+}
+
+// startTries is how often the start is tried to be compared before the groups go on
+// without: each takes as long as a request may.
+const startTries = 2
+
+// tellStart lets the groups go on if the witness can't be asked.
+func (p *Pair) tellStart(compared bool) {
+	if compared {
+		return
+	}
+	if known, _ := p.w.start(); !known {
+		if p.w.tries++; p.w.tries >= startTries {
+			p.setStart(false)
+		}
+	}
 }

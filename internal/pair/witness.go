@@ -43,10 +43,19 @@ type witnessState struct {
 	status WitnessStatus
 	swaps  map[array.GroupID]arb.Swap
 	poke   chan struct{}
-	// checked is the incarnation for which this start was compared; restored: it
-	// came out older. Both belong to the watching goroutine.
-	checked  witness.Incarnation
-	restored bool
+	// checked is the incarnation for which this start was compared. It belongs to the
+	// watching goroutine.
+	checked witness.Incarnation
+	tries   int // to compare, that failed
+	// known: it was compared, or can't be; restored: it came out older. Guarded by mu.
+	known, restored bool
+}
+
+// start returns whether it is known that this array's disk is of the past, and is.
+func (w *witnessState) start() (known, restored bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.known, w.restored
 }
 
 func (w *witnessState) init() {
@@ -145,6 +154,7 @@ func (p *Pair) readAll(ctx context.Context) {
 		in, regs, err := p.cfg.Witness.Read(ctx, keys)
 		p.note(in, err, time.Since(began))
 		usable := err == nil && p.checkStart(ctx, in)
+		p.tellStart(usable)
 		for i, id := range part {
 			g := p.group(id)
 			switch {

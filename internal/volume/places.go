@@ -50,3 +50,10 @@ func (p *Pool) Forget(id array.GroupID) error {
 	delete(p.groups, id)
 	return nil
 }
+
+// Known reports whether the pool has a record of the group.
+func (p *Pool) Known(id array.GroupID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.groups[id] != nil
+}
