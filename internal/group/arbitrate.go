@@ -128,7 +128,7 @@ func (g *Group) disownLate(now time.Time) {
 	if g.heldLong(now) {
 		g.notifyPaths()
 	}
-	if g.view.Role != arb.Held || g.contact || now.Sub(g.heldSince) <= disownAfter {
+	if g.view.Role != arb.Held || g.contact && g.failed == nil || now.Sub(g.heldSince) <= disownAfter {
 		return
 	}
 	for _, e := range g.tail {
@@ -152,9 +152,10 @@ func (g *Group) lostContact() {
 	g.sends = g.sends[:0]
 	g.contact, g.mine, g.theirs = false, 0, 0
 	g.core.Lost()
-	g.hasTheirs, g.cursor, g.theirGrant = false, 0, 0
+	g.hasTheirs, g.cursor, g.theirGrant, g.told = false, 0, 0, 0
 	g.stopCopy()
 	g.dropCalls()
+	g.dropCalled()
 }
 
 // Silent: the other array's lease could not be renewed for the detection time.

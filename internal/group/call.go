@@ -8,6 +8,7 @@ import (
 	"errors"
 	"time"
 
+	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/journal"
 	"github.com/perdure/perdure/internal/reservation"
@@ -54,6 +55,19 @@ func replyTo(err error) reply {
 		return reply{Kind: e.Kind, Error: e.Error()}
 	}
 	return reply{Kind: array.Internal, Error: err.Error()}
+}
+
+// dropCalled drops what the other array asked for and has no place yet: there it has
+// been answered that the outcome is unknown.
+func (g *Group) dropCalled() {
+	keep := g.waiting[:0]
+	for _, w := range g.waiting {
+		if !w.called {
+			keep = append(keep, w)
+		}
+	}
+	clear(g.waiting[len(keep):])
+	g.waiting = keep
 }
 
 // forwardable: what a standby path answers although the other array serves.
@@ -113,7 +127,7 @@ func (g *Group) serveCall(p Packet) {
 		return
 	}
 	op := &scsi.Op{Nexus: c.Nexus, Arrived: g.cfg.Now().Add(-c.Age)}
-	w := &work{unit: u, op: op}
+	w := &work{unit: u, op: op, called: true}
 	switch c.Type {
 	case "reserve":
 		if c.Request == nil {
@@ -177,7 +191,7 @@ func (u *Unit) Reset(op *scsi.Op, scope scsi.Scope, done func(error)) {
 				done(nil)
 			}
 		}
-		if g.contact && g.view.Role == 1 {
+		if g.contact && g.view.Role == arb.Paired {
 			left++
 			g.send(call{Type: "reset", Volume: u.id.Volume, Nexus: op.Nexus, Scope: scope, answer: func(reply) { part() }})
 		}
@@ -205,6 +219,12 @@ func (g *Group) resetHere(u *Unit, scope scsi.Scope, by reservation.Nexus, then 
 	if scope == scsi.ClearTasks {
 		kind = scsi.TasksCleared
 	}
+	left := 1
+	part := func() {
+		if left--; left == 0 {
+			then()
+		}
+	}
 	keep := g.waiting[:0]
 	var dead []*work
 	for _, w := range g.waiting {
@@ -212,8 +232,13 @@ func (g *Group) resetHere(u *Unit, scope scsi.Scope, by reservation.Nexus, then 
 			dead = append(dead, w)
 			continue
 		}
+		if w.unit == u { // ends when its read returns
+			left++
+			w.killed, w.ended = true, append(w.ended, part)
+		}
 		keep = append(keep, w)
 	}
+	clear(g.waiting[len(keep):])
 	g.waiting = keep
 	for _, w := range dead {
 		w.finish(array.Errorf(array.Aborted, "volume %s was reset", u.id.Name))
@@ -226,10 +251,10 @@ func (g *Group) resetHere(u *Unit, scope scsi.Scope, by reservation.Nexus, then 
 				if next != nil {
 					next()
 				}
-				then()
+				part()
 			}
 			return
 		}
 	}
-	then()
+	part()
 }

@@ -146,7 +146,10 @@ func (g *Group) Takeover() error {
 
 // Force makes this side go on alone without the votes. A person answers for it:
 // what only the other copy holds is lost to this lineage.
-func (g *Group) Force() error {
+//
+// If the witness, reachable now, holds a record by which the other array went on
+// alone, contrary must be true: the person knows, and gives up what it did since.
+func (g *Group) Force(contrary bool) error {
 	var err error
 	if e := g.ask(func() {
 		if g.contact {
@@ -155,6 +158,10 @@ func (g *Group) Force() error {
 		}
 		if g.state() == gateServe {
 			err = array.Errorf(array.Conflict, "group %s is served here already", g.cfg.Name)
+			return
+		}
+		if g.view.Role == arb.Out && g.m.Inputs().Witness != 0 && !contrary {
+			err = array.Errorf(array.Conflict, "group %s: the witness holds %v, so the other array went on alone; only override gives up what it did", g.cfg.Name, g.m.Stored().Current)
 			return
 		}
 		var out arb.Output

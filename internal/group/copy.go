@@ -10,7 +10,6 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
-	"github.com/perdure/perdure/internal/journal"
 	"github.com/perdure/perdure/internal/replication"
 	"github.com/perdure/perdure/internal/volume"
 )
@@ -129,33 +128,6 @@ func (g *Group) copyState() string {
 	return fmt.Sprintf("none; next to send %d, the journal begins after %d", g.cursor, base.Place)
 }
 
-// dropRebuild gives up a copy whose pages have not all come: the last consistent
-// state goes on, and nothing is applied until the pages are out of its way. One
-// whose pages have come goes on, over contacts: it only waits for the log to reach
-// the place at which they are whole.
-func (g *Group) dropRebuild() {
-	r := g.rebuild
-	if r == nil || r.until != 0 {
-		return
-	}
-	g.rebuild = nil
-	g.dropping++
-	go func() {
-		r.busy.Lock() // what is being put is put first
-		var err error
-		if g.cfg.Copy.Resyncing(g.cfg.ID) {
-			err = g.cfg.Copy.AbortResync(g.cfg.ID)
-		}
-		r.busy.Unlock()
-		g.post(func() {
-			g.dropping--
-			if err != nil {
-				g.fail(fmt.Errorf("give up an unfinished copy: %w", err))
-			}
-		})
-	}()
-}
-
 // wait blocks until ok; false if the copy was stopped.
 func (c *copyRun) wait(ok func() bool) bool {
 	c.mu.Lock()
@@ -166,23 +138,16 @@ func (c *copyRun) wait(ok func() bool) bool {
 	return !c.ended
 }
 
+// runCopy sends pass after pass: what was born since the target's pages, then what
+// was born meanwhile, until the log from the last pass on is still there.
 func (g *Group) runCopy(c *copyRun, units []*Unit, epoch array.Epoch) {
 	if !c.wait(func() bool { return c.begun }) {
 		return
 	}
 	sent := int64(0)
-	for _, u := range units {
-		from := int64(0)
-		for {
-			var pages []int64
-			err := u.disk.ChangedSince(c.since, from, func(n int64, _ array.Place) bool {
-				pages = append(pages, n)
-				return len(pages) < copyWindow
-			})
-			if err == nil {
-				err = g.sendPages(c, u, pages, epoch, &sent)
-			}
-			if err != nil {
+	for more := true; more; {
+		for _, u := range units {
+			if err := g.sendVolume(c, u, epoch, &sent); err != nil {
 				g.cfg.Logger.Warn("copy stopped", "group", g.cfg.Name, "volume", u.id.Name, "err", err)
 				g.post(func() {
 					if g.copying == c {
@@ -192,30 +157,64 @@ func (g *Group) runCopy(c *copyRun, units []*Unit, epoch array.Epoch) {
 				})
 				return
 			}
-			if len(pages) < copyWindow {
-				break
-			}
-			from = pages[len(pages)-1] + 1
 		}
-	}
-	if !c.wait(func() bool { return c.acked >= sent }) {
-		return
-	}
-	g.post(func() {
-		if g.copying != c || g.view.Epoch != epoch {
+		if !c.wait(func() bool { return c.acked >= sent }) {
 			return
 		}
-		for _, u := range g.units {
-			// The log from the base on repeats what changes from now on.
-			if b, err := u.state.Load().MarshalBinary(); err == nil {
-				g.sends = append(g.sends, Packet{Type: PacketPagesState, Epoch: epoch, Volume: u.id.Volume, Body: b})
-			}
+		next := make(chan bool, 1)
+		if !g.post(func() { next <- g.endPass(c, epoch) }) {
+			return
 		}
-		g.sends = append(g.sends, Packet{Type: PacketPagesEnd, Epoch: epoch, Commit: g.core.Commit(), Length: int64(c.base), Body: encodeSegments(c.segs)})
-		g.copying = nil
-		g.cursor = c.base + 1
-		g.core.PeerRebased(c.base)
-	})
+		select {
+		case more = <-next:
+		case <-g.done:
+			return
+		}
+	}
+}
+
+// endPass ends the copy, or reports true and prepares another pass.
+func (g *Group) endPass(c *copyRun, epoch array.Epoch) (more bool) {
+	if g.copying != c || g.view.Epoch != epoch {
+		return false
+	}
+	if base, _, ok := g.cfg.Log.Bounds(g.cfg.ID); !ok || base.Place > c.base {
+		c.mu.Lock()
+		c.since = c.base
+		c.mu.Unlock()
+		c.base = g.applied
+		c.segs = replication.CutSegments(append([]replication.Segment(nil), g.core.Segments()...), g.applied)
+		return true
+	}
+	for _, u := range g.units {
+		// The log from the base on repeats what changes from now on.
+		if b, err := u.state.Load().MarshalBinary(); err == nil {
+			g.sends = append(g.sends, Packet{Type: PacketPagesState, Epoch: epoch, Volume: u.id.Volume, Body: b})
+		}
+	}
+	g.sends = append(g.sends, Packet{Type: PacketPagesEnd, Epoch: epoch, Commit: g.core.Commit(), Length: int64(c.base), Body: encodeSegments(c.segs)})
+	g.copying = nil
+	g.cursor = c.base + 1
+	g.core.PeerRebased(c.base)
+	return false
+}
+
+// sendVolume sends the pages of a volume that were born since the pass's beginning.
+func (g *Group) sendVolume(c *copyRun, u *Unit, epoch array.Epoch, sent *int64) error {
+	for from := int64(0); ; {
+		var pages []int64
+		err := u.disk.ChangedSince(c.since, from, func(n int64, _ array.Place) bool {
+			pages = append(pages, n)
+			return len(pages) < copyWindow
+		})
+		if err == nil {
+			err = g.sendPages(c, u, pages, epoch, sent)
+		}
+		if err != nil || len(pages) < copyWindow {
+			return err
+		}
+		from = pages[len(pages)-1] + 1
+	}
 }
 
 func (g *Group) sendPages(c *copyRun, u *Unit, pages []int64, epoch array.Epoch, sent *int64) error {
@@ -247,154 +246,3 @@ func allZero(b []byte) bool {
 	}
 	return true
 }
-
-// rebuild is a copy at its target.
-type rebuild struct {
-	puts    []volume.Put
-	putting bool
-	end     *Packet
-	until   array.Place               // finish when all up to here is applied
-	notYet  time.Time                 // after a refusal, when to try again
-	states  map[array.VolumeID][]byte // reservations as the source has them
-	busy    sync.Mutex                // held while the pool is at work for this copy
-}
-
-func (g *Group) receiveCopy(p Packet) {
-	if p.Epoch != g.view.Epoch {
-		return
-	}
-	if p.Type == PacketPageAck {
-		if c := g.copying; c != nil {
-			c.mu.Lock()
-			if !c.begun {
-				c.begun, c.since = true, p.Held
-			}
-			c.acked = max(c.acked, p.Length)
-			c.mu.Unlock()
-			c.cond.Broadcast()
-		}
-		return
-	}
-	if g.core.Reading() || g.cfg.Copy == nil || g.dropping > 0 {
-		return // a member does not take copies
-	}
-	switch p.Type {
-	case PacketPagesBegin:
-		g.core.Told(p.Epoch, p.Commit)
-		g.apply()
-		r := &rebuild{putting: true, states: map[array.VolumeID][]byte{}}
-		old := g.rebuild
-		g.rebuild, g.pagesPut = r, 0
-		g.off(r, func() error {
-			if old != nil {
-				old.busy.Lock() // what is being put for the copy that this one replaces is put first
-				defer old.busy.Unlock()
-			}
-			if g.cfg.Copy.Resyncing(g.cfg.ID) {
-				if err := g.cfg.Copy.AbortResync(g.cfg.ID); err != nil {
-					return err
-				}
-			}
-			return g.cfg.Copy.BeginResync(g.cfg.ID)
-		}, func() {
-			g.sends = append(g.sends, Packet{Type: PacketPageAck, Epoch: g.view.Epoch, Held: g.cfg.Pages.Destaged(g.cfg.ID)})
-		})
-	case PacketPage:
-		if r := g.rebuild; r != nil && r.end == nil && len(r.puts) <= copyWindow {
-			r.puts = append(r.puts, volume.Put{Volume: p.Volume, Page: p.Offset, Birth: p.Pos.Place, Data: p.Body})
-			g.putPages()
-		}
-	case PacketPagesState:
-		if r := g.rebuild; r != nil && r.end == nil && g.units[p.Volume] != nil {
-			r.states[p.Volume] = p.Body
-		}
-	case PacketPagesEnd:
-		if r := g.rebuild; r != nil && r.end == nil {
-			r.end = &p
-			g.putPages()
-		}
-	}
-}
-
-// off runs work that waits for the disk outside the loop, then goes on in it.
-func (g *Group) off(r *rebuild, work func() error, then func()) {
-	go func() {
-		r.busy.Lock()
-		err := work()
-		r.busy.Unlock()
-		g.post(func() {
-			r.putting = false
-			if err != nil {
-				g.cfg.Logger.Error("copy refused", "group", g.cfg.Name, "err", err)
-				g.event("the copy from the other array stopped: " + err.Error())
-				r.notYet = g.cfg.Now().Add(copyAnswer)
-				g.dropRebuild()
-				return
-			}
-			if g.rebuild == r {
-				then()
-				g.putPages()
-			}
-		})
-	}()
-}
-
-func (g *Group) putPages() {
-	r := g.rebuild
-	switch {
-	case r == nil || r.putting:
-	case len(r.puts) > 0:
-		puts := r.puts
-		r.puts, r.putting = nil, true
-		g.off(r, func() error { return g.cfg.Copy.PutPages(g.cfg.ID, puts) }, func() {
-			g.pagesPut += int64(len(puts))
-			g.sends = append(g.sends, Packet{Type: PacketPageAck, Epoch: g.view.Epoch, Length: g.pagesPut})
-		})
-	case r.end != nil && r.until == 0:
-		g.standAtBase(r)
-	case r.until != 0 && g.applied >= r.until && g.cfg.Now().After(r.notYet):
-		at := g.applied
-		r.putting = true
-		g.off(r, func() error { return g.cfg.Copy.FinishResync(g.cfg.ID, at) }, func() {
-			g.rebuild, g.held = nil, 0
-			g.saveSegments()
-			g.event("copy of pages complete")
-		})
-	}
-}
-
-// standAtBase begins the log anew where the source's stood when the copy began.
-func (g *Group) standAtBase(r *rebuild) {
-	segs, ok := decodeSegments(r.end.Body)
-	base := array.Place(r.end.Length)
-	if !ok || lastOf(segs) != base || base == 0 {
-		g.cfg.Logger.Error("copy refused: its end can't be read", "group", g.cfg.Name)
-		g.dropRebuild()
-		return
-	}
-	for v, b := range r.states {
-		if err := g.setReservations(v, b); err != nil {
-			g.fail(fmt.Errorf("take the reservations of volume %v: %w", v, err))
-			return
-		}
-	}
-	last := segs[len(segs)-1]
-	if err := g.cfg.Log.SetBase(g.cfg.ID, array.Position{Epoch: last.Epoch, Term: last.Term, Place: base}); err != nil {
-		g.fail(fmt.Errorf("begin the journal at place %d: %w", base, err))
-		return
-	}
-	for _, e := range g.tail {
-		g.dropEntry(e)
-	}
-	g.tail, g.tailBytes = nil, 0
-	clear(g.repeats)
-	g.core.Rebase(segs)
-	g.applied = base
-	g.held = 0
-	r.until = max(r.end.Commit, base)
-	g.core.Told(g.view.Epoch, r.end.Commit)
-	g.putPages()
-}
-
-// advance lets places without data count as applied in the pool.
-func (g *Group) advance(r journal.Record) { g.cfg.Pages.Advance(r.Group, r.Pos.Place) }

@@ -17,8 +17,10 @@ import (
 // late, meets the live order there and hands over to it.
 
 const (
-	// fillWindow is how many records may be under way from the journal.
+	// fillWindow is how many records may be under way from the journal, fillBytes how
+	// many bytes of them.
 	fillWindow = 2048
+	fillBytes  = 16 << 20
 	// fillBatch is how many are passed to the loop at once.
 	fillBatch = 64
 	// recentRecords and recentBytes bound what stays in memory after application.
@@ -32,11 +34,24 @@ type fillRun struct {
 	cond  *sync.Cond
 	acked array.Place
 	ended bool
+	// under are the records under way, oldest first; bytes is their sum.
+	under []underWay
+	bytes int64
+}
+
+type underWay struct {
+	place array.Place
+	bytes int64
 }
 
 func (r *fillRun) tell(acked array.Place) {
 	r.mu.Lock()
 	r.acked = max(r.acked, acked)
+	n := 0
+	for ; n < len(r.under) && r.under[n].place <= r.acked; n++ {
+		r.bytes -= r.under[n].bytes
+	}
+	r.under = append(r.under[:0], r.under[n:]...)
 	r.mu.Unlock()
 	r.cond.Broadcast()
 }
@@ -48,13 +63,27 @@ func (r *fillRun) stop() {
 	r.cond.Broadcast()
 }
 
-// wait blocks until place may be sent; false if the run was stopped.
-func (r *fillRun) wait(place array.Place) bool {
+// full reports whether the record at place must wait. The caller holds r.mu.
+func (r *fillRun) full(place array.Place, bytes int64) bool {
+	return place > r.acked+fillWindow || r.bytes > 0 && r.bytes+bytes > fillBytes
+}
+
+// wouldWait reports whether wait would block now.
+func (r *fillRun) wouldWait(place array.Place, bytes int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for !r.ended && place > r.acked+fillWindow {
+	return !r.ended && r.full(place, bytes)
+}
+
+// wait blocks until the record at place may be sent; false if the run was stopped.
+func (r *fillRun) wait(place array.Place, bytes int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for !r.ended && r.full(place, bytes) {
 		r.cond.Wait()
 	}
+	r.under = append(r.under, underWay{place, bytes})
+	r.bytes += bytes
 	return !r.ended
 }
 
@@ -73,6 +102,13 @@ func (g *Group) fill() {
 	}
 	base, _, ok := g.cfg.Log.Bounds(g.cfg.ID)
 	if !ok || g.cursor <= base.Place {
+		if g.view.Role == arb.Paired { // it lost what it had, and takes no copy as a member
+			g.event("the other array lacks what is not in the journal any more; it is left out and copied anew")
+			var out arb.Output
+			g.m.PeerStuck(nonce(), &out)
+			g.carry(&out)
+			return
+		}
 		g.startCopy()
 		return
 	}
@@ -174,12 +210,18 @@ func (g *Group) fillFromLog() {
 	go func() {
 		var batch []journal.Record
 		pass := func() {
+			if len(batch) == 0 {
+				return
+			}
 			b := batch
 			batch = nil
 			g.post(func() { g.passOn(r, epoch, b) })
 		}
 		err := g.cfg.Log.Read(g.cfg.ID, from, func(x journal.Record) error {
-			if !r.wait(x.Pos.Place) {
+			if r.wouldWait(x.Pos.Place, int64(len(x.Payload))) {
+				pass() // what was read must be on its way to be acknowledged
+			}
+			if !r.wait(x.Pos.Place, int64(len(x.Payload))) {
 				return errStop
 			}
 			x.Payload = append([]byte(nil), x.Payload...)

@@ -80,6 +80,9 @@ func (g *Group) receive(p Packet) {
 	case PacketFailed:
 		var out arb.Output
 		g.m.PeerStuck(nonce(), &out)
+		if p.Offset == failedForGood {
+			g.m.GrantEnded(nonce(), &out)
+		}
 		g.carry(&out)
 	}
 }

@@ -48,7 +48,7 @@ type Config struct {
 	Logger *slog.Logger
 	// Event is told what people should know.
 	Event func(text string)
-	// Now is the clock, CLOCK_BOOTTIME behind it.
+	// Now is boottime.Now.
 	Now func() time.Time
 }
 
@@ -305,11 +305,19 @@ func (g *Group) fail(err error) {
 	g.sayFailed()
 }
 
+// failedForGood, as Offset of a PacketFailed, says that this process will not serve
+// the group again: no lease that it holds counts for the group any more.
+const failedForGood = 1
+
 // sayFailed is this half's word that it serves no more, whatever leases it holds.
 // It comes after the gate is shut.
 func (g *Group) sayFailed() {
 	if (g.failed != nil || g.gaveUp) && g.contact {
-		g.sends = append(g.sends, Packet{Type: PacketFailed})
+		p := Packet{Type: PacketFailed}
+		if g.failed != nil {
+			p.Offset = failedForGood
+		}
+		g.sends = append(g.sends, p)
 	}
 }
 

@@ -44,6 +44,12 @@ func (g *Group) startModify(w *work) bool {
 		err := w.unit.disk.Read(b.Bytes(), w.m.Offset)
 		g.post(func() {
 			w.running = false
+			if w.killed {
+				b.Release()
+				g.drop(w)
+				w.finish(array.Errorf(array.Aborted, "volume %s was reset", w.unit.id.Name))
+				return
+			}
 			if err == nil && w.op.Cancelled() {
 				b.Release()
 				return

@@ -126,3 +126,6 @@ func (g *Group) placeReservation(w *work) bool {
 	g.add(&entry{pos: pos, rec: rec, work: w}, g.cfg.Self)
 	return true
 }
+
+// advance lets places without data count as applied in the pool.
+func (g *Group) advance(r journal.Record) { g.cfg.Pages.Advance(r.Group, r.Pos.Place) }

@@ -34,6 +34,11 @@ type work struct {
 	// running: holds its range while its old data are read.
 	running bool
 	gate    *gate
+	// called: the other array asked for it; its host may have been answered BUSY there
+	// when the contact is lost. killed: a reset came while it was running.
+	called, killed bool
+	// ended are told when it has been answered.
+	ended []func()
 }
 
 func (w *work) finish(err error) {
@@ -44,9 +49,13 @@ func (w *work) finish(err error) {
 	}
 	if w.inspect != nil {
 		w.unit.answerInspect(w, err)
-		return
+	} else {
+		w.done(err)
 	}
-	w.done(err)
+	for _, f := range w.ended {
+		f()
+	}
+	w.ended = nil
 }
 
 // open places an owner entry if this side should open a term.
@@ -288,13 +297,15 @@ var errStop = fmt.Errorf("enough")
 func (g *Group) release() {
 	up := g.cfg.Pages.Destaged(g.cfg.ID)
 	total, room := g.cfg.Space.Usage()
-	if g.cfg.Peer != nil && room > total/4 {
-		up = min(up, g.core.Peer())
-	}
-	if g.copying != nil && room > total/8 {
+	roomy := room > total/8
+	switch {
+	case g.cfg.Peer == nil:
+	case g.view.Members == array.Both, roomy && g.copying == nil:
+		up = min(up, g.core.Peer()) // a member takes no copy: it must be filled from here
+	case roomy:
 		up = min(up, g.copying.base)
 	}
-	if oldest, ok := g.oldestRepeat(g.cfg.Now()); ok && room > total/4 {
+	if oldest, ok := g.oldestRepeat(g.cfg.Now()); ok && roomy {
 		up = min(up, max(oldest, 2)-2) // not the entry before the data
 	}
 	if up > g.released {

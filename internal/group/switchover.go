@@ -3,6 +3,8 @@
 package group
 
 import (
+	"time"
+
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 )
@@ -10,8 +12,12 @@ import (
 // switchover is a planned change of owner under way: new commands are held, what
 // has a place drains, and one entry hands the order over.
 type switchover struct {
-	done func(error)
+	done  func(error)
+	epoch array.Epoch
 }
+
+// switchWithin is how long a person waits for the outcome of a switchover.
+const switchWithin = 30 * time.Second
 
 // Switchover hands the group to the other array. It waits for the outcome.
 func (g *Group) Switchover() error {
@@ -19,7 +25,12 @@ func (g *Group) Switchover() error {
 	if !g.post(func() { g.startSwitch(func(err error) { result <- err }) }) {
 		return array.Errorf(array.Conflict, "group %s is closed", g.cfg.Name)
 	}
-	return <-result
+	select {
+	case err := <-result:
+		return err
+	case <-time.After(switchWithin):
+		return array.Errorf(array.Busy, "group %s: the switchover is still under way: the other array's journal does not answer", g.cfg.Name)
+	}
 }
 
 func (g *Group) startSwitch(done func(error)) {
@@ -37,11 +48,17 @@ func (g *Group) startSwitch(done func(error)) {
 	case !g.cfg.Space.Reserve(noteCost(note{Type: noteOwner, Owner: 1})):
 		done(array.Errorf(array.Full, "group %s can't be switched over: the journal is full", g.cfg.Name))
 	default:
-		g.switching = &switchover{done: done}
+		g.switching = &switchover{done: done, epoch: g.view.Epoch}
 		g.placeOwner(g.cfg.Self.Other())
 		g.saveSegments()
 		e := g.tail[len(g.tail)-1]
-		e.then = func() { g.endSwitch(nil) }
+		e.then = func() {
+			if g.view.Role != arb.Paired || g.switching == nil || g.view.Epoch != g.switching.epoch {
+				g.endSwitch(array.Errorf(array.Conflict, "group %s was not switched over: the other array was lost meanwhile", g.cfg.Name))
+				return
+			}
+			g.endSwitch(nil)
+		}
 	}
 }
 

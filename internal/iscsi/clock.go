@@ -6,8 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/perdure/perdure/internal/boottime"
 	"github.com/perdure/perdure/internal/scsi"
 )
 
@@ -23,19 +22,9 @@ type pulse struct {
 }
 
 func newPulse() *pulse {
-	p := &pulse{now: bootTime}
+	p := &pulse{now: boottime.Nano}
 	p.last.Store(p.now())
 	return p
-}
-
-// bootTime returns CLOCK_BOOTTIME in nanoseconds.
-func bootTime() int64 {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
-		// Linux has it since 2.6.39; without a clock nothing here is safe.
-		panic("read CLOCK_BOOTTIME: " + err.Error())
-	}
-	return ts.Nano()
 }
 
 // beat is called every tick. A stall is counted before the new time shows, so

@@ -5,9 +5,9 @@ package iscsi
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/boottime"
 	"github.com/perdure/perdure/internal/iscsi/pdu"
 	"github.com/perdure/perdure/internal/scsi"
 )
@@ -174,7 +174,7 @@ func (c *conn) solicit() error {
 		}
 		t.ttt, t.burstEnd, t.outSN = c.lastTTT, t.got+n, 0
 		// What answers this was sent by a host that has not given up by now.
-		t.cmd.Arrived = time.Now()
+		t.cmd.Arrived = boottime.Now()
 		h := pdu.Make(pdu.R2T, 0x80)
 		h.Put64(pdu.OffLUN, t.lun)
 		h.Put32(pdu.OffITT, t.itt)

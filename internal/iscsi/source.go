@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/perdure/perdure/internal/boottime"
 	"github.com/perdure/perdure/internal/scsi"
 )
 
@@ -41,6 +42,6 @@ func (s *source) Read(p []byte) (int, error) {
 	if n > 0 && !s.pulse.steady(s.last, s.stalls) {
 		return 0, errStale
 	}
-	s.readAt = time.Now()
+	s.readAt = boottime.Now()
 	return n, err
 }

@@ -4,10 +4,12 @@ package node
 
 import (
 	"fmt"
-	"time"
+	"slices"
+	"sync/atomic"
 
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/boottime"
 	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/scsi"
 	"github.com/perdure/perdure/internal/store"
@@ -16,20 +18,26 @@ import (
 
 // pages joins the CPGs of a group's volumes: what holds for the group holds in all.
 type pages struct {
-	pools []*volume.Pool
+	list atomic.Pointer[[]*volume.Pool] // replaced, never changed
 }
 
-func (p *pages) add(v *volume.Pool) {
-	for _, x := range p.pools {
-		if x == v {
-			return
-		}
+func (p *pages) pools() []*volume.Pool {
+	if l := p.list.Load(); l != nil {
+		return *l
 	}
-	p.pools = append(p.pools, v)
+	return nil
+}
+
+// add is called by one goroutine at a time; the others may be called meanwhile.
+func (p *pages) add(v *volume.Pool) {
+	if !slices.Contains(p.pools(), v) {
+		l := append(slices.Clone(p.pools()), v)
+		p.list.Store(&l)
+	}
 }
 
 func (p *pages) Room(n int) bool {
-	for _, x := range p.pools {
+	for _, x := range p.pools() {
 		if !x.Room(n) {
 			return false
 		}
@@ -39,7 +47,7 @@ func (p *pages) Room(n int) bool {
 
 func (p *pages) Destaged(g array.GroupID) array.Place {
 	var low array.Place
-	for i, x := range p.pools {
+	for i, x := range p.pools() {
 		if d := x.Destaged(g); i == 0 || d < low {
 			low = d
 		}
@@ -48,13 +56,13 @@ func (p *pages) Destaged(g array.GroupID) array.Place {
 }
 
 func (p *pages) Advance(g array.GroupID, place array.Place) {
-	for _, x := range p.pools {
+	for _, x := range p.pools() {
 		x.Advance(g, place)
 	}
 }
 
 func (p *pages) Resyncing(g array.GroupID) bool {
-	for _, x := range p.pools {
+	for _, x := range p.pools() {
 		if x.Resyncing(g) {
 			return true
 		}
@@ -95,7 +103,7 @@ func (p *pages) PutPages(g array.GroupID, puts []volume.Put) error {
 }
 
 func (p *pages) all(f func(*volume.Pool) error) error {
-	for _, x := range p.pools {
+	for _, x := range p.pools() {
 		if err := f(x); err != nil {
 			return err
 		}
@@ -142,21 +150,21 @@ func (n *Node) pagesOf(r RCGroup, vvs []VV) (*pages, error) {
 		}
 		pg.add(p)
 	}
-	if len(pg.pools) == 0 {
+	if len(pg.pools()) == 0 {
 		pg.add(n.cpgs[n.cfg.CPGs[0].Name]) // a group without volumes has its places counted there
 	}
-	for _, p := range pg.pools {
+	for _, p := range pg.pools() {
 		if p.Known(r.ID) {
 			known.add(p)
 		}
 	}
 	at := known.Destaged(r.ID)
-	if len(known.pools) == 0 { // its first volume; until now it was counted elsewhere
+	if len(known.pools()) == 0 { // its first volume; until now it was counted elsewhere
 		for _, p := range n.cpgs {
 			at = max(at, p.Destaged(r.ID))
 		}
 	}
-	for _, p := range pg.pools {
+	for _, p := range pg.pools() {
 		if err := p.Begin(r.ID, at); err != nil {
 			return nil, err
 		}
@@ -187,7 +195,7 @@ func (n *Node) openGroup(r RCGroup, vvs []VV) (*running, error) {
 	cfg := group.Config{
 		ID: r.ID, Name: r.Name, Self: side, Ports: [2][]uint16{n.ports(0, count), n.ports(1, count)},
 		Policy: n.policy(r), Stopped: r.Stopped, Gone: r.Gone,
-		Log: n.jnl, Space: n.jnl, Pages: pg, Copy: pg, Buffers: n.pool, Keep: keep{n.store}, Logger: n.log, Event: n.event, Now: time.Now,
+		Log: n.jnl, Space: n.jnl, Pages: pg, Copy: pg, Buffers: n.pool, Keep: keep{n.store}, Logger: n.log, Event: n.event, Now: boottime.Now,
 	}
 	if r.Private {
 		cfg.Ports[0] = n.ports(n.side(), count)

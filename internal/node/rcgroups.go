@@ -317,7 +317,7 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 		return r.g.Switchover()
 	case "failover":
 		if *force {
-			return r.g.Force()
+			return r.g.Force(false)
 		}
 		if i.Serving {
 			return array.Errorf(array.Conflict, "group %s is served here already", r.rec.Name)
@@ -327,7 +327,7 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 		if !*force {
 			return array.Errorf(array.Invalid, "override makes group %s writable here without the other array's or the witness's vote; what only the other copy holds is lost: say -f", r.rec.Name)
 		}
-		return r.g.Force()
+		return r.g.Force(true)
 	case "discard":
 		if !*force {
 			return array.Errorf(array.Invalid, "discard gives up what array %s holds of group %s, and copies it anew from the other array: say -f", n.cfg.Name, r.rec.Name)

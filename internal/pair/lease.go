@@ -245,6 +245,8 @@ func (p *Pair) asked(c *link.Conn, f link.Frame) {
 		return // overtaken on another link: what it says of a lease is out of date
 	}
 	if f.Flags&flagStuck != 0 {
+		// It may work again in a moment and ask: what it holds by then is of a new period.
+		p.lease.breakOff(p.clock.Now())
 		p.each(Group.PeerStuck)
 		return
 	}

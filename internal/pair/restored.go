@@ -45,6 +45,9 @@ func (p *Pair) checkStart(ctx context.Context, in witness.Incarnation) bool {
 	v = binary.BigEndian.AppendUint64(v, self.Start.Nonce)
 	out, err := p.cfg.Witness.Swap(ctx, in, []witness.Swap{{Key: key, Version: regs[0].Version, Value: v, Owners: p.cfg.Owners}})
 	if err != nil || out[0].Result != witness.OK {
+		if err == nil && p.w.tries == 0 {
+			p.event("the quorum witness refuses to note this array's start: " + string(out[0].Result))
+		}
 		return false
 	}
 	p.w.checked = in

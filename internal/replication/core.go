@@ -118,6 +118,7 @@ func (c *Core) SetView(v View) (changed bool) {
 	c.view = v
 	c.ready, c.barrier, c.met = false, 0, false
 	c.peer, c.target = 0, 0
+	c.told = c.commit // what another view committed says nothing of this one
 	c.advance()
 	return true
 }
@@ -125,6 +126,7 @@ func (c *Core) SetView(v View) (changed bool) {
 // Lost: the connection broke; what the other holds must be learned again.
 func (c *Core) Lost() {
 	c.met, c.peer, c.target = false, 0, 0
+	c.told = c.commit
 	if c.view.Mode == Paired {
 		c.ready, c.barrier = false, 0
 	}

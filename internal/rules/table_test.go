@@ -17,6 +17,7 @@ const anything = "*"
 var table = []row{
 	{pkg: "array", why: "the vocabulary: if it knew anybody, everybody would"},
 
+	{pkg: "boottime", why: "the one clock by which commands grow old, on whichever floor"},
 	{pkg: "block", why: "buffers are below everything that has bytes"},
 	{pkg: "vfs", may: []string{"block"}, why: "the seam at which disks are replaced by crashing ones"},
 	{pkg: "store", may: []string{"vfs"}, why: "small durable facts; knows neither volumes nor roles"},
@@ -32,8 +33,8 @@ var table = []row{
 	{pkg: "link", may: []string{"block", "pki"}, why: "carries frames; what they mean is the user's"},
 	{pkg: "witness", may: []string{"pki"}, why: "a register that decides nothing must not know what is decided"},
 
-	{pkg: "scsi", may: []string{"block", "reservation"}, why: "declares the unit it needs; an unmirrored disk looks the same to it"},
-	{pkg: "iscsi", may: []string{"block", "reservation", "scsi", "pki"}, why: "transport of commands; must work over any unit"},
+	{pkg: "scsi", may: []string{"block", "boottime", "reservation"}, why: "declares the unit it needs; an unmirrored disk looks the same to it"},
+	{pkg: "iscsi", may: []string{"block", "boottime", "reservation", "scsi", "pki"}, why: "transport of commands; must work over any unit"},
 
 	{
 		pkg: "group",
@@ -48,7 +49,7 @@ var table = []row{
 	{
 		pkg: "node",
 		may: []string{
-			"block", "vfs", "store", "event", "pki", "arbitration", "replication", "reservation", "journal", "volume",
+			"block", "boottime", "vfs", "store", "event", "pki", "arbitration", "replication", "reservation", "journal", "volume",
 			"link", "witness", "scsi", "iscsi", "group", "pair",
 		},
 		why: "configuration, commands and composition; below the faces, so that each face is thin",

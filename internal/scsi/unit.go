@@ -102,7 +102,8 @@ type Op struct {
 	ID uint64
 	// Nexus is the path the command came by.
 	Nexus reservation.Nexus
-	// Arrived is when the bytes that complete the command were known to be fresh.
+	// Arrived is when, by boottime, the bytes that complete the command were known to
+	// be fresh.
 	// The op is given its place within Late of it or never.
 	Arrived time.Time
 	// Generation is the reservation revision under which rights were checked.

@@ -196,7 +196,7 @@ func (v *Volume) dirtyPages(into bucket) ([]int64, error) {
 	v.mu.RLock()
 	v.over.each(0, 1<<62, func(e *extent) bool {
 		first, last := e.start/block.Page, (e.end-1)/block.Page
-		if e.data == nil && last-first > 2*leafPages {
+		if e.long {
 			add(first)
 			long = append(long, span{first + 1, last})
 			first = last

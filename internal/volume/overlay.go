@@ -17,6 +17,7 @@ type extent struct {
 	place      array.Place
 	seq        uint64 // of the Apply, which grows even where places begin again
 	data       []byte // nil for zeros
+	long       bool   // part of a long range of zeros, of which pages without a slot don't count
 	owner      *owner
 }
 
@@ -62,6 +63,12 @@ func (o *overlay) each(start, end int64, fn func(*extent) bool) {
 		}
 	}
 }
+
+// longZeros is above how many pages a range of zeros is taken for long.
+const longZeros = 2 * leafPages
+
+// pages returns how many pages e begins, ends or covers.
+func (e *extent) pages() int64 { return (e.end-1)/block.Page - e.start/block.Page + 1 }
 
 // part returns the piece of e from start to end.
 func (e extent) part(start, end int64) extent {

@@ -3,8 +3,10 @@
 package volume
 
 import (
+	"slices"
 	"testing"
 
+	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/vfs"
 )
 
@@ -34,5 +36,27 @@ func TestGroupsComeAndGo(t *testing.T) {
 	defer p.Close()
 	if p.Destaged(1) != 0 || p.Destaged(2) != 41 {
 		t.Fatal("after forgetting:", p.Destaged(1), p.Destaged(2))
+	}
+}
+
+// A long range of zeros over data that never came to pages must leave their births,
+// or a copy by pages would leave the other array's as they are.
+func TestLongZerosLeaveBirths(t *testing.T) {
+	p, v := onePool(t, vfs.NewMem(), testOptions(t.TempDir()), 1<<30)
+	ok(t, v.Apply(data(10, 200*block.Page, page(1))))
+	ok(t, v.Apply(data(11, 300*block.Page+block.Page/2, page(2)))) // of two pages
+	ok(t, v.Apply(zeros(12, 0, 1000*block.Page)))
+	ok(t, p.Flush(1))
+	pages, births := changed(t, v, 11)
+	for _, want := range []int64{200, 300, 301} {
+		if i := slices.Index(pages, want); i < 0 || births[i] != 12 {
+			t.Errorf("page %d is not among %v, %v", want, pages, births)
+		}
+	}
+	if len(pages) > 12 {
+		t.Errorf("%d pages for a range without slots", len(pages))
+	}
+	if used, _, memory := p.Usage(); used != 0 || memory != 0 {
+		t.Errorf("%d bytes of pages and %d of memory", used, memory)
 	}
 }

@@ -168,6 +168,14 @@ func (v *Volume) ResyncBirth(page int64) (array.Place, error) {
 // FinishResync turns the group to the resynced state, which is complete up to
 // place, at once and durably.
 func (p *Pool) FinishResync(id array.GroupID, place array.Place) error {
+	if p.state(id) == merging { // an error came between
+		p.single.Lock()
+		defer p.single.Unlock()
+		if err := p.finishState(id, merging); err != nil {
+			return fmt.Errorf("finish resync of group %s: %w", id, err)
+		}
+		return nil
+	}
 	if p.state(id) != resyncing {
 		return fmt.Errorf("finish resync: %w", array.Errorf(array.Conflict, "group %s is not being resynced", id))
 	}

@@ -103,8 +103,41 @@ func (v *Volume) apply(r *journal.Record) error {
 		v.p.wake()
 	}
 	v.p.mu.Unlock()
+	if e.data == nil && e.pages() > longZeros {
+		v.zeroLong(e)
+		return nil
+	}
 	v.over.put(e)
 	return nil
+}
+
+// zeroLong puts a long range of zeros. At destage only those of its pages count
+// that have a slot, so pages whose data never came that far are kept by themselves:
+// without a birth a copy by pages would leave them as the other array has them.
+func (v *Volume) zeroLong(e extent) {
+	e.long = true
+	var pages []int64
+	v.over.each(e.start, e.end, func(x *extent) bool {
+		if x.long {
+			return true
+		}
+		for n := x.start / block.Page; n <= (x.end-1)/block.Page; n++ {
+			if len(pages) == 0 || pages[len(pages)-1] != n {
+				pages = append(pages, n)
+			}
+		}
+		return true
+	})
+	v.over.put(e)
+	for _, n := range pages {
+		start, end := max(e.start, n*block.Page), min(e.end, (n+1)*block.Page)
+		if start < end {
+			one := e.part(start, end)
+			one.long = false
+			e.owner.extents++
+			v.over.put(one)
+		}
+	}
 }
 
 // Advance says that all of a group's records up to place have been applied; for

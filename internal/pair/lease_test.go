@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pair
+
+import (
+	"testing"
+	"time"
+)
+
+func TestLeases(t *testing.T) {
+	const ms = int64(time.Millisecond)
+	timing := DefaultTiming()
+	long := int64(timing.Lease+timing.margin()) + 1
+	t.Run("a start counts as a grant", func(t *testing.T) {
+		var l leases
+		l.start(0, timing)
+		if l.endedPeriod(long-2) != 0 || l.endedPeriod(long) != 1 {
+			t.Error("period 1 ended too early, or not at all")
+		}
+	})
+	t.Run("a broken period ends while later ones go on", func(t *testing.T) {
+		var l leases
+		l.start(0, timing)
+		now := 10 * int64(time.Second)
+		first := l.grant(now)
+		l.breakOff(now + ms)
+		for end := now + long - 2*ms; now < end; now += 80 * ms {
+			if p := l.grant(now + 2*ms); p == first {
+				t.Fatal("a broken period was granted again")
+			}
+			if l.endedPeriod(now+2*ms) >= first {
+				t.Fatalf("ended %v after its last grant", time.Duration(now))
+			}
+		}
+		if got := l.endedPeriod(10*int64(time.Second) + long); got != first {
+			t.Errorf("ended %d, want %d", got, first)
+		}
+	})
+	t.Run("a lease counts from the request", func(t *testing.T) {
+		var l leases
+		l.start(0, timing)
+		l.answered(1000*ms, 400*ms, 7)
+		if l.held(1299*ms) != 7 || l.held(1300*ms) != 0 {
+			t.Error("the lease runs from the answer, or not as long")
+		}
+		l.answered(2000*ms, 1000*ms, 7)
+		if l.held(2000*ms) != 0 {
+			t.Error("an answer that took longer than a lease gave one")
+		}
+	})
+	t.Run("what was given up is not given back by a late grant", func(t *testing.T) {
+		var l leases
+		l.start(0, timing)
+		l.answered(100*ms, 90*ms, 7)
+		l.drop(110 * ms)
+		l.answered(120*ms, 105*ms, 7)
+		if l.held(121*ms) != 0 {
+			t.Error("it was")
+		}
+		l.answered(140*ms, 130*ms, 7)
+		if l.held(141*ms) != 7 {
+			t.Error("a later request gives none")
+		}
+	})
+	t.Run("broken periods are bounded", func(t *testing.T) {
+		var l leases
+		l.start(0, timing)
+		for i := range int64(1000) {
+			l.grant(i)
+			l.breakOff(i)
+		}
+		if len(l.broken) > maxBroken {
+			t.Errorf("%d are kept", len(l.broken))
+		}
+		if l.endedPeriod(1000+long) != l.last {
+			t.Error("the last has not ended")
+		}
+	})
+}
