@@ -57,7 +57,7 @@ func (j *Journal) Cut(id array.GroupID, after array.Place) error {
 			return array.Errorf(array.Conflict, "another cut is under way")
 		case after < g.base.Place || after > g.tail.Place:
 			return array.Errorf(array.Invalid, "the journal has places %d to %d", g.base.Place+1, g.tail.Place)
-		case j.cuts() >= j.o.maxCuts():
+		case j.cuts() >= j.o.maxCuts() && j.pruneCuts() >= j.o.maxCuts():
 			return array.Errorf(array.Full, "the journal remembers %d cuts, no more fit", j.cuts())
 		}
 		it.g, g.cutting = g, true
@@ -123,6 +123,8 @@ func (j *Journal) settleControl(it *item) {
 		}
 		delete(j.kept, it.Group)
 	case kindCut:
+		// An earlier cut that took less away says nothing beside this one.
+		it.g.cuts = slices.DeleteFunc(it.g.cuts, func(c cut) bool { return c.after >= it.Pos.Place })
 		it.g.cuts = append(it.g.cuts, cut{it.Pos.Place, at})
 		it.g.cutting = false
 		it.g.truncate(it.Pos.Place)
@@ -151,6 +153,15 @@ func (j *Journal) checkpoint(sealing bool) *item {
 	}
 	it.Payload = cp.encode()
 	return it
+}
+
+// pruneCuts forgets the cuts that took away nothing that still counts, and returns
+// how many remain.
+func (j *Journal) pruneCuts() int {
+	for _, g := range j.kept {
+		g.cuts = slices.DeleteFunc(g.cuts, func(c cut) bool { return !j.needed(g.id, c) })
+	}
+	return j.cuts()
 }
 
 // needed reports whether a segment that counts still has records that c took away.

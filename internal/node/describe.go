@@ -4,7 +4,6 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -55,7 +54,7 @@ func (n *Node) ask(ctx context.Context, q request) (string, error) {
 	if n.pair == nil {
 		return "", array.Errorf(array.Conflict, "this array has no target")
 	}
-	b, err := json.Marshal(q)
+	b, err := pack(q)
 	if err != nil {
 		return "", err
 	}
@@ -66,7 +65,7 @@ func (n *Node) ask(ctx context.Context, q request) (string, error) {
 		return "", err
 	}
 	var r response
-	if err := json.Unmarshal(out, &r); err != nil {
+	if err := unpack(out, &r); err != nil {
 		return "", array.Errorf(array.Internal, "the other array's answer can't be read: %v", err)
 	}
 	return r.Text, r.err()
@@ -75,7 +74,7 @@ func (n *Node) ask(ctx context.Context, q request) (string, error) {
 func (n *Node) serveCall(body []byte) []byte {
 	var q request
 	var r response
-	err := json.Unmarshal(body, &q)
+	err := unpack(body, &q)
 	switch {
 	case err != nil:
 		err = array.Errorf(array.Invalid, "the request can't be read: %v", err)
@@ -99,7 +98,10 @@ func (n *Node) serveCall(body []byte) []byte {
 	if err != nil {
 		r.Error, r.Kind = err.Error(), array.KindOf(err)
 	}
-	b, _ := json.Marshal(r)
+	b, err := pack(r)
+	if err != nil {
+		b, _ = pack(response{Error: err.Error(), Kind: array.KindOf(err)})
+	}
 	return b
 }
 
