@@ -138,7 +138,7 @@ func (w way) Send(pk group.Packet) error {
 	return err
 }
 
-func (w way) Lease() uint64  { return w.lease.held(w.clock.Now()) }
-func (w way) Period() uint64 { return w.lease.grantingPeriod() }
-func (w way) Ended() uint64  { return w.lease.endedPeriod(w.clock.Now()) }
-func (w way) Break()         { w.lease.breakOff(w.clock.Now()) }
+func (w way) Lease() uint64  { return w.lease.Held(w.clock.Now()) }
+func (w way) Period() uint64 { return w.lease.Period() }
+func (w way) Ended() uint64  { return w.lease.Ended(w.clock.Now()) }
+func (w way) Break()         { w.lease.BreakOff(w.clock.Now()) }

@@ -2,18 +2,11 @@
 
 package pair
 
-import (
-	"context"
-	"encoding/binary"
-	"sync"
-	"time"
+import "sync"
 
-	"github.com/perdure/perdure/internal/array"
-	"github.com/perdure/perdure/internal/link"
-)
-
-// leases is the account of both directions. Times are Clock nanoseconds.
-type leases struct {
+// Leases is the account of both directions, stepped: time comes in as nanoseconds of
+// any clock that never goes back. It may be used from any goroutine.
+type Leases struct {
 	mu sync.Mutex
 	t  Timing
 	// Held from the other array.
@@ -40,14 +33,15 @@ type brokenPeriod struct {
 // counts as ended later, with the next.
 const maxBroken = 64
 
-func (l *leases) start(now int64, t Timing) {
+// Start begins the account at now, as if a lease had just been granted.
+func (l *Leases) Start(now int64, t Timing) {
 	l.t, l.last, l.lastGrant, l.born = t, 1, now, now
 	l.broken = []brokenPeriod{{1, now}} // as if it had just granted
 	l.renewed = now - int64(t.Detect) - 1
 }
 
-// held returns the period of the lease that is held at now, 0 if none is.
-func (l *leases) held(now int64) uint64 {
+// Held returns the period of the lease that is held at now, 0 if none is.
+func (l *Leases) Held(now int64) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if now >= l.until {
@@ -56,8 +50,8 @@ func (l *leases) held(now int64) uint64 {
 	return l.period
 }
 
-// answered takes a grant for the request sent at sent.
-func (l *leases) answered(now, sent int64, period uint64) {
+// Answered takes a grant for the request sent at sent.
+func (l *Leases) Answered(now, sent int64, period uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if sent > now || sent < l.renewed || sent <= l.floor || now-sent > int64(l.t.Lease) || period == 0 {
@@ -67,15 +61,15 @@ func (l *leases) answered(now, sent int64, period uint64) {
 	l.until = sent + int64(l.t.Lease)
 }
 
-// drop gives the lease up. A grant that is still on its way gives none.
-func (l *leases) drop(now int64) {
+// Drop gives the lease up. A grant that is still on its way gives none.
+func (l *Leases) Drop(now int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.until, l.floor = 0, now
 }
 
-// grant begins or goes on with a period and returns it.
-func (l *leases) grant(now int64) uint64 {
+// Grant begins or goes on with a period and returns it.
+func (l *Leases) Grant(now int64) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.settle(now)
@@ -87,7 +81,8 @@ func (l *leases) grant(now int64) uint64 {
 	return l.granting
 }
 
-func (l *leases) breakOff(now int64) {
+// BreakOff ends the period in which this array grants: a later grant begins another.
+func (l *Leases) BreakOff(now int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.settle(now)
@@ -103,7 +98,7 @@ func (l *leases) breakOff(now int64) {
 
 // settle notes what has surely ended: a period whose last grant is older than a
 // lease can be, whatever was granted in later ones.
-func (l *leases) settle(now int64) {
+func (l *Leases) settle(now int64) {
 	over := func(granted int64) bool { return now-granted > int64(l.t.Lease+l.t.margin()) }
 	for len(l.broken) > 0 && over(l.broken[0].lastGrant) {
 		l.ended = max(l.ended, l.broken[0].period)
@@ -114,160 +109,24 @@ func (l *leases) settle(now int64) {
 	}
 }
 
-func (l *leases) endedPeriod(now int64) uint64 {
+// Ended returns the newest period of this array's grants that has surely ended.
+func (l *Leases) Ended(now int64) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.settle(now)
 	return l.ended
 }
 
-func (l *leases) grantingPeriod() uint64 {
+// Period returns the period in which this array grants, 0 if it does not.
+func (l *Leases) Period() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.granting
 }
 
-func (l *leases) lastRenewed() int64 {
+// LastRenewed returns when the request of the newest answer was sent.
+func (l *Leases) LastRenewed() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.renewed
 }
-
-// The frames of leases travel on the control connections of every link.
-const (
-	frameAsk   = link.FirstType      // Offset: when it was sent; Flags 1: the sender's journal is stuck
-	frameGrant = link.FirstType + 1  // Offset: as asked; Length: the period, 0 for none
-	frameCall  = link.FirstType + 2  // management request
-	frameReply = link.FirstType + 3  // and its answer
-	frameGroup = link.FirstType + 16 // and up: group packets
-)
-
-const flagStuck = 1
-
-// beat asks for leases, finds the other array silent, and watches the own journal.
-func (p *Pair) beat(ctx context.Context) {
-	t := time.NewTicker(p.cfg.Timing.Beat)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
-		if !p.clock.Sane() {
-			p.lease.drop(p.clock.Now())
-			p.lease.breakOff(p.clock.Now())
-			p.event("the clocks of this machine disagree; the lease was dropped")
-		}
-		p.checkStuck()
-		p.askAll()
-		p.checkSilence()
-	}
-}
-
-func (p *Pair) askAll() {
-	f := link.Frame{Type: frameAsk, Offset: p.clock.Now()}
-	p.mu.Lock()
-	if p.stuck {
-		f.Flags = flagStuck
-	}
-	p.mu.Unlock()
-	for _, l := range p.cfg.Link.Links {
-		_ = p.peer.Send(f, link.ControlOn(l.Name)) // a link that is down asks later
-	}
-}
-
-func (p *Pair) checkStuck() {
-	if p.cfg.Oldest == nil {
-		return
-	}
-	stuck := p.cfg.Oldest() > p.cfg.Timing.Stuck
-	p.mu.Lock()
-	was := p.stuck
-	p.stuck = stuck
-	p.mu.Unlock()
-	if stuck == was {
-		return
-	}
-	if stuck {
-		p.lease.drop(p.clock.Now())
-		p.event("this array's journal is stuck; it gives up its lease")
-	}
-	p.each(func(g Group) { g.Stuck(stuck) })
-	if !stuck {
-		// The other array took this one for stuck and sealed its groups: begin anew.
-		p.each(Group.Contact)
-	}
-}
-
-// checkSilence compares the newest renewal with the detection time.
-func (p *Pair) checkSilence() {
-	now := p.clock.Now()
-	quiet := now-p.lease.lastRenewed() > int64(p.cfg.Timing.Detect)
-	p.mu.Lock()
-	was := p.silent
-	p.silent = quiet
-	p.mu.Unlock()
-	if quiet && !was {
-		p.lease.breakOff(now)
-		p.event("the other array fell silent")
-		p.each(Group.Silent)
-	}
-	if !quiet && was {
-		p.event("the other array answers")
-		p.each(Group.Contact)
-	}
-	if quiet && was && now-p.clockStart() < int64(10*time.Second) && now-p.clockStart() > int64(p.cfg.Timing.Detect) {
-		p.silentAtStart()
-	}
-}
-
-// clockStart is when the relation was opened.
-func (p *Pair) clockStart() int64 {
-	p.lease.mu.Lock()
-	defer p.lease.mu.Unlock()
-	return p.lease.born
-}
-
-// silentAtStart tells the groups once that nobody answered since the start.
-func (p *Pair) silentAtStart() {
-	p.mu.Lock()
-	told := p.toldSilent
-	p.toldSilent = true
-	p.mu.Unlock()
-	if !told {
-		p.each(Group.Silent)
-	}
-}
-
-func (p *Pair) asked(c *link.Conn, f link.Frame) {
-	if !p.newest(c.Peer.Start, f.Offset) {
-		return // overtaken on another link: what it says of a lease is out of date
-	}
-	if f.Flags&flagStuck != 0 {
-		// It may work again in a moment and ask: what it holds by then is of a new period.
-		p.lease.breakOff(p.clock.Now())
-		p.each(Group.PeerStuck)
-		return
-	}
-	g := link.Frame{Type: frameGrant, Offset: f.Offset, Length: int64(p.lease.grant(p.clock.Now()))}
-	_ = c.Send(g)
-}
-
-// newest reports whether a request is of the other array's process that connected
-// last, and not older than one that came before it.
-func (p *Pair) newest(start array.StartID, sent int64) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if start != p.system.Start || start == p.asker && sent < p.askedAt {
-		return false
-	}
-	p.asker, p.askedAt = start, sent
-	return true
-}
-
-func (p *Pair) granted(f link.Frame) {
-	p.lease.answered(p.clock.Now(), f.Offset, uint64(f.Length))
-}
-
-func putUint64(b []byte, v uint64) { binary.BigEndian.PutUint64(b, v) }

@@ -12,67 +12,67 @@ func TestLeases(t *testing.T) {
 	timing := DefaultTiming()
 	long := int64(timing.Lease+timing.margin()) + 1
 	t.Run("a start counts as a grant", func(t *testing.T) {
-		var l leases
-		l.start(0, timing)
-		if l.endedPeriod(long-2) != 0 || l.endedPeriod(long) != 1 {
+		var l Leases
+		l.Start(0, timing)
+		if l.Ended(long-2) != 0 || l.Ended(long) != 1 {
 			t.Error("period 1 ended too early, or not at all")
 		}
 	})
 	t.Run("a broken period ends while later ones go on", func(t *testing.T) {
-		var l leases
-		l.start(0, timing)
+		var l Leases
+		l.Start(0, timing)
 		now := 10 * int64(time.Second)
-		first := l.grant(now)
-		l.breakOff(now + ms)
+		first := l.Grant(now)
+		l.BreakOff(now + ms)
 		for end := now + long - 2*ms; now < end; now += 80 * ms {
-			if p := l.grant(now + 2*ms); p == first {
+			if p := l.Grant(now + 2*ms); p == first {
 				t.Fatal("a broken period was granted again")
 			}
-			if l.endedPeriod(now+2*ms) >= first {
+			if l.Ended(now+2*ms) >= first {
 				t.Fatalf("ended %v after its last grant", time.Duration(now))
 			}
 		}
-		if got := l.endedPeriod(10*int64(time.Second) + long); got != first {
+		if got := l.Ended(10*int64(time.Second) + long); got != first {
 			t.Errorf("ended %d, want %d", got, first)
 		}
 	})
 	t.Run("a lease counts from the request", func(t *testing.T) {
-		var l leases
-		l.start(0, timing)
-		l.answered(1000*ms, 400*ms, 7)
-		if l.held(1299*ms) != 7 || l.held(1300*ms) != 0 {
+		var l Leases
+		l.Start(0, timing)
+		l.Answered(1000*ms, 400*ms, 7)
+		if l.Held(1299*ms) != 7 || l.Held(1300*ms) != 0 {
 			t.Error("the lease runs from the answer, or not as long")
 		}
-		l.answered(2000*ms, 1000*ms, 7)
-		if l.held(2000*ms) != 0 {
+		l.Answered(2000*ms, 1000*ms, 7)
+		if l.Held(2000*ms) != 0 {
 			t.Error("an answer that took longer than a lease gave one")
 		}
 	})
 	t.Run("what was given up is not given back by a late grant", func(t *testing.T) {
-		var l leases
-		l.start(0, timing)
-		l.answered(100*ms, 90*ms, 7)
-		l.drop(110 * ms)
-		l.answered(120*ms, 105*ms, 7)
-		if l.held(121*ms) != 0 {
+		var l Leases
+		l.Start(0, timing)
+		l.Answered(100*ms, 90*ms, 7)
+		l.Drop(110 * ms)
+		l.Answered(120*ms, 105*ms, 7)
+		if l.Held(121*ms) != 0 {
 			t.Error("it was")
 		}
-		l.answered(140*ms, 130*ms, 7)
-		if l.held(141*ms) != 7 {
+		l.Answered(140*ms, 130*ms, 7)
+		if l.Held(141*ms) != 7 {
 			t.Error("a later request gives none")
 		}
 	})
 	t.Run("broken periods are bounded", func(t *testing.T) {
-		var l leases
-		l.start(0, timing)
+		var l Leases
+		l.Start(0, timing)
 		for i := range int64(1000) {
-			l.grant(i)
-			l.breakOff(i)
+			l.Grant(i)
+			l.BreakOff(i)
 		}
 		if len(l.broken) > maxBroken {
 			t.Errorf("%d are kept", len(l.broken))
 		}
-		if l.endedPeriod(1000+long) != l.last {
+		if l.Ended(1000+long) != l.last {
 			t.Error("the last has not ended")
 		}
 	})

@@ -74,7 +74,7 @@ type Pair struct {
 	wg   sync.WaitGroup
 
 	clock *Clock
-	lease leases
+	lease Leases
 	w     witnessState
 
 	mu         sync.Mutex
@@ -95,7 +95,7 @@ type Pair struct {
 // the server that Peer is added to.
 func Open(cfg Config) (*Pair, error) {
 	p := &Pair{cfg: cfg, clock: NewClock(), groups: map[array.GroupID]Group{}, calls: map[uint64]chan []byte{}, silent: true}
-	p.lease.start(p.clock.Now(), cfg.Timing)
+	p.lease.Start(p.clock.Now(), cfg.Timing)
 	cfg.Link.Handler = handler{p}
 	cfg.Link.Pool = cfg.Pool
 	peer, err := link.Open(cfg.Link)

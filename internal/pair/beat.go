@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pair
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/link"
+)
+
+// The frames of leases travel on the control connections of every link.
+const (
+	frameAsk   = link.FirstType      // Offset: when it was sent; Flags 1: the sender's journal is stuck
+	frameGrant = link.FirstType + 1  // Offset: as asked; Length: the period, 0 for none
+	frameCall  = link.FirstType + 2  // management request
+	frameReply = link.FirstType + 3  // and its answer
+	frameGroup = link.FirstType + 16 // and up: group packets
+)
+
+const flagStuck = 1
+
+// beat asks for leases, finds the other array silent, and watches the own journal.
+func (p *Pair) beat(ctx context.Context) {
+	t := time.NewTicker(p.cfg.Timing.Beat)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if !p.clock.Sane() {
+			p.lease.Drop(p.clock.Now())
+			p.lease.BreakOff(p.clock.Now())
+			p.event("the clocks of this machine disagree; the lease was dropped")
+		}
+		p.checkStuck()
+		p.askAll()
+		p.checkSilence()
+	}
+}
+
+func (p *Pair) askAll() {
+	f := link.Frame{Type: frameAsk, Offset: p.clock.Now()}
+	p.mu.Lock()
+	if p.stuck {
+		f.Flags = flagStuck
+	}
+	p.mu.Unlock()
+	for _, l := range p.cfg.Link.Links {
+		_ = p.peer.Send(f, link.ControlOn(l.Name)) // a link that is down asks later
+	}
+}
+
+func (p *Pair) checkStuck() {
+	if p.cfg.Oldest == nil {
+		return
+	}
+	stuck := p.cfg.Oldest() > p.cfg.Timing.Stuck
+	p.mu.Lock()
+	was := p.stuck
+	p.stuck = stuck
+	p.mu.Unlock()
+	if stuck == was {
+		return
+	}
+	if stuck {
+		p.lease.Drop(p.clock.Now())
+		p.event("this array's journal is stuck; it gives up its lease")
+	}
+	p.each(func(g Group) { g.Stuck(stuck) })
+	if !stuck {
+		// The other array took this one for stuck and sealed its groups: begin anew.
+		p.each(Group.Contact)
+	}
+}
+
+// checkSilence compares the newest renewal with the detection time.
+func (p *Pair) checkSilence() {
+	now := p.clock.Now()
+	quiet := now-p.lease.LastRenewed() > int64(p.cfg.Timing.Detect)
+	p.mu.Lock()
+	was := p.silent
+	p.silent = quiet
+	p.mu.Unlock()
+	if quiet && !was {
+		p.lease.BreakOff(now)
+		p.event("the other array fell silent")
+		p.each(Group.Silent)
+	}
+	if !quiet && was {
+		p.event("the other array answers")
+		p.each(Group.Contact)
+	}
+	if quiet && was && now-p.clockStart() < int64(10*time.Second) && now-p.clockStart() > int64(p.cfg.Timing.Detect) {
+		p.silentAtStart()
+	}
+}
+
+// clockStart is when the relation was opened.
+func (p *Pair) clockStart() int64 {
+	p.lease.mu.Lock()
+	defer p.lease.mu.Unlock()
+	return p.lease.born
+}
+
+// silentAtStart tells the groups once that nobody answered since the start.
+func (p *Pair) silentAtStart() {
+	p.mu.Lock()
+	told := p.toldSilent
+	p.toldSilent = true
+	p.mu.Unlock()
+	if !told {
+		p.each(Group.Silent)
+	}
+}
+
+func (p *Pair) asked(c *link.Conn, f link.Frame) {
+	if !p.newest(c.Peer.Start, f.Offset) {
+		return // overtaken on another link: what it says of a lease is out of date
+	}
+	if f.Flags&flagStuck != 0 {
+		// It may work again in a moment and ask: what it holds by then is of a new period.
+		p.lease.BreakOff(p.clock.Now())
+		p.each(Group.PeerStuck)
+		return
+	}
+	g := link.Frame{Type: frameGrant, Offset: f.Offset, Length: int64(p.lease.Grant(p.clock.Now()))}
+	_ = c.Send(g)
+}
+
+// newest reports whether a request is of the other array's process that connected
+// last, and not older than one that came before it.
+func (p *Pair) newest(start array.StartID, sent int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if start != p.system.Start || start == p.asker && sent < p.askedAt {
+		return false
+	}
+	p.asker, p.askedAt = start, sent
+	return true
+}
+
+func (p *Pair) granted(f link.Frame) {
+	p.lease.Answered(p.clock.Now(), f.Offset, uint64(f.Length))
+}
+
+func putUint64(b []byte, v uint64) { binary.BigEndian.PutUint64(b, v) }
