@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/perdure/perdure/internal/array"
+)
+
+// The most that can be meant: above, a number of units would not fit as bytes.
+const (
+	maxMiB = 16 << 20 // 16 TiB
+	maxGiB = 4 << 20  // 4 PiB
+)
+
+// bad is an error that names a key, its value and what would be right.
+func bad(key string, value any, want string, args ...any) error {
+	return array.Errorf(array.Invalid, "%s is %q: %s", key, fmt.Sprint(value), fmt.Sprintf(want, args...))
+}
+
+// check finds what can't be meant.
+func (c *Config) check() error {
+	for _, f := range []func() error{c.checkSelf, c.checkMemory, c.checkCPGs, c.checkTarget, c.checkLinks, c.checkWitness} {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const nameWanted = "want 1 to 31 letters, digits, '.', '_' or '-'"
+
+func (c *Config) checkSelf() error {
+	switch {
+	case !validName(c.Name):
+		return bad("name", c.Name, nameWanted)
+	case c.SystemID == 0:
+		return bad("system_id", c.SystemID, "want a number from 1, different on every array")
+	case c.DataDir == "":
+		return bad("data_dir", "", "want a directory")
+	case !strings.HasPrefix(c.ISCSI.Name, "iqn."):
+		return bad("iscsi.name", c.ISCSI.Name, "want an iSCSI qualified name, iqn.yyyy-mm.reverse.domain:string")
+	case len(c.ISCSI.Portals) == 0 || len(c.ISCSI.Portals) > 16:
+		return bad("iscsi.portals", c.ISCSI.Portals, "want 1 to 16 addresses host:port")
+	}
+	seen := map[string]bool{}
+	for _, a := range c.ISCSI.Portals {
+		if err := hostPort("iscsi.portals", a); err != nil {
+			return err
+		}
+		if seen[a] {
+			return bad("iscsi.portals", a, "it is there twice")
+		}
+		seen[a] = true
+	}
+	return nil
+}
+
+func (c *Config) checkMemory() error {
+	for _, n := range []struct {
+		key         string
+		value, from int64
+	}{
+		{"journal.size_mib", c.Journal.SizeMiB, 64},
+		{"memory.buffers_mib", c.Memory.BuffersMiB, 32},
+		{"memory.overlay_mib", c.Memory.OverlayMiB, 16},
+	} {
+		if n.value < n.from || n.value > maxMiB {
+			return bad(n.key, n.value, "want a number of MiB from %d to %d", n.from, maxMiB)
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkCPGs() error {
+	names, dirs := map[string]bool{}, map[string]string{}
+	for _, p := range c.CPGs {
+		dir := filepath.Clean(p.Dir)
+		switch {
+		case !validName(p.Name):
+			return bad("cpg.name", p.Name, nameWanted)
+		case names[p.Name]:
+			return bad("cpg.name", p.Name, "it is there twice: every CPG has a name of its own")
+		case p.Dir == "":
+			return bad("cpg.dir", "", "want a directory for CPG %s", p.Name)
+		case dirs[dir] != "":
+			return bad("cpg.dir", p.Dir, "CPG %s is there already: want another directory for CPG %s", dirs[dir], p.Name)
+		case p.LimitGiB < 1 || p.LimitGiB > maxGiB:
+			return bad("cpg.limit_gib", p.LimitGiB, "want a number of GiB from 1 to %d for CPG %s", maxGiB, p.Name)
+		}
+		names[p.Name], dirs[dir] = true, p.Name
+	}
+	return nil
+}
+
+// alone reports whether nothing is said of another array.
+func (t *Target) alone() bool { return t.SystemID == 0 && len(t.Links) == 0 && t.Name == "" }
+
+func (c *Config) checkTarget() error {
+	t := &c.Target
+	switch {
+	case t.alone():
+		return nil
+	case t.SystemID == 0:
+		return bad("target.system_id", t.SystemID, "want the other array's, a number from 1")
+	case t.SystemID == c.SystemID:
+		return bad("target.system_id", t.SystemID, "it is this array's own: the two must differ")
+	case !validName(t.Name):
+		return bad("target.name", t.Name, nameWanted)
+	case t.Name == c.Name:
+		return bad("target.name", t.Name, "it is this array's own: the two must differ")
+	case t.Key.IsZero():
+		return bad("target.key", "", "want the other array's key, sha256: and 64 hexadecimal digits")
+	case len(t.Links) == 0 || len(t.Links) > 4:
+		return array.Errorf(array.Invalid, "target.link: want 1 to 4 links, have %d", len(t.Links))
+	}
+	return nil
+}
+
+func (c *Config) checkLinks() error {
+	listens, names, ways := map[string]bool{}, map[string]bool{}, map[[2]string]string{}
+	for _, l := range c.Target.Links {
+		listens[l.Listen] = true
+	}
+	for _, l := range c.Target.Links {
+		switch {
+		case !validName(l.Name):
+			return bad("target.link.name", l.Name, nameWanted)
+		case names[l.Name]:
+			return bad("target.link.name", l.Name, "it is there twice: every link has a name of its own")
+		}
+		if err := hostPort("target.link.listen", l.Listen); err != nil {
+			return err
+		}
+		if err := hostPort("target.link.remote", l.Remote); err != nil {
+			return err
+		}
+		way := [2]string{l.Listen, l.Remote}
+		switch host, _, _ := net.SplitHostPort(l.Remote); {
+		case listens[l.Remote]:
+			return bad("target.link.remote", l.Remote, "this array listens there itself: link %s leads to the other array", l.Name)
+		case nowhere(host):
+			return bad("target.link.remote", l.Remote, "want host:port of the other array for link %s", l.Name)
+		case ways[way] != "":
+			return bad("target.link.remote", l.Remote, "links %s and %s are the same: want another way or one link", ways[way], l.Name)
+		}
+		names[l.Name], ways[way] = true, l.Name
+	}
+	return nil
+}
+
+// nowhere reports whether a host names no machine.
+func nowhere(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "" || err == nil && a.IsUnspecified()
+}
+
+func (c *Config) checkWitness() error {
+	w := &c.Witness
+	switch {
+	case w.Address == "" && w.Key.IsZero():
+		return nil
+	case c.Target.alone():
+		return bad("witness.address", w.Address, "there is no target: a witness arbitrates between two arrays")
+	case w.Address == "":
+		return bad("witness.address", "", "there is a witness.key: want the witness's host:port, or neither")
+	case w.Key.IsZero():
+		return bad("witness.key", "", "want the witness's key, sha256: and 64 hexadecimal digits")
+	case w.Key == c.Target.Key:
+		return bad("witness.key", w.Key, "it is the same as target.key: the witness is a third")
+	}
+	return hostPort("witness.address", w.Address)
+}
+
+func hostPort(key, v string) error {
+	_, port, err := net.SplitHostPort(v)
+	if err != nil {
+		return bad(key, v, "want host:port")
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return bad(key, v, "want host:port, the port a number from 1 to 65535")
+	}
+	return nil
+}
