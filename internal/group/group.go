@@ -236,6 +236,7 @@ func (g *Group) loop() {
 		}
 		g.settle()
 		if closed {
+			g.stopCopy()
 			g.refuseAll(array.Errorf(array.Busy, "group %s is closing", g.cfg.Name))
 			return
 		}

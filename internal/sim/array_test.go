@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/journal"
+	"github.com/perdure/perdure/internal/pair"
+	"github.com/perdure/perdure/internal/scsi"
+	"github.com/perdure/perdure/internal/vfs"
+	"github.com/perdure/perdure/internal/volume"
+)
+
+const (
+	groupID = array.GroupID(1)
+	volumes = 2
+	size    = 64 * block.Page
+)
+
+// machine is one array's disks, which outlive its processes.
+type machine struct {
+	side  array.Side
+	fs    *vfs.Mem
+	maps  string // the file of the pool's map
+	dir   string
+	boots int
+	mu    sync.Mutex
+	facts map[string][]byte
+	p     *process // nil while it is down
+}
+
+// process is one life of an array.
+type process struct {
+	w       *world
+	m       *machine
+	life    int
+	jnl     *journal.Journal
+	pool    *volume.Pool
+	g       *group.Group
+	units   []*group.Unit
+	lease   pair.Leases
+	buffers *block.Pool
+	dead    bool // killed: nothing it does reaches anybody any more
+	silent  bool
+	told    bool // that nobody answers since the start
+	born    int64
+	// The witness: what is to be asked, and whether an answer is awaited.
+	swap         *arb.Swap
+	look, asking bool
+	asked        time.Time
+}
+
+// Put and Get are the group's small facts.
+func (p *process) Put(_ array.GroupID, name string, value []byte) error {
+	p.m.mu.Lock()
+	defer p.m.mu.Unlock()
+	if !p.dead {
+		p.m.facts[name] = append([]byte(nil), value...)
+	}
+	return nil
+}
+
+func (p *process) Get(_ array.GroupID, name string) ([]byte, error) {
+	p.m.mu.Lock()
+	defer p.m.mu.Unlock()
+	return p.m.facts[name], nil
+}
+
+// boot starts an array from its disks.
+func (w *world) boot(m *machine) {
+	m.boots++
+	p := &process{w: w, m: m, life: m.boots, silent: true, born: w.now(), buffers: block.NewPool(64 << 20)}
+	p.lease.Start(w.now(), pair.DefaultTiming())
+	var err error
+	p.jnl, err = journal.Open(m.fs, "journal", journal.Options{
+		Limit: 8 << 20, SegmentSize: 1 << 20, MaxPayload: 64 << 10, MaxGroups: 4, NoPrefill: true,
+		Durable: func(ds []journal.Durable) {
+			for _, d := range ds {
+				if p.g != nil {
+					p.g.JournalHolds(d.Pos.Place)
+				}
+			}
+		},
+		Failed: func(err error) { w.failf("journal of %v: %v", m.side, err) },
+	})
+	w.must(err)
+	p.pool, err = volume.OpenPool(m.fs, "pool", volume.Options{
+		MapFile: m.maps, Limit: 64 << 20, Overlay: 4 << 20, Age: 200 * time.Millisecond, Grow: 1 << 20, NoSync: true,
+		OnRoom: func() {
+			if p.g != nil {
+				p.g.Wake()
+			}
+		},
+		Alarm: func(err error) { w.failf("pool of %v: %v", m.side, err) },
+	})
+	w.must(err)
+	for i := range volumes {
+		if p.pool.Volume(array.VolumeID(i+1)) == nil {
+			_, err = p.pool.Create(volume.VolumeSpec{ID: array.VolumeID(i + 1), Group: groupID, Size: size})
+			w.must(err)
+		}
+	}
+	p.g, err = group.Open(group.Config{
+		ID: groupID, Name: "g", Self: m.side, Ports: [2][]uint16{{1}, {257}},
+		Policy: group.Policy{AutoFailover: true, WitnessStarted: true, AutoRecover: true, AutoSynchronize: true},
+		Log:    p.jnl, Space: p.jnl, Pages: p.pool, Copy: p.pool, Buffers: p.buffers, Peer: way{p}, Keep: p,
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Event:  func(text string) { w.tracef("%v: %s", m.side, text) },
+		Now:    time.Now,
+	}, arb.First(array.SideA, 1))
+	w.must(err)
+	for i := range volumes {
+		id := array.VolumeID(i + 1)
+		u, err := p.g.AddVolume(scsi.Identity{WWN: array.MakeWWN(id), Volume: id, Name: "v" + strconv.Itoa(i)}, p.pool.Volume(id))
+		w.must(err)
+		p.units = append(p.units, u)
+	}
+	p.g.Start()
+	m.p = p
+	w.tracef("%v starts, life %d", m.side, p.life)
+}
+
+// kill ends an array's process at this moment. With power its disks keep what was
+// written; without, what was not synced is kept, lost or torn, by the dice.
+func (w *world) kill(m *machine, power bool) {
+	p := m.p
+	if p == nil {
+		return
+	}
+	m.mu.Lock()
+	p.dead = true
+	m.mu.Unlock()
+	m.p = nil
+	if power {
+		m.fs = m.fs.CrashClone(w.rng, 100)
+	} else {
+		m.fs = m.fs.CrashClone(w.rng, w.rng.IntN(101))
+	}
+	copied := filepath.Join(m.dir, "map."+strconv.Itoa(m.boots))
+	b, err := os.ReadFile(m.maps)
+	w.must(err)
+	w.must(os.WriteFile(copied, b, 0o600))
+	_ = os.Remove(m.maps)
+	m.maps = copied
+	w.tracef("%v is killed, power %v", m.side, power)
+	w.mu.Lock()
+	w.net.broke(m.side)
+	w.mu.Unlock()
+	w.each(func(p *process) { p.g.Lost() })
+	w.bury(p)
+}
+
+// bury lets the goroutines of a dead process end; what they still do is lost.
+func (w *world) bury(p *process) {
+	p.g.Close()
+	_ = p.pool.Close()
+	_ = p.jnl.Close()
+}

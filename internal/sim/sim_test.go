@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var (
+	oneSeed = flag.Uint64("sim.seed", 0, "run this seed only, with its trace")
+	runs    = flag.Int("sim.runs", 12, "how many seeds to run")
+	faults  = flag.Int("sim.faults", 12, "how many faults a run has")
+)
+
+func TestSim(t *testing.T) {
+	if *oneSeed != 0 {
+		sum, trace := play(t, *oneSeed)
+		t.Logf("%s\nsum %x", trace, sum)
+		return
+	}
+	for i := range *runs {
+		seed := uint64(i + 1)
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { play(t, seed) })
+	}
+}
+
+// TestASeedDecidesTheRun plays one twice.
+func TestASeedDecidesTheRun(t *testing.T) {
+	first, _ := play(t, 3)
+	again, _ := play(t, 3)
+	if first != again {
+		t.Errorf("seed 3 gave two different runs: %x and %x", first, again)
+	}
+}
+
+func play(t *testing.T, seed uint64) (sum uint64, trace string) {
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("replay with: go test ./internal/sim -run 'TestSim$' -sim.seed=%d -sim.faults=%d -v", seed, *faults)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, seed)
+		defer func() {
+			for _, m := range w.m {
+				if m.p != nil {
+					w.bury(m.p)
+				}
+			}
+		}()
+		w.run(4 * time.Second)
+		for range *faults {
+			w.fault()
+			w.run(time.Duration(100+w.rng.IntN(3000)) * time.Millisecond)
+		}
+		w.settle()
+		sum, trace = w.sum, w.told()
+	})
+	return sum, trace
+}
+
+// fault does something bad, or makes something good.
+func (w *world) fault() {
+	r := w.rng
+	m := w.m[r.IntN(2)]
+	switch r.IntN(9) {
+	case 0, 1:
+		if m.p != nil {
+			w.kill(m, r.IntN(2) == 0)
+			return
+		}
+		w.boot(m)
+	case 2:
+		if m.p == nil {
+			w.boot(m)
+		}
+	case 3:
+		w.net.cut = [2]bool{true, true}
+		w.tracef("the links are cut")
+	case 4:
+		w.net.cut[m.side] = true
+		w.tracef("the links lose what %v sends", m.side)
+	case 5:
+		w.net.cut = [2]bool{}
+		w.tracef("the links heal")
+	case 6:
+		w.wit.up = !w.wit.up
+		if w.wit.up {
+			w.wit.inc++
+			if r.IntN(4) == 0 {
+				w.wit.version = 0
+			}
+		}
+		w.tracef("the witness is up: %v", w.wit.up)
+	case 7:
+		w.wit.reach[m.side] = !w.wit.reach[m.side]
+		w.tracef("%v reaches the witness: %v", m.side, w.wit.reach[m.side])
+	case 8:
+		if p := m.p; p != nil {
+			w.tracef("switchover is asked of %v", m.side)
+			go func() { _ = p.g.Switchover() }()
+		}
+	}
+}

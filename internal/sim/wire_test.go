@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"errors"
+	"time"
+
+	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/pair"
+)
+
+const (
+	beat      = 80 * time.Millisecond
+	pollEvery = 500 * time.Millisecond
+	giveUp    = 1800 * time.Millisecond // a request to the witness
+)
+
+// wire is the connection between the arrays: ordered both ways, until it breaks.
+type wire struct {
+	up    bool
+	cut   [2]bool // what this side sends does not arrive, for now
+	since time.Time
+	delay time.Duration
+	q     [2][]parcel // by sender
+}
+
+type parcel struct {
+	at time.Time
+	do func(to *process)
+}
+
+// send queues do for the other side.
+func (w *world) send(from *process, do func(to *process)) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := &w.net
+	if from.dead || !n.up {
+		return errors.New("no connection")
+	}
+	n.q[from.m.side] = append(n.q[from.m.side], parcel{time.Now().Add(n.delay), do})
+	return nil
+}
+
+// deliver hands over what has arrived. Of one sender all in order.
+func (w *world) deliver() {
+	for s := range array.Side(2) {
+		for {
+			w.mu.Lock()
+			q := w.net.q[s]
+			to := w.m[s.Other()].p
+			if len(q) == 0 || w.net.cut[s] || to == nil || q[0].at.After(time.Now()) {
+				w.mu.Unlock()
+				break
+			}
+			do := q[0].do
+			w.net.q[s] = q[1:]
+			w.mu.Unlock()
+			do(to)
+		}
+	}
+}
+
+// broke ends the connection: what was under way is lost.
+func (n *wire) broke(array.Side) { n.up, n.q = false, [2][]parcel{} }
+
+// connect keeps the connection: a cut breaks it in the end, and it comes again.
+func (w *world) connect() {
+	w.mu.Lock()
+	n := &w.net
+	a, b := w.m[0].p, w.m[1].p
+	cut := n.cut[0] || n.cut[1]
+	if !cut {
+		n.since = time.Now()
+	}
+	var tell func(*group.Group)
+	switch {
+	case n.up && cut && time.Since(n.since) > 3*time.Second:
+		n.broke(0)
+		tell = (*group.Group).Lost
+	case !n.up && !cut && a != nil && b != nil:
+		n.up = true
+		tell = (*group.Group).Contact
+	}
+	w.mu.Unlock()
+	if tell != nil {
+		w.each(func(p *process) { tell(p.g) })
+	}
+}
+
+// leases asks, grants, and finds the other silent or back.
+func (p *process) leases() {
+	now := p.w.now()
+	timing := pair.DefaultTiming()
+	_ = p.w.send(p, func(to *process) {
+		period := to.lease.Grant(to.w.now())
+		_ = to.w.send(to, func(back *process) {
+			if back == p {
+				p.lease.Answered(p.w.now(), now, period)
+			}
+		})
+	})
+	quiet := now-p.lease.LastRenewed() > int64(timing.Detect)
+	switch {
+	case quiet && !p.silent:
+		p.lease.BreakOff(now)
+		p.silent = true
+		p.w.tracef("%v finds the other silent", p.m.side)
+		p.g.Silent()
+	case !quiet && p.silent:
+		p.silent = false
+		p.g.Contact()
+	case quiet && !p.told && now-p.born > int64(timing.Detect):
+		p.told = true
+		p.g.Silent()
+	}
+}
+
+// way is a group's Peer.
+type way struct{ *process }
+
+func (y way) Send(pk group.Packet) error {
+	p := y.process
+	var data []byte
+	if pk.Buf != nil {
+		data = append([]byte(nil), pk.Buf.Bytes()...)
+		pk.Buf = nil
+	}
+	pk.Body = append([]byte(nil), pk.Body...)
+	return p.w.send(p, func(to *process) {
+		q := pk
+		if data != nil {
+			b, ok := to.buffers.Get(len(data))
+			if !ok {
+				return // as a connection that reads no further; it is asked for again
+			}
+			copy(b.Bytes(), data)
+			q.Buf = b
+			defer b.Release()
+		}
+		to.g.Receive(q)
+	})
+}
+
+func (y way) Lease() uint64  { return y.lease.Held(y.w.now()) }
+func (y way) Period() uint64 { return y.lease.Period() }
+func (y way) Ended() uint64  { return y.lease.Ended(y.w.now()) }
+func (y way) Break()         { y.lease.BreakOff(y.w.now()) }
+
+func (y way) Swap(_ array.GroupID, s arb.Swap) {
+	y.w.mu.Lock()
+	defer y.w.mu.Unlock()
+	y.swap = &s
+}
+
+func (y way) ReadWitness(array.GroupID) {
+	y.w.mu.Lock()
+	defer y.w.mu.Unlock()
+	y.look = true
+}
+
+// witness is the register, and how it is reached.
+type witness struct {
+	up      bool
+	reach   [2]bool
+	delay   time.Duration
+	inc     uint64
+	version uint64
+	value   arb.Register
+}
+
+// ask lets a process talk to the witness: one request at a time.
+func (p *process) ask() {
+	w := p.w
+	w.mu.Lock()
+	now := time.Now()
+	if p.asking || !p.look && p.swap == nil && now.Sub(p.asked) < pollEvery {
+		w.mu.Unlock()
+		return
+	}
+	s := p.swap
+	p.asking, p.look, p.swap, p.asked = true, false, nil, now
+	delay, reached := w.wit.delay, w.wit.up && w.wit.reach[p.m.side]
+	w.mu.Unlock()
+	if !reached {
+		w.after(giveUp/4, p, func() { p.asking = false; p.g.WitnessLost(s != nil) })
+		return
+	}
+	w.after(delay/2, p, func() {
+		v := &w.wit
+		if !v.up || !v.reach[p.m.side] {
+			w.after(giveUp, p, func() { p.asking = false; p.g.WitnessLost(s != nil) })
+			return
+		}
+		if s != nil && s.Incarnation == v.inc && s.Version == v.version {
+			v.version, v.value = v.version+1, s.New
+		}
+		view := arb.WitnessView{Incarnation: v.inc, Version: v.version, Register: v.value}
+		other := s != nil && s.Incarnation != v.inc
+		w.after(delay/2, p, func() {
+			p.asking = false
+			if !v.reach[p.m.side] || other {
+				p.g.WitnessLost(s != nil)
+				return
+			}
+			p.g.WitnessSeen(view, s != nil)
+		})
+	})
+}

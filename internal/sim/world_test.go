@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sim
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/vfs"
+)
+
+// step is how long the world waits between two looks at what is due.
+const step = 5 * time.Millisecond
+
+// world is a pair, its witness and its hosts under one seed.
+type world struct {
+	t     *testing.T
+	rng   *rand.Rand
+	start time.Time
+	mu    sync.Mutex
+	m     [2]*machine
+	net   wire
+	wit   witness
+	due   []timer
+	hosts []*client
+	nth   int
+	trace []string
+	sum   uint64
+}
+
+// timer is something that happens to a process later, unless it is dead by then.
+type timer struct {
+	at time.Time
+	n  int
+	p  *process
+	do func()
+}
+
+func newWorld(t *testing.T, seed uint64) *world {
+	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 7)), start: time.Now()}
+	w.net.delay = time.Duration(w.rng.IntN(3000)) * time.Microsecond
+	w.wit = witness{up: true, reach: [2]bool{true, true}, inc: 1, delay: time.Duration(1+w.rng.IntN(40)) * time.Millisecond}
+	for s := range array.Side(2) {
+		dir := t.TempDir()
+		w.m[s] = &machine{side: s, fs: vfs.NewMem(), dir: dir, maps: filepath.Join(dir, "map"), facts: map[string][]byte{}}
+		w.must(w.m[s].fs.MkdirAll("journal"))
+		w.must(w.m[s].fs.MkdirAll("pool"))
+		w.boot(w.m[s])
+	}
+	for i := range clients {
+		w.hosts = append(w.hosts, newClient(w, i))
+	}
+	return w
+}
+
+func (w *world) now() int64 { return int64(time.Since(w.start)) + int64(time.Hour) }
+
+func (w *world) must(err error) {
+	if err != nil {
+		w.failf("%v", err)
+	}
+}
+
+func (w *world) failf(format string, args ...any) {
+	w.t.Helper()
+	w.t.Fatalf(format+"\n%s", append(args, w.told())...)
+}
+
+// told returns the end of the trace.
+func (w *world) told() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.Join(w.trace[max(0, len(w.trace)-200):], "\n")
+}
+
+func (w *world) tracef(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	line := fmt.Sprintf("%9.3f  ", time.Since(w.start).Seconds()) + fmt.Sprintf(format, args...)
+	h := fnv.New64a()
+	fmt.Fprint(h, w.sum, line)
+	w.sum = h.Sum64()
+	if w.trace = append(w.trace, line); len(w.trace) > 4000 {
+		w.trace = append(w.trace[:0], w.trace[2000:]...)
+	}
+}
+
+func (w *world) after(d time.Duration, p *process, do func()) {
+	w.nth++
+	w.due = append(w.due, timer{time.Now().Add(d), w.nth, p, do})
+}
+
+func (w *world) each(f func(*process)) {
+	for _, m := range w.m {
+		if m.p != nil {
+			f(m.p)
+		}
+	}
+}
+
+// run lets time pass.
+func (w *world) run(d time.Duration) {
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		time.Sleep(step)
+		synctest.Wait()
+		w.timers()
+		w.connect()
+		w.deliver()
+		synctest.Wait()
+		n := int(time.Since(w.start) / step)
+		w.each(func(p *process) {
+			if n%int(beat/step) == 0 {
+				p.leases()
+			}
+			p.ask()
+		})
+		for _, c := range w.hosts {
+			c.step()
+		}
+		if n%4 == 0 {
+			w.check()
+		}
+	}
+}
+
+func (w *world) timers() {
+	sort.Slice(w.due, func(i, j int) bool {
+		a, b := w.due[i], w.due[j]
+		return a.at.Before(b.at) || a.at.Equal(b.at) && a.n < b.n
+	})
+	for len(w.due) > 0 && !w.due[0].at.After(time.Now()) {
+		x := w.due[0]
+		w.due = w.due[1:]
+		if !x.p.dead {
+			x.do()
+		}
+	}
+}
+
+// check looks for what must never be: both serving.
+func (w *world) check() {
+	var serve []string
+	w.each(func(p *process) {
+		i, err := p.g.Info()
+		w.must(err)
+		if i.Serving {
+			serve = append(serve, fmt.Sprintf("%v in epoch %d by %v", p.m.side, i.View.Epoch, i.Record))
+		}
+	})
+	if len(serve) > 1 {
+		w.failf("both serve: %v", serve)
+	}
+}
+
+// whole reports whether both arrays are up, in sync, and one serves.
+func (w *world) whole() (bool, string) {
+	serving, synced := 0, 0
+	var text []string
+	w.each(func(p *process) {
+		i, err := p.g.Info()
+		w.must(err)
+		if i.Serving {
+			serving++
+		}
+		if i.Synced {
+			synced++
+		}
+		text = append(text, fmt.Sprintf("%v: record %v, role %v, %s, owner %v, end %v, commit %d, applied %d, other %d, copy %s",
+			p.m.side, i.Record, i.View.Role, i.Reason, i.Owner, i.End, i.Commit, i.Applied, i.Peer, i.Copy))
+	})
+	return serving == 1 && synced == 2, strings.Join(text, "\n")
+}
+
+// settle makes good what is broken, waits until the pair is whole and quiet, and
+// compares the copies with each other and with what was acknowledged.
+func (w *world) settle() {
+	w.tracef("all is made good")
+	w.net.cut = [2]bool{}
+	w.wit.reach = [2]bool{true, true}
+	if !w.wit.up {
+		w.wit.up = true
+		w.wit.inc++
+	}
+	for _, m := range w.m {
+		if m.p == nil {
+			w.boot(m)
+		}
+	}
+	end := time.Now().Add(60 * time.Second)
+	for {
+		w.run(200 * time.Millisecond)
+		ok, text := w.whole()
+		if ok {
+			break
+		}
+		if time.Now().After(end) {
+			w.failf("not whole again after a minute:\n%s", text)
+		}
+	}
+	before := w.acknowledged()
+	w.run(2 * time.Second)
+	if w.acknowledged() == before {
+		w.failf("whole again, but no host is answered")
+	}
+	for _, c := range w.hosts {
+		c.stopping = true
+	}
+	w.run(8 * time.Second)
+	w.compare()
+}
+
+func (w *world) acknowledged() (n uint64) {
+	for _, c := range w.hosts {
+		n += c.acked
+	}
+	return n
+}
+
+// compare reads both copies from their disks.
+func (w *world) compare() {
+	for v := range volumes {
+		var copies [2][]byte
+		for s, m := range w.m {
+			copies[s] = make([]byte, size)
+			w.must(m.p.pool.Volume(array.VolumeID(v+1)).Read(copies[s], 0))
+		}
+		for b := range blocks {
+			off := blockOffset(b)
+			for s := range w.m {
+				w.ledger(v, b).judge(w, fmt.Sprintf("copy of %v, volume %d block %d", array.Side(s), v, b), copies[s][off:off+blockSize], w.ledger(v, b).floor)
+			}
+		}
+		for n := 0; n < size; n += block.Page {
+			if string(copies[0][n:n+block.Page]) != string(copies[1][n:n+block.Page]) {
+				w.failf("volume %d differs in page %d", v, n/block.Page)
+			}
+		}
+	}
+}
