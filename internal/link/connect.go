@@ -75,7 +75,7 @@ func (p *Peer) greetAsClient(ctx context.Context, raw net.Conn, l *linkState, sl
 		return nil, err
 	}
 	batch := newBatchConn(raw, p.cfg.Limits.Write)
-	conf := p.cfg.Identity.Client(pki.Only(p.cfg.Key))
+	conf := p.cfg.Identity.Client(p.notMyself)
 	conf.DynamicRecordSizingDisabled = true // small records would be for browsers
 	conn := tls.Client(batch, conf)
 	if err := conn.HandshakeContext(ctx); err != nil {
@@ -93,6 +93,15 @@ func (p *Peer) greetAsClient(ctx context.Context, raw net.Conn, l *linkState, sl
 		return nil, err
 	}
 	return p.newConn(conn, batch, l, theirs), raw.SetDeadline(time.Time{})
+}
+
+// notMyself accepts the other array's key, and tells a link that leads back here from
+// one that leads to a stranger.
+func (p *Peer) notMyself(got pki.Pin) error {
+	if got == p.cfg.Identity.Pin() {
+		return array.Errorf(array.Conflict, "this array itself answers there: a link leads to the other array")
+	}
+	return pki.Only(p.cfg.Key)(got)
 }
 
 // judge says what is wrong with what the other side says of itself.

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// Connects reports whether this side is the one that connects, the other one listens.
+func (p *Peer) Connects() bool { return p.cfg.connects() }
+
 // linkState is what is known of a link beyond its connections.
 type linkState struct {
 	cfg                                          LinkConfig

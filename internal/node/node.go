@@ -60,6 +60,8 @@ type Node struct {
 
 	broken atomic.Bool // the journal failed
 
+	refusals refusals
+
 	// command is held while a command runs.
 	command sync.Mutex
 
@@ -234,7 +236,7 @@ func (n *Node) openPair() error {
 		return err
 	}
 	n.server = link.NewServer(self, n.ident)
-	n.server.Refused = func(from net.Addr, err error) { n.event(fmt.Sprintf("link connection from %v refused: %v", from, err)) }
+	n.server.Refused = n.refused
 	return n.server.Add(n.pair.Peer())
 }
 

@@ -93,6 +93,8 @@ func status(n *Node, _ context.Context, a *args) error {
 				}
 			} else if l.Err != nil {
 				up += ": " + l.Err.Error()
+			} else if !n.pair.Peer().Connects() {
+				up += fmt.Sprintf(": array %s, with the key %v, is the one to connect, and did not", n.cfg.Target.Name, n.cfg.Target.Key)
 			}
 			a.printf("link\t%s\t%s\n", l.Name, up)
 		}
@@ -102,6 +104,8 @@ func status(n *Node, _ context.Context, a *args) error {
 			a.printf("witness\tnone\t\n")
 		case w.Reached:
 			a.printf("witness\t%s\tanswers, round trip %v\n", n.cfg.Witness.Address, w.RoundTrip.Round(time.Microsecond))
+		case w.LastSeen.IsZero():
+			a.printf("witness\t%s\tnot reached yet: %s\n", n.cfg.Witness.Address, w.Error)
 		default:
 			a.printf("witness\t%s\tlost since %v: %s\n", n.cfg.Witness.Address, w.LastSeen.Format(time.TimeOnly), w.Error)
 		}
