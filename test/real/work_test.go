@@ -7,7 +7,6 @@ package real
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -55,18 +54,10 @@ func (p *pair) bringUp(volumes int, size string) {
 	p.whole()
 }
 
-// config returns where an array's configuration is.
-func (p *pair) config(i int) string { return filepath.Join(p.Dir, rig.Name(i), "perdured.toml") }
-
 // configure replaces a part of an array's configuration, which must be there once.
 func (p *pair) configure(i int, old, by string) {
 	p.t.Helper()
-	b, err := os.ReadFile(p.config(i))
-	p.must(err)
-	if strings.Count(string(b), old) != 1 {
-		p.t.Fatalf("%q is %d times in\n%s", old, strings.Count(string(b), old), b)
-	}
-	p.must(os.WriteFile(p.config(i), []byte(strings.Replace(string(b), old, by, 1)), 0o600))
+	p.edit(filepath.Join(p.Dir, rig.Name(i), "perdured.toml"), old, by)
 }
 
 // work opens the host and begins to write and read.
