@@ -128,11 +128,8 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 	case err == nil && !g.Private:
 		return array.Errorf(array.Conflict, "volume %s is in Remote Copy group %s already", name, g.Name)
 	case err == nil:
-		if i, e := n.groups[v.Group].g.Info(); e != nil || i.End.Place > 1 {
-			return orElse(e, array.Errorf(array.Conflict, "volume %s has been written to: a volume is admitted before its first use; create it in the group with -size", name))
-		}
-		if ex, e := n.exported(v); e != nil || ex {
-			return orElse(e, array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", name))
+		if e := n.mayAdmit(ctx, v, r.rec.ID); e != nil {
+			return e
 		}
 		if e := n.dropGroup(v.Group); e != nil {
 			return e
@@ -159,6 +156,32 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 		v.ID, v.Group = array.MakeVolumeID(n.cfg.SystemID, id), r.rec.ID
 		return tables.vvs.Put(t, store.Key(uint64(v.ID)), v)
 	})
+}
+
+// mayAdmit says what keeps a volume that exists already out of a group: it is made
+// anew there, so nothing may be lost with it, and nothing may go wrong after it is gone.
+func (n *Node) mayAdmit(ctx context.Context, v VV, to array.GroupID) error {
+	n.mu.RLock()
+	own := n.groups[v.Group]
+	n.mu.RUnlock()
+	if own == nil {
+		return array.Errorf(array.Internal, "volume %s is not open", v.Name)
+	}
+	if i, err := own.g.Info(); err != nil || i.End.Place > 1 {
+		return orElse(err, array.Errorf(array.Conflict, "volume %s has been written to: a volume is admitted before its first use; create it in the group with -size", v.Name))
+	}
+	if ex, err := n.exported(v); err != nil || ex {
+		return orElse(err, array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", v.Name))
+	}
+	if err := n.mayChange(to); err != nil {
+		return err
+	}
+	if n.pair == nil || !n.pair.Reachable() {
+		return nil
+	}
+	v.ID, v.Group = array.MakeVolumeID(n.cfg.SystemID, 0), to // nobody's yet
+	_, err := n.ask(ctx, request{Check: &Description{VVs: []VV{v}}})
+	return err
 }
 
 func dismissVV(n *Node, ctx context.Context, a *args) error {
