@@ -107,7 +107,8 @@ func (m *Machine) giveUp(out *Output) {
 	switch {
 	case m.armable():
 		m.decide(m.successor(array.Both, Majority), ReasonWitnessBack, out)
-	case !m.preferred():
+	case !m.preferred() && m.handing:
+		m.handing = false
 		m.decide(m.successor(array.Both, Chosen(m.owner)), ReasonOwnerMoved, out)
 	}
 }

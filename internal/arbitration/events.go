@@ -96,6 +96,14 @@ func (m *Machine) Owner(nonce uint64, s array.Side, out *Output) {
 	m.advance(out)
 }
 
+// OwnerSettled: the owner by the last committed entry has not changed for a while.
+func (m *Machine) OwnerSettled(nonce uint64, out *Output) {
+	m.nonce = nonce
+	m.handing = true
+	m.advance(out)
+	m.handing = false
+}
+
 // Synced: the other copy holds all that was committed without it.
 func (m *Machine) Synced(nonce uint64, out *Output) {
 	m.nonce = nonce

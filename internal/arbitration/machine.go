@@ -56,6 +56,10 @@ type Machine struct {
 	// doubted: this array's disk may be of the past, so what it stored about deciding
 	// alone may have been undone since.
 	doubted bool
+	// handing: the owner has been the other one for a while, so the privilege of going
+	// on alone is to follow. Not at once: while the arrays don't agree yet who the
+	// owner is, each would hand it to the other for ever.
+	handing bool
 	// headStart: the time in which the preferred side may decide first is over.
 	headStart bool
 

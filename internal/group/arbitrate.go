@@ -22,6 +22,9 @@ const (
 	swapWithin = 4 * time.Second
 	// rejoinAfter keeps a side that just fell silent from being taken back at once.
 	rejoinAfter = 500 * time.Millisecond
+	// settledAfter is how long the owner must be the same before the privilege of going
+	// on alone follows.
+	settledAfter = time.Second
 	// disownAfter is how long an undecided array without contact keeps commands that
 	// have a place: what the other array needs to go on alone, and a little more.
 	disownAfter = 750 * time.Millisecond
@@ -148,8 +151,7 @@ func (g *Group) Lost() {
 }
 
 func (g *Group) lostContact() {
-	clear(g.sends) // in a new contact they would pass for fresh
-	g.sends = g.sends[:0]
+	g.dropSends() // in a new contact they would pass for fresh
 	g.contact, g.mine, g.theirs = false, 0, 0
 	g.core.Lost()
 	g.hasTheirs, g.cursor, g.theirGrant, g.told = false, 0, 0, 0
@@ -286,6 +288,12 @@ func (g *Group) grants(p Peer, out *arb.Output) {
 func (g *Group) membership(now time.Time, out *arb.Output) {
 	if o := g.core.CommittedOwner(); g.view.Members == array.Both && g.view.Role == arb.Paired && g.core.Met() && o != g.m.Inputs().Owner {
 		g.m.Owner(nonce(), o, out)
+		g.ownerSince = now
+	}
+	if rec := g.m.Stored().Current; rec.Members == array.Both && rec.DecidedBy(g.cfg.Self) && g.m.Inputs().Owner != g.cfg.Self &&
+		g.view.Role == arb.Paired && g.core.Met() && now.Sub(g.ownerSince) > settledAfter {
+		g.ownerSince = now
+		g.m.OwnerSettled(nonce(), out)
 	}
 	switch g.view.Role {
 	case arb.Paired:

@@ -10,24 +10,27 @@ import (
 
 // Info is the group as it is now, for people and the faces.
 type Info struct {
-	ID        array.GroupID
-	Name      string
-	Self      array.Side
-	View      arb.View
-	Record    arb.Record
-	Reason    string
-	Inputs    arb.Inputs
-	Owner     array.Side
-	Serving   bool
-	Contact   bool
-	End       array.Position
-	Commit    array.Place
-	Peer      array.Place
-	Applied   array.Place
-	Syncing   bool
-	Synced    bool
-	Stopped   bool
-	Switching bool
+	ID      array.GroupID
+	Name    string
+	Self    array.Side
+	View    arb.View
+	Record  arb.Record
+	Reason  string
+	Inputs  arb.Inputs
+	Owner   array.Side
+	Serving bool
+	Contact bool
+	End     array.Position
+	Commit  array.Place
+	Peer    array.Place
+	Applied array.Place
+	// Met: the logs were compared in this contact. Ready: this array owns the group and
+	// its term is open.
+	Met, Ready bool
+	Syncing    bool
+	Synced     bool
+	Stopped    bool
+	Switching  bool
 	// Split: the arrays hold lineages of which neither follows the other.
 	Split     bool
 	Decisions []arb.Decision
@@ -46,7 +49,7 @@ func (g *Group) Info() (Info, error) {
 			ID: g.cfg.ID, Name: g.cfg.Name, Self: g.cfg.Self, View: g.view, Record: rec, Inputs: in,
 			Owner: g.core.Owner(), Serving: g.state() == gateServe, Contact: g.contact, End: g.core.End(),
 			Commit: g.core.Commit(), Peer: g.core.Peer(), Applied: g.applied, Stopped: g.stopped,
-			Switching: g.switching != nil, Decisions: append([]arb.Decision(nil), g.decisions...),
+			Met: g.core.Met(), Ready: g.core.Ready(), Switching: g.switching != nil, Decisions: append([]arb.Decision(nil), g.decisions...),
 			Segments: append([]replication.Segment(nil), g.core.Segments()...),
 		}
 		i.Syncing = g.copying != nil || g.filling != nil || g.rebuild != nil || g.view.Role == arb.Alone && g.core.Met()

@@ -128,7 +128,7 @@ func (g *Group) fillFromMemory(l []*entry) bool {
 		return true
 	}
 	for _, e := range l[g.cursor-l[0].pos.Place:] {
-		g.sends = append(g.sends, g.recordPacket(e.rec, g.ownerAt(e.pos), e.buf))
+		g.sendRecord(e.rec, g.ownerAt(e.pos), e.buf)
 		g.cursor++
 	}
 	return true
@@ -253,7 +253,7 @@ func (g *Group) passOn(r *fillRun, epoch array.Epoch, batch []journal.Record) {
 			r.stop() // the cursor was set back: begin again there
 			return
 		}
-		g.sends = append(g.sends, g.recordPacket(x, g.ownerAt(x.Pos), nil))
+		g.sendRecord(x, g.ownerAt(x.Pos), nil)
 		g.cursor++
 	}
 }

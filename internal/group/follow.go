@@ -49,7 +49,9 @@ func (g *Group) receive(p Packet) {
 	case PacketState, PacketAsk, PacketAnswer:
 		g.receiveVote(p)
 	case PacketGrant:
-		if binary.BigEndian.Uint64(p.Tag[:8]) == g.m.Stored().Current.ID && g.m.View().Role == arb.Paired {
+		// Said after the other side compared the records; this one serves only once it has
+		// too, which may be a moment later.
+		if binary.BigEndian.Uint64(p.Tag[:8]) == g.m.Stored().Current.ID {
 			g.theirGrant = uint64(p.Length)
 		}
 	case PacketLog:

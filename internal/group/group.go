@@ -119,6 +119,7 @@ type Group struct {
 	openedFor   uint64 // and the record it did so for
 	theirGrant  uint64 // period of the other's grants that counts
 	sealedAt    time.Time
+	ownerSince  time.Time // when the committed owner last changed
 	heldSince   time.Time // when the role became held
 	swapping    bool      // a swap at the witness is under way
 	retryAt     time.Time // when a vote that got no answer is asked for again
@@ -237,6 +238,7 @@ func (g *Group) loop() {
 		g.settle()
 		if closed {
 			g.stopCopy()
+			g.dropSends()
 			g.refuseAll(array.Errorf(array.Busy, "group %s is closing", g.cfg.Name))
 			return
 		}
@@ -279,12 +281,37 @@ func (g *Group) flush() {
 		p.Group = g.cfg.ID
 		binary.BigEndian.PutUint64(p.Tag[8:], g.theirs)
 		err := g.cfg.Peer.Send(p)
-		if array.KindOf(err) == array.Busy && err != nil {
+		if err != nil && array.KindOf(err) == array.Busy {
 			// The way is crowded: the rest goes later, in its order.
-			g.sends = append(g.sends[:0], g.sends[i:]...)
+			n := copy(g.sends, g.sends[i:])
+			clear(g.sends[n:])
+			g.sends = g.sends[:n]
 			return
 		}
 		// Without a connection there is no contact; a new one says all anew.
+		if p.Buf != nil {
+			p.Buf.Release()
+		}
+	}
+	clear(g.sends)
+	g.sends = g.sends[:0]
+}
+
+// sendRecord gathers a record for the other array. It holds the data until they are
+// on their way: the record may be applied and forgotten before.
+func (g *Group) sendRecord(r journal.Record, owner array.Side, buf *block.Buffer) {
+	if buf != nil {
+		buf.Retain()
+	}
+	g.sends = append(g.sends, g.recordPacket(r, owner, buf))
+}
+
+// dropSends lets go of what was gathered in a contact that is over.
+func (g *Group) dropSends() {
+	for _, p := range g.sends {
+		if p.Buf != nil {
+			p.Buf.Release()
+		}
 	}
 	clear(g.sends)
 	g.sends = g.sends[:0]

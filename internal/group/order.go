@@ -86,7 +86,7 @@ func (g *Group) add(e *entry, owner array.Side) {
 	g.tailBytes += int64(len(e.rec.Payload))
 	g.appends = append(g.appends, e.rec)
 	if g.cursor == e.pos.Place && g.contact {
-		g.sends = append(g.sends, g.recordPacket(e.rec, owner, e.buf))
+		g.sendRecord(e.rec, owner, e.buf)
 		g.cursor++
 	}
 }

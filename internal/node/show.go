@@ -158,7 +158,7 @@ func explain(n *Node, _ context.Context, a *args) error {
 	in := i.Inputs
 	a.printf("facts\tother array in contact %v, records compared %v, sealed %v, other's leases ended %v\n", in.Contact, in.Matched, in.Sealed, in.GrantEnded)
 	a.printf("\twitness seen here %x, there %x; copy whole %v\n", in.Witness, in.PeerWitness, in.Synced)
-	a.printf("log\tend %v, committed %d, applied %d, other holds %d\n", i.End, i.Commit, i.Applied, i.Peer)
+	a.printf("log\tend %v, committed %d, applied %d, other holds %d, compared %v, open here %v\n", i.End, i.Commit, i.Applied, i.Peer, i.Met, i.Ready)
 	a.printf("copy\t%s\n", i.Copy)
 	for _, d := range i.Decisions {
 		a.printf("decided\t%v\n", d)

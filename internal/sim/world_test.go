@@ -175,8 +175,8 @@ func (w *world) whole() (bool, string) {
 		if i.Synced {
 			synced++
 		}
-		text = append(text, fmt.Sprintf("%v: record %v, role %v, %s, owner %v, end %v, commit %d, applied %d, other %d, copy %s",
-			p.m.side, i.Record, i.View.Role, i.Reason, i.Owner, i.End, i.Commit, i.Applied, i.Peer, i.Copy))
+		text = append(text, fmt.Sprintf("%v: record %v, role %v, %s, owner %v, end %v, commit %d, applied %d, other %d, met %v, ready %v, switching %v, copy %s",
+			p.m.side, i.Record, i.View.Role, i.Reason, i.Owner, i.End, i.Commit, i.Applied, i.Peer, i.Met, i.Ready, i.Switching, i.Copy))
 	})
 	return serving == 1 && synced == 2, strings.Join(text, "\n")
 }
