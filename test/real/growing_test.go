@@ -7,6 +7,9 @@ package real
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,10 +54,11 @@ func TestGrowing(t *testing.T) {
 		begin  func(w *work)
 		// within is how long after the beginning the blow comes at the latest.
 		within time.Duration
+		event  string
 	}{
-		{"journal", 5, func(w *work) { w.lose(200) }, 600 * time.Millisecond},
-		{"pages", 5, func(w *work) { w.lose(3000) }, 900 * time.Millisecond},
-		{"switchover", 6, func(w *work) { w.beginMove() }, 60 * time.Millisecond},
+		{"journal", 5, func(w *work) { w.lose(200) }, 600 * time.Millisecond, ""},
+		{"pages", 5, func(w *work) { w.lose(3000) }, 900 * time.Millisecond, "copying pages to the other array"},
+		{"switchover", 6, func(w *work) { w.beginMove() }, 60 * time.Millisecond, "switched over to the other array"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newSmall(t, 1, "64m").work(1, rng.Uint64())
@@ -69,6 +73,9 @@ func TestGrowing(t *testing.T) {
 				w.standsOrGoesOn(round)
 				heal()
 				w.judge(what, round < c.rounds-1)
+			}
+			if c.event != "" && !strings.Contains(w.logs(), c.event) {
+				t.Errorf("no array ever said %q: what was to be hit did not happen", c.event)
 			}
 		})
 	}
@@ -111,4 +118,17 @@ func (w *work) standsOrGoesOn(round int) {
 	for time.Now().Before(end) && w.load.Acknowledged() < before+50 {
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// logs returns what all arrays wrote.
+func (p *pair) logs() (text string) {
+	p.t.Helper()
+	files, err := filepath.Glob(filepath.Join(p.Dir, "logs", "*array*.log"))
+	p.must(err)
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		p.must(err)
+		text += string(b)
+	}
+	return text
 }

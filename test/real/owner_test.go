@@ -6,6 +6,8 @@ package real
 
 import (
 	"math/rand/v2"
+	"regexp"
+	"strconv"
 	"testing"
 	"time"
 
@@ -71,20 +73,46 @@ func TestOwnerKilled(t *testing.T) {
 	w.load.Stop()
 }
 
-// killBehind loses what the other array says on the links, and kills the owner while
-// it waits for it.
+// killBehind loses what the other array says on the links, and kills the owner when
+// the other holds records that it can't commit.
 func (w *work) killBehind(rng *rand.Rand, owner int) {
 	w.t.Helper()
-	delay := 20*time.Millisecond + time.Duration(rng.Int64N(int64(400*time.Millisecond)))
-	w.t.Logf("killed after %v", delay.Round(time.Microsecond))
 	both := func(f func(a, b, network string, d lab.Direction) error) {
 		for _, n := range []string{lab.Link1, lab.Link2} {
 			w.must(f(rig.Node(1-owner), rig.Node(owner), n, lab.OneWay))
 		}
 	}
 	both(w.Lab.Cut)
-	// Every worker has a write or a read under way that stands still, or will have.
+	committed := 0
+	w.until(goesOnIn, "records that the owner can't commit", func() bool {
+		l := w.log(owner)
+		committed = l.committed
+		return l.end > l.committed
+	})
+	delay := time.Duration(rng.Int64N(int64(300 * time.Millisecond)))
+	w.t.Logf("killed after %v more", delay.Round(time.Microsecond))
 	time.Sleep(delay) // the moment is what is tried
 	w.must(w.Array(owner).Kill())
+	if l := w.log(1 - owner); l.end <= committed {
+		w.t.Fatalf("the other array holds %d records, and %d were committed: nothing is tried", l.end, committed)
+	}
 	both(w.Lab.Heal)
+}
+
+// ends are how far an array's log goes.
+type ends struct{ end, committed int }
+
+var logLine = regexp.MustCompile(`(?m)^log +end \d+\.\d+\.(\d+), committed (\d+),`)
+
+// log asks an array how far its log goes.
+func (p *pair) log(i int) (l ends) {
+	text, err := p.Command(p.t.Context(), i, "explain", group)
+	p.must(err)
+	m := logLine.FindStringSubmatch(text)
+	if m == nil {
+		p.t.Fatalf("no line about the log in\n%s", text)
+	}
+	l.end, _ = strconv.Atoi(m[1])
+	l.committed, _ = strconv.Atoi(m[2])
+	return l
 }
