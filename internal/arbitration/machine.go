@@ -158,8 +158,12 @@ func (m *Machine) decide(r Record, why Reason, out *Output) {
 	if r.Members == array.Only(m.self()) {
 		m.sealed = true
 	}
-	if r.Members == array.Both && from.Members != array.Both {
-		m.sealed, m.synced = false, false
+	if r.Members == array.Both {
+		if from.Members != array.Both {
+			m.sealed = false
+		}
+		// One record of both follows another only when both copies are whole.
+		m.synced = from.Members == array.Both
 	}
 	out.Persist = true
 	m.tell(out)

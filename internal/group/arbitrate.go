@@ -297,7 +297,9 @@ func (g *Group) membership(now time.Time, out *arb.Output) {
 	}
 	switch g.view.Role {
 	case arb.Paired:
-		if g.core.Met() && g.core.Ready() && !g.m.Inputs().Synced && g.core.Peer() >= g.core.Commit() {
+		// The owner sees what the other holds; the other knows it of the moment in which
+		// the logs were compared.
+		if g.core.Met() && !g.m.Inputs().Synced && (g.core.Ready() && g.core.Peer() >= g.core.Commit() || g.core.Owner() != g.cfg.Self && g.core.Even()) {
 			g.m.Synced(nonce(), out)
 		}
 	case arb.Alone:

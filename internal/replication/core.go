@@ -90,6 +90,10 @@ func (c *Core) Reconciled() bool {
 	return c.ready || c.view.Mode == Paired && c.met && c.Owner() != c.self
 }
 
+// Even reports whether both journals hold all that either held when the ends were
+// compared.
+func (c *Core) Even() bool { return c.met && c.durable >= c.target && c.peer >= c.target }
+
 // Owner returns the owner by the last owner entry of the log, or who opens the epoch.
 func (c *Core) Owner() array.Side {
 	if n := len(c.segments); n > 0 && c.segments[n-1].Epoch == c.view.Epoch {
