@@ -50,6 +50,9 @@ func (m *Machine) goOn(out *Output) {
 	switch {
 	case m.contact && m.matched && !m.peerStuck:
 		return // the records are being compared
+	case m.unheard && !m.peerStuck:
+		m.reason = ReasonUnmatched
+		return
 	case c.DecidedBy(m.self()):
 		m.decide(m.successor(array.Only(m.self()), Sole), why, out)
 		return

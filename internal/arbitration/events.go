@@ -30,7 +30,7 @@ func (m *Machine) PeerState(nonce uint64, p PeerState, out *Output) {
 // PeerSilent: the other array's lease could not be renewed for the detection time.
 func (m *Machine) PeerSilent(nonce uint64, out *Output) {
 	m.nonce = nonce
-	m.contact, m.matched, m.joining = false, false, false
+	m.contact, m.matched, m.joining, m.unheard = false, false, false, false
 	m.peerWitness = 0
 	if m.st.Current.Members == array.Both {
 		m.seal()

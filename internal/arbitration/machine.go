@@ -53,6 +53,9 @@ type Machine struct {
 	stuck, peerStuck bool
 	// parting: a person stops the group. takeover: a person asks this side to go on.
 	parting, takeover bool
+	// unheard: since its start this side has neither compared records with the other
+	// array nor found it silent; it may be there and serve.
+	unheard bool
 	// doubted: this array's disk may be of the past, so what it stored about deciding
 	// alone may have been undone since.
 	doubted bool
@@ -78,7 +81,7 @@ type Machine struct {
 
 // New returns a Machine that has just started from what was stored.
 func New(cfg Config, st Stored) Machine {
-	return Machine{cfg: cfg, st: st, sealed: true, owner: st.Current.Opener}
+	return Machine{cfg: cfg, st: st, sealed: true, unheard: true, owner: st.Current.Opener}
 }
 
 // Stored returns what must be durable.

@@ -41,7 +41,7 @@ func (m *Machine) match(p PeerState) {
 	if p.Voted && m.prop.on && m.prop.ballot == 0 {
 		return
 	}
-	m.matched = true
+	m.matched, m.unheard = true, false
 	if m.sealed && !m.peerStuck {
 		// The epoch goes on as after a broken connection. A vote of this side that is
 		// still on its way to the witness can do no harm: this side accepts nothing

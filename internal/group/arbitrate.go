@@ -181,6 +181,9 @@ func (g *Group) PeerStuck() {
 	})
 }
 
+// PeerRestarted: a new process of the other array came. One that said it leaves is gone.
+func (g *Group) PeerRestarted() { g.post(func() { g.joinAfter = time.Time{} }) }
+
 // Stuck: this array's journal is stuck, or works again.
 func (g *Group) Stuck(stuck bool) {
 	g.post(func() {

@@ -62,6 +62,7 @@ type Limits struct {
 	Write       time.Duration // a connection that takes nothing for so long is broken: 3 s
 	Ping        time.Duration // between pings: 250 ms
 	Silence     time.Duration // a ping unanswered for so long breaks the link: 3 s
+	Stuck       time.Duration // the same while another link answers: 600 ms
 	Connect     time.Duration // for connecting, TLS and greeting: 5 s
 	Retry       time.Duration // between attempts, at most: 1 s
 }
@@ -72,6 +73,7 @@ func (l *Limits) fill() {
 	l.Write = cmp.Or(l.Write, 3*time.Second)
 	l.Ping = cmp.Or(l.Ping, 250*time.Millisecond)
 	l.Silence = cmp.Or(l.Silence, 3*time.Second)
+	l.Stuck = cmp.Or(l.Stuck, 600*time.Millisecond)
 	l.Connect = cmp.Or(l.Connect, 5*time.Second)
 	l.Retry = cmp.Or(l.Retry, time.Second)
 }
@@ -266,8 +268,12 @@ func (p *Peer) monitor() {
 		p.reroute() // round trips change which links are worth using
 		p.mu.Unlock()
 		for _, c := range up {
-			if sent := c.pinged.Load(); sent != 0 && !late && time.Duration(now-sent) > p.cfg.Limits.Silence {
-				p.silent(c, up)
+			limit := p.cfg.Limits.Silence
+			if c.Control() && p.answers(up, c.Link, now) {
+				limit = p.cfg.Limits.Stuck // the other array is there: it is this link that isn't
+			}
+			if sent := c.pinged.Load(); sent != 0 && !late && time.Duration(now-sent) > limit {
+				p.silent(c, up, limit)
 			}
 			if c.Control() || c.confirmed.Load() < c.queue.sent() {
 				c.ping()
@@ -276,13 +282,27 @@ func (p *Peer) monitor() {
 	}
 }
 
+// answers reports whether a link other than the named one answered its last ping, or
+// still has time to.
+func (p *Peer) answers(up []*Conn, link string, now int64) bool {
+	for _, c := range up {
+		if !c.Control() || c.Link == link || c.link.rtt() == 0 {
+			continue
+		}
+		if sent := c.pinged.Load(); sent == 0 || time.Duration(now-sent) < p.cfg.Limits.Ping+p.cfg.Limits.Ping/2 {
+			return true
+		}
+	}
+	return false
+}
+
 // silent breaks a connection whose ping went unanswered; with a control
 // connection its whole link, whose data connections may have nothing in flight
 // that would show it.
-func (p *Peer) silent(c *Conn, up []*Conn) {
+func (p *Peer) silent(c *Conn, up []*Conn, limit time.Duration) {
 	for _, other := range up {
 		if other == c || c.Control() && other.Link == c.Link {
-			other.close(fmt.Errorf("%w for %v on link %s", ErrSilent, p.cfg.Limits.Silence, c.Link))
+			other.close(fmt.Errorf("%w for %v on link %s", ErrSilent, limit, c.Link))
 		}
 	}
 }

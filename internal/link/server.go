@@ -19,6 +19,10 @@ import (
 // time; more are closed at once.
 const maxGreeting = 64
 
+// maxGreetingFrom is how many of them may come from one address, so that a stranger
+// who says nothing doesn't keep the other array out.
+const maxGreetingFrom = 16
+
 // A Server accepts connections for all of an array's relations.
 type Server struct {
 	self     Self
@@ -88,7 +92,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		}
 		if !s.enter(raw) {
 			_ = raw.Close()
-			s.refused(raw.RemoteAddr(), array.Errorf(array.Busy, "refuse connection: %d others are being greeted", maxGreeting))
+			s.refused(raw.RemoteAddr(), array.Errorf(array.Busy, "refuse connection: too many others are being greeted, at most %d and %d from one address", maxGreeting, maxGreetingFrom))
 			continue
 		}
 		s.wg.Go(func() { s.greet(ctx, raw) })
@@ -101,8 +105,26 @@ func (s *Server) enter(c net.Conn) bool {
 	if len(s.greeting) >= maxGreeting {
 		return false
 	}
+	same := 0
+	for o := range s.greeting {
+		if hostOf(o) == hostOf(c) {
+			same++
+		}
+	}
+	if same >= maxGreetingFrom {
+		return false
+	}
 	s.greeting[c] = true
 	return true
+}
+
+// hostOf returns the address a connection comes from, without the port.
+func hostOf(c net.Conn) string {
+	host, _, err := net.SplitHostPort(c.RemoteAddr().String())
+	if err != nil {
+		return c.RemoteAddr().String()
+	}
+	return host
 }
 
 func (s *Server) dropGreeting() {

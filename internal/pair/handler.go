@@ -18,11 +18,15 @@ type handler struct{ p *Pair }
 func (h handler) Up(c *link.Conn) {
 	p := h.p
 	p.mu.Lock()
+	restarted := p.system.Start != c.Peer.Start
 	p.system = c.Peer
 	if c.Control() {
 		p.up++
 	}
 	p.mu.Unlock()
+	if restarted {
+		p.each(Group.PeerRestarted)
+	}
 	p.each(Group.Contact)
 }
 

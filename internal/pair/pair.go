@@ -45,6 +45,7 @@ type Group interface {
 	Silent()
 	Stuck(bool)
 	PeerStuck()
+	PeerRestarted()
 	Doubted(bool)
 	Receive(group.Packet)
 	witnessUser
