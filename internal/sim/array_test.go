@@ -51,9 +51,14 @@ type process struct {
 	units   []*group.Unit
 	lease   pair.Leases
 	buffers *block.Pool
-	dead    bool // killed: nothing it does reaches anybody any more
+	number  uint64 // of the contact, as the other repeats it
+	granted uint64 // the newest period in which this array granted
+	dead    bool   // killed: nothing it does reaches anybody any more
 	silent  bool
 	told    bool // that nobody answers since the start
+	// starved is until when its link and witness clients get no turn: they hear and
+	// say nothing, and find nobody silent. The group itself goes on.
+	starved time.Time
 	born    int64
 	// The witness: what is to be asked, and whether an answer is awaited.
 	swap         *arb.Swap
@@ -146,6 +151,9 @@ func (w *world) kill(m *machine, power bool) {
 		m.fs = m.fs.CrashClone(w.rng, 100)
 	} else {
 		m.fs = m.fs.CrashClone(w.rng, w.rng.IntN(101))
+	}
+	if w.mutant == noSync {
+		m.fs.IgnoreSync()
 	}
 	copied := filepath.Join(m.dir, "map."+strconv.Itoa(m.boots))
 	b, err := os.ReadFile(m.maps)

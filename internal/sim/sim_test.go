@@ -18,34 +18,78 @@ var (
 
 func TestSim(t *testing.T) {
 	if *oneSeed != 0 {
-		sum, trace := play(t, *oneSeed)
+		sum, trace := play(t, *oneSeed, sound)
 		t.Logf("%s\nsum %x", trace, sum)
 		return
 	}
 	for i := range *runs {
 		seed := uint64(i + 1)
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { play(t, seed) })
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { play(t, seed, sound) })
 	}
 }
 
 // TestASeedDecidesTheRun plays one twice.
 func TestASeedDecidesTheRun(t *testing.T) {
-	first, _ := play(t, 3)
-	again, _ := play(t, 3)
+	first, _ := play(t, 3, sound)
+	again, _ := play(t, 3, sound)
 	if first != again {
 		t.Errorf("seed 3 gave two different runs: %x and %x", first, again)
 	}
 }
 
-func play(t *testing.T, seed uint64) (sum uint64, trace string) {
+// mutant is a rule that a run leaves out, to see that the simulator notices.
+type mutant int
+
+const (
+	sound mutant = iota
+	// noSync: the disks don't keep what they were told to.
+	noSync
+	// heldEarly: what was sent counts as held by the other array.
+	heldEarly
+	// noWait: what an array granted counts as ended at once.
+	noWait
+)
+
+// TestMutantsAreCaught makes sure that the simulator can fail.
+func TestMutantsAreCaught(t *testing.T) {
+	for m, name := range map[mutant]string{noSync: "no sync", heldEarly: "held early", noWait: "no wait"} {
+		t.Run(name, func(t *testing.T) {
+			for seed := uint64(1); seed <= 40; seed++ {
+				if what, caught := playMutant(t, seed, m); caught {
+					t.Logf("seed %d: %s", seed, what)
+					return
+				}
+			}
+			t.Error("40 runs, and nothing was noticed")
+		})
+	}
+}
+
+func playMutant(t *testing.T, seed uint64, m mutant) (what string, caught bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			what, caught = fmt.Sprint(r), true
+		}
+	}()
+	play(t, seed, m)
+	return "", false
+}
+
+func play(t *testing.T, seed uint64, broken mutant) (sum uint64, trace string) {
 	t.Cleanup(func() {
-		if t.Failed() {
+		if t.Failed() && broken == sound {
 			t.Logf("replay with: go test ./internal/sim -run 'TestSim$' -sim.seed=%d -sim.faults=%d -v", seed, *faults)
 		}
 	})
+	var why any
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, seed)
+		w := newWorld(t, seed, broken)
 		defer func() {
+			if why = recover(); why != nil {
+				if _, ok := why.(found); !ok {
+					panic(why)
+				}
+			}
 			for _, m := range w.m {
 				if m.p != nil {
 					w.bury(m.p)
@@ -60,6 +104,9 @@ func play(t *testing.T, seed uint64) (sum uint64, trace string) {
 		w.settle()
 		sum, trace = w.sum, w.told()
 	})
+	if why != nil {
+		panic(why)
+	}
 	return sum, trace
 }
 
@@ -67,7 +114,7 @@ func play(t *testing.T, seed uint64) (sum uint64, trace string) {
 func (w *world) fault() {
 	r := w.rng
 	m := w.m[r.IntN(2)]
-	switch r.IntN(9) {
+	switch r.IntN(10) {
 	case 0, 1:
 		if m.p != nil {
 			w.kill(m, r.IntN(2) == 0)
@@ -100,6 +147,12 @@ func (w *world) fault() {
 		w.wit.reach[m.side] = !w.wit.reach[m.side]
 		w.tracef("%v reaches the witness: %v", m.side, w.wit.reach[m.side])
 	case 8:
+		if p := m.p; p != nil {
+			d := time.Duration(100+r.IntN(3000)) * time.Millisecond
+			p.starved = time.Now().Add(d)
+			w.tracef("the clients of %v starve for %v", m.side, d)
+		}
+	case 9:
 		if p := m.p; p != nil {
 			w.tracef("switchover is asked of %v", m.side)
 			go func() { _ = p.g.Switchover() }()

@@ -3,6 +3,7 @@
 package sim
 
 import (
+	"encoding/binary"
 	"errors"
 	"time"
 
@@ -51,7 +52,7 @@ func (w *world) deliver() {
 			w.mu.Lock()
 			q := w.net.q[s]
 			to := w.m[s.Other()].p
-			if len(q) == 0 || w.net.cut[s] || to == nil || q[0].at.After(time.Now()) {
+			if len(q) == 0 || w.net.cut[s] || to == nil || to.starving() || q[0].at.After(time.Now()) {
 				w.mu.Unlock()
 				break
 			}
@@ -89,6 +90,8 @@ func (w *world) connect() {
 		w.each(func(p *process) { tell(p.g) })
 	}
 }
+
+func (p *process) starving() bool { return time.Now().Before(p.starved) }
 
 // leases asks, grants, and finds the other silent or back.
 func (p *process) leases() {
@@ -129,6 +132,13 @@ func (y way) Send(pk group.Packet) error {
 		pk.Buf = nil
 	}
 	pk.Body = append([]byte(nil), pk.Body...)
+	if p.w.mutant == heldEarly && pk.Type == group.PacketRecord && p.number != 0 {
+		held := group.Packet{Type: group.PacketHeld, Group: pk.Group, Epoch: pk.Epoch, Held: pk.Pos.Place}
+		binary.BigEndian.PutUint64(held.Tag[8:], p.number)
+		p.w.mu.Lock()
+		p.w.after(0, p, func() { p.g.Receive(held) })
+		p.w.mu.Unlock()
+	}
 	return p.w.send(p, func(to *process) {
 		q := pk
 		if data != nil {
@@ -140,14 +150,26 @@ func (y way) Send(pk group.Packet) error {
 			q.Buf = b
 			defer b.Release()
 		}
+		to.number = binary.BigEndian.Uint64(q.Tag[8:])
 		to.g.Receive(q)
 	})
 }
 
-func (y way) Lease() uint64  { return y.lease.Held(y.w.now()) }
-func (y way) Period() uint64 { return y.lease.Period() }
-func (y way) Ended() uint64  { return y.lease.Ended(y.w.now()) }
-func (y way) Break()         { y.lease.BreakOff(y.w.now()) }
+func (y way) Lease() uint64 { return y.lease.Held(y.w.now()) }
+func (y way) Break()        { y.lease.BreakOff(y.w.now()) }
+
+func (y way) Period() uint64 {
+	n := y.lease.Period()
+	y.granted = max(y.granted, n)
+	return n
+}
+
+func (y way) Ended() uint64 {
+	if y.w.mutant == noWait {
+		return y.granted
+	}
+	return y.lease.Ended(y.w.now())
+}
 
 func (y way) Swap(_ array.GroupID, s arb.Swap) {
 	y.w.mu.Lock()

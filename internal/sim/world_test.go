@@ -24,7 +24,8 @@ const step = 5 * time.Millisecond
 
 // world is a pair, its witness and its hosts under one seed.
 type world struct {
-	t     *testing.T
+	t *testing.T
+	mutant
 	rng   *rand.Rand
 	start time.Time
 	mu    sync.Mutex
@@ -46,13 +47,16 @@ type timer struct {
 	do func()
 }
 
-func newWorld(t *testing.T, seed uint64) *world {
-	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 7)), start: time.Now()}
-	w.net.delay = time.Duration(w.rng.IntN(3000)) * time.Microsecond
+func newWorld(t *testing.T, seed uint64, broken mutant) *world {
+	w := &world{t: t, mutant: broken, rng: rand.New(rand.NewPCG(seed, 7)), start: time.Now()}
+	w.net.delay = time.Duration(w.rng.IntN(20000)) * time.Microsecond
 	w.wit = witness{up: true, reach: [2]bool{true, true}, inc: 1, delay: time.Duration(1+w.rng.IntN(40)) * time.Millisecond}
 	for s := range array.Side(2) {
 		dir := t.TempDir()
 		w.m[s] = &machine{side: s, fs: vfs.NewMem(), dir: dir, maps: filepath.Join(dir, "map"), facts: map[string][]byte{}}
+		if broken == noSync {
+			w.m[s].fs.IgnoreSync()
+		}
 		w.must(w.m[s].fs.MkdirAll("journal"))
 		w.must(w.m[s].fs.MkdirAll("pool"))
 		w.boot(w.m[s])
@@ -71,8 +75,14 @@ func (w *world) must(err error) {
 	}
 }
 
+// found is what a run with a mutant ends with, if it is caught.
+type found string
+
 func (w *world) failf(format string, args ...any) {
 	w.t.Helper()
+	if w.mutant != sound {
+		panic(found(fmt.Sprintf(format, args...)))
+	}
 	w.t.Fatalf(format+"\n%s", append(args, w.told())...)
 }
 
@@ -119,6 +129,9 @@ func (w *world) run(d time.Duration) {
 		synctest.Wait()
 		n := int(time.Since(w.start) / step)
 		w.each(func(p *process) {
+			if p.starving() {
+				return
+			}
 			if n%int(beat/step) == 0 {
 				p.leases()
 			}

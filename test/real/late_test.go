@@ -11,7 +11,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"sync"
 	"testing"
 	"time"
 
@@ -154,56 +153,15 @@ func (l *late) frozen() {
 	l.holds(areas, 'n')
 }
 
-// A stutter is a connection that can stop in the middle of a PDU.
-type stutter struct {
-	net.Conn
-	mu    sync.Mutex
-	stops bool
-	rest  []byte
-}
-
-// Write sends half of b if it is to stop, and then nothing until goOn.
-func (s *stutter) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.stops {
-		return s.Conn.Write(b)
-	}
-	k := 0
-	if s.rest == nil {
-		k = len(b) / 2
-	}
-	s.rest = append(s.rest, b[k:]...)
-	if k > 0 {
-		if _, err := s.Conn.Write(b[:k]); err != nil {
-			return 0, err
-		}
-	}
-	return len(b), nil
-}
-
-// stop lets only half of the next PDU through.
-func (s *stutter) stop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stops = true
-}
-
-// goOn sends what was held back. The connection may have ended.
-func (s *stutter) goOn() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, _ = s.Conn.Write(s.rest)
-	s.stops, s.rest = false, nil
-}
-
 // replaced: a login in the place of a session whose commands are outstanding, since
 // the other array can't be reached for a moment, or since their data didn't come.
 func (l *late) replaced() {
 	const areas = 8
 	i, err := l.Serving(l.t.Context(), group)
 	l.must(err)
-	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
+	seed := uint64(time.Now().UnixNano())
+	l.t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
 	for round := range 4 {
 		c := l.dial(i, 2)
 		l.must(l.CutLinks())

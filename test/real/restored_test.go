@@ -16,25 +16,37 @@ import (
 
 // TestRestoredArray puts an old copy of B's data in the place of the new. It is left
 // out and filled again, and serves nothing before that; nor does it take over where
-// it hears of nobody but the witness.
+// it hears of nobody but the witness, not even if the record never changed.
 func TestRestoredArray(t *testing.T) {
+	terminate := func(w *work) { w.must(w.Array(rig.B).Terminate(15 * time.Second)) }
+	kill := func(w *work) { w.must(w.Array(rig.B).Kill()) }
 	for _, c := range []struct {
 		name string
 		stop func(w *work)
+		// noted: A goes on alone whenever B is away, and so there is a record of it.
+		noted bool
 	}{
-		{"stopped in good order", func(w *work) { w.must(w.Array(rig.B).Terminate(15 * time.Second)) }},
-		{"killed", func(w *work) { w.must(w.Array(rig.B).Kill()) }},
+		{"stopped in good order", terminate, true},
+		{"killed", kill, true},
+		{"killed, and back at once", kill, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newSmall(t, 1, "64m").work(1, uint64(time.Now().UnixNano()))
-			w.stopB(c.stop)
+			stop := func() {
+				c.stop(w)
+				if c.noted {
+					w.alone(rig.A)
+					w.writes(100)
+				}
+			}
+			stop()
 			old := w.setAside()
 			w.start(rig.B)
 			w.judge("before", true)
 			w.toA()
 			w.writes(300)
 
-			w.stopB(c.stop)
+			stop()
 			w.putBack(old)
 			w.start(rig.B)
 			w.until(wholeIn, "the restored array to be filled", func() bool {
@@ -45,30 +57,28 @@ func TestRestoredArray(t *testing.T) {
 			})
 			w.judge("restored", true)
 			w.toA()
+			w.writes(300)
 
-			w.stopB(c.stop)
+			stop()
+			if !c.noted {
+				w.must(w.Array(rig.A).Kill())
+			}
 			w.putBack(old)
 			w.must(w.CutLinks())
 			w.start(rig.B)
 			w.must(w.Array(rig.A).Kill())
-			for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			end := pause(5 * time.Second)
+			w.until(setUpIn, "time to pass", func() bool {
 				if w.serves(rig.B) {
 					t.Fatalf("the restored array took over\n%s", w.explain())
 				}
-			}
+				return end()
+			})
 			w.must(w.HealLinks())
 			w.start(rig.A)
 			w.judge("restored, and nobody but the witness in reach", false)
 		})
 	}
-}
-
-// stopB stops array B in some way, and waits until A is alone.
-func (w *work) stopB(stop func(w *work)) {
-	w.t.Helper()
-	stop(w)
-	w.alone(rig.A)
-	w.writes(100)
 }
 
 // toA makes A the one that serves.
