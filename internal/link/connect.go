@@ -32,8 +32,11 @@ func (p *Peer) keepConnected(l *linkState, slot int) {
 			return
 		}
 		l.failed(err)
-		if errors.As(err, new(*RefusedError)) {
+		switch {
+		case errors.As(err, new(*RefusedError)):
 			wait = p.cfg.Limits.Retry // it will not think better of it at once
+		case timedOut(err):
+			wait = first // the attempt itself was the pause
 		}
 		// Some chance keeps the slots of a broken link from knocking in step.
 		pause := time.NewTimer(wait/2 + rand.N(wait/2+1))
@@ -46,11 +49,16 @@ func (p *Peer) keepConnected(l *linkState, slot int) {
 	}
 }
 
+func timedOut(err error) bool {
+	var e net.Error
+	return errors.As(err, &e) && e.Timeout()
+}
+
 // connect makes one connection up to both greetings.
 func (p *Peer) connect(l *linkState, slot int) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.Limits.Connect)
 	defer cancel()
-	d := net.Dialer{}
+	d := net.Dialer{Timeout: p.cfg.Limits.Dial}
 	if l.cfg.Local != "" {
 		ip := net.ParseIP(l.cfg.Local)
 		if ip == nil {

@@ -63,6 +63,7 @@ type Limits struct {
 	Ping        time.Duration // between pings: 250 ms
 	Silence     time.Duration // a ping unanswered for so long breaks the link: 3 s
 	Stuck       time.Duration // the same while another link answers: 600 ms
+	Dial        time.Duration // for TCP's part of connecting: 1 s, since the kernel repeats its question ever more rarely
 	Connect     time.Duration // for connecting, TLS and greeting: 5 s
 	Retry       time.Duration // between attempts, at most: 1 s
 }
@@ -74,6 +75,7 @@ func (l *Limits) fill() {
 	l.Ping = cmp.Or(l.Ping, 250*time.Millisecond)
 	l.Silence = cmp.Or(l.Silence, 3*time.Second)
 	l.Stuck = cmp.Or(l.Stuck, 600*time.Millisecond)
+	l.Dial = cmp.Or(l.Dial, time.Second)
 	l.Connect = cmp.Or(l.Connect, 5*time.Second)
 	l.Retry = cmp.Or(l.Retry, time.Second)
 }

@@ -5,6 +5,7 @@
 package real
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ func TestStuckLink(t *testing.T) {
 		{lab.Link1, lab.B, lab.A, lab.OneWay, 2 * time.Second},
 		{lab.Link2, lab.B, lab.A, lab.OneWay, 400 * time.Millisecond},
 	} {
+		w.bothLinks()
 		what := c.link + " stuck from " + c.from + " to " + c.to
 		meter := w.host.Meter().Open()
 		w.must(w.Lab.Cut(c.from, c.to, c.link, c.d))
@@ -50,4 +52,24 @@ func TestStuckLink(t *testing.T) {
 		w.judge(what, true)
 	}
 	w.load.Stop()
+}
+
+// bothLinks waits until the arrays are connected over both links, as each sees it.
+func (w *work) bothLinks() {
+	w.t.Helper()
+	w.until(setUpIn, "both links to be up", func() bool {
+		for i := range 2 {
+			text, err := w.Command(w.t.Context(), i, "showrcopy", "links")
+			up := 0
+			for _, word := range strings.Fields(text) {
+				if word == "Up" {
+					up++
+				}
+			}
+			if err != nil || up != 2 {
+				return false
+			}
+		}
+		return true
+	})
 }
