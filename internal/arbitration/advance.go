@@ -30,7 +30,7 @@ func (m *Machine) advance(out *Output) {
 // is whole, so growing needs no other vote: only this side decides {X}'s successor
 // and only this side decides that of the grown record.
 func (m *Machine) grow(out *Output) {
-	if !m.joining || !m.contact || m.stuck || m.peerStuck {
+	if !m.joining || !m.contact || m.stuck || m.peerUnfit() {
 		return
 	}
 	rule := Chosen(m.self())
@@ -44,13 +44,16 @@ func (m *Machine) grow(out *Output) {
 func (m *Machine) goOn(out *Output) {
 	c := m.st.Current
 	why := ReasonSilent
-	if m.peerStuck {
+	switch {
+	case m.peerBehind:
+		why = ReasonBehind
+	case m.peerStuck:
 		why = ReasonStuck
 	}
 	switch {
-	case m.contact && m.matched && !m.peerStuck:
+	case m.contact && m.matched && !m.peerUnfit():
 		return // the records are being compared
-	case m.unheard && !m.peerStuck:
+	case m.unheard && !m.peerUnfit():
 		m.reason = ReasonUnmatched
 		return
 	case c.DecidedBy(m.self()):

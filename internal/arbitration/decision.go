@@ -55,6 +55,8 @@ const (
 	ReasonOut
 	// ReasonDoubted: this array's disk may be of the past.
 	ReasonDoubted
+	// ReasonBehind: the other array lacks what it had acknowledged.
+	ReasonBehind
 )
 
 var reasonTexts = [...]string{
@@ -69,6 +71,7 @@ var reasonTexts = [...]string{
 	"the other array's lease may still run", "the record was not yet compared with the other array's or the witness's",
 	"this array's journal is stuck", "the other array serves without this one",
 	"this array's disk may be of the past: the other array must be met first, or a person decides",
+	"the other array lacks what it had acknowledged, and is copied anew",
 }
 
 // String returns the reason in words.
@@ -85,7 +88,7 @@ type Inputs struct {
 	// Witness is the incarnation reached, PeerWitness that which the other reaches.
 	Witness, PeerWitness uint64
 	Owner                array.Side
-	Synced               bool
+	Synced, Doubted      bool
 }
 
 // Decision is one entry of the account that explain shows.

@@ -10,7 +10,7 @@ import "github.com/perdure/perdure/internal/array"
 // Connected: a connection to the other array came up. The own state goes out;
 // the contact begins when the other's arrives.
 func (m *Machine) Connected(out *Output) {
-	m.peerStuck = false // said on an earlier connection; it is said again if it lasts
+	m.peerStuck, m.peerBehind = false, false // found on an earlier connection; found again if it lasts
 	s := m.State()
 	out.Messages = append(out.Messages, Message{State: &s})
 }
@@ -48,6 +48,21 @@ func (m *Machine) PeerStuck(nonce uint64, out *Output) {
 	m.advance(out)
 }
 
+// PeerBehind: the other array's journal lacks what it had acknowledged, and what it
+// lacks can't be sent. It is left out as if its journal were stuck, to be copied anew.
+func (m *Machine) PeerBehind(nonce uint64, out *Output) {
+	m.nonce = nonce
+	if m.st.Current.Members != array.Both {
+		return
+	}
+	m.peerBehind = true
+	m.seal()
+	m.advance(out)
+}
+
+// peerUnfit reports whether the other array can't be a member, though it is there.
+func (m *Machine) peerUnfit() bool { return m.peerStuck || m.peerBehind }
+
 // seal stops all of the old epoch. From here on this side may decide.
 func (m *Machine) seal() {
 	if !m.sealed {
@@ -81,8 +96,8 @@ func (m *Machine) Stuck(nonce uint64, stuck bool, out *Output) {
 }
 
 // Doubted: whether this array's disk may be of the past: not known yet, or known to
-// be. Until the other array, or a newer record at the witness, was met, this side
-// decides nothing and does not serve alone.
+// be. Until it has met the other array and lacks nothing that it holds, or a record
+// that leaves one of them out, this side decides nothing and does not serve alone.
 func (m *Machine) Doubted(nonce uint64, doubted bool, out *Output) {
 	m.nonce = nonce
 	m.doubted = doubted
@@ -104,11 +119,11 @@ func (m *Machine) OwnerSettled(nonce uint64, out *Output) {
 	m.handing = false
 }
 
-// Synced: the other copy holds all that was committed without it.
+// Synced: both copies hold all that was committed without the other.
 func (m *Machine) Synced(nonce uint64, out *Output) {
 	m.nonce = nonce
 	if m.st.Current.Members == array.Both {
-		m.synced = true
+		m.synced, m.doubted = true, false
 	}
 	m.advance(out)
 }

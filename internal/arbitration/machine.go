@@ -51,6 +51,8 @@ type Machine struct {
 	joining bool
 	// stuck: the own journal. peerStuck: the other's, which said so.
 	stuck, peerStuck bool
+	// peerBehind: the other's journal lacks what it had acknowledged.
+	peerBehind bool
 	// parting: a person stops the group. takeover: a person asks this side to go on.
 	parting, takeover bool
 	// unheard: since its start this side has neither compared records with the other
@@ -138,7 +140,7 @@ func (m *Machine) preferred() bool { return m.owner == m.self() }
 func (m *Machine) inputs() Inputs {
 	return Inputs{
 		Contact: m.contact, Matched: m.matched, Sealed: m.sealed, GrantEnded: m.grantEnded,
-		Witness: m.incarnation, PeerWitness: m.peerWitness, Owner: m.owner, Synced: m.synced,
+		Witness: m.incarnation, PeerWitness: m.peerWitness, Owner: m.owner, Synced: m.synced, Doubted: m.doubted,
 	}
 }
 
@@ -158,6 +160,9 @@ func (m *Machine) decide(r Record, why Reason, out *Output) {
 	m.reason = 0
 	m.matched = false
 	m.parting, m.takeover = false, false
+	if !r.Members.Has(m.peer()) {
+		m.peerBehind = false // it is left out, and comes back as any other
+	}
 	if r.Members == array.Only(m.self()) {
 		m.sealed = true
 	}

@@ -208,7 +208,7 @@ func (p *pair) follow(i array.Side) {
 		return
 	}
 	switch {
-	case v.Role == arb.Paired && o.m.View().Role == arb.Paired && !s.m.Inputs().Synced:
+	case v.Role == arb.Paired && o.m.View().Role == arb.Paired && (!s.m.Inputs().Synced || s.m.Inputs().Doubted):
 		p.run(i, (*arb.Machine).Synced)
 	case v.Role == arb.Alone && !s.stopped && !o.stopped && !o.stuck && p.now > s.joinAfter:
 		p.run(i, (*arb.Machine).Join)

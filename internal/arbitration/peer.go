@@ -9,7 +9,8 @@ func (m *Machine) meet(p PeerState, out *Output) {
 	theirs, mine := p.Current, m.st.Current
 	switch {
 	case theirs.ID == mine.ID:
-		m.split, m.doubted = false, false
+		m.split = false
+		m.undoubt()
 		m.match(p)
 		if m.matched && !p.Compared {
 			m.tell(out)
@@ -42,7 +43,7 @@ func (m *Machine) match(p PeerState) {
 		return
 	}
 	m.matched, m.unheard = true, false
-	if m.sealed && !m.peerStuck {
+	if m.sealed && !m.peerUnfit() {
 		// The epoch goes on as after a broken connection. A vote of this side that is
 		// still on its way to the witness can do no harm: this side accepts nothing
 		// itself any more, and the traces make the owner refresh the record.
@@ -68,10 +69,20 @@ func (m *Machine) divided(r Record) {
 	m.rival = max(m.rival, r.Lineage)
 }
 
+// undoubt: the newest decided record is known. If it names one array alone, that is
+// all there is to know. If it names both, what this side's log lacks comes out only
+// when the logs have met: see Synced.
+func (m *Machine) undoubt() {
+	if m.st.Current.Members != array.Both {
+		m.doubted = false
+	}
+}
+
 // adopt makes a record current that others have decided.
 func (m *Machine) adopt(r Record, out *Output) {
 	m.decide(r, ReasonLearned, out)
-	m.split, m.doubted = false, false
+	m.split = false
+	m.undoubt()
 	if r.Members == array.Both {
 		// Matched only by the other array's state, never by hearsay.
 		m.sealed = true

@@ -13,7 +13,7 @@ func (m *Machine) propose(want Record, why Reason, out *Output) {
 	if m.prop.on {
 		return
 	}
-	viaPeer := m.contact && m.matched && !m.peerStuck
+	viaPeer := m.contact && m.matched && !m.peerUnfit()
 	if !viaPeer && !m.witnessCounts() {
 		m.reason = ReasonNoQuorum
 		out.Read = true
@@ -107,7 +107,7 @@ func (m *Machine) refused(promised Ballot, v Vote) {
 // won: a second acceptor voted for the proposal; accept it and it is decided.
 func (m *Machine) won(out *Output) {
 	p := m.prop
-	yielded := !p.record.Members.Has(m.peer()) && m.contact && m.matched && !m.peerStuck
+	yielded := !p.record.Members.Has(m.peer()) && m.contact && m.matched && !m.peerUnfit()
 	m.decide(p.record, p.reason, out)
 	if yielded {
 		// The other array's vote was its word that it holds no lease.

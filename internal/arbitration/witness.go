@@ -42,7 +42,7 @@ func (m *Machine) WitnessLost(nonce uint64, out *Output) {
 	m.advance(out)
 }
 
-func (m *Machine) viaPeer() bool { return m.contact && m.matched && !m.peerStuck }
+func (m *Machine) viaPeer() bool { return m.contact && m.matched && !m.peerUnfit() }
 
 // learn adopts a newer decided record that the register holds. A restored
 // witness may show an older one: it is ignored.
@@ -68,7 +68,11 @@ func (m *Machine) ownVoteFound(out *Output) {
 	if !m.sealed && !m.broken(TwoOfThree) || m.viaPeer() {
 		return
 	}
-	m.decide(v.Record, ReasonSilent, out)
+	why := ReasonFinish
+	if m.prop.ballot == v.Ballot {
+		why = m.prop.reason
+	}
+	m.decide(v.Record, why, out)
 }
 
 // witnessCounts reports whether the witness is an acceptor of the successor of

@@ -193,15 +193,6 @@ func (g *Group) Stuck(stuck bool) {
 	})
 }
 
-// Doubted: whether this array's disk may be of the past.
-func (g *Group) Doubted(doubted bool) {
-	g.post(func() {
-		var out arb.Output
-		g.m.Doubted(nonce(), doubted, &out)
-		g.carry(&out)
-	})
-}
-
 // WitnessSeen passes on the register as it is now. answer says that it comes with
 // the outcome of a swap. While one is under way, reads count for nothing: they may
 // be older, and would spoil the vote.
@@ -262,6 +253,7 @@ func (g *Group) tick() {
 	g.carry(&out)
 	g.expire(now)
 	g.disownLate(now)
+	g.settleDoubt()
 	g.release()
 }
 
@@ -298,20 +290,42 @@ func (g *Group) membership(now time.Time, out *arb.Output) {
 		g.ownerSince = now
 		g.m.OwnerSettled(nonce(), out)
 	}
-	switch g.view.Role {
+	switch in := g.m.Inputs(); g.view.Role {
 	case arb.Paired:
 		// The owner sees what the other holds; the other knows it of the moment in which
 		// the logs were compared.
-		if g.core.Met() && !g.m.Inputs().Synced && (g.core.Ready() && g.core.Peer() >= g.core.Commit() || g.core.Owner() != g.cfg.Self && g.core.Even()) {
+		if g.core.Met() && (!in.Synced || in.Doubted) && (g.core.Ready() && g.core.Peer() >= g.core.Commit() || g.core.Owner() != g.cfg.Self && g.core.Even()) {
 			g.m.Synced(nonce(), out)
 		}
 	case arb.Alone:
-		near := g.core.Met() && !g.peerPartial && g.copying == nil && g.filling == nil && g.cursor > g.core.Peer() &&
-			g.core.End().Place-g.core.Peer() <= joinWithin
-		if near && g.contact && !g.stopped && now.After(g.joinAfter) && g.core.Ready() {
+		if g.awaits(now) == "" {
 			g.m.Join(nonce(), out)
 		}
 	}
+}
+
+// awaits says for what the other array is not taken back yet, "" if it can be.
+func (g *Group) awaits(now time.Time) string {
+	lacks := g.core.End().Place - g.core.Peer()
+	switch {
+	case g.stopped:
+		return "the group is stopped"
+	case !g.contact:
+		return "the other array is not in contact"
+	case !g.core.Ready():
+		return "this array has not begun its order"
+	case !g.core.Met():
+		return "the logs were not compared"
+	case g.copying != nil || g.filling != nil:
+		return "it is being filled"
+	case g.peerPartial:
+		return "its pages are not whole"
+	case lacks > joinWithin || g.cursor <= g.core.Peer():
+		return fmt.Sprintf("it lacks %d records", lacks)
+	case !now.After(g.joinAfter):
+		return "it was silent a moment ago"
+	}
+	return ""
 }
 
 // joinWithin is how many records the other may lack when it becomes a member.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/replication"
@@ -125,7 +126,11 @@ func (g *Group) copyState() string {
 	case g.filling != nil:
 		return fmt.Sprintf("sending the journal from place %d on; it begins at %d", g.cursor, base.Place)
 	}
-	return fmt.Sprintf("none; next to send %d, the journal begins after %d", g.cursor, base.Place)
+	text := fmt.Sprintf("none; next to send %d, the journal begins after %d", g.cursor, base.Place)
+	if why := g.awaits(g.cfg.Now()); g.view.Role == arb.Alone && why != "" {
+		text += "; the other array is not taken back yet: " + why
+	}
+	return text
 }
 
 // wait blocks until ok; false if the copy was stopped.

@@ -105,7 +105,7 @@ func (g *Group) fill() {
 		if g.view.Role == arb.Paired { // it lost what it had, and takes no copy as a member
 			g.event("the other array lacks what is not in the journal any more; it is left out and copied anew")
 			var out arb.Output
-			g.m.PeerStuck(nonce(), &out)
+			g.m.PeerBehind(nonce(), &out)
 			g.carry(&out)
 			return
 		}

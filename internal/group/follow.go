@@ -198,7 +198,7 @@ func (g *Group) follow() {
 	case m.Lost:
 		g.event("the other array no longer holds what it acknowledged: it was restored, or its disk lies; it is left out and copied anew")
 		var out arb.Output
-		g.m.PeerStuck(nonce(), &out)
+		g.m.PeerBehind(nonce(), &out)
 		g.carry(&out)
 	case err != nil:
 		g.cfg.Logger.Error("logs can't be joined", "group", g.cfg.Name, "err", err)

@@ -117,6 +117,7 @@ type Group struct {
 	pagesPut    int64
 	opened      uint64 // last period in which this side granted for the group
 	openedFor   uint64 // and the record it did so for
+	distrusted  bool   // the disk was found to be of the past, and that is stored
 	theirGrant  uint64 // period of the other's grants that counts
 	sealedAt    time.Time
 	ownerSince  time.Time // when the committed owner last changed

@@ -29,8 +29,8 @@ func (g *Group) load(found arb.Record) error {
 		return fmt.Errorf("store membership: %w", err)
 	}
 	g.m = arb.New(arb.Config{Self: g.cfg.Self, AutoFailover: g.cfg.Policy.AutoFailover, WitnessStarted: g.cfg.Policy.WitnessStarted}, st)
-	if g.cfg.Doubted {
-		g.m.Doubted(nonce(), true, new(arb.Output)) // puts nothing out: a start knows nothing yet
+	if err := g.loadDoubt(); err != nil {
+		return err
 	}
 	if g.cfg.Copy != nil && g.cfg.Copy.Resyncing(g.cfg.ID) {
 		if err := g.dropCopy(); err != nil {

@@ -5,10 +5,12 @@ package sim
 import (
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
+	"testing/synctest"
 	"time"
 
 	arb "github.com/perdure/perdure/internal/arbitration"
@@ -38,6 +40,49 @@ type machine struct {
 	mu    sync.Mutex
 	facts map[string][]byte
 	p     *process // nil while it is down
+	past  *disks   // as they once were
+	// doubted: they were put back as they were, so the next process is told.
+	doubted bool
+}
+
+// disks are what an array keeps.
+type disks struct {
+	fs    *vfs.Mem
+	pages []byte // the map's file
+	facts map[string][]byte
+}
+
+// keep copies the disks.
+func (w *world) keep(m *machine) {
+	pages, err := os.ReadFile(m.maps)
+	w.must(err)
+	m.past = &disks{fs: m.fs.CrashClone(w.rng, 100), pages: pages, facts: maps.Clone(m.facts)}
+}
+
+// putBack turns an array's disks to what they were at an earlier time, or notes them
+// for a later one. As with any backup, that loses nothing only while the other array
+// has all.
+func (w *world) putBack(m *machine) {
+	if synctest.Wait(); m.past == nil {
+		w.keep(m)
+		return
+	}
+	other := w.m[m.side.Other()].p
+	if other == nil || m.p == nil {
+		return
+	}
+	i, err := other.g.Info()
+	w.must(err)
+	own, err := m.p.g.Info()
+	w.must(err)
+	if own.Record.ID != i.Record.ID || i.Record.Members != array.Both || i.Record.Rule != arb.Majority && !(i.Synced && i.Record.DecidedBy(other.m.side)) {
+		return
+	}
+	w.kill(m, true)
+	w.must(os.WriteFile(m.maps, m.past.pages, 0o600))
+	m.fs, m.facts, m.doubted, m.past = m.past.fs, m.past.facts, true, nil
+	w.tracef("the disks of %v are put back as they once were", m.side)
+	w.boot(m)
 }
 
 // process is one life of an array.
@@ -132,6 +177,10 @@ func (w *world) boot(m *machine) {
 		p.units = append(p.units, u)
 	}
 	p.g.Start()
+	if m.doubted {
+		p.g.Doubted(true)
+		m.doubted = false
+	}
 	m.p = p
 	w.tracef("%v starts, life %d", m.side, p.life)
 }

@@ -114,7 +114,7 @@ func play(t *testing.T, seed uint64, broken mutant) (sum uint64, trace string) {
 func (w *world) fault() {
 	r := w.rng
 	m := w.m[r.IntN(2)]
-	switch r.IntN(10) {
+	switch r.IntN(11) {
 	case 0, 1:
 		if m.p != nil {
 			w.kill(m, r.IntN(2) == 0)
@@ -153,6 +153,8 @@ func (w *world) fault() {
 			w.tracef("the clients of %v starve for %v", m.side, d)
 		}
 	case 9:
+		w.putBack(m)
+	case 10:
 		if p := m.p; p != nil {
 			w.tracef("switchover is asked of %v", m.side)
 			go func() { _ = p.g.Switchover() }()
