@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing/synctest"
 	"time"
 
@@ -96,9 +97,9 @@ type process struct {
 	units   []*group.Unit
 	lease   pair.Leases
 	buffers *block.Pool
-	number  uint64 // of the contact, as the other repeats it
-	granted uint64 // the newest period in which this array granted
-	dead    bool   // killed: nothing it does reaches anybody any more
+	number  atomic.Uint64 // of the contact, as the other repeats it
+	granted atomic.Uint64 // the newest period in which this array granted
+	dead    atomic.Bool   // killed: nothing it does reaches anybody any more
 	silent  bool
 	told    bool // that nobody answers since the start
 	// starved is until when its link and witness clients get no turn: they hear and
@@ -115,7 +116,7 @@ type process struct {
 func (p *process) Put(_ array.GroupID, name string, value []byte) error {
 	p.m.mu.Lock()
 	defer p.m.mu.Unlock()
-	if !p.dead {
+	if !p.dead.Load() {
 		p.m.facts[name] = append([]byte(nil), value...)
 	}
 	return nil
@@ -192,9 +193,7 @@ func (w *world) kill(m *machine, power bool) {
 	if p == nil {
 		return
 	}
-	m.mu.Lock()
-	p.dead = true
-	m.mu.Unlock()
+	p.dead.Store(true)
 	m.p = nil
 	if power {
 		m.fs = m.fs.CrashClone(w.rng, 100)

@@ -173,13 +173,13 @@ func (c *client) await(t *try) {
 	select {
 	case err := <-t.out:
 		c.cmd.try = nil
-		if t.p.dead {
+		if t.p.dead.Load() {
 			c.lost() // the answer never came
 			return
 		}
 		c.answered(t, err)
 	default:
-		if t.p.dead || time.Since(t.began) > patience {
+		if t.p.dead.Load() || time.Since(t.began) > patience {
 			c.cmd.try = nil
 			c.lost()
 		}

@@ -22,7 +22,11 @@ func TestSim(t *testing.T) {
 		t.Logf("%s\nsum %x", trace, sum)
 		return
 	}
-	for i := range *runs {
+	n := *runs
+	if testing.Short() {
+		n = min(n, 4)
+	}
+	for i := range n {
 		seed := uint64(i + 1)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { play(t, seed, sound) })
 	}
@@ -52,6 +56,9 @@ const (
 
 // TestMutantsAreCaught makes sure that the simulator can fail.
 func TestMutantsAreCaught(t *testing.T) {
+	if testing.Short() {
+		t.Skip("several runs for each mutant")
+	}
 	for m, name := range map[mutant]string{noSync: "no sync", heldEarly: "held early", noWait: "no wait"} {
 		t.Run(name, func(t *testing.T) {
 			for seed := uint64(1); seed <= 40; seed++ {

@@ -38,7 +38,7 @@ func (w *world) send(from *process, do func(to *process)) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := &w.net
-	if from.dead || !n.up {
+	if from.dead.Load() || !n.up {
 		return errors.New("no connection")
 	}
 	n.q[from.m.side] = append(n.q[from.m.side], parcel{time.Now().Add(n.delay), do})
@@ -132,9 +132,9 @@ func (y way) Send(pk group.Packet) error {
 		pk.Buf = nil
 	}
 	pk.Body = append([]byte(nil), pk.Body...)
-	if p.w.mutant == heldEarly && pk.Type == group.PacketRecord && p.number != 0 {
+	if p.w.mutant == heldEarly && pk.Type == group.PacketRecord && p.number.Load() != 0 {
 		held := group.Packet{Type: group.PacketHeld, Group: pk.Group, Epoch: pk.Epoch, Held: pk.Pos.Place}
-		binary.BigEndian.PutUint64(held.Tag[8:], p.number)
+		binary.BigEndian.PutUint64(held.Tag[8:], p.number.Load())
 		p.w.mu.Lock()
 		p.w.after(0, p, func() { p.g.Receive(held) })
 		p.w.mu.Unlock()
@@ -150,7 +150,7 @@ func (y way) Send(pk group.Packet) error {
 			q.Buf = b
 			defer b.Release()
 		}
-		to.number = binary.BigEndian.Uint64(q.Tag[8:])
+		to.number.Store(binary.BigEndian.Uint64(q.Tag[8:]))
 		to.g.Receive(q)
 	})
 }
@@ -160,13 +160,13 @@ func (y way) Break()        { y.lease.BreakOff(y.w.now()) }
 
 func (y way) Period() uint64 {
 	n := y.lease.Period()
-	y.granted = max(y.granted, n)
+	y.granted.Store(max(y.granted.Load(), n))
 	return n
 }
 
 func (y way) Ended() uint64 {
 	if y.w.mutant == noWait {
-		return y.granted
+		return y.granted.Load()
 	}
 	return y.lease.Ended(y.w.now())
 }

@@ -154,7 +154,7 @@ func (w *world) timers() {
 	for len(w.due) > 0 && !w.due[0].at.After(time.Now()) {
 		x := w.due[0]
 		w.due = w.due[1:]
-		if !x.p.dead {
+		if !x.p.dead.Load() {
 			x.do()
 		}
 	}
