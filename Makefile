@@ -71,7 +71,7 @@ demo: build ## two arrays, a witness and a host on this machine: see a failover
 
 failure-matrix: build ## every row of the failure matrix, with the core alone and with real processes, as tables
 	$(GO) test -count 1 -v -run TestMatrix ./internal/arbitration | grep -v -E '^ *(===|---)'
-	PERDURE_LAB=required $(GO) test -tags lab -timeout 30m -count 1 -v -run 'Matrix' ./test/...
+	PERDURE_TABLE=$(CURDIR)/docs/failure-scenarios.md PERDURE_LAB=required $(GO) test -tags lab -timeout 30m -count 1 -v -run Matrix ./test/lab
 
 model: ## search the decisions about who may serve, exhaustively
 	$(GO) run ./cmd/perdure-model

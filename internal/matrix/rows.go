@@ -17,6 +17,7 @@ var text string
 // Row is one situation of the matrix.
 type Row struct {
 	ID        string
+	Line      int    // where it stands in rows.txt
 	What      string // the situation, in words
 	Incumbent string // what the product that this one succeeds does there
 	// Do is what is done, Then what makes good, in order.
@@ -45,7 +46,7 @@ func parse(text string) ([]Row, error) {
 		key, value, _ := strings.Cut(line, " ")
 		value = strings.TrimSpace(value)
 		if key == "row" {
-			rows = append(rows, Row{ID: value})
+			rows = append(rows, Row{ID: value, Line: n})
 		}
 		if len(rows) == 0 {
 			return nil, fmt.Errorf("rows.txt:%d: %q before the first row", n, key)

@@ -2,7 +2,12 @@
 
 package matrix
 
-import "testing"
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
 
 func TestRows(t *testing.T) {
 	rows, err := Rows()
@@ -29,6 +34,23 @@ func TestRowsThatSayNothingAreRefused(t *testing.T) {
 	} {
 		if _, err := parse(text); err == nil {
 			t.Errorf("%s: taken", name)
+		}
+	}
+}
+
+// TestEveryRowIsInTheDocument: the table there names each row, and where it stands.
+func TestEveryRowIsInTheDocument(t *testing.T) {
+	rows, err := Rows()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile("../../docs/failure-scenarios.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows {
+		if want := fmt.Sprintf("| [%s](../internal/matrix/rows.txt#L%d) | %s |", r.ID, r.Line, r.What); !strings.Contains(string(b), want) {
+			t.Errorf("docs/failure-scenarios.md lacks row %s; `make failure-matrix` writes it", r.ID)
 		}
 	}
 }

@@ -28,10 +28,11 @@ func TestMatrix(t *testing.T) {
 		t.Fatal(err)
 	}
 	passed, failed := 0, 0
+	var table strings.Builder
 	fmt.Printf("%-4s  %-76s  %-34s  %-11s  %s\n", "row", "what is lost", "the incumbent", "ours", "what the host saw")
 	for _, r := range rows {
 		t.Run(r.ID, func(t *testing.T) {
-			if playRow(t, bin, r) {
+			if playRow(t, bin, r, &table) {
 				passed++
 			} else {
 				failed++
@@ -39,10 +40,15 @@ func TestMatrix(t *testing.T) {
 		})
 	}
 	fmt.Printf("failure matrix: %d passed, %d failed\n", passed, failed)
+	if path := os.Getenv("PERDURE_TABLE"); path != "" {
+		if err := putTable(path, table.String()); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // playRow plays a row and prints its line of the table.
-func playRow(t *testing.T, bin string, r matrix.Row) bool {
+func playRow(t *testing.T, bin string, r matrix.Row, table *strings.Builder) bool {
 	dir, err := os.MkdirTemp("", "pm-") // short: the arrays' sockets are in it
 	if err != nil {
 		t.Fatal(err)
@@ -57,30 +63,11 @@ func playRow(t *testing.T, bin string, r matrix.Row) bool {
 		p.close()
 	}
 	fmt.Print(line(r, o, err))
+	table.WriteString(tableLine(r, o, err))
 	if err != nil {
 		t.Errorf("row %s, %s; logs are in %s: %v", r.ID, r.What, dir, err)
 		return false
 	}
 	_ = os.RemoveAll(dir)
 	return true
-}
-
-func line(r matrix.Row, o outcome, err error) string {
-	saw := fmt.Sprintf("pause %d ms", o.pause.Milliseconds())
-	if o.serves == "none" {
-		saw = "stood still until made good"
-	}
-	ours := o.serves + " serves"
-	switch o.serves {
-	case "none":
-		ours = "outage"
-	case "":
-		ours = "-"
-	}
-	verdict := "ok"
-	if err != nil {
-		first, _, _ := strings.Cut(err.Error(), "\n")
-		verdict = "FAILED: " + first
-	}
-	return fmt.Sprintf("%-4s  %-76.76s  %-34.34s  %-11s  %-28s  %6d writes: %s\n", r.ID, r.What, r.Incumbent, ours, saw, o.acked, verdict)
 }
