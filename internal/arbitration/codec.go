@@ -125,7 +125,7 @@ func (m Message) Marshal() []byte {
 	case m.State != nil:
 		b = m.State.Current.append([]byte{1})
 		b = binary.BigEndian.AppendUint64(b, m.State.Witness)
-		b = append(b, boolByte(m.State.Voted), boolByte(m.State.Compared))
+		b = append(b, boolByte(m.State.Voted), boolByte(m.State.Compared), boolByte(m.State.Lacking))
 	case m.Ask != nil:
 		b = binary.BigEndian.AppendUint64([]byte{2}, m.Ask.Base)
 		b = binary.BigEndian.AppendUint32(b, uint32(m.Ask.Ballot))
@@ -150,7 +150,7 @@ func ParseMessage(b []byte) (Message, error) {
 	var m Message
 	switch r.u8() {
 	case 1:
-		m.State = &PeerState{Current: r.record(), Witness: r.u64(), Voted: r.u8() != 0, Compared: r.u8() != 0}
+		m.State = &PeerState{Current: r.record(), Witness: r.u64(), Voted: r.u8() != 0, Compared: r.u8() != 0, Lacking: r.u8() != 0}
 	case 2:
 		m.Ask = &Ask{Base: r.u64(), Ballot: Ballot(r.u32()), Seen: Ballot(r.u32()), Record: r.record()}
 	case 3:

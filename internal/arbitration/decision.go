@@ -57,6 +57,8 @@ const (
 	ReasonDoubted
 	// ReasonBehind: the other array lacks what it had acknowledged.
 	ReasonBehind
+	// ReasonAside: this array lacks what it had acknowledged and leaves it to the other.
+	ReasonAside
 )
 
 var reasonTexts = [...]string{
@@ -70,8 +72,9 @@ var reasonTexts = [...]string{
 	"auto_failover is off and the other array owns the group", "the arrays hold different lineages; a person must choose one",
 	"the other array's lease may still run", "the record was not yet compared with the other array's or the witness's",
 	"this array's journal is stuck", "the other array serves without this one",
-	"this array's disk may be of the past: the other array must be met first, or a person decides",
+	"this array's disk may be of the past: it has to be compared with the other array's first, or a person decides",
 	"the other array lacks what it had acknowledged, and is copied anew",
+	"this array lacks what it had acknowledged: the other one goes on, and this one is copied anew",
 }
 
 // String returns the reason in words.
@@ -89,6 +92,7 @@ type Inputs struct {
 	Witness, PeerWitness uint64
 	Owner                array.Side
 	Synced, Doubted      bool
+	PeerBehind           bool
 }
 
 // Decision is one entry of the account that explain shows.

@@ -57,6 +57,7 @@ func (m *Machine) PeerBehind(nonce uint64, out *Output) {
 	}
 	m.peerBehind = true
 	m.seal()
+	m.tell(out) // it may be for the other side to decide
 	m.advance(out)
 }
 

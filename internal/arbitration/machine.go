@@ -140,7 +140,7 @@ func (m *Machine) preferred() bool { return m.owner == m.self() }
 func (m *Machine) inputs() Inputs {
 	return Inputs{
 		Contact: m.contact, Matched: m.matched, Sealed: m.sealed, GrantEnded: m.grantEnded,
-		Witness: m.incarnation, PeerWitness: m.peerWitness, Owner: m.owner, Synced: m.synced, Doubted: m.doubted,
+		Witness: m.incarnation, PeerWitness: m.peerWitness, Owner: m.owner, Synced: m.synced, Doubted: m.doubted, PeerBehind: m.peerBehind,
 	}
 }
 
@@ -188,7 +188,7 @@ func (m *Machine) tell(out *Output) {
 // State returns what the other array is told.
 func (m *Machine) State() PeerState {
 	return PeerState{
-		Current: m.st.Current, Witness: m.incarnation, Compared: m.matched,
+		Current: m.st.Current, Witness: m.incarnation, Compared: m.matched, Lacking: m.peerBehind && m.synced,
 		Voted: m.st.Promised != 0 || m.st.Accepted.Ballot != 0,
 	}
 }

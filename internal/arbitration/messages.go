@@ -13,6 +13,9 @@ type PeerState struct {
 	// Compared says that the sender has compared the records in this contact. One
 	// that has not is told the other's state again: it may have been lost.
 	Compared bool
+	// Lacking says that the receiver's journal lacks what it had acknowledged, and that
+	// the sender's copy holds all.
+	Lacking bool
 	// Voted says that the sender has promised or accepted something for the
 	// successor of Current, so the record should be refreshed.
 	Voted bool

@@ -65,3 +65,42 @@ func newWhole(t *testing.T) *pair {
 	}
 	return p
 }
+
+// TestTheChosenLacksWhatItAcknowledged: it leaves it to the barred side, which has all.
+func TestTheChosenLacksWhatItAcknowledged(t *testing.T) {
+	p := newWhole(t)
+	p.witness = false
+	if !p.until(5000, func() bool { return p.s[1].disk.Current.Rule == arb.ChosenA && p.whole() }) {
+		t.Fatalf("nobody is chosen: %v", p.s[1].disk.Current)
+	}
+	p.run(array.SideB, (*arb.Machine).PeerBehind)
+	if !p.until(3000, func() bool { return p.serves(array.SideB) }) {
+		t.Fatalf("B does not serve: A %v, B %v, %v", p.s[0].disk.Current, p.s[1].disk.Current, p.s[1].m.Reason())
+	}
+	if !p.until(10000, p.whole) {
+		t.Fatalf("A is not taken back: A %v, B %v", p.s[0].disk.Current, p.s[1].disk.Current)
+	}
+}
+
+// TestDiskOfThePastAndAWitnessOfThePast: the witness missed the last records, and names
+// this side alone.
+func TestDiskOfThePastAndAWitnessOfThePast(t *testing.T) {
+	p := newWhole(t)
+	old := p.s[0].disk
+	p.s[1].up, p.s[0].contact = false, false
+	if !p.until(5000, func() bool { return p.serves(array.SideA) && p.register.Base.ID == p.s[0].disk.Current.ID }) {
+		t.Fatalf("A does not go on alone: %v", p.s[0].disk.Current)
+	}
+	p.reach = [2]bool{}
+	p.start(array.SideB)
+	if !p.until(10000, p.whole) {
+		t.Fatalf("B is not taken back: %v", p.s[0].disk.Current)
+	}
+	p.link, p.reach = [2]bool{}, [2]bool{true, false}
+	p.s[0].disk = old
+	p.start(array.SideA)
+	p.run(array.SideA, func(m *arb.Machine, n uint64, out *arb.Output) { m.Doubted(n, true, out) })
+	if p.until(10000, func() bool { return p.serves(array.SideA) }) {
+		t.Fatalf("the disk of the past serves: %v; B holds %v", p.s[0].disk.Current, p.s[1].disk.Current)
+	}
+}

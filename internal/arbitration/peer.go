@@ -11,6 +11,9 @@ func (m *Machine) meet(p PeerState, out *Output) {
 	case theirs.ID == mine.ID:
 		m.split = false
 		m.undoubt()
+		if p.Lacking && m.standAside(out) {
+			return
+		}
 		m.match(p)
 		if m.matched && !p.Compared {
 			m.tell(out)
@@ -27,6 +30,22 @@ func (m *Machine) meet(p PeerState, out *Output) {
 		m.matched = false
 		m.tell(out)
 	}
+}
+
+// standAside: this side was chosen to go on alone, but its journal lacks what it had
+// acknowledged, and the other's copy holds all. Only this side can decide the
+// successor, so it decides for the other, and returns as a copy. It reports whether
+// it did.
+func (m *Machine) standAside(out *Output) bool {
+	c := m.st.Current
+	if c.Members != array.Both || !c.DecidedBy(m.self()) {
+		return false
+	}
+	r := m.successor(array.Only(m.peer()), Sole)
+	r.Opener = m.peer()
+	m.decide(r, ReasonAside, out)
+	m.undoubt()
+	return true
 }
 
 // match: both hold the same record in this contact.
@@ -69,11 +88,11 @@ func (m *Machine) divided(r Record) {
 	m.rival = max(m.rival, r.Lineage)
 }
 
-// undoubt: the newest decided record is known. If it names one array alone, that is
-// all there is to know. If it names both, what this side's log lacks comes out only
-// when the logs have met: see Synced.
+// undoubt: a decided record that leaves this side out is all there is to know, for
+// it returns by a copy. One that names it says nothing of what its log lacks, and at
+// the witness may be of the past too: see Synced.
 func (m *Machine) undoubt() {
-	if m.st.Current.Members != array.Both {
+	if !m.st.Current.Members.Has(m.self()) {
 		m.doubted = false
 	}
 }

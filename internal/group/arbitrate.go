@@ -152,7 +152,7 @@ func (g *Group) Lost() {
 
 func (g *Group) lostContact() {
 	g.dropSends() // in a new contact they would pass for fresh
-	g.contact, g.mine, g.theirs = false, 0, 0
+	g.contact, g.mine, g.theirs, g.theirChange = false, 0, 0, 0
 	g.core.Lost()
 	g.hasTheirs, g.cursor, g.theirGrant, g.told = false, 0, 0, 0
 	g.stopCopy()
@@ -187,10 +187,16 @@ func (g *Group) PeerRestarted() { g.post(func() { g.joinAfter = time.Time{} }) }
 // Stuck: this array's journal is stuck, or works again.
 func (g *Group) Stuck(stuck bool) {
 	g.post(func() {
+		g.journalStuck = stuck
 		var out arb.Output
-		g.m.Stuck(nonce(), stuck, &out)
+		g.tellStuck(&out)
 		g.carry(&out)
 	})
+}
+
+// tellStuck tells the core whether this array can't take part, for whatever reason.
+func (g *Group) tellStuck(out *arb.Output) {
+	g.m.Stuck(nonce(), g.journalStuck || g.gaveUp || g.failed != nil, out)
 }
 
 // WitnessSeen passes on the register as it is now. answer says that it comes with
@@ -249,6 +255,7 @@ func (g *Group) tick() {
 	}
 	g.checkCopy(now)
 	g.checkStall(now)
+	g.checkCalls(now)
 	g.checkRoom(now)
 	g.carry(&out)
 	g.expire(now)
@@ -314,6 +321,8 @@ func (g *Group) awaits(now time.Time) string {
 		return "the other array is not in contact"
 	case !g.core.Ready():
 		return "this array has not begun its order"
+	case g.theirChange != g.change:
+		return "it does not have the group's newest description"
 	case !g.core.Met():
 		return "the logs were not compared"
 	case g.copying != nil || g.filling != nil:

@@ -29,6 +29,7 @@ type call struct {
 	Scope   scsi.Scope           `json:"scope,omitempty"`
 
 	answer func(reply)
+	sent   time.Time
 }
 
 // reply answers a call.
@@ -103,6 +104,7 @@ func (g *Group) send(c call) {
 	}
 	p := Packet{Type: PacketCall, Epoch: g.view.Epoch, Body: b}
 	_, _ = rand.Read(p.Tag[:8])
+	c.sent = g.cfg.Now()
 	g.calls[[8]byte(p.Tag[:8])] = &c
 	g.sends = append(g.sends, p)
 }
@@ -171,31 +173,59 @@ func (g *Group) takeReply(p Packet) {
 	c.answer(r)
 }
 
-// dropCalls answers what the other array will not: its outcome is unknown to the
-// host as it is to us, and BUSY makes the host ask again. A repeated reservation
-// leads to the same state.
+// dropCalls answers what the other array will not. It may have changed a reservation,
+// so BUSY, by which nothing happened, would be untrue: the host's session ends, and it
+// asks again. A question is simply asked again.
 func (g *Group) dropCalls() {
 	for tag, c := range g.calls {
 		delete(g.calls, tag)
-		c.answer(reply{Kind: array.Busy, Error: "the other array was lost"})
+		kind := array.Busy
+		if c.Request != nil {
+			kind = array.Unknown
+		}
+		c.answer(reply{Kind: kind, Error: "the other array was lost"})
 	}
 }
 
-// Reset aborts every command on the unit through both arrays.
+// callWithin is how long the other array may take to answer: a command waits there
+// for its place until it is late, and some time goes by on the way.
+const callWithin = scsi.Late + 500*time.Millisecond
+
+// checkCalls begins a new contact when a call stays without an answer: what is still on
+// the way, on a connection that is stuck, is void then and can't arrive fresh.
+func (g *Group) checkCalls(now time.Time) {
+	for _, c := range g.calls {
+		if now.Sub(c.sent) > callWithin {
+			g.lostContact()
+			g.greet()
+			return
+		}
+	}
+}
+
+// Reset aborts every command on the unit through both arrays. It fails if the other
+// array, which may have some, does not say that they are quiet.
 func (u *Unit) Reset(op *scsi.Op, scope scsi.Scope, done func(error)) {
 	g := u.g
 	ok := g.post(func() {
 		left := 1
-		part := func() {
+		var failed error
+		part := func(err error) {
+			failed = errors.Join(failed, err)
 			if left--; left == 0 {
-				done(nil)
+				done(failed)
 			}
 		}
-		if g.contact && g.view.Role == arb.Paired {
+		switch {
+		case g.view.Role == arb.Alone:
+		case g.contact:
 			left++
-			g.send(call{Type: "reset", Volume: u.id.Volume, Nexus: op.Nexus, Scope: scope, answer: func(reply) { part() }})
+			g.send(call{Type: "reset", Volume: u.id.Volume, Nexus: op.Nexus, Scope: scope, answer: func(r reply) { part(r.err()) }})
+		default:
+			left++
+			part(array.Errorf(array.Unavailable, "group %s: the other array can't be reached, and may have commands under way", g.cfg.Name))
 		}
-		g.resetHere(u, scope, op.Nexus, part)
+		g.resetHere(u, scope, op.Nexus, func() { part(nil) })
 	})
 	if !ok {
 		done(array.Errorf(array.Busy, "group %s is closing", g.cfg.Name))

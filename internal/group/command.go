@@ -148,14 +148,15 @@ func (g *Group) Takeover() error {
 }
 
 // Force makes this side go on alone without the votes. A person answers for it:
-// what only the other copy holds is lost to this lineage.
+// what only the other copy holds is lost to this lineage. It is refused while the
+// other array can be reached, unless that one lacks what it had acknowledged.
 //
 // If the witness, reachable now, holds a record by which the other array went on
 // alone, contrary must be true: the person knows, and gives up what it did since.
 func (g *Group) Force(contrary bool) error {
 	var err error
 	if e := g.ask(func() {
-		if g.contact {
+		if in := g.m.Inputs(); g.contact && !(in.PeerBehind && g.view.Role == arb.Held) {
 			err = array.Errorf(array.Conflict, "group %s can't be forced: the other array can be reached and holds %v", g.cfg.Name, g.m.Stored().Current)
 			return
 		}
@@ -165,6 +166,9 @@ func (g *Group) Force(contrary bool) error {
 		}
 		if g.view.Role == arb.Out && g.m.Inputs().Witness != 0 && !contrary {
 			err = array.Errorf(array.Conflict, "group %s: the witness holds %v, so the other array went on alone; only override gives up what it did", g.cfg.Name, g.m.Stored().Current)
+			return
+		}
+		if err = g.leaveCopy(); err != nil {
 			return
 		}
 		var out arb.Output

@@ -70,6 +70,7 @@ func (g *Group) hello(theirs, repeats uint64) {
 		g.sayHello()
 	}
 	g.newStretch()
+	g.tellDescribed()
 	var out arb.Output
 	g.m.Connected(&out)
 	g.carry(&out)

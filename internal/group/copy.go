@@ -54,7 +54,7 @@ type copyRun struct {
 }
 
 func (g *Group) startCopy() {
-	if g.copying != nil || g.cfg.Copy == nil || g.applied < g.core.Commit() {
+	if g.copying != nil || g.cfg.Copy == nil || g.applied < g.core.Commit() || g.theirChange != g.change {
 		return
 	}
 	c := &copyRun{base: g.applied, segs: replication.CutSegments(append([]replication.Segment(nil), g.core.Segments()...), g.applied)}

@@ -12,11 +12,13 @@ import (
 // looks in order to the witness, until the group has met the other array's and lacks
 // nothing, or is left out and copied anew.
 
-// Doubted: whether this array's disk may be of the past.
-func (g *Group) Doubted(doubted bool) {
-	g.post(func() {
+// Doubted: whether this array's disk may be of the past. That it may be is durable when
+// Doubted returns.
+func (g *Group) Doubted(doubted bool) error {
+	var err error
+	if e := g.ask(func() {
 		if doubted && !g.distrusted {
-			if err := g.cfg.Keep.Put(g.cfg.ID, "doubted", []byte{1}); err != nil {
+			if err = g.cfg.Keep.Put(g.cfg.ID, "doubted", []byte{1}); err != nil {
 				g.fail(fmt.Errorf("store that the disk may be of the past: %w", err))
 				return
 			}
@@ -25,7 +27,10 @@ func (g *Group) Doubted(doubted bool) {
 		var out arb.Output
 		g.m.Doubted(nonce(), doubted || g.distrusted, &out)
 		g.carry(&out)
-	})
+	}); e != nil {
+		return e
+	}
+	return err
 }
 
 // loadDoubt begins with what is not known yet, or was found before.

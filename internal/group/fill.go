@@ -94,7 +94,7 @@ func (g *Group) fill() {
 		g.filling.tell(g.core.Peer())
 		return
 	}
-	if !g.core.Met() || g.cursor == 0 || g.copying != nil || g.cursor > g.core.End().Place || g.view.Role == arb.Out {
+	if g.crowded() || !g.core.Met() || g.cursor == 0 || g.copying != nil || g.cursor > g.core.End().Place || g.view.Role == arb.Out {
 		return
 	}
 	if g.fillFromMemory(g.recent) && g.fillFromMemory(g.tail) && g.cursor > g.core.End().Place {

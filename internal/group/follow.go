@@ -77,6 +77,8 @@ func (g *Group) receive(p Packet) {
 		g.serveCall(p)
 	case PacketReply:
 		g.takeReply(p)
+	case PacketDescribed:
+		g.theirChange = uint64(p.Length)
 	case PacketRepeat:
 		g.repeatNews(p)
 	case PacketFailed:

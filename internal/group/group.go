@@ -117,21 +117,26 @@ type Group struct {
 	pagesPut    int64
 	opened      uint64 // last period in which this side granted for the group
 	openedFor   uint64 // and the record it did so for
-	distrusted  bool   // the disk was found to be of the past, and that is stored
-	theirGrant  uint64 // period of the other's grants that counts
-	sealedAt    time.Time
-	ownerSince  time.Time // when the committed owner last changed
-	heldSince   time.Time // when the role became held
-	swapping    bool      // a swap at the witness is under way
-	retryAt     time.Time // when a vote that got no answer is asked for again
-	joinAfter   time.Time
-	switching   *switchover
-	decisions   []arb.Decision
-	stopped     bool
-	resend      bool // a record was refused for want of room; ask for it again
-	failed      error
-	starved     time.Time // since when there is no room; zero if there is
-	gaveUp      bool      // for want of room
+	// change names the description of the group that this array has, theirChange that
+	// of the other: 0 until it says so in this contact.
+	change, theirChange uint64
+	unsent              int64  // bytes of records in sends
+	journalStuck        bool   // the array's journal, for now
+	distrusted          bool   // the disk was found to be of the past, and that is stored
+	theirGrant          uint64 // period of the other's grants that counts
+	sealedAt            time.Time
+	ownerSince          time.Time // when the committed owner last changed
+	heldSince           time.Time // when the role became held
+	swapping            bool      // a swap at the witness is under way
+	retryAt             time.Time // when a vote that got no answer is asked for again
+	joinAfter           time.Time
+	switching           *switchover
+	decisions           []arb.Decision
+	stopped             bool
+	resend              bool // a record was refused for want of room; ask for it again
+	failed              error
+	starved             time.Time // since when there is no room; zero if there is
+	gaveUp              bool      // for want of room
 }
 
 // entry is a record between its place and its application.
@@ -287,6 +292,7 @@ func (g *Group) flush() {
 			n := copy(g.sends, g.sends[i:])
 			clear(g.sends[n:])
 			g.sends = g.sends[:n]
+			g.countUnsent()
 			return
 		}
 		// Without a connection there is no contact; a new one says all anew.
@@ -295,8 +301,24 @@ func (g *Group) flush() {
 		}
 	}
 	clear(g.sends)
-	g.sends = g.sends[:0]
+	g.sends, g.unsent = g.sends[:0], 0
 }
+
+func (g *Group) countUnsent() {
+	g.unsent = 0
+	for _, p := range g.sends {
+		if p.Type == PacketRecord {
+			g.unsent += p.Length
+		}
+	}
+}
+
+// maxUnsent is how many bytes of records may wait for the way to an array that is not
+// a member: more would take memory that hosts need. It is filled later.
+const maxUnsent = 8 << 20
+
+// crowded reports whether the way to an array that is not a member takes no more now.
+func (g *Group) crowded() bool { return g.view.Role == arb.Alone && g.unsent > maxUnsent }
 
 // sendRecord gathers a record for the other array. It holds the data until they are
 // on their way: the record may be applied and forgotten before.
@@ -304,6 +326,7 @@ func (g *Group) sendRecord(r journal.Record, owner array.Side, buf *block.Buffer
 	if buf != nil {
 		buf.Retain()
 	}
+	g.unsent += int64(len(r.Payload))
 	g.sends = append(g.sends, g.recordPacket(r, owner, buf))
 }
 
@@ -315,7 +338,7 @@ func (g *Group) dropSends() {
 		}
 	}
 	clear(g.sends)
-	g.sends = g.sends[:0]
+	g.sends, g.unsent = g.sends[:0], 0
 }
 
 // fail: the journal or the store refuses; this array can't take part in the group
@@ -329,7 +352,7 @@ func (g *Group) fail(err error) {
 	g.cfg.Logger.Error("group fails", "group", g.cfg.Name, "err", err)
 	g.event("this array can't take part any more: " + err.Error())
 	var out arb.Output
-	g.m.Stuck(nonce(), true, &out)
+	g.tellStuck(&out)
 	g.carry(&out)
 	g.sayFailed()
 }

@@ -85,7 +85,7 @@ func (g *Group) add(e *entry, owner array.Side) {
 	g.tail = append(g.tail, e)
 	g.tailBytes += int64(len(e.rec.Payload))
 	g.appends = append(g.appends, e.rec)
-	if g.cursor == e.pos.Place && g.contact {
+	if g.cursor == e.pos.Place && g.contact && !g.crowded() {
 		g.sendRecord(e.rec, owner, e.buf)
 		g.cursor++
 	}
@@ -141,6 +141,11 @@ func (g *Group) placeOne(w *work, now time.Time) bool {
 func (g *Group) placeMutation(w *work) bool {
 	if w.request != nil {
 		return g.placeReservation(w)
+	}
+	if w.unit.reserving {
+		// Behind a change of the reservations its rights are checked anew, once that is
+		// installed: a write of a host that was fenced off must not follow it.
+		return false
 	}
 	if g.overlapsRunning(w) || g.tailBytes > window {
 		return false

@@ -218,3 +218,25 @@ func (g *Group) dropRebuild() {
 		})
 	}()
 }
+
+// leaveCopy goes back to the last consistent state, the whole group at once, before a
+// person makes this side go on alone: pages that came are of many moments, and whole
+// only at a place that this side's order will never reach.
+func (g *Group) leaveCopy() error {
+	r := g.rebuild
+	switch {
+	case g.dropping > 0 || r != nil && r.until != 0 && r.putting:
+		return array.Errorf(array.Busy, "group %s is ending a copy: try again in a moment", g.cfg.Name)
+	case r == nil:
+		return nil
+	case r.until != 0:
+		if err := g.rewind(); err != nil {
+			g.fail(fmt.Errorf("give up a copy: %w", err))
+			return err
+		}
+		r.until = 0
+	}
+	g.event("the copy that was not whole is given up; the last consistent state goes on")
+	g.dropRebuild()
+	return nil
+}

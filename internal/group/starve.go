@@ -40,7 +40,7 @@ func (g *Group) checkRoom(now time.Time) {
 		g.hasRoom()
 		g.event("there is room again; this array takes part again")
 		var out arb.Output
-		g.m.Stuck(nonce(), false, &out)
+		g.tellStuck(&out)
 		g.carry(&out)
 		g.lostContact()
 		g.greet()
@@ -49,7 +49,7 @@ func (g *Group) checkRoom(now time.Time) {
 		g.shut()
 		g.event("this array has had no room for the group's writes for seconds, in its journal or in a CPG; it lets the other array go on without it")
 		var out arb.Output
-		g.m.Stuck(nonce(), true, &out)
+		g.tellStuck(&out)
 		g.carry(&out)
 		g.sayFailed()
 	}

@@ -18,9 +18,17 @@ type command struct {
 	name  string
 	usage string
 	about string
-	// shared: concerns a group and runs at the array that serves it.
-	shared bool
-	run    func(n *Node, ctx context.Context, a *args) error
+	// shared: concerns a group, named last, and runs at the array that serves it.
+	// sharedIf says so of some of its forms.
+	shared   bool
+	sharedIf func(words []string) bool
+	run      func(n *Node, ctx context.Context, a *args) error
+}
+
+// runsWhereServed reports whether these words are passed on to the array that serves
+// the group.
+func (c *command) runsWhereServed(words []string) bool {
+	return c.shared || c.sharedIf != nil && c.sharedIf(words)
 }
 
 // args are a command's words, and where its answer goes.
@@ -30,6 +38,8 @@ type args struct {
 	rest  []string
 	out   *strings.Builder
 	tab   *tabwriter.Writer
+	// then is what the command waits for after it is done, while others run.
+	then func(context.Context) error
 }
 
 func (a *args) printf(format string, v ...any) { fmt.Fprintf(a.tab, format, v...) }
@@ -56,8 +66,8 @@ func (n *Node) Run(ctx context.Context, words []string) (string, error) {
 	if c == nil {
 		return "", array.Errorf(array.Invalid, "unknown command %q: 'help' lists them", words[0])
 	}
-	if c.shared && n.elsewhere(words) {
-		return n.ask(ctx, request{Command: words})
+	if c.runsWhereServed(words) && n.elsewhere(words) {
+		return n.askWithin(ctx, commandWithin, request{Command: words})
 	}
 	return n.runHere(ctx, words)
 }
@@ -80,13 +90,22 @@ func (n *Node) runHere(ctx context.Context, words []string) (string, error) {
 	a := &args{cmd: c, rest: words[1:], out: &strings.Builder{}, flags: flag.NewFlagSet(c.name, flag.ContinueOnError)}
 	a.flags.SetOutput(io.Discard)
 	a.tab = tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	err := n.runAlone(ctx, c, a)
+	if err == nil && a.then != nil {
+		err = a.then(ctx)
+	}
+	_ = a.tab.Flush()
+	return a.out.String(), err
+}
+
+// runAlone runs a command that changes something while no other one does. Nothing that
+// runs so may wait for a command of the other array, which may be waiting for this one.
+func (n *Node) runAlone(ctx context.Context, c *command, a *args) error {
 	if !strings.HasPrefix(c.name, "show") && c.name != "status" && c.name != "explain" && c.name != "help" {
 		n.command.Lock()
 		defer n.command.Unlock()
 	}
-	err := c.run(n, ctx, a)
-	_ = a.tab.Flush()
-	return a.out.String(), err
+	return c.run(n, ctx, a)
 }
 
 func find(name string) *command {

@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -49,8 +50,24 @@ func (r response) err() error {
 	return &array.Error{Kind: r.Kind, Text: r.Error}
 }
 
+const (
+	// askWithin is how long the other array may take to answer, commandWithin for a
+	// command, which may wait until a group is in sync.
+	askWithin     = 20 * time.Second
+	commandWithin = syncWithin + time.Minute
+)
+
+// unanswered is the error of a request that the other array may have carried out.
+type unanswered struct{ error }
+
+func (u unanswered) Unwrap() error { return u.error }
+
 // ask sends a request to the other array.
 func (n *Node) ask(ctx context.Context, q request) (string, error) {
+	return n.askWithin(ctx, askWithin, q)
+}
+
+func (n *Node) askWithin(ctx context.Context, limit time.Duration, q request) (string, error) {
 	if n.pair == nil {
 		return "", array.Errorf(array.Conflict, "this array has no target")
 	}
@@ -58,15 +75,15 @@ func (n *Node) ask(ctx context.Context, q request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	out, err := n.pair.Ask(ctx, b)
 	if err != nil {
-		return "", err
+		return "", unanswered{err}
 	}
 	var r response
 	if err := unpack(out, &r); err != nil {
-		return "", array.Errorf(array.Internal, "the other array's answer can't be read: %v", err)
+		return "", unanswered{array.Errorf(array.Internal, "the other array's answer can't be read: %v", err)}
 	}
 	return r.Text, r.err()
 }
@@ -79,17 +96,13 @@ func (n *Node) serveCall(body []byte) []byte {
 	case err != nil:
 		err = array.Errorf(array.Invalid, "the request can't be read: %v", err)
 	case q.Take != nil:
-		n.command.Lock()
 		err = n.take(*q.Take)
-		n.command.Unlock()
 	case q.Check != nil:
 		err = n.checkDescription(*q.Check)
 	case q.Give != 0:
 		r.Text, err = n.give(q.Give)
 	case q.Drop != 0:
-		n.command.Lock()
 		err = n.dropGroup(q.Drop)
-		n.command.Unlock()
 	case q.Leaving:
 		err = n.letGo()
 	case len(q.Command) > 0:
@@ -195,18 +208,33 @@ func (n *Node) checkDescription(d Description) error {
 
 // take makes this array's side of a group what d says.
 func (n *Node) take(d Description) error {
+	n.taking.Lock()
+	defer n.taking.Unlock()
 	if err := n.checkDescription(d); err != nil {
 		return err
 	}
 	old, err := n.describe(d.Group.ID)
 	fresh := err != nil
 	if fresh {
+		if err := n.finishDrop(d.Group.ID); err != nil {
+			return err
+		}
 		if err := n.beginWith(d); err != nil {
 			return err
 		}
 	}
-	if !fresh && old.Group.Version >= d.Group.Version {
-		return nil
+	if !fresh {
+		if err := n.mayTake(d); err != nil {
+			return err
+		}
+		if !d.Group.newerThan(old.Group) {
+			return nil
+		}
+		for _, v := range d.VVs {
+			if slices.Contains(old.Group.Gone, v.ID) {
+				return array.Errorf(array.Conflict, "volume %s was removed from group %s on array %s: its pages are gone there", v.Name, d.Group.Name, n.cfg.Name)
+			}
+		}
 	}
 	var gone []VV
 	for _, o := range old.VVs {
@@ -220,8 +248,26 @@ func (n *Node) take(d Description) error {
 	return n.apply(d, gone)
 }
 
+// mayTake refuses a description of a group that is served here: the other array
+// doesn't know yet that it isn't served there any more.
+func (n *Node) mayTake(d Description) error {
+	n.mu.RLock()
+	r := n.groups[d.Group.ID]
+	n.mu.RUnlock()
+	if r == nil {
+		return nil
+	}
+	i, err := r.g.Info()
+	if err == nil && i.Serving {
+		err = array.Errorf(array.Conflict, "group %s is served by array %s, which describes it", d.Group.Name, n.cfg.Name)
+	}
+	return err
+}
+
 // apply brings the running group in line with the stored description d.
 func (n *Node) apply(d Description, gone []VV) error {
+	n.applying.Lock()
+	defer n.applying.Unlock()
 	n.mu.RLock()
 	run := n.groups[d.Group.ID]
 	n.mu.RUnlock()
@@ -272,7 +318,10 @@ func (n *Node) apply(d Description, gone []VV) error {
 	run.rec = d.Group
 	n.mu.Unlock()
 	run.g.SetPolicy(n.policy(d.Group))
-	return n.exports.rebuild()
+	if err := n.exports.rebuild(); err != nil {
+		return err
+	}
+	return run.g.Described(d.Group.Change)
 }
 
 func putDescription(t *store.Tx, old, d Description, gone []VV) error {
@@ -314,56 +363,12 @@ func putDescription(t *store.Tx, old, d Description, gone []VV) error {
 
 func vlunKey(v VLUN) string { return v.Host + "/" + strings.ToLower(store.Key(uint64(v.LUN))) }
 
-// dropGroup removes a group and its volumes' copies from this array.
-func (n *Node) dropGroup(id array.GroupID) error {
-	d, err := n.describe(id)
-	if err != nil {
-		return nil // it is gone already
-	}
-	n.closeGroup(id)
-	if err := n.exports.rebuild(); err != nil {
-		return err
-	}
-	err = n.store.Update(func(t *store.Tx) error {
-		for _, v := range d.VLUNs {
-			if err := tables.vluns.Delete(t, vlunKey(v)); err != nil {
-				return err
-			}
-		}
-		for _, v := range d.VVs {
-			if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
-				return err
-			}
-		}
-		return tables.groups.Delete(t, store.Key(uint64(id)))
-	})
-	if err != nil {
-		return err
-	}
-	for _, v := range d.VVs {
-		if p := n.cpgs[v.CPG]; p != nil && p.Volume(v.ID) != nil {
-			if err := p.Remove(v.ID); err != nil {
-				return err
-			}
-		}
-	}
-	for _, p := range n.cpgs {
-		if err := p.Forget(id); err != nil {
-			return err
-		}
-	}
-	if err := n.jnl.Forget(id); err != nil {
-		return err
-	}
-	return n.exports.rebuild()
-}
-
 // pushAll tells the other array of every group served here whenever it answers
 // again, so that what it missed is made good.
 func (n *Node) pushAll(ctx context.Context) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
-	sent := map[array.GroupID]uint64{}
+	sent, refused := map[array.GroupID]uint64{}, map[array.GroupID]string{}
 	var start array.StartID
 	for {
 		select {
@@ -391,7 +396,10 @@ func (n *Node) pushAll(ctx context.Context) {
 				continue
 			}
 			if _, err := n.ask(ctx, request{Take: &d}); err != nil {
-				n.log.Warn("describe group to the other array", "group", r.rec.Name, "err", err)
+				if text := err.Error(); refused[r.rec.ID] != text {
+					refused[r.rec.ID] = text
+					n.event(fmt.Sprintf("group %s: the other array does not take its newest description: %s", r.rec.Name, text))
+				}
 				continue
 			}
 			sent[r.rec.ID] = d.Group.Version

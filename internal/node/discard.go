@@ -25,6 +25,9 @@ func (n *Node) described(id array.GroupID) (Description, error) {
 	}
 	i, err := r.g.Info()
 	d.Record = arb.Stored{Current: i.Record}.Marshal()
+	if i.Serving {
+		d.Group.Epoch, d.Group.Term = i.View.Epoch, i.End.Term
+	}
 	return d, err
 }
 
@@ -93,14 +96,6 @@ func (n *Node) discard(ctx context.Context, r *running) error {
 		return err
 	}
 	if err := n.dropGroup(id); err != nil {
-		return err
-	}
-	for _, v := range d.VVs {
-		if err := k.Drop(id, "reservations/"+v.ID.String()); err != nil {
-			return err
-		}
-	}
-	if err := k.Drop(id, "segments"); err != nil {
 		return err
 	}
 	return n.take(d)

@@ -17,8 +17,10 @@ import (
 // exports answers the front end: who may log in, and what he sees. It keeps a
 // table made anew at each change.
 type exports struct {
-	n  *Node
-	mu sync.RWMutex
+	n *Node
+	// making is held while the table is made, so that the newest one is published last.
+	making sync.Mutex
+	mu     sync.RWMutex
 	// seen is by initiator name.
 	seen     map[string]map[uint16]scsi.Unit
 	accounts map[string]iscsi.Account
@@ -75,6 +77,8 @@ func (e *exports) Account(initiator string, _ bool) (iscsi.Account, bool) {
 
 // rebuild makes the table anew from the store and the open groups.
 func (e *exports) rebuild() error {
+	e.making.Lock()
+	defer e.making.Unlock()
 	hosts, sets := map[string]Host{}, map[string]HostSet{}
 	var vluns []VLUN
 	err := e.n.store.View(func(t *store.Tx) error {

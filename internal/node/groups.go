@@ -87,7 +87,14 @@ func (p *pages) AbortResync(g array.GroupID) error {
 	})
 }
 
+// PutPages refuses pages of a volume that is in no pool: dropped in silence, they
+// would be missing from a copy that counts as whole.
 func (p *pages) PutPages(g array.GroupID, puts []volume.Put) error {
+	for _, q := range puts {
+		if !slices.ContainsFunc(p.pools(), func(x *volume.Pool) bool { return x.Volume(q.Volume) != nil }) {
+			return array.Errorf(array.NotFound, "put pages: volume %s does not exist here", q.Volume)
+		}
+	}
 	return p.all(func(x *volume.Pool) error {
 		var mine []volume.Put
 		for _, q := range puts {
@@ -135,12 +142,15 @@ func (n *Node) openGroups() error {
 			return fmt.Errorf("group %s: %w", r.Name, err)
 		}
 	}
+	if n.pair != nil {
+		n.pair.AllOpen()
+	}
 	return nil
 }
 
-// pagesOf joins the CPGs of a group's volumes. One that knows nothing of the group,
-// because it was added to the configuration or a crash came between, counts from
-// where the others stand.
+// pagesOf joins the CPGs of a group's volumes. One that has none of them yet, because
+// it was added to the configuration or a crash came between, counts from where the
+// others stand.
 func (n *Node) pagesOf(r RCGroup, vvs []VV) (*pages, error) {
 	pg, known := &pages{}, &pages{}
 	for _, v := range vvs {
@@ -154,7 +164,7 @@ func (n *Node) pagesOf(r RCGroup, vvs []VV) (*pages, error) {
 		pg.add(n.cpgs[n.cfg.CPGs[0].Name]) // a group without volumes has its places counted there
 	}
 	for _, p := range pg.pools() {
-		if p.Known(r.ID) {
+		if p.Holds(r.ID) {
 			known.add(p)
 		}
 	}
@@ -208,6 +218,9 @@ func (n *Node) openGroup(r RCGroup, vvs []VV) (*running, error) {
 		return nil, err
 	}
 	run.g = g
+	if err := g.Described(r.Change); err != nil {
+		return nil, err
+	}
 	for i, v := range vvs {
 		if err := n.addUnit(run, v, disks[i]); err != nil {
 			return nil, err

@@ -64,6 +64,9 @@ type Node struct {
 
 	// command is held while a command runs.
 	command sync.Mutex
+	// taking is held while a description of the other array is taken up, applying while
+	// the running groups are brought in line with what is stored.
+	taking, applying sync.Mutex
 
 	mu      sync.RWMutex
 	groups  map[array.GroupID]*running
@@ -92,6 +95,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 		{"open the CPGs", n.openCPGs},
 		{"open the journal", n.openJournal},
 		{"open the relation to the other array", n.openPair},
+		{"finish removals", n.finishDrops},
 		{"open the groups", n.openGroups},
 		{"listen for the other array", n.listenLinks},
 		{"serve iSCSI", n.serve},
@@ -103,6 +107,17 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 		}
 	}
 	return n, nil
+}
+
+// raiseStarts makes durable that so many starts of this array are known elsewhere.
+func (n *Node) raiseStarts(count uint64) error {
+	return n.store.Update(func(t *store.Tx) error {
+		c, _, err := tables.count.Get(t, "starts")
+		if err != nil {
+			return err
+		}
+		return tables.count.Put(t, "starts", max(c, count))
+	})
 }
 
 func (n *Node) openStore() error {
@@ -224,7 +239,7 @@ func (n *Node) openPair() error {
 		Link: lc, Timing: pair.DefaultTiming(), Pool: n.pool, Logger: n.log, Event: n.event,
 		Owners: witness.Owners{n.ident.Pin(), n.cfg.Target.Key},
 		Oldest: n.oldestWrite,
-		Call:   n.serveCall,
+		Call:   n.serveCall, RaiseStarts: n.raiseStarts,
 	}
 	if n.cfg.Witness.Address != "" {
 		pc.Witness = witness.NewClient(witness.ClientConfig{

@@ -3,6 +3,8 @@
 package node
 
 import (
+	"cmp"
+
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
 )
@@ -26,13 +28,29 @@ type RCGroup struct {
 	Policies Policies       `json:"policies"`
 	// Stopped: a person stopped it; the other array is not taken back by itself.
 	Stopped bool `json:"stopped"`
-	// Version grows with every change of the description.
-	Version uint64 `json:"version"`
+	// Version grows with every change of the description; Change is drawn at random
+	// with each. Epoch and Term are those in which the array that served made or told
+	// it: they come first when two descriptions are compared.
+	Version uint64      `json:"version"`
+	Change  uint64      `json:"change,omitempty"`
+	Epoch   array.Epoch `json:"epoch,omitempty"`
+	Term    array.Term  `json:"term,omitempty"`
 	// Founding is the first membership record, equal on both arrays.
 	Founding uint64     `json:"founding"`
 	Founder  array.Side `json:"founder"`
 	// Gone are the volumes taken out last: the log may still speak of them.
 	Gone []array.VolumeID `json:"gone,omitempty"`
+}
+
+// withContentOf returns a description after g that says what o did.
+func (g RCGroup) withContentOf(o RCGroup) RCGroup {
+	o.Version, o.Change, o.Epoch, o.Term = g.Version+1, nonce(), g.Epoch, g.Term
+	return o
+}
+
+// newerThan reports whether g is of a later description than o.
+func (g RCGroup) newerThan(o RCGroup) bool {
+	return cmp.Or(cmp.Compare(g.Epoch, o.Epoch), cmp.Compare(g.Term, o.Term), cmp.Compare(g.Version, o.Version)) > 0
 }
 
 // maxGone bounds RCGroup.Gone: the log speaks of what went long ago no more.
@@ -92,6 +110,8 @@ var tables = struct {
 	vluns  store.Bucket[VLUN]
 	facts  store.Bucket[small]
 	count  store.Bucket[uint64]
+	// remains are of groups whose removal is not finished.
+	remains store.Bucket[remains]
 }{
 	store.Bucket[VV]{Name: "vvs"},
 	store.Bucket[RCGroup]{Name: "groups"},
@@ -100,6 +120,7 @@ var tables = struct {
 	store.Bucket[VLUN]{Name: "vluns"},
 	store.Bucket[small]{Name: "facts"},
 	store.Bucket[uint64]{Name: "counters"},
+	store.Bucket[remains]{Name: "remains"},
 }
 
 // keep is a group's small facts in the store.

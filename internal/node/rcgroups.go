@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ func groupCommands() []command {
 		{name: "startrcopygroup", usage: "startrcopygroup [-wait] <group>", about: "starts replication; only what differs is sent", shared: true, run: startRCGroup},
 		{name: "stoprcopygroup", usage: "stoprcopygroup -f <group>", about: "stops replication; the serving array goes on alone", shared: true, run: stopRCGroup},
 		{name: "syncrcopy", usage: "syncrcopy [-w] <group>", about: "waits until the group is in sync", shared: true, run: syncRCGroup},
-		{name: "setrcopygroup", usage: "setrcopygroup pol <policy>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f <group>", about: "changes policies, or which array serves", run: setRCGroup},
+		{name: "setrcopygroup", usage: "setrcopygroup pol <policy>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f <group>", about: "changes policies, or which array serves", sharedIf: concernsWhoServes, run: setRCGroup},
 	}
 }
 
@@ -50,7 +51,7 @@ func createRCGroup(n *Node, ctx context.Context, a *args) error {
 		return array.Errorf(array.Unavailable, "target %s does not answer", target)
 	}
 	g := RCGroup{
-		Name: name, Home: n.cfg.SystemID, Version: 1, Founding: nonce(), Founder: n.side(),
+		Name: name, Home: n.cfg.SystemID, Version: 1, Change: nonce(), Founding: nonce(), Founder: n.side(),
 		Policies: Policies{AutoFailover: true, PathManagement: true, AutoRecover: true, AutoSynchronize: true},
 	}
 	err := n.store.Update(func(t *store.Tx) error {
@@ -173,7 +174,7 @@ func (n *Node) mayAdmit(ctx context.Context, v VV, to array.GroupID) error {
 	if ex, err := n.exported(v); err != nil || ex {
 		return orElse(err, array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", v.Name))
 	}
-	if err := n.mayChange(to); err != nil {
+	if _, err := n.mayChange(to); err != nil {
 		return err
 	}
 	if n.pair == nil || !n.pair.Reachable() {
@@ -226,7 +227,7 @@ func startRCGroup(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	if *wait {
-		return waitSynced(ctx, r)
+		a.then = func(ctx context.Context) error { return waitSynced(ctx, r) }
 	}
 	return nil
 }
@@ -285,12 +286,16 @@ func syncRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err := n.resume(ctx, r); err != nil {
 		return err
 	}
-	return waitSynced(ctx, r)
+	a.then = func(ctx context.Context) error { return waitSynced(ctx, r) }
+	return nil
 }
+
+// syncWithin is how long a command waits until a group is in sync.
+const syncWithin = 10 * time.Minute
 
 // waitSynced returns when the record names both arrays and the copy is whole.
 func waitSynced(ctx context.Context, r *running) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, syncWithin)
 	defer cancel()
 	t := time.NewTicker(50 * time.Millisecond)
 	defer t.Stop()
@@ -305,6 +310,12 @@ func waitSynced(ctx context.Context, r *running) error {
 		case <-t.C:
 		}
 	}
+}
+
+// concernsWhoServes reports whether a form of setrcopygroup is for the array that
+// serves the group; the others are for the array that is asked.
+func concernsWhoServes(words []string) bool {
+	return len(words) > 2 && slices.Contains([]string{"pol", "switchover", "restore", "reverse"}, words[1])
 }
 
 func setRCGroup(n *Node, ctx context.Context, a *args) error {
@@ -330,10 +341,6 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 	}
 	switch verb {
 	case "switchover", "restore", "reverse":
-		if !i.Serving && n.pair.Reachable() && i.Owner != i.Self {
-			_, err := n.ask(ctx, request{Command: []string{"setrcopygroup", verb, a.rest[0]}})
-			return err
-		}
 		if verb == "restore" && r.rec.Home == n.cfg.SystemID {
 			return array.Errorf(array.Conflict, "group %s is served by its home array already", r.rec.Name)
 		}
@@ -364,10 +371,6 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 
 func (n *Node) setPolicy(ctx context.Context, a *args) error {
 	if err := a.parse(2, 2); err != nil {
-		return err
-	}
-	if n.elsewhere(a.rest) {
-		_, err := n.ask(ctx, request{Command: []string{"setrcopygroup", "pol", a.rest[0], a.rest[1]}})
 		return err
 	}
 	r, err := n.findGroup(a.rest[1])

@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -333,7 +334,8 @@ func (n *Node) changeGroup(ctx context.Context, id array.GroupID, f func(*store.
 	if err != nil {
 		return err
 	}
-	if err := n.mayChange(id); err != nil {
+	served, err := n.mayChange(id)
+	if err != nil {
 		return err
 	}
 	err = n.store.Update(func(t *store.Tx) error {
@@ -344,7 +346,8 @@ func (n *Node) changeGroup(ctx context.Context, id array.GroupID, f func(*store.
 		if err != nil {
 			return err
 		}
-		g.Version++
+		g.Version, g.Change = g.Version+1, nonce()
+		g.Epoch, g.Term = served.Epoch, served.Term
 		return groupsPut(t, g)
 	})
 	if err != nil {
@@ -355,10 +358,18 @@ func (n *Node) changeGroup(ctx context.Context, id array.GroupID, f func(*store.
 		return err
 	}
 	if !now.Group.Private && n.pair != nil && n.pair.Reachable() {
-		if _, err := n.ask(ctx, request{Take: &now}); err != nil {
+		_, err := n.ask(ctx, request{Take: &now})
+		switch {
+		case errors.As(err, new(unanswered)):
+			// It may have followed or not. The change stands, and is told again.
+			n.event(fmt.Sprintf("group %s was changed; the other array did not answer and hears of it when it does", now.Group.Name))
+		case err != nil:
 			back := old
-			back.Group.Version = now.Group.Version + 1
+			back.Group = now.Group.withContentOf(old.Group)
 			if e := n.store.Update(func(t *store.Tx) error { return putDescription(t, now, back, missing(now.VVs, old.VVs)) }); e != nil {
+				return fmt.Errorf("take back a change the other array refused: %w", e)
+			}
+			if e := n.apply(back, nil); e != nil {
 				return fmt.Errorf("take back a change the other array refused: %w", e)
 			}
 			return err
@@ -371,13 +382,13 @@ func (n *Node) changeGroup(ctx context.Context, id array.GroupID, f func(*store.
 const servesIn = 3 * time.Second
 
 // mayChange refuses to change a group that is not served here: the array that
-// serves it may be changing it too.
-func (n *Node) mayChange(id array.GroupID) error {
+// serves it may be changing it too. It returns in which epoch and term it is.
+func (n *Node) mayChange(id array.GroupID) (array.Position, error) {
 	n.mu.RLock()
 	r := n.groups[id]
 	n.mu.RUnlock()
 	if r == nil || r.rec.Private {
-		return nil
+		return array.Position{}, nil
 	}
 	i, err := r.g.Info()
 	// A group that was just made, or handed over, serves in a moment.
@@ -387,7 +398,7 @@ func (n *Node) mayChange(id array.GroupID) error {
 	if err == nil && !i.Serving {
 		err = array.Errorf(array.Conflict, "group %s is not served by array %s now (%s): change it where it is served", r.rec.Name, n.cfg.Name, i.Reason)
 	}
-	return err
+	return array.Position{Epoch: i.View.Epoch, Term: i.End.Term}, err
 }
 
 // missing returns the volumes of a that are not in b.

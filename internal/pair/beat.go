@@ -95,7 +95,7 @@ func (p *Pair) checkSilence() {
 		p.event("the other array answers")
 		p.each(Group.Contact)
 	}
-	if quiet && was && now-p.clockStart() < int64(10*time.Second) && now-p.clockStart() > int64(p.cfg.Timing.Detect) {
+	if quiet && was && now-p.clockStart() > int64(p.cfg.Timing.Detect) {
 		p.silentAtStart()
 	}
 }

@@ -46,7 +46,7 @@ type Group interface {
 	Stuck(bool)
 	PeerStuck()
 	PeerRestarted()
-	Doubted(bool)
+	Doubted(bool) error
 	Receive(group.Packet)
 	witnessUser
 }
@@ -63,6 +63,8 @@ type Config struct {
 	Event  func(string)
 	// Oldest returns the age of the oldest unfinished journal write.
 	Oldest func() time.Duration
+	// RaiseStarts makes durable that at least so many starts of this array are known.
+	RaiseStarts func(count uint64) error
 	// Call answers a management request of the other array.
 	Call func(body []byte) []byte
 }
@@ -77,6 +79,8 @@ type Pair struct {
 	clock *Clock
 	lease Leases
 	w     witnessState
+	// allOpen: every group of this array was added.
+	allOpen atomic.Bool
 
 	mu         sync.Mutex
 	groups     map[array.GroupID]Group
@@ -132,12 +136,16 @@ func (p *Pair) Add(id array.GroupID, g Group) {
 	p.mu.Lock()
 	p.groups[id] = g
 	up := p.up > 0 && !p.silent
+	silent := p.silent && p.toldSilent
 	p.mu.Unlock()
-	if up {
+	switch {
+	case up:
 		g.Contact()
+	case silent:
+		g.Silent()
 	}
 	if known, restored := p.w.start(); known {
-		g.Doubted(restored)
+		_ = g.Doubted(restored)
 	}
 	p.readWitness()
 }

@@ -5,6 +5,7 @@ package pair
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/witness"
@@ -23,7 +24,7 @@ func startKey(s array.SystemID) string { return "start/" + s.String() }
 // checkStart compares this start with what the witness knows, once per
 // incarnation. It reports whether that is done.
 func (p *Pair) checkStart(ctx context.Context, in witness.Incarnation) bool {
-	if p.w.checked == in {
+	if p.w.checked == in || p.w.past {
 		return true
 	}
 	self := p.cfg.Link.Self
@@ -35,10 +36,7 @@ func (p *Pair) checkStart(ctx context.Context, in witness.Incarnation) bool {
 	if v := regs[0].Value; regs[0].Version != 0 && len(v) == 16 {
 		count, bits := binary.BigEndian.Uint64(v), binary.BigEndian.Uint64(v[8:])
 		if count > self.Start.Count || count == self.Start.Count && bits != self.Start.Nonce {
-			p.w.checked = in
-			p.setStart(true)
-			p.event("this array runs on a disk of the past: the witness knows a later start of it; it serves nothing until the other array was met")
-			return true
+			return p.pastFound(in, count)
 		}
 	}
 	v := binary.BigEndian.AppendUint64(nil, self.Start.Count)
@@ -55,13 +53,40 @@ func (p *Pair) checkStart(ctx context.Context, in witness.Incarnation) bool {
 	return true
 }
 
+// pastFound: this array runs on a disk of the past. When all its groups have stored
+// that they are doubted, the count of starts is raised, so that a later start is not
+// doubted again for this one.
+func (p *Pair) pastFound(in witness.Incarnation, count uint64) bool {
+	if _, told := p.w.start(); !told {
+		p.event("this array runs on a disk of the past: the witness knows a later start of it; it serves nothing until it was compared with the other array")
+	}
+	p.setStart(true)
+	if !p.allOpen.Load() {
+		return false
+	}
+	var failed error
+	p.each(func(g Group) { failed = errors.Join(failed, g.Doubted(true)) })
+	if failed == nil {
+		failed = p.cfg.RaiseStarts(count)
+	}
+	if failed != nil {
+		p.cfg.Logger.Error("note that this disk is of the past", "err", failed)
+		return false
+	}
+	p.w.checked, p.w.past = in, true
+	return true
+}
+
+// AllOpen says that every group of this array was added.
+func (p *Pair) AllOpen() { p.allOpen.Store(true) }
+
 func (p *Pair) setStart(restored bool) {
 	p.w.mu.Lock()
 	was, old := p.w.known, p.w.restored
 	p.w.known, p.w.restored = true, restored || old
 	p.w.mu.Unlock()
 	if !was || restored && !old {
-		p.each(func(g Group) { g.Doubted(restored) })
+		p.each(func(g Group) { _ = g.Doubted(restored) }) // one that closes needs no telling
 	}
 }
 

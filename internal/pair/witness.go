@@ -46,7 +46,8 @@ type witnessState struct {
 	// checked is the incarnation for which this start was compared. It belongs to the
 	// watching goroutine.
 	checked witness.Incarnation
-	tries   int // to compare, that failed
+	tries   int  // to compare, that failed
+	past    bool // it was compared, and all that follows is done
 	// known: it was compared, or can't be; restored: it came out older. Guarded by mu.
 	known, restored bool
 }

@@ -168,6 +168,7 @@ func (c *Command) step(f func(op *Op)) {
 	}
 	op.ID = c.nexus.server.lastOp.Add(1)
 	op.Nexus, op.Arrived, op.Generation = c.nexus.Nexus, c.Arrived, c.gen
+	op.resets, op.at = &c.bound.lu.resets, c.resets
 	c.op.Store(op)
 	if c.aborted.Load() {
 		// Abort came between the check and the store: it may not have seen this op.

@@ -110,10 +110,16 @@ type Op struct {
 	Generation uint64
 
 	cancelled atomic.Bool
+	// resets counts the resets of the unit; at is the count when the command began.
+	resets *atomic.Uint64
+	at     uint64
 }
 
-// Cancelled reports whether somebody asked to drop the op.
-func (o *Op) Cancelled() bool { return o.cancelled.Load() }
+// Cancelled reports whether somebody asked to drop the op, or the unit was reset since
+// its command began.
+func (o *Op) Cancelled() bool {
+	return o.cancelled.Load() || o.resets != nil && o.resets.Load() != o.at
+}
 
 // MutationKind says what a mutation does.
 type MutationKind uint8

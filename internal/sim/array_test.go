@@ -131,7 +131,7 @@ func (p *process) Get(_ array.GroupID, name string) ([]byte, error) {
 // boot starts an array from its disks.
 func (w *world) boot(m *machine) {
 	m.boots++
-	p := &process{w: w, m: m, life: m.boots, silent: true, born: w.now(), buffers: block.NewPool(64 << 20)}
+	p := &process{w: w, m: m, life: m.boots, silent: true, born: w.now(), buffers: block.NewPool(16 << 20)}
 	p.lease.Start(w.now(), pair.DefaultTiming())
 	var err error
 	p.jnl, err = journal.Open(m.fs, "journal", journal.Options{
@@ -215,6 +215,15 @@ func (w *world) kill(m *machine, power bool) {
 	w.mu.Unlock()
 	w.each(func(p *process) { p.g.Lost() })
 	w.bury(p)
+}
+
+// end closes what is still alive.
+func (w *world) end() {
+	for _, m := range w.m {
+		if m.p != nil {
+			w.bury(m.p)
+		}
+	}
 }
 
 // bury lets the goroutines of a dead process end; what they still do is lost.

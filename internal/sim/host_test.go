@@ -157,7 +157,13 @@ func (c *client) send() {
 	if cmd.kind == scsi.CompareAndWrite {
 		m.Compare = c.buffer(p, cmd, cmd.floor)
 	}
-	p.units[cmd.v].Mutate(t.op, m, done)
+	p.units[cmd.v].Mutate(t.op, m, func(err error) {
+		m.Data.Release()
+		if m.Compare != nil {
+			m.Compare.Release()
+		}
+		done(err)
+	})
 }
 
 func (c *client) buffer(p *process, cmd *command, n uint64) *block.Buffer {

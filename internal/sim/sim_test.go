@@ -97,11 +97,7 @@ func play(t *testing.T, seed uint64, broken mutant) (sum uint64, trace string) {
 					panic(why)
 				}
 			}
-			for _, m := range w.m {
-				if m.p != nil {
-					w.bury(m.p)
-				}
-			}
+			w.end()
 		}()
 		w.run(4 * time.Second)
 		for range *faults {

@@ -131,6 +131,9 @@ func (y way) Send(pk group.Packet) error {
 		data = append([]byte(nil), pk.Buf.Bytes()...)
 		pk.Buf = nil
 	}
+	if p.w.afterCopy != nil && p.w.afterCopy(pk) {
+		return nil
+	}
 	pk.Body = append([]byte(nil), pk.Body...)
 	if p.w.mutant == heldEarly && pk.Type == group.PacketRecord && p.number.Load() != 0 {
 		held := group.Packet{Type: group.PacketHeld, Group: pk.Group, Epoch: pk.Epoch, Held: pk.Pos.Place}

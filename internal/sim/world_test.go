@@ -16,6 +16,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/vfs"
 )
 
@@ -37,6 +38,8 @@ type world struct {
 	nth   int
 	trace []string
 	sum   uint64
+	// afterCopy, if set, says of a packet that it is lost.
+	afterCopy func(group.Packet) bool
 }
 
 // timer is something that happens to a process later, unless it is dead by then.
@@ -230,6 +233,12 @@ func (w *world) settle() {
 	}
 	w.run(8 * time.Second)
 	w.compare()
+	w.each(func(p *process) {
+		// What a host and the wire held is back; the group keeps what is not on pages.
+		if used := p.buffers.Used(); used > p.buffers.Limit()/2 {
+			w.failf("%v keeps %d bytes of buffers though no host waits", p.m.side, used)
+		}
+	})
 }
 
 func (w *world) acknowledged() (n uint64) {

@@ -11,15 +11,16 @@ import (
 	"github.com/perdure/perdure/internal/array"
 )
 
-// Begin lets a group that is new to the pool be counted from place on, durably: all
-// before it concerns other pools. A group that is known is left as it is.
+// Begin lets a group that has no volume in the pool be counted from place on, durably:
+// all before it concerns other pools. A group that has one is left as it is.
 func (p *Pool) Begin(id array.GroupID, place array.Place) error {
 	p.single.Lock()
 	defer p.single.Unlock()
 	p.mu.Lock()
-	known := p.groups[id] != nil
+	known := p.groups[id]
+	settled := known != nil && (known.destaged >= place || known.state != steady)
 	p.mu.Unlock()
-	if known {
+	if settled || known != nil && len(p.members(id)) > 0 {
 		return nil
 	}
 	err := p.db.Update(func(tx *bolt.Tx) error { return putJSON(tx, groupBucket, uint64(id), groupRecord{Destaged: place}) })
@@ -51,9 +52,5 @@ func (p *Pool) Forget(id array.GroupID) error {
 	return nil
 }
 
-// Known reports whether the pool has a record of the group.
-func (p *Pool) Known(id array.GroupID) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.groups[id] != nil
-}
+// Holds reports whether the pool has a volume of the group.
+func (p *Pool) Holds(id array.GroupID) bool { return len(p.members(id)) > 0 }

@@ -176,6 +176,9 @@ func (p *Pool) FinishResync(id array.GroupID, place array.Place) error {
 		}
 		return nil
 	}
+	if p.state(id) == steady && p.Destaged(id) >= place {
+		return nil // it was finished; another pool of the group was not
+	}
 	if p.state(id) != resyncing {
 		return fmt.Errorf("finish resync: %w", array.Errorf(array.Conflict, "group %s is not being resynced", id))
 	}

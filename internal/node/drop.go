@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// A group is dropped in two steps. One transaction takes it out of all tables and notes
+// what is to be removed; then volumes, places and journal go, one by one. What a crash
+// leaves of the second step is done before anything else of that group: half of its
+// state, taken for all of it, would pass for a copy.
+
+// remains is what a dropped group left.
+type remains struct {
+	Group array.GroupID `json:"group"`
+	VVs   []VV          `json:"vvs"`
+}
+
+// dropGroup removes a group and its volumes' copies from this array.
+func (n *Node) dropGroup(id array.GroupID) error {
+	d, err := n.describe(id)
+	if err != nil {
+		return nil // it is gone already
+	}
+	n.closeGroup(id)
+	if err := n.exports.rebuild(); err != nil {
+		return err
+	}
+	err = n.store.Update(func(t *store.Tx) error {
+		for _, v := range d.VLUNs {
+			if err := tables.vluns.Delete(t, vlunKey(v)); err != nil {
+				return err
+			}
+		}
+		for _, v := range d.VVs {
+			if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
+				return err
+			}
+		}
+		if err := tables.remains.Put(t, store.Key(uint64(id)), remains{id, d.VVs}); err != nil {
+			return err
+		}
+		return tables.groups.Delete(t, store.Key(uint64(id)))
+	})
+	if err != nil {
+		return err
+	}
+	if err := n.finishDrop(id); err != nil {
+		return err
+	}
+	return n.exports.rebuild()
+}
+
+// finishDrop removes what a dropped group left, if it left something.
+func (n *Node) finishDrop(id array.GroupID) error {
+	var r remains
+	var left bool
+	err := n.store.View(func(t *store.Tx) (err error) {
+		r, left, err = tables.remains.Get(t, store.Key(uint64(id)))
+		return err
+	})
+	if err != nil || !left {
+		return err
+	}
+	k := keep{n.store}
+	for _, v := range r.VVs {
+		if p := n.cpgs[v.CPG]; p != nil && p.Volume(v.ID) != nil {
+			if err := p.Remove(v.ID); err != nil {
+				return err
+			}
+		}
+		if err := k.Drop(id, "reservations/"+v.ID.String()); err != nil {
+			return err
+		}
+	}
+	for _, p := range n.cpgs {
+		if err := p.Forget(id); err != nil {
+			return err
+		}
+	}
+	if err := n.jnl.Forget(id); err != nil {
+		return err
+	}
+	for _, name := range []string{"segments", "doubted"} {
+		if err := k.Drop(id, name); err != nil {
+			return err
+		}
+	}
+	return n.store.Update(func(t *store.Tx) error { return tables.remains.Delete(t, store.Key(uint64(id))) })
+}
+
+// finishDrops does so for all that a crash left.
+func (n *Node) finishDrops() error {
+	var ids []array.GroupID
+	err := n.store.View(func(t *store.Tx) error {
+		return tables.remains.Each(t, func(_ string, r remains) error {
+			ids = append(ids, r.Group)
+			return nil
+		})
+	})
+	for _, id := range ids {
+		if e := n.finishDrop(id); e != nil {
+			err = errors.Join(err, fmt.Errorf("remove what is left of group %v: %w", id, e))
+		}
+	}
+	return err
+}
