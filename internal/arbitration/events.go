@@ -11,6 +11,9 @@ import "github.com/perdure/perdure/internal/array"
 // the contact begins when the other's arrives.
 func (m *Machine) Connected(out *Output) {
 	m.peerStuck, m.peerBehind = false, false // found on an earlier connection; found again if it lasts
+	if m.st.Current.DecidedBy(m.self()) {
+		m.synced = false // what the other holds comes out when the logs are compared
+	}
 	s := m.State()
 	out.Messages = append(out.Messages, Message{State: &s})
 }
@@ -30,7 +33,7 @@ func (m *Machine) PeerState(nonce uint64, p PeerState, out *Output) {
 // PeerSilent: the other array's lease could not be renewed for the detection time.
 func (m *Machine) PeerSilent(nonce uint64, out *Output) {
 	m.nonce = nonce
-	m.contact, m.matched, m.joining, m.unheard = false, false, false, false
+	m.contact, m.matched, m.joining, m.unheard, m.parting = false, false, false, false, false
 	m.peerWitness = 0
 	if m.st.Current.Members == array.Both {
 		m.seal()

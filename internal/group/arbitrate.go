@@ -152,6 +152,9 @@ func (g *Group) Lost() {
 
 func (g *Group) lostContact() {
 	g.dropSends() // in a new contact they would pass for fresh
+	if g.contact || g.lostAt.IsZero() {
+		g.lostAt = g.cfg.Now()
+	}
 	g.contact, g.mine, g.theirs, g.theirChange = false, 0, 0, 0
 	g.core.Lost()
 	g.hasTheirs, g.cursor, g.theirGrant, g.told = false, 0, 0, 0
@@ -163,13 +166,30 @@ func (g *Group) lostContact() {
 // Silent: the other array's lease could not be renewed for the detection time.
 func (g *Group) Silent() {
 	g.post(func() {
-		g.lostContact()
 		g.greeted = false
-		g.joinAfter = g.cfg.Now().Add(rejoinAfter)
-		var out arb.Output
-		g.m.PeerSilent(nonce(), &out)
-		g.carry(&out)
+		g.silent()
 	})
+}
+
+func (g *Group) silent() {
+	g.lostContact()
+	g.toldSilent = true
+	g.joinAfter = g.cfg.Now().Add(rejoinAfter)
+	var out arb.Output
+	g.m.PeerSilent(nonce(), &out)
+	g.carry(&out)
+}
+
+// unanswered is how long the other array's half of the group may leave greetings
+// without an answer while the array itself is there: it may not have opened the group.
+const unanswered = 2 * time.Second
+
+// checkContact takes a half that does not answer for silent.
+func (g *Group) checkContact(now time.Time) {
+	if g.greeted && !g.contact && !g.toldSilent && now.Sub(g.lostAt) > unanswered {
+		g.event("the other array is there, but does not answer for this group")
+		g.silent()
+	}
 }
 
 // PeerStuck: the other array's journal is stuck, and it gave its lease up.
@@ -182,7 +202,12 @@ func (g *Group) PeerStuck() {
 }
 
 // PeerRestarted: a new process of the other array came. One that said it leaves is gone.
-func (g *Group) PeerRestarted() { g.post(func() { g.joinAfter = time.Time{} }) }
+func (g *Group) PeerRestarted() {
+	g.post(func() {
+		g.joinAfter = time.Time{}
+		g.loseRepeats()
+	})
+}
 
 // Stuck: this array's journal is stuck, or works again.
 func (g *Group) Stuck(stuck bool) {
@@ -233,6 +258,7 @@ func (g *Group) tick() {
 	var out arb.Output
 	if p := g.cfg.Peer; p != nil {
 		g.repeatHello(now)
+		g.checkContact(now)
 		g.grants(p, &out)
 		v := g.m.View()
 		in := g.m.Inputs()

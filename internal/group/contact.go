@@ -64,13 +64,14 @@ func (g *Group) hello(theirs, repeats uint64) {
 		g.mine = nonce()
 	}
 	g.theirs = theirs
-	g.contact, g.greeted, g.contactAt = true, false, g.cfg.Now()
+	g.contact, g.greeted, g.toldSilent, g.contactAt = true, false, false, g.cfg.Now()
 	g.openedFor = 0 // what was said in an earlier contact may be lost
 	if !answer {
 		g.sayHello()
 	}
 	g.newStretch()
 	g.tellDescribed()
+	g.tellLostRepeats()
 	var out arb.Output
 	g.m.Connected(&out)
 	g.carry(&out)

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	arb "github.com/perdure/perdure/internal/arbitration"
@@ -44,6 +45,8 @@ type copyRun struct {
 	// reached.
 	asked, moved time.Time
 	reached      int64
+	// walked grows as the source looks through its pages, though it may find none.
+	walked atomic.Int64
 
 	mu    sync.Mutex
 	cond  *sync.Cond
@@ -64,13 +67,8 @@ func (g *Group) startCopy() {
 	g.cursor = 0
 	g.peerPartial = true
 	g.sends = append(g.sends, Packet{Type: PacketPagesBegin, Epoch: g.view.Epoch, Commit: g.core.Commit()})
-	units := make([]*Unit, 0, len(g.units))
-	for _, u := range g.units {
-		units = append(units, u)
-	}
-	epoch := g.view.Epoch
 	g.event("copying pages to the other array")
-	go g.runCopy(c, units, epoch)
+	go g.runCopy(c, g.allUnits(), g.view.Epoch)
 }
 
 func (g *Group) stopCopy() {
@@ -100,7 +98,7 @@ func (g *Group) checkCopy(now time.Time) {
 		return
 	}
 	c.mu.Lock()
-	begun, acked := c.begun, c.acked
+	begun, acked := c.begun, c.acked+c.walked.Load()
 	c.mu.Unlock()
 	if acked != c.reached || c.moved.IsZero() {
 		c.reached, c.moved = acked, now
@@ -166,22 +164,24 @@ func (g *Group) runCopy(c *copyRun, units []*Unit, epoch array.Epoch) {
 		if !c.wait(func() bool { return c.acked >= sent }) {
 			return
 		}
-		next := make(chan bool, 1)
+		next := make(chan []*Unit, 1)
 		if !g.post(func() { next <- g.endPass(c, epoch) }) {
 			return
 		}
 		select {
-		case more = <-next:
+		case units = <-next:
+			more = units != nil
 		case <-g.done:
 			return
 		}
 	}
 }
 
-// endPass ends the copy, or reports true and prepares another pass.
-func (g *Group) endPass(c *copyRun, epoch array.Epoch) (more bool) {
+// endPass ends the copy, or prepares another pass and returns the volumes that there
+// are now: one that was admitted meanwhile has its log before the next pass's base.
+func (g *Group) endPass(c *copyRun, epoch array.Epoch) []*Unit {
 	if g.copying != c || g.view.Epoch != epoch {
-		return false
+		return nil
 	}
 	if base, _, ok := g.cfg.Log.Bounds(g.cfg.ID); !ok || base.Place > c.base {
 		c.mu.Lock()
@@ -189,27 +189,40 @@ func (g *Group) endPass(c *copyRun, epoch array.Epoch) (more bool) {
 		c.mu.Unlock()
 		c.base = g.applied
 		c.segs = replication.CutSegments(append([]replication.Segment(nil), g.core.Segments()...), g.applied)
-		return true
+		return g.allUnits()
 	}
+	states := int64(0)
 	for _, u := range g.units {
 		// The log from the base on repeats what changes from now on.
 		if b, err := u.state.Load().MarshalBinary(); err == nil {
 			g.sends = append(g.sends, Packet{Type: PacketPagesState, Epoch: epoch, Volume: u.id.Volume, Body: b})
+			states++
 		}
 	}
-	g.sends = append(g.sends, Packet{Type: PacketPagesEnd, Epoch: epoch, Commit: g.core.Commit(), Length: int64(c.base), Body: encodeSegments(c.segs)})
+	g.sends = append(g.sends, Packet{Type: PacketPagesEnd, Epoch: epoch, Commit: g.core.Commit(), Length: int64(c.base), Offset: states, Body: encodeSegments(c.segs)})
 	g.copying = nil
 	g.cursor = c.base + 1
 	g.core.PeerRebased(c.base)
-	return false
+	return nil
+}
+
+func (g *Group) allUnits() []*Unit {
+	units := make([]*Unit, 0, len(g.units))
+	for _, u := range g.units {
+		units = append(units, u)
+	}
+	return units
 }
 
 // sendVolume sends the pages of a volume that were born since the pass's beginning.
 func (g *Group) sendVolume(c *copyRun, u *Unit, epoch array.Epoch, sent *int64) error {
 	for from := int64(0); ; {
 		var pages []int64
-		err := u.disk.ChangedSince(c.since, from, func(n int64, _ array.Place) bool {
-			pages = append(pages, n)
+		err := u.disk.ChangedSince(c.since, from, func(n int64, birth array.Place) bool {
+			c.walked.Add(1)
+			if birth != 0 {
+				pages = append(pages, n)
+			}
 			return len(pages) < copyWindow
 		})
 		if err == nil {

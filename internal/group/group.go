@@ -120,23 +120,26 @@ type Group struct {
 	// change names the description of the group that this array has, theirChange that
 	// of the other: 0 until it says so in this contact.
 	change, theirChange uint64
-	unsent              int64  // bytes of records in sends
-	journalStuck        bool   // the array's journal, for now
-	distrusted          bool   // the disk was found to be of the past, and that is stored
-	theirGrant          uint64 // period of the other's grants that counts
-	sealedAt            time.Time
-	ownerSince          time.Time // when the committed owner last changed
-	heldSince           time.Time // when the role became held
-	swapping            bool      // a swap at the witness is under way
-	retryAt             time.Time // when a vote that got no answer is asked for again
-	joinAfter           time.Time
-	switching           *switchover
-	decisions           []arb.Decision
-	stopped             bool
-	resend              bool // a record was refused for want of room; ask for it again
-	failed              error
-	starved             time.Time // since when there is no room; zero if there is
-	gaveUp              bool      // for want of room
+	unsent              int64 // bytes of records in sends
+	// lostAt is since when there is no contact; toldSilent, that the core knows.
+	lostAt       time.Time
+	toldSilent   bool
+	journalStuck bool   // the array's journal, for now
+	distrusted   bool   // the disk was found to be of the past, and that is stored
+	theirGrant   uint64 // period of the other's grants that counts
+	sealedAt     time.Time
+	ownerSince   time.Time // when the committed owner last changed
+	heldSince    time.Time // when the role became held
+	swapping     bool      // a swap at the witness is under way
+	retryAt      time.Time // when a vote that got no answer is asked for again
+	joinAfter    time.Time
+	switching    *switchover
+	decisions    []arb.Decision
+	stopped      bool
+	resend       bool // a record was refused for want of room; ask for it again
+	failed       error
+	starved      time.Time // since when there is no room; zero if there is
+	gaveUp       bool      // for want of room
 }
 
 // entry is a record between its place and its application.

@@ -69,7 +69,8 @@ func (g *Group) applyNote(r journal.Record) error {
 		if n.Repeat == nil {
 			return fmt.Errorf("entry %v lacks its command", r.Pos)
 		}
-		g.repeatsOf(n.Volume).keep(*n.Repeat, r.Pos, g.ownerAt(r.Pos), g.cfg.Now())
+		owner := g.ownerAt(r.Pos)
+		g.repeatsOf(n.Volume).keep(*n.Repeat, r.Pos, owner, owner == g.cfg.Self, g.cfg.Now())
 	default:
 		return fmt.Errorf("entry %v is of unknown type %d", r.Pos, n.Type)
 	}

@@ -172,8 +172,8 @@ func (g *Group) putPages() {
 func (g *Group) standAtBase(r *rebuild) {
 	segs, ok := decodeSegments(r.end.Body)
 	base := array.Place(r.end.Length)
-	if !ok || lastOf(segs) != base || base == 0 {
-		g.cfg.Logger.Error("copy refused: its end can't be read", "group", g.cfg.Name)
+	if !ok || lastOf(segs) != base || base == 0 || int64(len(r.states)) != r.end.Offset {
+		g.cfg.Logger.Error("copy refused: its end can't be read, or not all came", "group", g.cfg.Name)
 		g.dropRebuild()
 		return
 	}

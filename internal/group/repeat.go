@@ -71,7 +71,7 @@ func (w *work) noteOfRepeat() note {
 type repeats struct {
 	list []repeat
 	// asking has this array's commands whose entry is placed and not applied, by the
-	// place of their data.
+	// place of their data: as many as are placed and not applied, which window bounds.
 	asking map[array.Place]asking
 }
 
@@ -91,13 +91,14 @@ func (g *Group) repeatsOf(v array.VolumeID) *repeats {
 	return t
 }
 
-// keep takes an entry of the log at pos; its data follow at the next place.
-func (t *repeats) keep(r repeat, pos array.Position, owner array.Side, now time.Time) {
+// keep takes an entry of the log at pos; its data follow at the next place. mine says
+// that this array had the command.
+func (t *repeats) keep(r repeat, pos array.Position, owner array.Side, mine bool, now time.Time) {
 	r.pos, r.owner, r.since = pos, owner, now
 	r.pos.Place++
 	t.filter(func(x *repeat) bool { return x.pos.Place != r.pos.Place }) // read again after a restart
-	a := t.asking[r.pos.Place]
-	r.op, r.lost = a.op, a.lost
+	a, asks := t.asking[r.pos.Place]
+	r.op, r.lost = a.op, a.lost || mine && !asks // its session was of an earlier life
 	delete(t.asking, r.pos.Place)
 	if len(t.list) >= maxRepeats {
 		t.list = append(t.list[:0], t.list[1:]...)
@@ -177,6 +178,26 @@ func (g *Group) tellRepeat(u *Unit, place array.Place, what int64) {
 	}
 }
 
+// tellLostRepeats says again, in a new contact, what the other array may have missed.
+func (g *Group) tellLostRepeats() {
+	for v, t := range g.repeats {
+		for i := range t.list {
+			if u := g.units[v]; u != nil && t.list[i].lost && t.list[i].owner == g.cfg.Self {
+				g.tellRepeat(u, t.list[i].pos.Place, repeatLost)
+			}
+		}
+	}
+}
+
+// loseRepeats: the sessions of the other array's last process are gone.
+func (g *Group) loseRepeats() {
+	for _, t := range g.repeats {
+		for i := range t.list {
+			t.list[i].lost = t.list[i].lost || t.list[i].owner != g.cfg.Self
+		}
+	}
+}
+
 // repeatNews takes the other array's word on a COMPARE AND WRITE that it had.
 func (g *Group) repeatNews(p Packet) {
 	t := g.repeats[p.Volume]
@@ -245,9 +266,7 @@ func (g *Group) placeRepeat(w *work, body []byte) error {
 	if err != nil {
 		return err
 	}
-	if t := g.repeatsOf(w.unit.id.Volume); len(t.asking) < maxRepeats {
-		t.asking[pos.Place+1] = asking{op: w.op.ID, nexus: w.op.Nexus}
-	}
+	g.repeatsOf(w.unit.id.Volume).asking[pos.Place+1] = asking{op: w.op.ID, nexus: w.op.Nexus}
 	rec := journal.Record{Group: g.cfg.ID, Pos: pos, Kind: journal.Entry, Volume: w.unit.id.Volume, Payload: body}
 	g.add(&entry{pos: pos, rec: rec}, g.cfg.Self)
 	return nil

@@ -68,8 +68,23 @@ func TestRepeatedCompareAndWrite(t *testing.T) {
 				t.asking[11] = asking{op: 5, nexus: host}
 				u.Ended(host)
 				g.drain()
-				t.keep(first, at, array.SideB, g.cfg.Now())
+				t.keep(first, at, array.SideB, true, g.cfg.Now())
 			},
+		},
+		"the array that had it was restarted": {
+			view: members, owner: array.SideB, by: host, good: true,
+			before: func(g *Group, _ *Unit) {
+				t := g.repeatsOf(1)
+				first := t.list[0]
+				t.list = nil
+				t.keep(first, at, array.SideB, true, g.cfg.Now()) // as read from the journal
+			},
+		},
+		"the other array had it and was restarted": {
+			view: members, by: host, good: true, before: func(g *Group, _ *Unit) { g.PeerRestarted() },
+		},
+		"this array had it, and the other was restarted": {
+			view: members, owner: array.SideB, by: host, before: func(g *Group, _ *Unit) { g.PeerRestarted() },
 		},
 		"its session ended there":   {view: members, by: host, good: true, before: func(g *Group, _ *Unit) { g.repeatNews(Packet{Volume: 1, Pos: data, Offset: repeatLost}) }},
 		"it was acknowledged there": {view: gone, by: host, before: func(g *Group, _ *Unit) { g.repeatNews(Packet{Volume: 1, Pos: data, Offset: repeatOver}) }},
@@ -98,7 +113,7 @@ func TestRepeatedCompareAndWrite(t *testing.T) {
 			first := compareAndWrite(t, u, host, 0, 1, 2)
 			list := g.repeatsOf(1)
 			list.asking[11] = asking{op: 5, nexus: host}
-			list.keep(*first.noteOfRepeat().Repeat, at, c.owner, now)
+			list.keep(*first.noteOfRepeat().Repeat, at, c.owner, c.owner == g.cfg.Self, now)
 			list.touched(journal.Record{Pos: data, Offset: 0, Length: 512}) // its own
 			if c.before != nil {
 				c.before(g, u)

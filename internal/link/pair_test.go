@@ -147,6 +147,7 @@ func (s *side) open(t testing.TB) {
 	if err := s.server.Add(p); err != nil {
 		t.Fatal(err)
 	}
+	p.Start()
 }
 
 func (r *rig) open() {

@@ -140,8 +140,8 @@ type slotKey struct {
 	slot int
 }
 
-// Open starts a relation: it connects, or waits for connections from a Server,
-// until Close.
+// Open prepares a relation; Start begins it. Which side connects and which waits for
+// connections from a Server follows from the system ids.
 func Open(cfg Config) (*Peer, error) {
 	cfg.Data = cmp.Or(cfg.Data, 2)
 	cfg.Limits.fill()
@@ -154,15 +154,19 @@ func Open(cfg Config) (*Peer, error) {
 	for _, l := range cfg.Links {
 		p.links = append(p.links, &linkState{cfg: l})
 	}
+	return p, nil
+}
+
+// Start begins to connect, if that is this side's part, and to watch the connections.
+func (p *Peer) Start() {
 	p.wg.Go(p.monitor)
-	if cfg.connects() {
+	if p.cfg.connects() {
 		for _, l := range p.links {
-			for slot := range cfg.Data + 1 {
+			for slot := range p.cfg.Data + 1 {
 				p.wg.Go(func() { p.keepConnected(l, slot) })
 			}
 		}
 	}
-	return p, nil
 }
 
 // Close ends all connections and returns when the last Down is over. It must not

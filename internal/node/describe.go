@@ -187,14 +187,7 @@ func (n *Node) checkDescription(d Description) error {
 				return err
 			}
 		}
-		if err := tables.vluns.Each(t, func(_ string, o VLUN) error {
-			for _, v := range d.VLUNs {
-				if o.LUN == v.LUN && o.Host == v.Host && o.Volume != v.Volume {
-					return array.Errorf(array.Conflict, "LUN %d of host %s is taken by another volume on array %s", v.LUN, v.Host, n.cfg.Name)
-				}
-			}
-			return nil
-		}); err != nil {
+		if err := n.checkExports(t, d); err != nil {
 			return err
 		}
 		return tables.groups.Each(t, func(_ string, g RCGroup) error {
@@ -204,6 +197,25 @@ func (n *Node) checkDescription(d Description) error {
 			return nil
 		})
 	})
+}
+
+// checkExports refuses a description after which hosts of this array would see other
+// volumes than before, or a host would not be the one it is here.
+func (n *Node) checkExports(t *store.Tx, d Description) error {
+	s, err := loadSight(t)
+	if err != nil {
+		return err
+	}
+	private := map[array.GroupID]bool{}
+	if err := tables.groups.Each(t, func(_ string, g RCGroup) error { private[g.ID] = g.Private; return nil }); err != nil {
+		return err
+	}
+	after, err := s.with(d, n.cfg.Name, func(v array.VolumeID) bool { return !private[s.vvs[v].Group] })
+	if err != nil {
+		return err
+	}
+	_, err = after.seen()
+	return err
 }
 
 // take makes this array's side of a group what d says.

@@ -4,7 +4,6 @@ package node
 
 import (
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/perdure/perdure/internal/array"
@@ -79,18 +78,8 @@ func (e *exports) Account(initiator string, _ bool) (iscsi.Account, bool) {
 func (e *exports) rebuild() error {
 	e.making.Lock()
 	defer e.making.Unlock()
-	hosts, sets := map[string]Host{}, map[string]HostSet{}
-	var vluns []VLUN
-	err := e.n.store.View(func(t *store.Tx) error {
-		if err := tables.hosts.Each(t, func(_ string, h Host) error { hosts[h.Name] = h; return nil }); err != nil {
-			return err
-		}
-		if err := tables.sets.Each(t, func(_ string, s HostSet) error { sets[s.Name] = s; return nil }); err != nil {
-			return err
-		}
-		return tables.vluns.Each(t, func(_ string, v VLUN) error { vluns = append(vluns, v); return nil })
-	})
-	if err != nil {
+	var s *sight
+	if err := e.n.store.View(func(t *store.Tx) (err error) { s, err = loadSight(t); return err }); err != nil {
 		return err
 	}
 	units := map[array.VolumeID]*group.Unit{}
@@ -102,26 +91,20 @@ func (e *exports) rebuild() error {
 	}
 	e.n.mu.RUnlock()
 	seen, accounts := map[string]map[uint16]scsi.Unit{}, map[string]iscsi.Account{}
-	for _, h := range hosts {
+	for _, h := range s.hosts {
 		for _, i := range h.Initiators {
 			accounts[i] = iscsi.Account{CHAP: h.CHAPSecret != "", User: h.CHAPUser, Secret: h.CHAPSecret}
 		}
 	}
-	for _, v := range vluns {
-		u := units[v.Volume]
-		if u == nil {
-			continue
-		}
-		names := []string{v.Host}
-		if s, ok := strings.CutPrefix(v.Host, "set:"); ok {
-			names = sets[s].Hosts
-		}
-		for _, name := range names {
-			for _, i := range hosts[name].Initiators {
-				if seen[i] == nil {
-					seen[i] = map[uint16]scsi.Unit{}
-				}
-				seen[i][v.LUN] = u
+	sees, err := s.seen()
+	if err != nil {
+		e.n.event(err.Error())
+	}
+	for i, luns := range sees {
+		seen[i] = map[uint16]scsi.Unit{}
+		for lun, l := range luns {
+			if u := units[l.Volume]; u != nil {
+				seen[i][lun] = u
 			}
 		}
 	}

@@ -142,9 +142,6 @@ func (n *Node) openGroups() error {
 			return fmt.Errorf("group %s: %w", r.Name, err)
 		}
 	}
-	if n.pair != nil {
-		n.pair.AllOpen()
-	}
 	return nil
 }
 

@@ -261,6 +261,7 @@ func (n *Node) listenLinks() error {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	n.stop = stop
+	n.pair.Start()
 	seen := map[string]bool{}
 	for _, l := range n.cfg.Target.Links {
 		if seen[l.Listen] {

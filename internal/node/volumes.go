@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -178,7 +179,7 @@ func createHost(n *Node, _ context.Context, a *args) error {
 		h.CHAPUser, h.CHAPSecret = user, secret
 	}
 	err := n.store.Update(func(t *store.Tx) error {
-		return tables.hosts.Each(t, func(_ string, o Host) error {
+		if err := tables.hosts.Each(t, func(_ string, o Host) error {
 			if o.Name == h.Name {
 				return array.Errorf(array.Exists, "host %s exists already", h.Name)
 			}
@@ -190,12 +191,12 @@ func createHost(n *Node, _ context.Context, a *args) error {
 				}
 			}
 			return nil
-		})
+		}); err != nil {
+			return err
+		}
+		return tables.hosts.Put(t, h.Name, h)
 	})
 	if err != nil {
-		return err
-	}
-	if err := n.store.Update(func(t *store.Tx) error { return tables.hosts.Put(t, h.Name, h) }); err != nil {
 		return err
 	}
 	return n.exports.rebuild()
@@ -213,6 +214,14 @@ func removeHost(n *Node, _ context.Context, a *args) error {
 		if err := tables.vluns.Each(t, func(_ string, v VLUN) error {
 			if v.Host == name {
 				return array.Errorf(array.Conflict, "host %s sees LUN %d: remove its VLUNs first", name, v.LUN)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		if err := tables.sets.Each(t, func(_ string, s HostSet) error {
+			if slices.Contains(s.Hosts, name) {
+				return array.Errorf(array.Conflict, "host %s is in host set %s", name, s.Name)
 			}
 			return nil
 		}); err != nil {
@@ -240,7 +249,10 @@ func createHostSet(n *Node, _ context.Context, a *args) error {
 				return orElse(err, array.Errorf(array.NotFound, "host %s does not exist", h))
 			}
 		}
-		return tables.sets.Put(t, s.Name, s)
+		if err := tables.sets.Put(t, s.Name, s); err != nil {
+			return err
+		}
+		return checkSight(t)
 	})
 	if err != nil {
 		return err
@@ -262,17 +274,18 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 		if err := hostExists(t, host); err != nil {
 			return err
 		}
-		taken := map[uint16]bool{}
-		if err := tables.vluns.Each(t, func(_ string, o VLUN) error {
+		s, err := loadSight(t)
+		if err != nil {
+			return err
+		}
+		taken := s.takenFor(host)
+		for _, o := range s.vluns {
 			if o.Host == host {
 				taken[o.LUN] = true
-				if o.Volume == v.ID {
-					return array.Errorf(array.Exists, "volume %s is exported to %s already, as LUN %d", v.Name, host, o.LUN)
-				}
 			}
-			return nil
-		}); err != nil {
-			return err
+			if o.Host == host && o.Volume == v.ID {
+				return array.Errorf(array.Exists, "volume %s is exported to %s already, as LUN %d", v.Name, host, o.LUN)
+			}
 		}
 		if a.rest[1] == "auto" {
 			for taken[l.LUN] {
@@ -288,7 +301,10 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 		if taken[l.LUN] {
 			return array.Errorf(array.Exists, "LUN %d of %s is taken", l.LUN, host)
 		}
-		return tables.vluns.Put(t, vlunKey(l), l)
+		if err := tables.vluns.Put(t, vlunKey(l), l); err != nil {
+			return err
+		}
+		return checkSight(t)
 	})
 }
 

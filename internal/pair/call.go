@@ -47,8 +47,15 @@ func (p *Pair) Ask(ctx context.Context, body []byte) ([]byte, error) {
 
 // serveCall answers in a goroutine of its own: commands may take long.
 func (p *Pair) serveCall(f link.Frame) {
+	select {
+	case p.serving <- struct{}{}:
+	default:
+		p.cfg.Logger.Warn("the other array asks too much at once; its request is left without an answer", "most", cap(p.serving))
+		return
+	}
 	body := append([]byte(nil), f.Payload...)
 	go func() {
+		defer func() { <-p.serving }()
 		var out []byte
 		if p.cfg.Call != nil {
 			out = p.cfg.Call(body)

@@ -18,7 +18,7 @@ type handler struct{ p *Pair }
 func (h handler) Up(c *link.Conn) {
 	p := h.p
 	p.mu.Lock()
-	restarted := p.system.Start != c.Peer.Start
+	restarted := p.system.Start != c.Peer.Start && p.system.Start != (array.StartID{})
 	p.system = c.Peer
 	if c.Control() {
 		p.up++

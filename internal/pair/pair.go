@@ -79,8 +79,6 @@ type Pair struct {
 	clock *Clock
 	lease Leases
 	w     witnessState
-	// allOpen: every group of this array was added.
-	allOpen atomic.Bool
 
 	mu         sync.Mutex
 	groups     map[array.GroupID]Group
@@ -94,13 +92,12 @@ type Pair struct {
 	askedAt int64
 	calls   map[uint64]chan []byte
 	callID  atomic.Uint64
+	serving chan struct{} // a place for each request of the other array that is being answered
 }
 
-// Open starts the relation. Connections that the other side makes come through
-// the server that Peer is added to.
+// Open prepares the relation; Start begins it.
 func Open(cfg Config) (*Pair, error) {
-	p := &Pair{cfg: cfg, clock: NewClock(), groups: map[array.GroupID]Group{}, calls: map[uint64]chan []byte{}, silent: true}
-	p.lease.Start(p.clock.Now(), cfg.Timing)
+	p := &Pair{cfg: cfg, clock: NewClock(), groups: map[array.GroupID]Group{}, calls: map[uint64]chan []byte{}, silent: true, serving: make(chan struct{}, 64)}
 	cfg.Link.Handler = handler{p}
 	cfg.Link.Pool = cfg.Pool
 	peer, err := link.Open(cfg.Link)
@@ -108,14 +105,24 @@ func Open(cfg Config) (*Pair, error) {
 		return nil, err
 	}
 	p.peer = peer
-	ctx, stop := context.WithCancel(context.Background())
-	p.stop = stop
-	p.wg.Go(func() { p.beat(ctx) })
 	if cfg.Witness != nil {
 		p.w.init()
-		p.wg.Go(func() { p.watchWitness(ctx) })
 	}
 	return p, nil
+}
+
+// Start begins the relation, when every group that this array has was added: from now
+// on the other array gets leases, and does not find this one silent. Connections that
+// it makes come through the server that Peer is added to.
+func (p *Pair) Start() {
+	ctx, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	p.lease.Start(p.clock.Now(), p.cfg.Timing)
+	p.peer.Start()
+	p.wg.Go(func() { p.beat(ctx) })
+	if p.cfg.Witness != nil {
+		p.wg.Go(func() { p.watchWitness(ctx) })
+	}
 }
 
 // Peer returns the link, for the server and for status.

@@ -61,9 +61,6 @@ func (p *Pair) pastFound(in witness.Incarnation, count uint64) bool {
 		p.event("this array runs on a disk of the past: the witness knows a later start of it; it serves nothing until it was compared with the other array")
 	}
 	p.setStart(true)
-	if !p.allOpen.Load() {
-		return false
-	}
 	var failed error
 	p.each(func(g Group) { failed = errors.Join(failed, g.Doubted(true)) })
 	if failed == nil {
@@ -76,9 +73,6 @@ func (p *Pair) pastFound(in witness.Incarnation, count uint64) bool {
 	p.w.checked, p.w.past = in, true
 	return true
 }
-
-// AllOpen says that every group of this array was added.
-func (p *Pair) AllOpen() { p.allOpen.Store(true) }
 
 func (p *Pair) setStart(restored bool) {
 	p.w.mu.Lock()

@@ -168,7 +168,7 @@ func (c *Core) Meet(theirs []Segment, whole bool) (Meeting, error) {
 	cutMine := beyondMine && (c.view.Mode == Out || c.view.Mode == Paired && beyondTheirs && c.end.Compare(end) < 0)
 	if cutMine {
 		if fork < c.commit {
-			return Meeting{}, fmt.Errorf("log of this array forked at place %d, but %d was committed here", fork, c.commit)
+			return Meeting{}, fmt.Errorf("log of this array forked at place %d, but %d was committed here: 'setrcopygroup discard' on the array that does not serve takes its copy anew", fork, c.commit)
 		}
 		return Meeting{Cut: true, After: fork}, nil
 	}

@@ -11,8 +11,12 @@ import (
 	"github.com/perdure/perdure/internal/block"
 )
 
+// lookAt is how many pages one transaction looks at.
+const lookAt = 1 << 16
+
 // ChangedSince calls fn for the pages from page from on that were born after place
-// p, in order, until it returns false. What isn't on pages yet is put there first.
+// p, in order, until it returns false; and, so that the caller sees it go on, with birth
+// 0 for one page now and then that was not. What isn't on pages yet is put there first.
 func (v *Volume) ChangedSince(p array.Place, from int64, fn func(page int64, birth array.Place) bool) error {
 	s := v.Spec()
 	if err := v.p.Flush(s.Group); err != nil {
@@ -25,16 +29,21 @@ func (v *Volume) ChangedSince(p array.Place, from int64, fn func(page int64, bir
 	for more := true; more; { // in steps, so that no long transaction pins the map
 		var step []found
 		more = false
+		looked := 0
 		err := v.p.db.View(func(tx *bolt.Tx) error {
 			return eachEntry(tx, pageBucket, s.ID, from, 1<<62, func(page int64, e entry) bool {
 				if e.birth > p {
 					step = append(step, found{page, e.birth})
 				}
 				from = page + 1
-				more = len(step) == 4096
+				looked++
+				more = len(step) == 4096 || looked == lookAt
 				return !more
 			})
 		})
+		if err == nil && looked == lookAt && len(step) == 0 {
+			step = append(step, found{page: from - 1})
+		}
 		if err != nil {
 			return fmt.Errorf("changed pages of volume %s: %w", s.ID, err)
 		}
