@@ -2,6 +2,8 @@
 
 package group
 
+import "encoding/binary"
+
 // Which volumes a group has, and what hosts see of them, is its description. An array
 // that was away may lack its last changes. It takes no pages, and is not taken back,
 // before it has the same as the array that serves: a copy without a volume would pass
@@ -23,6 +25,8 @@ func (g *Group) Described(change uint64) error {
 
 func (g *Group) tellDescribed() {
 	if g.change != 0 {
-		g.sends = append(g.sends, Packet{Type: PacketDescribed, Epoch: g.view.Epoch, Length: int64(g.change)})
+		p := Packet{Type: PacketDescribed, Epoch: g.view.Epoch}
+		binary.BigEndian.PutUint64(p.Tag[:8], g.change)
+		g.sends = append(g.sends, p)
 	}
 }

@@ -78,7 +78,7 @@ func (g *Group) receive(p Packet) {
 	case PacketReply:
 		g.takeReply(p)
 	case PacketDescribed:
-		g.theirChange = uint64(p.Length)
+		g.theirChange = binary.BigEndian.Uint64(p.Tag[:8])
 	case PacketRepeat:
 		g.repeatNews(p)
 	case PacketFailed:

@@ -298,6 +298,9 @@ func (g *Group) flush() {
 			g.countUnsent()
 			return
 		}
+		if array.KindOf(err) == array.Invalid {
+			g.cfg.Logger.Error("packet to the other array", "group", g.cfg.Name, "type", p.Type, "err", err)
+		}
 		// Without a connection there is no contact; a new one says all anew.
 		if p.Buf != nil {
 			p.Buf.Release()

@@ -134,6 +134,6 @@ const (
 	PacketRepeat
 	// PacketPagesState is the state of a volume's reservations, before PacketPagesEnd.
 	PacketPagesState
-	// PacketDescribed names, in Length, the description of the group that the sender has.
+	// PacketDescribed names, in Tag, the description of the group that the sender has.
 	PacketDescribed
 )
