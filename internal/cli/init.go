@@ -4,8 +4,10 @@ package cli
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
@@ -27,19 +29,21 @@ var names = [3]string{"array-a", "array-b", "witness"}
 
 // Init makes keys, and configuration files in which each part pins the others.
 func Init(p Plan) error {
-	if len(p.Links[0]) == 0 || len(p.Links[0]) != len(p.Links[1]) {
-		return array.Errorf(array.Invalid, "links: want as many addresses for array-a as for array-b, have %d and %d", len(p.Links[0]), len(p.Links[1]))
+	if err := p.check(); err != nil {
+		return err
 	}
 	dir, err := filepath.Abs(p.Dir)
 	if err != nil {
 		return err
 	}
-	var pins [3]pki.Pin
-	for i, name := range names {
-		d := filepath.Join(dir, name, "identity")
+	for _, name := range names { // all of them before anything is made
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			return array.Errorf(array.Exists, "%s exists already: init does not replace keys", filepath.Join(dir, name))
 		}
+	}
+	var pins [3]pki.Pin
+	for i, name := range names {
+		d := filepath.Join(dir, name, "identity")
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return err
 		}
@@ -55,6 +59,45 @@ func Init(p Plan) error {
 		}
 	}
 	return os.WriteFile(filepath.Join(dir, names[2], "witness.toml"), []byte(p.witnessConfig(dir, pins)), 0o600)
+}
+
+// check finds addresses that can't be meant.
+func (p Plan) check() error {
+	if len(p.Links[0]) == 0 || len(p.Links[0]) != len(p.Links[1]) {
+		return array.Errorf(array.Invalid, "links: want as many addresses for array-a as for array-b, have %d and %d", len(p.Links[0]), len(p.Links[1]))
+	}
+	seen := map[string]string{}
+	for side, name := range names[:2] {
+		if err := once(seen, "the iSCSI address of "+name, p.ISCSI[side]); err != nil {
+			return err
+		}
+		for k, a := range p.Links[side] {
+			if err := once(seen, fmt.Sprintf("the address of link %d of %s", k+1, name), a); err != nil {
+				return err
+			}
+		}
+	}
+	if p.Witness == "" {
+		return nil
+	}
+	return once(seen, "the address of the witness", p.Witness)
+}
+
+// once refuses what is no address, or was given for something else.
+func once(seen map[string]string, what, address string) error {
+	host, port, err := net.SplitHostPort(address)
+	n, e := strconv.ParseUint(port, 10, 16)
+	if err != nil || e != nil || n == 0 || host == "" {
+		return array.Errorf(array.Invalid, "%s is %q: want host:port, such as 192.0.2.1:3260", what, address)
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		return nil // all addresses of that machine
+	}
+	if o, ok := seen[address]; ok {
+		return array.Errorf(array.Invalid, "%s is %s, and so is %s: each needs its own", what, address, o)
+	}
+	seen[address] = what
+	return nil
 }
 
 func (p Plan) arrayConfig(dir string, i int, pins [3]pki.Pin) string {

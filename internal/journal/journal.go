@@ -58,8 +58,8 @@ func (o *Options) complete() error {
 	case o.SegmentSize%flushAlign != 0 || o.SegmentSize > 1<<30:
 		return array.Errorf(array.Invalid, "segment size %d is not a multiple of %d up to 1 GiB", o.SegmentSize, flushAlign)
 	case o.slots() < minSlots || o.slots() > maxSegments:
-		return array.Errorf(array.Invalid, "journal of %d bytes has %d segments of %d; it must have %d to %d",
-			o.Limit, o.slots(), o.SegmentSize, minSlots, maxSegments)
+		return array.Errorf(array.Invalid, "journal of %d MiB: with segments of %d MiB, which stay as the journal was made, it must have %d to %d MiB",
+			o.Limit>>20, o.SegmentSize>>20, minSlots*o.SegmentSize>>20, maxSegments*o.SegmentSize>>20)
 	case o.MaxPayload < 0 || Cost(o.MaxPayload) > o.flushMax() || o.checkpointRoom() > o.flushMax():
 		return array.Errorf(array.Invalid, "segments of %d bytes are too small for payloads of %d and %d groups",
 			o.SegmentSize, o.MaxPayload, o.MaxGroups)

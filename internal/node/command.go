@@ -18,17 +18,33 @@ type command struct {
 	name  string
 	usage string
 	about string
-	// shared: concerns a group, named last, and runs at the array that serves it.
-	// sharedIf says so of some of its forms.
-	shared   bool
-	sharedIf func(words []string) bool
-	run      func(n *Node, ctx context.Context, a *args) error
+	// of returns the group that the words are about if they are to be carried out where
+	// it is served; nil if here.
+	of func(n *Node, words []string) *running
+	// free: runs beside other commands, for it must not wait when arrays are lost.
+	free func(words []string) bool
+	run  func(n *Node, ctx context.Context, a *args) error
 }
 
-// runsWhereServed reports whether these words are passed on to the array that serves
-// the group.
-func (c *command) runsWhereServed(words []string) bool {
-	return c.shared || c.sharedIf != nil && c.sharedIf(words)
+// lastGroup is command.of for commands that name a group last.
+func lastGroup(n *Node, words []string) *running {
+	r, err := n.findGroup(words[len(words)-1])
+	if err != nil {
+		return nil
+	}
+	return r
+}
+
+// groupOfVolume is command.of for commands that name a volume first.
+func groupOfVolume(n *Node, words []string) *running {
+	if len(words) < 2 {
+		return nil
+	}
+	_, g, err := n.vv(words[1])
+	if err != nil || g.Private {
+		return nil
+	}
+	return lastGroup(n, []string{g.Name})
 }
 
 // args are a command's words, and where its answer goes.
@@ -66,16 +82,15 @@ func (n *Node) Run(ctx context.Context, words []string) (string, error) {
 	if c == nil {
 		return "", array.Errorf(array.Invalid, "unknown command %q: 'help' lists them", words[0])
 	}
-	if c.runsWhereServed(words) && n.elsewhere(words) {
+	if c.of != nil && n.elsewhere(c.of(n, words)) {
 		return n.askWithin(ctx, commandWithin, request{Command: words})
 	}
 	return n.runHere(ctx, words)
 }
 
-// elsewhere reports whether the last word names a group that the other array serves.
-func (n *Node) elsewhere(words []string) bool {
-	r, err := n.findGroup(words[len(words)-1])
-	if err != nil || n.pair == nil || !n.pair.Reachable() {
+// elsewhere reports whether the other array serves a group.
+func (n *Node) elsewhere(r *running) bool {
+	if r == nil || n.pair == nil || !n.pair.Reachable() {
 		return false
 	}
 	i, err := r.g.Info()
@@ -101,9 +116,13 @@ func (n *Node) runHere(ctx context.Context, words []string) (string, error) {
 // runAlone runs a command that changes something while no other one does. Nothing that
 // runs so may wait for a command of the other array, which may be waiting for this one.
 func (n *Node) runAlone(ctx context.Context, c *command, a *args) error {
-	if !strings.HasPrefix(c.name, "show") && c.name != "status" && c.name != "explain" && c.name != "help" {
+	changes := !strings.HasPrefix(c.name, "show") && c.name != "status" && c.name != "explain" && c.name != "help"
+	if changes && (c.free == nil || !c.free(a.rest)) {
 		n.command.Lock()
 		defer n.command.Unlock()
+		if ctx.Err() != nil {
+			return array.Errorf(array.Aborted, "%s: whoever asked for it is gone", c.name)
+		}
 	}
 	return c.run(n, ctx, a)
 }
@@ -127,9 +146,12 @@ func help(_ *Node, _ context.Context, a *args) error {
 	if err := a.parse(0, 1); err != nil {
 		return err
 	}
+	if len(a.rest) > 0 && find(a.rest[0]) == nil {
+		return array.Errorf(array.NotFound, "unknown command %q: 'help' lists them", a.rest[0])
+	}
 	for _, c := range commands() {
 		if len(a.rest) == 0 || a.rest[0] == c.name {
-			a.printf("%s\t%s\n", c.usage, c.about)
+			a.printf("%s\n    %s\n", c.usage, c.about)
 		}
 	}
 	return nil

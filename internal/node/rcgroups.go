@@ -18,13 +18,13 @@ import (
 func groupCommands() []command {
 	return []command{
 		{name: "creatercopygroup", usage: "creatercopygroup <group> <target>:sync", about: "creates a Remote Copy group here and on the target", run: createRCGroup},
-		{name: "removercopygroup", usage: "removercopygroup -f <group>", about: "removes a group without exports, and its volumes' copies on the target", shared: true, run: removeRCGroup},
-		{name: "admitrcopyvv", usage: "admitrcopyvv -createvv [-size <size>] [-cpg <cpg>] <vv> <group>", about: "adds a volume; its copy on the target gets the same name, size and WWN", shared: true, run: admitVV},
-		{name: "dismissrcopyvv", usage: "dismissrcopyvv -f <vv> <group>", about: "takes an unexported volume out of the group and removes both copies", shared: true, run: dismissVV},
-		{name: "startrcopygroup", usage: "startrcopygroup [-wait] <group>", about: "starts replication; only what differs is sent", shared: true, run: startRCGroup},
-		{name: "stoprcopygroup", usage: "stoprcopygroup -f <group>", about: "stops replication; the serving array goes on alone", shared: true, run: stopRCGroup},
-		{name: "syncrcopy", usage: "syncrcopy [-w] <group>", about: "waits until the group is in sync", shared: true, run: syncRCGroup},
-		{name: "setrcopygroup", usage: "setrcopygroup pol <policy>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f <group>", about: "changes policies, or which array serves", sharedIf: concernsWhoServes, run: setRCGroup},
+		{name: "removercopygroup", usage: "removercopygroup -f <group>", about: "removes a group without exports, and its volumes' copies on the target", of: lastGroup, run: removeRCGroup},
+		{name: "admitrcopyvv", usage: "admitrcopyvv -createvv [-size <size>] [-cpg <cpg>] <vv> <group>", about: "adds a volume; its copy on the target gets the same name, size and WWN", of: lastGroup, run: admitVV},
+		{name: "dismissrcopyvv", usage: "dismissrcopyvv -f <vv> <group>", about: "takes an unexported volume out of the group and removes both copies", of: lastGroup, run: dismissVV},
+		{name: "startrcopygroup", usage: "startrcopygroup [-wait] <group>", about: "starts replication; only what differs is sent", of: lastGroup, run: startRCGroup},
+		{name: "stoprcopygroup", usage: "stoprcopygroup -f <group>", about: "stops replication; the serving array goes on alone", of: lastGroup, run: stopRCGroup},
+		{name: "syncrcopy", usage: "syncrcopy [-w] <group>", about: "waits until the group is in sync", of: lastGroup, run: syncRCGroup},
+		{name: "setrcopygroup", usage: "setrcopygroup pol <policy>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f <group>", about: "changes policies, or which array serves", of: groupToServe, free: isRescue, run: setRCGroup},
 	}
 }
 
@@ -128,6 +128,8 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 	switch {
 	case err == nil && !g.Private:
 		return array.Errorf(array.Conflict, "volume %s is in Remote Copy group %s already", name, g.Name)
+	case err == nil && *size != "":
+		return array.Errorf(array.Exists, "volume %s exists already, with %d MiB: leave -size out to admit it", name, v.Size>>20)
 	case err == nil:
 		if e := n.mayAdmit(ctx, v, r.rec.ID); e != nil {
 			return e
@@ -290,6 +292,32 @@ func syncRCGroup(n *Node, ctx context.Context, a *args) error {
 	return nil
 }
 
+// servedWithin is how long a failover waits for the votes that it needs.
+const servedWithin = 5 * time.Second
+
+// waitServed returns when the group is served here, or says why it isn't.
+func waitServed(ctx context.Context, r *running) error {
+	ctx, cancel := context.WithTimeout(ctx, servedWithin)
+	defer cancel()
+	t := time.NewTicker(20 * time.Millisecond)
+	defer t.Stop()
+	for {
+		i, err := r.g.Info()
+		if err != nil || i.Serving {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			why := i.Reason
+			if why == "" {
+				why = "the other array serves it: switchover hands it over"
+			}
+			return array.Errorf(array.Conflict, "group %s is not served here: %s", r.rec.Name, why)
+		case <-t.C:
+		}
+	}
+}
+
 // syncWithin is how long a command waits until a group is in sync.
 const syncWithin = 10 * time.Minute
 
@@ -312,10 +340,18 @@ func waitSynced(ctx context.Context, r *running) error {
 	}
 }
 
-// concernsWhoServes reports whether a form of setrcopygroup is for the array that
+// groupToServe is command.of for the forms of setrcopygroup that concern the array that
 // serves the group; the others are for the array that is asked.
-func concernsWhoServes(words []string) bool {
-	return len(words) > 2 && slices.Contains([]string{"pol", "switchover", "restore", "reverse"}, words[1])
+func groupToServe(n *Node, words []string) *running {
+	if len(words) < 3 || !slices.Contains([]string{"pol", "switchover", "restore", "reverse"}, words[1]) {
+		return nil
+	}
+	return lastGroup(n, words)
+}
+
+// isRescue reports whether a form of setrcopygroup is for when the other array is lost.
+func isRescue(words []string) bool {
+	return len(words) > 0 && (words[0] == "failover" || words[0] == "override")
 }
 
 func setRCGroup(n *Node, ctx context.Context, a *args) error {
@@ -352,6 +388,7 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 		if i.Serving {
 			return array.Errorf(array.Conflict, "group %s is served here already", r.rec.Name)
 		}
+		a.then = func(ctx context.Context) error { return waitServed(ctx, r) }
 		return r.g.Takeover()
 	case "override":
 		if !*force {

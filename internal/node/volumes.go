@@ -22,8 +22,8 @@ func volumeCommands() []command {
 		{name: "createhost", usage: "createhost [-persona n] [-chap user:secret] <host> <iqn>...", about: "defines a host by its iSCSI names", run: createHost},
 		{name: "removehost", usage: "removehost <host>", about: "removes a host that has no VLUN", run: removeHost},
 		{name: "createhostset", usage: "createhostset <set> <host>...", about: "defines a set of hosts", run: createHostSet},
-		{name: "createvlun", usage: "createvlun <vv> <lun|auto> <host|set:hosts>", about: "exports a volume, through both arrays if it is in a Remote Copy group", run: createVLUN},
-		{name: "removevlun", usage: "removevlun <vv> <lun> <host|set:hosts>", about: "ends an export", run: removeVLUN},
+		{name: "createvlun", usage: "createvlun <vv> <lun|auto> <host|set:hosts>", about: "exports a volume, through both arrays if it is in a Remote Copy group", of: groupOfVolume, run: createVLUN},
+		{name: "removevlun", usage: "removevlun <vv> <lun> <host|set:hosts>", about: "ends an export", of: groupOfVolume, run: removeVLUN},
 	}
 }
 
@@ -156,6 +156,9 @@ func removeVV(n *Node, _ context.Context, a *args) error {
 	return n.dropGroup(v.Group)
 }
 
+// maxPersona is the highest host persona of the incumbent's list.
+const maxPersona = 15
+
 func createHost(n *Node, _ context.Context, a *args) error {
 	persona := a.flags.Int("persona", 2, "")
 	chap := a.flags.String("chap", "", "")
@@ -163,6 +166,9 @@ func createHost(n *Node, _ context.Context, a *args) error {
 		return err
 	}
 	h := Host{Name: a.rest[0], Persona: *persona, Initiators: a.rest[1:]}
+	if h.Persona < 1 || h.Persona > maxPersona {
+		return array.Errorf(array.Invalid, "-persona %d: want 1 to %d", h.Persona, maxPersona)
+	}
 	if !validName(h.Name) {
 		return array.Errorf(array.Invalid, "host name %q: want 1 to 31 letters, digits, '.', '_' or '-'", h.Name)
 	}
@@ -270,7 +276,7 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 	}
 	host := a.rest[2]
 	l := VLUN{Volume: v.ID, Host: host}
-	return n.changeGroup(ctx, v.Group, func(t *store.Tx) error {
+	err = n.changeGroup(ctx, v.Group, func(t *store.Tx) error {
 		if err := hostExists(t, host); err != nil {
 			return err
 		}
@@ -306,6 +312,10 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 		}
 		return checkSight(t)
 	})
+	if err == nil {
+		a.printf("volume %s is LUN %d of %s\n", v.Name, l.LUN, host)
+	}
+	return err
 }
 
 func hostExists(t *store.Tx, host string) error {

@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/reservation"
 	"github.com/perdure/perdure/internal/scsi"
 )
@@ -18,6 +17,9 @@ import (
 // which they are whole, and a person forces the target. It goes on from its last
 // consistent state, and what it acknowledges from then on is there, after a restart too.
 func TestForceDuringCopy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("minutes of simulated writes")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, sound)
 		defer w.end()
@@ -25,11 +27,7 @@ func TestForceDuringCopy(t *testing.T) {
 		w.run(4 * time.Second)
 		w.kill(b, true)
 		w.run(240 * time.Second) // A's journal lets go of what B lacks
-		ended := false
-		w.afterCopy = func(pk group.Packet) bool {
-			ended = ended || pk.Type == group.PacketPagesEnd
-			return ended && pk.Type == group.PacketRecord
-		}
+		w.loseAfterCopy.Store(true)
 		w.net.delay = 50 * time.Millisecond
 		w.boot(b)
 		for n := 0; ; n++ {

@@ -131,8 +131,13 @@ func (y way) Send(pk group.Packet) error {
 		data = append([]byte(nil), pk.Buf.Bytes()...)
 		pk.Buf = nil
 	}
-	if p.w.afterCopy != nil && p.w.afterCopy(pk) {
-		return nil
+	if p.w.loseAfterCopy.Load() {
+		if pk.Type == group.PacketPagesEnd {
+			p.w.copied.Store(true)
+		}
+		if pk.Type == group.PacketRecord && p.w.copied.Load() {
+			return nil
+		}
 	}
 	pk.Body = append([]byte(nil), pk.Body...)
 	if p.w.mutant == heldEarly && pk.Type == group.PacketRecord && p.number.Load() != 0 {

@@ -10,13 +10,13 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
-	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/vfs"
 )
 
@@ -38,8 +38,8 @@ type world struct {
 	nth   int
 	trace []string
 	sum   uint64
-	// afterCopy, if set, says of a packet that it is lost.
-	afterCopy func(group.Packet) bool
+	// loseAfterCopy: once the pages of a copy have ended, no record arrives.
+	loseAfterCopy, copied atomic.Bool
 }
 
 // timer is something that happens to a process later, unless it is dead by then.

@@ -6,9 +6,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
+	"syscall"
 )
 
 // Do sends a command to the array whose socket is at path and returns its text.
@@ -26,6 +29,9 @@ func Do(ctx context.Context, path string, words []string) (string, error) {
 		return "", err
 	}
 	a, err := c.Do(q)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return "", fmt.Errorf("no array listens at %s: start perdured, or name its socket with --array or $PERDURE_ARRAY", path)
+	}
 	if err != nil {
 		return "", fmt.Errorf("ask the array at %s: %w", path, err)
 	}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestEveryCommandIsInTheDocument: docs/commands.md has each command's usage.
+func TestEveryCommandIsInTheDocument(t *testing.T) {
+	b, err := os.ReadFile("../../docs/commands.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(string(b), `\|`, "|") // as a table's cell has it
+	for _, c := range commands() {
+		if !strings.Contains(text, "`"+c.usage+"`") {
+			t.Errorf("docs/commands.md lacks `%s`", c.usage)
+		}
+	}
+}
+
+// TestEveryKeyIsInTheDocument: docs/configuration.md has each key.
+func TestEveryKeyIsInTheDocument(t *testing.T) {
+	b, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{
+		"name", "system_id", "data_dir", "socket", "iscsi.name", "iscsi.portals", "journal.size_mib", "memory.buffers_mib",
+		"memory.overlay_mib", "[[cpg]] name", "[[cpg]] dir", "[[cpg]] limit_gib", "target.name", "target.system_id", "target.key",
+		"[[target.link]] name", "[[target.link]] listen", "witness.address", "witness.key",
+	} {
+		if !strings.Contains(string(b), "`"+key+"`") {
+			t.Errorf("docs/configuration.md lacks %s", key)
+		}
+	}
+}
