@@ -24,7 +24,7 @@ func TestSim(t *testing.T) {
 	}
 	n := *runs
 	if testing.Short() {
-		n = min(n, 4)
+		n = min(n, 3)
 	}
 	for i := range n {
 		seed := uint64(i + 1)
@@ -34,6 +34,9 @@ func TestSim(t *testing.T) {
 
 // TestASeedDecidesTheRun plays one twice.
 func TestASeedDecidesTheRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two whole runs")
+	}
 	first, _ := play(t, 3, sound)
 	again, _ := play(t, 3, sound)
 	if first != again {
