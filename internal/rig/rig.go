@@ -153,12 +153,15 @@ func (r *Rig) Protect(ctx context.Context, group string, volumes int, size strin
 }
 
 // Host opens the host's paths, over both fabrics, to the named arrays, or both.
-func (r *Rig) Host(arrays ...int) (*host.Host, error) {
+func (r *Rig) Host(arrays ...int) (*host.Host, error) { return r.HostNamed(Initiator, arrays...) }
+
+// HostNamed opens the paths of a host with another iSCSI name.
+func (r *Rig) HostNamed(name string, arrays ...int) (*host.Host, error) {
 	if len(arrays) == 0 {
 		arrays = []int{A, B}
 	}
 	node := r.Lab.Node(lab.Host)
-	o := host.Options{Name: Initiator, Dial: func(c initiator.Config) (*initiator.Conn, error) {
+	o := host.Options{Name: name, Dial: func(c initiator.Config) (*initiator.Conn, error) {
 		c.Dial = node.DialContext
 		return initiator.Dial(c)
 	}}
