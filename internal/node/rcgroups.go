@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -106,7 +107,14 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 	if _, err := n.ask(ctx, request{Drop: r.rec.ID}); err != nil {
 		return err
 	}
-	return n.dropGroup(r.rec.ID)
+	if err := n.dropGroup(r.rec.ID); err != nil {
+		return err
+	}
+	if err := n.pair.ForgetRegister(ctx, r.rec.ID); err != nil {
+		// It takes room there and does no harm: the id is never given again.
+		n.event(fmt.Sprintf("group %s was removed, but the witness keeps its register: %v", r.rec.Name, err))
+	}
+	return nil
 }
 
 func admitVV(n *Node, ctx context.Context, a *args) error {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -184,6 +185,30 @@ func deliver(g Group, in witness.Incarnation, version uint64, value []byte, answ
 		v.Register = r
 	}
 	g.WitnessSeen(v, answer)
+}
+
+// ForgetRegister removes the register of a group that is gone for good on both arrays.
+func (p *Pair) ForgetRegister(ctx context.Context, id array.GroupID) error {
+	if p.cfg.Witness == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, witnessWithin)
+	defer cancel()
+	in, regs, err := p.cfg.Witness.Read(ctx, []string{key(id)})
+	if err != nil {
+		return fmt.Errorf("read the register of group %v: %w", id, err)
+	}
+	if regs[0].Version == 0 {
+		return nil
+	}
+	out, err := p.cfg.Witness.Swap(ctx, in, []witness.Swap{{Key: key(id), Version: regs[0].Version, Remove: true, Owners: p.cfg.Owners}})
+	switch {
+	case err != nil:
+		return fmt.Errorf("remove the register of group %v: %w", id, err)
+	case out[0].Result != witness.OK:
+		return array.Errorf(array.Conflict, "remove the register of group %v: %s", id, out[0].Result)
+	}
+	return nil
 }
 
 func (p *Pair) note(in witness.Incarnation, err error, took time.Duration) {

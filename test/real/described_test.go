@@ -104,6 +104,13 @@ func TestAskedElsewhere(t *testing.T) {
 		}
 	}
 	p.whole()
+	p.command(rig.A, "removevlun", "h.0", "8", "host")
+	p.command(rig.A, "removercopygroup", "-f", "h")
+	for i := range 2 {
+		if text := p.command(i, "showrcopy") + p.command(i, "showvv") + p.command(i, "showeventlog"); strings.Contains(text, "h.0") || strings.Contains(text, "keeps its register") {
+			t.Errorf("%s: group h was removed:\n%s", rig.Name(i), text)
+		}
+	}
 }
 
 // TestOneLUNOneVolume: a LUN that a host sees is not given to another volume, however
