@@ -20,13 +20,46 @@ import (
 func main() {
 	var cli struct {
 		Config string `help:"Configuration file." default:"/etc/perdure/perdured.toml" type:"path"`
-		Debug  bool   `help:"Log more."`
+
+		Run   runCmd   `cmd:"" default:"withargs" help:"Serve."`
+		Check checkCmd `cmd:"" help:"Look at the array's disks while the daemon is not running, and say what is wrong; changes nothing."`
 	}
-	kong.Parse(&cli, kong.Name("perdured"), kong.Description("Perdure's array daemon."))
-	if err := run(cli.Config, cli.Debug); err != nil {
+	c := kong.Parse(&cli, kong.Name("perdured"), kong.Description("Perdure's array daemon."))
+	if err := c.Run(path(cli.Config)); err != nil {
 		fmt.Fprintln(os.Stderr, "perdured:", err)
 		os.Exit(1)
 	}
+}
+
+// path is that of the configuration file.
+type path string
+
+type runCmd struct {
+	Debug bool `help:"Log more."`
+}
+
+func (r *runCmd) Run(p path) error { return run(string(p), r.Debug) }
+
+type checkCmd struct {
+	Content bool `help:"Read every page and compare its checksums, too."`
+}
+
+func (c *checkCmd) Run(p path) error {
+	cfg, err := node.LoadConfig(string(p))
+	if err != nil {
+		return err
+	}
+	wrong := 0
+	text, err := node.Inspect(cfg, c.Content, func(what string) { wrong++; fmt.Println("WRONG:", what) })
+	fmt.Print(text)
+	switch {
+	case err != nil:
+		return err
+	case wrong > 0:
+		return fmt.Errorf("%d things are wrong with the disks of array %s", wrong, cfg.Name)
+	}
+	fmt.Printf("array %s: nothing is wrong\n", cfg.Name)
+	return nil
 }
 
 func run(path string, debug bool) error {

@@ -14,23 +14,13 @@ import (
 // recover finds the newest segment, reads its last checkpoint and the changes
 // behind it, and indexes the records that count.
 func (j *Journal) recover() error {
-	if err := j.readHeaders(); err != nil {
-		return err
-	}
-	head, err := j.findHead()
+	segs, err := j.survey()
 	if err != nil {
 		return err
 	}
+	head := segs[len(segs)-1]
 	for _, s := range j.slots {
 		j.next = max(j.next, s.seq+1)
-	}
-	cp, err := j.readHead(head)
-	if err != nil {
-		return err
-	}
-	segs, err := j.claim(cp, head)
-	if err != nil {
-		return err
 	}
 	for _, s := range segs {
 		if err := j.index(s); err != nil {
@@ -42,6 +32,22 @@ func (j *Journal) recover() error {
 	}
 	j.cur = head
 	return j.cleanTail(head)
+}
+
+// survey returns the segments that count, oldest first, the newest last.
+func (j *Journal) survey() ([]*segment, error) {
+	if err := j.readHeaders(); err != nil {
+		return nil, err
+	}
+	head, err := j.findHead()
+	if err != nil {
+		return nil, err
+	}
+	cp, err := j.readHead(head)
+	if err != nil {
+		return nil, err
+	}
+	return j.claim(cp, head)
 }
 
 // readHeaders learns every segment's sequence number; 0 where there is none.

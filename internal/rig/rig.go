@@ -4,8 +4,11 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -89,6 +92,24 @@ func (r *Rig) StartArray(ctx context.Context, i int) error {
 		_, err := r.Command(ctx, i, "status")
 		return err == nil
 	})
+}
+
+// CheckDisks looks at the disks of both arrays, which must not be running, and returns
+// what is wrong with them as an error. An array that was never started has none.
+func (r *Rig) CheckDisks(ctx context.Context) error {
+	return errors.Join(r.CheckDisk(ctx, A), r.CheckDisk(ctx, B))
+}
+
+// CheckDisk does so for one array.
+func (r *Rig) CheckDisk(ctx context.Context, i int) error {
+	if _, err := os.Stat(filepath.Join(r.Dir, Name(i), "array.db")); err != nil {
+		return nil
+	}
+	c := exec.CommandContext(ctx, filepath.Join(r.Bin, "perdured"), "--config", filepath.Join(r.Dir, Name(i), "perdured.toml"), "check", "--content")
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("check the disks of %s: %w\n%s", Name(i), err, out)
+	}
+	return nil
 }
 
 // Array returns the daemon's process.

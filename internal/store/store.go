@@ -55,15 +55,39 @@ func Open(path string) (*Store, error) {
 	return &Store{db: db}, nil
 }
 
+// OpenReadOnly opens a store that is there, to look at it.
+func OpenReadOnly(path string) (*Store, error) {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, ReadOnly: true})
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, array.Errorf(array.Conflict, "open store %s: another process has it open", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", path, err)
+	}
+	if err := db.View(checkFormat); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", path, errors.Join(err, db.Close()))
+	}
+	return &Store{db: db}, nil
+}
+
 func prepare(tx *bolt.Tx) error {
 	b, err := tx.CreateBucketIfNotExists([]byte(metaBucket))
 	if err != nil {
 		return err
 	}
-	v := b.Get([]byte(formatKey))
-	if v == nil {
+	if b.Get([]byte(formatKey)) == nil {
 		return b.Put([]byte(formatKey), binary.BigEndian.AppendUint64(nil, formatVersion))
 	}
+	return checkFormat(tx)
+}
+
+// checkFormat refuses a store of another format, and what is no store.
+func checkFormat(tx *bolt.Tx) error {
+	b := tx.Bucket([]byte(metaBucket))
+	if b == nil {
+		return array.Errorf(array.Medium, "it is no store of an array")
+	}
+	v := b.Get([]byte(formatKey))
 	if len(v) != 8 || binary.BigEndian.Uint64(v) != formatVersion {
 		return array.Errorf(array.Invalid, "the store has format %x, this program knows %d", v, formatVersion)
 	}

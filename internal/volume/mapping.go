@@ -116,10 +116,20 @@ func prepareMap(tx *bolt.Tx) error {
 		}
 	}
 	meta := tx.Bucket([]byte(metaBucket))
-	v := meta.Get([]byte("format"))
-	if v == nil {
+	if meta.Get([]byte("format")) == nil {
 		return meta.Put([]byte("format"), numberKey(mapFormat))
 	}
+	return checkFormat(tx)
+}
+
+// checkFormat refuses a map of another format, and what is no map.
+func checkFormat(tx *bolt.Tx) error {
+	for _, b := range []bucket{metaBucket, volumeBucket, groupBucket, pageBucket, shadowBucket, slotBucket} {
+		if tx.Bucket([]byte(b)) == nil {
+			return array.Errorf(array.Medium, "it is no map of pages, or a damaged one: it has no bucket %q", b)
+		}
+	}
+	v := tx.Bucket([]byte(metaBucket)).Get([]byte("format"))
 	if len(v) != 8 || binary.BigEndian.Uint64(v) != mapFormat {
 		return fmt.Errorf("map has format %x, this program knows %d", v, mapFormat)
 	}

@@ -61,6 +61,9 @@ func playRow(t *testing.T, bin string, r matrix.Row, table *strings.Builder) boo
 	if err == nil {
 		o, err = p.play(t.Context(), r)
 		p.close()
+		if err == nil {
+			err = p.checkDisks(t.Context())
+		}
 	}
 	fmt.Print(line(r, o, err))
 	table.WriteString(tableLine(r, o, err))

@@ -121,6 +121,9 @@ func (p *player) close() {
 	p.r.Close()
 }
 
+// checkDisks says what a row left wrong on the arrays' disks.
+func (p *player) checkDisks(ctx context.Context) error { return p.r.CheckDisks(ctx) }
+
 // watch looks again and again whether both arrays say that they serve.
 func (p *player) watch(ctx context.Context) {
 	defer close(p.done)

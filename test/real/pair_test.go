@@ -57,6 +57,9 @@ func newRig(t *testing.T) *pair {
 	t.Cleanup(func() {
 		r.Close()
 		noPanic(t, filepath.Join(dir, "logs"))
+		if err := r.CheckDisks(context.Background()); err != nil {
+			t.Error(err)
+		}
 	})
 	return &pair{r, t}
 }

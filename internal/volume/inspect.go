@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package volume
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/vfs"
+)
+
+// Found is what a pool holds on disk.
+type Found struct {
+	Volumes []VolumeSpec
+	// Destaged is, by group, up to where all is on pages; Resyncing, whether a copy of it
+	// is unfinished.
+	Destaged  map[array.GroupID]array.Place
+	Resyncing map[array.GroupID]bool
+	// Used is how many pages have a slot.
+	Used int64
+}
+
+// Inspect checks the pool in dir as Pool.Check does, without changing anything, and
+// returns what it holds. A pool that is open is refused.
+func Inspect(fs vfs.FS, dir, mapFile string, content bool, report func(string)) (Found, error) {
+	f := Found{Destaged: map[array.GroupID]array.Place{}, Resyncing: map[array.GroupID]bool{}}
+	p := &Pool{volumes: map[array.VolumeID]*Volume{}, groups: map[array.GroupID]*groupPlaces{}}
+	err := p.openToRead(fs, dir, mapFile)
+	defer func() { _ = p.closeFiles() }()
+	if err != nil {
+		return f, fmt.Errorf("inspect pool %s: %w", dir, err)
+	}
+	if err := p.db.View(p.load); err != nil {
+		report(err.Error())
+	}
+	for _, v := range p.volumes {
+		if !v.spec.Removing {
+			f.Volumes = append(f.Volumes, v.spec)
+		}
+	}
+	for id, g := range p.groups {
+		f.Destaged[id], f.Resyncing[id] = g.destaged, g.state == resyncing
+	}
+	f.Used = p.slots.used
+	return f, p.Check(content, report)
+}
+
+func (p *Pool) openToRead(fs vfs.FS, dir, mapFile string) (err error) {
+	p.db, err = bolt.Open(mapFile, 0o600, &bolt.Options{Timeout: time.Second, ReadOnly: true})
+	if errors.Is(err, berrors.ErrTimeout) {
+		return array.Errorf(array.Conflict, "%s: another process has it open", mapFile)
+	}
+	if err != nil {
+		return fmt.Errorf("open map %s: %w", mapFile, err)
+	}
+	if p.pages, err = fs.Open(path.Join(dir, "pages"), vfs.ReadOnly|vfs.Direct); err != nil {
+		return err
+	}
+	if p.fileSize, err = p.pages.Size(); err != nil {
+		return err
+	}
+	return p.db.View(checkFormat)
+}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package crash
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/journal"
+	"github.com/perdure/perdure/internal/vfs"
+	"github.com/perdure/perdure/internal/volume"
+)
+
+const (
+	theGroup = array.GroupID(1)
+	volumes  = 2
+	size     = 24*block.Page + 3*block.Sector
+	sectors  = size / block.Sector
+)
+
+// engine is a journal and a pool on one simulated disk, with the map beside it.
+type engine struct {
+	disk    *vfs.Mem
+	mapFile string
+	jnl     *journal.Journal
+	pool    *volume.Pool
+	// acked is the last place that was said to be durable.
+	acked   atomic.Uint64
+	durable chan struct{}
+	failed  atomic.Pointer[error]
+}
+
+func open(disk *vfs.Mem, mapFile string) (*engine, error) {
+	e := &engine{disk: disk, mapFile: mapFile, durable: make(chan struct{}, 1)}
+	var err error
+	e.jnl, err = journal.Open(disk, "journal", journal.Options{
+		Limit: 6 << 18, SegmentSize: 1 << 18, MaxPayload: 48 << 10, MaxGroups: 4, NoPrefill: true,
+		Durable: func(ds []journal.Durable) {
+			for _, d := range ds {
+				e.acked.Store(uint64(d.Pos.Place))
+			}
+			select {
+			case e.durable <- struct{}{}:
+			default:
+			}
+		},
+		Failed: func(err error) { e.failed.Store(&err) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.pool, err = volume.OpenPool(disk, "pool", volume.Options{MapFile: mapFile, Limit: 256 * block.Page, Grow: 64 * block.Page, Age: -1, NoSync: true})
+	if err != nil {
+		return nil, errors.Join(err, e.jnl.Close())
+	}
+	return e, nil
+}
+
+// begin makes the volumes on an empty disk.
+func (e *engine) begin() error {
+	for id := range array.VolumeID(volumes) {
+		if _, err := e.pool.Create(volume.VolumeSpec{ID: id + 1, Group: theGroup, Size: size}); err != nil {
+			return err
+		}
+	}
+	return e.jnl.SetBase(theGroup, array.Position{})
+}
+
+func (e *engine) close() error { return errors.Join(e.pool.Close(), e.jnl.Close()) }
+
+// append journals records and waits until the last of them is durable.
+func (e *engine) append(recs []journal.Record) error {
+	if err := e.jnl.Append(recs...); err != nil {
+		return err
+	}
+	for last := recs[len(recs)-1].Pos.Place; array.Place(e.acked.Load()) < last; {
+		<-e.durable
+		if err := e.failed.Load(); err != nil {
+			return *err
+		}
+	}
+	return nil
+}
+
+// frozen is what a power cut left: the disk, and the map's file.
+type frozen struct {
+	disk    *vfs.Mem
+	mapped  []byte
+	acked   array.Place
+	written int // records handed to the journal
+}
+
+// freeze takes the disk as a power cut now would leave it, with keep percent of what
+// was not told to stay.
+func (e *engine) freeze(rng *rand.Rand, keep, written int) (frozen, error) {
+	b, err := os.ReadFile(e.mapFile)
+	return frozen{e.disk.CrashClone(rng, keep), b, array.Place(e.acked.Load()), written}, err
+}
+
+// verify opens what is left and compares it with the history. It says what was lost,
+// or what is inconsistent.
+func (f frozen) verify(dir string, history []journal.Record) error {
+	mapFile := filepath.Join(dir, "map")
+	if err := os.WriteFile(mapFile, f.mapped, 0o600); err != nil {
+		return err
+	}
+	e, err := open(f.disk, mapFile)
+	if err != nil {
+		return err
+	}
+	return errors.Join(e.judge(f, history), e.close())
+}
+
+func (e *engine) judge(f frozen, history []journal.Record) error {
+	if err := e.check(); err != nil {
+		return err
+	}
+	base, last, ok := e.jnl.Bounds(theGroup)
+	if !ok && f.acked == 0 {
+		return nil
+	}
+	destaged := e.pool.Destaged(theGroup)
+	switch {
+	case last.Place < f.acked:
+		return fmt.Errorf("LOST: %d was acknowledged, the journal ends at %d", f.acked, last.Place)
+	case int(last.Place) > f.written:
+		return fmt.Errorf("the journal ends at %d; only %d records were written", last.Place, f.written)
+	case base.Place > destaged:
+		return fmt.Errorf("LOST: the journal begins after %d, but only what was written up to %d is on pages", base.Place, destaged)
+	}
+	err := e.jnl.Read(theGroup, base.Place+1, func(r journal.Record) error {
+		want := history[r.Pos.Place-1]
+		if r.Kind != want.Kind || r.Volume != want.Volume || r.Offset != want.Offset || r.Length != want.Length || !bytes.Equal(r.Payload, want.Payload) {
+			return fmt.Errorf("record %d is another one", r.Pos.Place)
+		}
+		if r.Pos.Place <= destaged {
+			return nil
+		}
+		return e.pool.Volume(r.Volume).Apply(r)
+	})
+	if err != nil {
+		return err
+	}
+	want := newContent()
+	for _, r := range history[:last.Place] {
+		want.apply(r)
+	}
+	if err := want.compare(e.pool); err != nil {
+		return fmt.Errorf("after replay: %w", err)
+	}
+	if err := e.pool.Flush(theGroup); err != nil {
+		return err
+	}
+	if err := want.compare(e.pool); err != nil {
+		return fmt.Errorf("on pages: %w", err)
+	}
+	return e.check()
+}
+
+func (e *engine) check() error {
+	var wrong []error
+	err := e.pool.Check(true, func(s string) { wrong = append(wrong, errors.New(s)) })
+	return errors.Join(append(wrong, err)...)
+}
+
+// content is the model: the bytes of the volumes.
+type content [volumes][]byte
+
+func newContent() (c content) {
+	for i := range c {
+		c[i] = make([]byte, size)
+	}
+	return c
+}
+
+func (c content) apply(r journal.Record) {
+	b := c[r.Volume-1][r.Offset : r.Offset+r.Length]
+	clear(b)
+	copy(b, r.Payload)
+}
+
+func (c content) compare(p *volume.Pool) error {
+	got := make([]byte, size)
+	for i, want := range c {
+		v := p.Volume(array.VolumeID(i + 1))
+		if v == nil {
+			return fmt.Errorf("volume %d is gone", i+1)
+		}
+		if err := v.Read(got, 0); err != nil {
+			return err
+		}
+		for at := range got {
+			if got[at] != want[at] {
+				return fmt.Errorf("volume %d differs at byte %d, page %d", i+1, at, at/block.Page)
+			}
+		}
+	}
+	return nil
+}
+
+// randomRecord is a write or a zeroing.
+func randomRecord(rng *rand.Rand, p array.Place) journal.Record {
+	r := journal.Record{Group: theGroup, Pos: array.Position{Epoch: 1, Term: 1, Place: p}, Kind: journal.Data, Volume: array.VolumeID(1 + rng.IntN(volumes))}
+	at := rng.Int64N(sectors)
+	n := 1 + rng.Int64N(min(sectors-at, 80))
+	if rng.IntN(40) == 0 {
+		at, n = 0, sectors
+	}
+	r.Offset, r.Length = at*block.Sector, n*block.Sector
+	if rng.IntN(4) == 0 || n == sectors {
+		r.Kind = journal.Zeros
+		return r
+	}
+	r.Payload = make([]byte, r.Length)
+	for i := range r.Payload {
+		r.Payload[i] = byte(rng.Uint32())
+	}
+	return r
+}

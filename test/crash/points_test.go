@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package crash
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/journal"
+	"github.com/perdure/perdure/internal/vfs"
+)
+
+var (
+	points  = flag.Int("crash.points", 150, "how many power cuts to look at")
+	oneSeed = flag.Uint64("crash.seed", 0, "play this seed only")
+)
+
+// recordsPerRun is long enough for the journal to use every segment again.
+const recordsPerRun = 220
+
+// outcome counts what power cuts left.
+type outcome struct{ points, lost, inconsistent int }
+
+// run plays one history and cuts the power at operations of the disk, half of them at
+// random, until most cuts have been made. A forgetful disk keeps nothing it was told to.
+func run(t *testing.T, seed uint64, most int, forgetful bool, wrong func(string)) (o outcome) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 11))
+	dir := t.TempDir()
+	disk := vfs.NewMem()
+	for _, d := range []string{"journal", "pool"} {
+		must(t, disk.MkdirAll(d))
+	}
+	e, err := open(disk, filepath.Join(dir, "map.live"))
+	must(t, err)
+	must(t, e.begin())
+	if forgetful {
+		disk.IgnoreSync()
+	}
+	var history []journal.Record
+	dice := rand.New(rand.NewPCG(seed, 12))
+	cut := func(op string) {
+		if o.points >= most || dice.IntN(2) == 0 {
+			return
+		}
+		o.points++
+		keep := []int{0, 100, dice.IntN(100)}[dice.IntN(3)]
+		f, err := e.freeze(dice, keep, len(history))
+		must(t, err)
+		if err := f.verify(dir, history); err != nil {
+			if strings.Contains(err.Error(), "LOST") {
+				o.lost++
+			} else {
+				o.inconsistent++
+			}
+			wrong(fmt.Sprintf("seed %d, cut %d before %s, %d percent kept, %d acknowledged: %v", seed, o.points, op, keep, f.acked, err))
+		}
+	}
+	disk.SetHook(func(op vfs.Op) { cut(fmt.Sprint(op.Verb, " ", op.Name)) })
+	for len(history) < recordsPerRun && o.points < most {
+		var batch []journal.Record
+		for range 1 + rng.IntN(4) {
+			r := randomRecord(rng, array.Place(len(history)+1))
+			batch, history = append(batch, r), append(history, r)
+		}
+		must(t, e.append(batch))
+		for _, r := range batch {
+			must(t, e.pool.Volume(r.Volume).Apply(r))
+		}
+		if rng.IntN(4) == 0 {
+			must(t, e.pool.Flush(theGroup))
+			e.jnl.Release(theGroup, e.pool.Destaged(theGroup))
+		}
+	}
+	disk.SetHook(nil)
+	must(t, e.close())
+	return o
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestPowerCuts: at whatever operation the power is cut, what was acknowledged is there.
+func TestPowerCuts(t *testing.T) {
+	var sum outcome
+	for seed := uint64(1); sum.points < *points; seed++ {
+		if *oneSeed != 0 {
+			seed = *oneSeed
+		}
+		o := run(t, seed, *points-sum.points, false, func(text string) {
+			t.Errorf("%s\nreplay with: go test ./test/crash -run TestPowerCuts -crash.seed=%d -crash.points=%d", text, seed, *points)
+		})
+		sum.points, sum.lost, sum.inconsistent = sum.points+o.points, sum.lost+o.lost, sum.inconsistent+o.inconsistent
+		if *oneSeed != 0 || t.Failed() {
+			break
+		}
+	}
+	t.Logf("crash: %d points, %d lost, %d inconsistent", sum.points, sum.lost, sum.inconsistent)
+}
+
+// TestAForgetfulDiskIsFoundOut: without flushes the same must fail.
+func TestAForgetfulDiskIsFoundOut(t *testing.T) {
+	o := run(t, 1, 60, true, func(string) {})
+	if o.lost == 0 {
+		t.Errorf("a disk that ignores every flush lost nothing that was noticed: %+v", o)
+	}
+	t.Logf("mutant without flushes: %d of %d points found out", o.lost+o.inconsistent, o.points)
+}
