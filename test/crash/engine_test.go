@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 
 	"github.com/perdure/perdure/internal/array"
@@ -35,6 +36,9 @@ type engine struct {
 	acked   atomic.Uint64
 	durable chan struct{}
 	failed  atomic.Pointer[error]
+	// turn is held by whoever writes the history and the pages, but not while it waits
+	// for the journal: so a cut sees disk, map and history of one moment.
+	turn sync.Mutex
 }
 
 func open(disk *vfs.Mem, mapFile string) (*engine, error) {
@@ -75,11 +79,14 @@ func (e *engine) begin() error {
 
 func (e *engine) close() error { return errors.Join(e.pool.Close(), e.jnl.Close()) }
 
-// append journals records and waits until the last of them is durable.
+// append journals records and waits until the last of them is durable. The caller has
+// the turn.
 func (e *engine) append(recs []journal.Record) error {
 	if err := e.jnl.Append(recs...); err != nil {
 		return err
 	}
+	e.turn.Unlock()
+	defer e.turn.Lock()
 	for last := recs[len(recs)-1].Pos.Place; array.Place(e.acked.Load()) < last; {
 		<-e.durable
 		if err := e.failed.Load(); err != nil {

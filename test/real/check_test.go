@@ -30,13 +30,18 @@ func TestCheckFindsDamage(t *testing.T) {
 	}
 	w.must(w.CheckDisk(t.Context(), rig.B))
 	flush := w.flushes()
+	last := flush[len(flush)-1]
+	n := len(flush) - 2 // in the same segment: older ones may have been released
+	if flush[n].file != last.file {
+		t.Skip("the newest segment has just begun")
+	}
 	for _, c := range []struct {
 		at    spot
 		bytes int
 		tells string
 	}{
 		{spot{file: filepath.Join(w.data(), "cpg0", "pages")}, 64 << 20, "checksum is"},
-		{flush[len(flush)-10], 1, "is damaged at offset"},
+		{flush[n], 1, "is damaged at offset"},
 		{spot{file: filepath.Join(w.data(), "journal", "format"), off: 20}, 1, "format file fails its checksum"},
 		{spot{file: filepath.Join(w.data(), "cpg0", "map.db")}, 8192, "CPG cpg0"},
 		{spot{file: filepath.Join(w.data(), "array.db")}, 8192, "array.db"},
