@@ -64,6 +64,12 @@ func (g *Group) receive(p Packet) {
 			g.peerPartial = g.copying != nil || p.Offset == heldPartial
 		}
 		if p.Offset == heldAgain && p.Epoch == g.view.Epoch {
+			if g.view.Role == arb.Alone && p.Held < g.core.Peer() {
+				// It cut more than was reckoned here: by this array's description, which
+				// ends with what was durable then. What it lacks may be released; then its
+				// pages are sent.
+				g.core.PeerRebased(p.Held)
+			}
 			// Not before what it has acknowledged since: that may be released here.
 			if again := max(p.Held, g.core.Peer()) + 1; g.cursor > again {
 				g.sendFrom(again)

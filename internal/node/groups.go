@@ -118,7 +118,9 @@ func (p *pages) all(f func(*volume.Pool) error) error {
 	return nil
 }
 
-// openGroups opens every stored group with its volumes.
+// openGroups opens every stored group with its volumes. One that can't be opened is
+// left out, and told: the others are served, and of that one the other array finds that
+// nobody answers for it here.
 func (n *Node) openGroups() error {
 	var recs []RCGroup
 	var vvs []VV
@@ -139,7 +141,8 @@ func (n *Node) openGroups() error {
 			}
 		}
 		if _, err := n.openGroup(r, mine); err != nil {
-			return fmt.Errorf("group %s: %w", r.Name, err)
+			n.unopened = append(n.unopened, fmt.Sprintf("group %s can't be opened: %v", r.Name, err))
+			n.event(n.unopened[len(n.unopened)-1])
 		}
 	}
 	return nil

@@ -67,6 +67,8 @@ type Node struct {
 	// taking is held while a description of the other array is taken up, applying while
 	// the running groups are brought in line with what is stored.
 	taking, applying sync.Mutex
+	// unopened says of groups that could not be opened at the start why.
+	unopened []string
 
 	mu      sync.RWMutex
 	groups  map[array.GroupID]*running
