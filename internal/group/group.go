@@ -124,7 +124,7 @@ type Group struct {
 	// lostAt is since when there is no contact; toldSilent, that the core knows.
 	lostAt       time.Time
 	toldSilent   bool
-	journalStuck bool   // the array's journal, for now
+	journalStuck bool   // the array's journal, at this moment
 	distrusted   bool   // the disk was found to be of the past, and that is stored
 	theirGrant   uint64 // period of the other's grants that counts
 	sealedAt     time.Time

@@ -31,9 +31,6 @@ type port struct {
 	to     map[*port]*wire // guarded by Network.mu
 }
 
-// Name returns the network's name, which is also its device's on every node.
-func (n *Network) Name() string { return n.name }
-
 // plug adds a port and wires it to all others, both ways.
 func (n *Network) plug(p *port) {
 	n.mu.Lock()

@@ -24,9 +24,6 @@ type Node struct {
 	runs  int // how many processes were started, for the names of logs
 }
 
-// Name returns the node's name.
-func (n *Node) Name() string { return n.name }
-
 // attach plugs the node into a network.
 func (n *Node) attach(w *Network, name string) error {
 	if w == nil {

@@ -81,6 +81,7 @@ func TestSizes(t *testing.T) {
 // TestOrderOfAKey sends many frames of many keys and looks for any out of order.
 func TestOrderOfAKey(t *testing.T) {
 	r := newRig(t, 2)
+	r.a.cfg.Limits.Ping = time.Hour // a slow answer would take a link out of use
 	r.open()
 	r.allUp(6)
 	const keys, each = 50, 100
@@ -135,11 +136,9 @@ func TestReconnect(t *testing.T) {
 	for range old {
 		wait(t, r.b.rec.up, "Up at b")
 	}
-	for err := errors.New("not sent"); err != nil; {
-		err = r.a.peer.Send(Frame{Type: 30}, Data(1))
-		if err != nil && !errors.Is(err, ErrDown) {
-			t.Fatal(err)
-		}
+	r.a.inUse(t, len(old))
+	if err := r.a.peer.Send(Frame{Type: 30}, Data(1)); err != nil {
+		t.Fatal(err)
 	}
 	wait(t, r.b.rec.frames, "a frame after the reconnection")
 	if err := old[0].Send(Frame{Type: 30}); !errors.Is(err, ErrDown) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -175,15 +176,22 @@ func (r *rig) allUp(n int) {
 		for range n {
 			wait(r.t, s.rec.up, "a connection")
 		}
-		// Up comes just before the connection is used: the routes follow at once.
-		for end := time.Now().Add(patience); ; {
-			routes := s.peer.routes.Load()
-			if len(routes.control)+len(routes.data) >= n {
-				break
-			}
-			if time.Now().After(end) {
-				r.t.Fatalf("%d of %d connections are used", len(routes.control)+len(routes.data), n)
-			}
+		s.inUse(r.t, n)
+	}
+}
+
+// inUse waits until frames may be sent on n connections: Up is told just before, and
+// what follows it needs no event of its own.
+func (s *side) inUse(t testing.TB, n int) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; runtime.Gosched() {
+		routes := s.peer.routes.Load()
+		used := len(routes.control) + len(routes.data)
+		if used >= n {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d of %d connections are used", used, n)
 		}
 	}
 }

@@ -3,7 +3,6 @@
 package node
 
 import (
-	"fmt"
 	"slices"
 	"sync/atomic"
 
@@ -140,10 +139,7 @@ func (n *Node) openGroups() error {
 				mine = append(mine, v)
 			}
 		}
-		if _, err := n.openGroup(r, mine); err != nil {
-			n.unopened = append(n.unopened, fmt.Sprintf("group %s can't be opened: %v", r.Name, err))
-			n.event(n.unopened[len(n.unopened)-1])
-		}
+		_, _ = n.openGroup(r, mine) // which remembers why not
 	}
 	return nil
 }
@@ -182,8 +178,18 @@ func (n *Node) pagesOf(r RCGroup, vvs []VV) (*pages, error) {
 	return pg, nil
 }
 
-// openGroup starts a group with its volumes, whose pages exist or are made.
+// openGroup starts a stored group with its volumes. What stands in its way is remembered
+// and told.
 func (n *Node) openGroup(r RCGroup, vvs []VV) (*running, error) {
+	run, err := n.startGroup(r, vvs)
+	if err != nil {
+		n.leaveOut(r, err)
+	}
+	return run, err
+}
+
+// startGroup starts a group with its volumes, whose pages exist or are made.
+func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 	pg, err := n.pagesOf(r, vvs)
 	if err != nil {
 		return nil, err
@@ -228,6 +234,7 @@ func (n *Node) openGroup(r RCGroup, vvs []VV) (*running, error) {
 	}
 	n.mu.Lock()
 	n.groups[r.ID] = run
+	delete(n.unopened, r.ID)
 	n.wakeList()
 	n.mu.Unlock()
 	g.Start()
@@ -281,6 +288,7 @@ func (n *Node) closeGroup(id array.GroupID) {
 	n.mu.Lock()
 	r := n.groups[id]
 	delete(n.groups, id)
+	delete(n.unopened, id)
 	n.wakeList()
 	n.mu.Unlock()
 	if r == nil {
@@ -299,6 +307,11 @@ func (n *Node) findGroup(name string) (*running, error) {
 	for _, r := range n.groups {
 		if r.rec.Name == name && !r.rec.Private {
 			return r, nil
+		}
+	}
+	for _, u := range n.unopened {
+		if u.rec.Name == name && !u.rec.Private {
+			return nil, u.err()
 		}
 	}
 	return nil, array.Errorf(array.NotFound, "Remote Copy group %s does not exist", name)

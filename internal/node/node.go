@@ -67,14 +67,14 @@ type Node struct {
 	// taking is held while a description of the other array is taken up, applying while
 	// the running groups are brought in line with what is stored.
 	taking, applying sync.Mutex
-	// unopened says of groups that could not be opened at the start why.
-	unopened []string
 
-	mu      sync.RWMutex
-	groups  map[array.GroupID]*running
-	exports exports
-	events  []Event
-	room    atomic.Pointer[[]*group.Group]
+	mu     sync.RWMutex
+	groups map[array.GroupID]*running
+	// unopened are the groups that exist and could not be opened, with why.
+	unopened map[array.GroupID]unopened
+	exports  exports
+	events   []Event
+	room     atomic.Pointer[[]*group.Group]
 }
 
 // running is a group that is open.
@@ -87,7 +87,7 @@ type running struct {
 
 // Open starts the array and serves until Close.
 func Open(cfg Config, log *slog.Logger) (*Node, error) {
-	n := &Node{cfg: cfg, log: log, cpgs: map[string]*volume.Pool{}, groups: map[array.GroupID]*running{}}
+	n := &Node{cfg: cfg, log: log, cpgs: map[string]*volume.Pool{}, groups: map[array.GroupID]*running{}, unopened: map[array.GroupID]unopened{}}
 	n.exports.n = n
 	steps := []struct {
 		what string

@@ -110,8 +110,8 @@ func status(n *Node, _ context.Context, a *args) error {
 			a.printf("witness\t%s\tlost since %v: %s\n", n.cfg.Witness.Address, w.LastSeen.Format(time.TimeOnly), w.Error)
 		}
 	}
-	for _, text := range n.unopened {
-		a.printf("failed\t%s\n", text)
+	for _, u := range n.leftOut() {
+		a.printf("failed\t%v\n", u.err())
 	}
 	for _, r := range n.shared() {
 		i, err := r.g.Info()

@@ -412,7 +412,11 @@ const servesIn = 3 * time.Second
 func (n *Node) mayChange(id array.GroupID) (array.Position, error) {
 	n.mu.RLock()
 	r := n.groups[id]
+	out, isOut := n.unopened[id]
 	n.mu.RUnlock()
+	if isOut {
+		return array.Position{}, out.err()
+	}
 	if r == nil || r.rec.Private {
 		return array.Position{}, nil
 	}

@@ -29,16 +29,14 @@ func (f *fake) WitnessLost(bool)                  {}
 // other array is dead never hears that it is silent.
 func TestALateGroupHearsOfTheSilence(t *testing.T) {
 	tm := DefaultTiming()
-	tm.Detect = 20 * time.Millisecond
+	tm.Detect = time.Minute // of which twice as much has gone by
 	p := &Pair{cfg: Config{Timing: tm, Logger: slog.Default()}, clock: NewClock(), groups: map[array.GroupID]Group{}, silent: true}
-	p.lease.Start(p.clock.Now(), tm)
+	p.lease.Start(p.clock.Now()-int64(2*tm.Detect), tm)
 	early, late := &fake{}, &fake{}
 	p.Add(1, early)
-	time.Sleep(30 * time.Millisecond)
 	p.checkSilence()
 	p.Add(2, late)
 	for range 20 {
-		time.Sleep(10 * time.Millisecond)
 		p.checkSilence()
 	}
 	t.Logf("early told %d times, late %d times", early.silent, late.silent)

@@ -18,7 +18,7 @@ import (
 // consistent state, and what it acknowledges from then on is there, after a restart too.
 func TestForceDuringCopy(t *testing.T) {
 	if testing.Short() {
-		t.Skip("minutes of simulated writes")
+		t.Skip("minutes of simulated writes: the run without the race detector plays them")
 	}
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, sound)

@@ -53,7 +53,7 @@ func TestPastDiskAndPastWitness(t *testing.T) {
 // back with a disk of the past; the barred one, which holds all, goes on.
 func TestTheChosenOfThePast(t *testing.T) {
 	if testing.Short() {
-		t.Skip("two runs of a minute")
+		t.Skip("two runs of a minute: the run without the race detector plays them")
 	}
 	for _, back := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

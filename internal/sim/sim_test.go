@@ -35,7 +35,7 @@ func TestSim(t *testing.T) {
 // TestASeedDecidesTheRun plays one twice.
 func TestASeedDecidesTheRun(t *testing.T) {
 	if testing.Short() {
-		t.Skip("two whole runs")
+		t.Skip("two whole runs: the run without the race detector plays them")
 	}
 	first, _ := play(t, 3, sound)
 	again, _ := play(t, 3, sound)
@@ -60,7 +60,7 @@ const (
 // TestMutantsAreCaught makes sure that the simulator can fail.
 func TestMutantsAreCaught(t *testing.T) {
 	if testing.Short() {
-		t.Skip("several runs for each mutant")
+		t.Skip("several runs for each mutant: the run without the race detector plays them")
 	}
 	for m, name := range map[mutant]string{noSync: "no sync", heldEarly: "held early", noWait: "no wait"} {
 		t.Run(name, func(t *testing.T) {

@@ -22,7 +22,7 @@ const (
 // wire is the connection between the arrays: ordered both ways, until it breaks.
 type wire struct {
 	up    bool
-	cut   [2]bool // what this side sends does not arrive, for now
+	cut   [2]bool // what this side sends does not arrive at this moment
 	since time.Time
 	delay time.Duration
 	q     [2][]parcel // by sender

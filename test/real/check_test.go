@@ -14,6 +14,8 @@ import (
 	"github.com/perdure/perdure/internal/rig"
 )
 
+const segment = 8 << 20 // of a journal as small as these tests'
+
 // TestCheckFindsDamage changes bytes on B's disks, which were in order; `perdured
 // check` says where, and nothing any more once they are as they were. It refuses disks
 // that a daemon has open.
@@ -23,6 +25,12 @@ func TestCheckFindsDamage(t *testing.T) {
 	if err := w.CheckDisk(t.Context(), rig.B); err == nil || !strings.Contains(err.Error(), "another process has it open") {
 		t.Errorf("with the daemon running: %v", err)
 	}
+	// Damage is put into a segment that is in use to the end: the newest, once it is well begun.
+	w.until(setUpIn, "a segment with some flushes and room for more", func() bool {
+		flush := w.flushes()
+		n := len(flush)
+		return n > 3 && flush[n-3].file == flush[n-1].file && flush[n-1].off < segment/2
+	})
 	w.load.Stop()
 	time.Sleep(3 * time.Second) // a destage or two
 	for i := range 2 {
@@ -33,7 +41,7 @@ func TestCheckFindsDamage(t *testing.T) {
 	last := flush[len(flush)-1]
 	n := len(flush) - 2 // in the same segment: older ones may have been released
 	if flush[n].file != last.file {
-		t.Skip("the newest segment has just begun")
+		t.Fatalf("the newest segment, %s, has just begun", last.file)
 	}
 	for _, c := range []struct {
 		at    spot
