@@ -182,7 +182,7 @@ func (c *inspection) summary() string {
 		text += fmt.Sprintf("%s: %v, journal from place %d to %d\n", name, c.records[id].Current, l.Base.Place, l.Last.Place)
 	}
 	for name, p := range c.pools {
-		text += fmt.Sprintf("CPG %s: %d volumes, %d pages\n", name, len(p.Volumes), p.Used)
+		text += fmt.Sprintf("CPG %s: %d volumes, %d KiB of pages\n", name, len(p.Volumes), p.Used>>10)
 	}
 	return text
 }

@@ -66,7 +66,7 @@ func (v *Volume) ReadPage(n int64, dst []byte) (array.Place, error) {
 	}
 	valid := min(block.Page, size-off)
 	clear(dst[valid:])
-	birth, err := v.read(dst[:valid], off, false)
+	birth, err := v.read(dst[:valid], off, hostView)
 	if err != nil {
 		return 0, fmt.Errorf("read page %d of volume %s: %w", n, v.id, err)
 	}

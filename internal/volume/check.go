@@ -3,6 +3,7 @@
 package volume
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -20,7 +21,10 @@ func (p *Pool) Check(content bool, report func(string)) error {
 	p.single.Lock()
 	defer p.single.Unlock()
 	err := p.db.View(func(tx *bolt.Tx) error {
-		c := &checker{p: p, tx: tx, owner: map[int64]string{}, report: report, content: content, buf: vfs.NewBuffer(block.Page)}
+		c := &checker{
+			p: p, tx: tx, report: report, content: content, buf: vfs.NewBuffer(block.Page),
+			more: map[int64]uint64{}, use: map[array.VolumeID]usage{},
+		}
 		return c.run()
 	})
 	if err != nil {
@@ -32,27 +36,53 @@ func (p *Pool) Check(content bool, report func(string)) error {
 type checker struct {
 	p       *Pool
 	tx      *bolt.Tx
-	owner   map[int64]string // of each slot that was met
 	report  func(string)
 	content bool
 	buf     []byte
+	// said are the units that the map says are used, met those that entries have.
+	said, met units
+	more      map[int64]uint64 // by address, how many entries more than one have it
+	use       map[array.VolumeID]usage
 }
 
 func (c *checker) run() error {
 	for err := range c.tx.Check() {
 		c.report(fmt.Sprintf("map file: %v", err))
 	}
+	if err := c.said.load(c.tx); err != nil {
+		c.report(err.Error())
+		return nil
+	}
+	c.met.dirty = map[int64]struct{}{}
+	c.met.grow(int64(len(c.said.words)) * 64)
+	c.family()
 	for _, b := range []bucket{pageBucket, shadowBucket} {
 		if err := c.bucket(b); err != nil {
 			return err
 		}
 	}
-	return c.allocation()
+	c.allocation()
+	if err := c.sharing(); err != nil {
+		return err
+	}
+	return c.usage()
+}
+
+// family looks at what is a snapshot of what.
+func (c *checker) family() {
+	for _, v := range c.p.all {
+		if v.snap != nil && (c.p.all[v.snap.of] == nil || c.p.all[v.snap.of].snap != nil) {
+			c.report(fmt.Sprintf("snapshot %s is of volume %s, which doesn't exist", v.id, v.snap.of))
+		}
+		if b := c.p.all[v.base]; v.base != 0 && (b == nil || b.snap == nil) {
+			c.report(fmt.Sprintf("volume %s was made from snapshot %s, which doesn't exist", v.id, v.base))
+		}
+	}
 }
 
 func (c *checker) bucket(in bucket) error {
 	var volumes []array.VolumeID
-	err := c.tx.Bucket([]byte(in)).ForEach(func(k, b []byte) error {
+	return c.tx.Bucket([]byte(in)).ForEach(func(k, b []byte) error {
 		v, leaf, err := leafOf(k)
 		if err != nil || len(b) != leafSize {
 			c.report(fmt.Sprintf("%s map: leaf %x has %d bytes", in, k, len(b)))
@@ -60,62 +90,132 @@ func (c *checker) bucket(in bucket) error {
 		}
 		if !slices.Contains(volumes, v) {
 			volumes = append(volumes, v)
-			if c.p.Volume(v) == nil {
+			if c.p.all[v] == nil {
 				c.report(fmt.Sprintf("%s map: pages of volume %s, which doesn't exist", in, v))
 			}
 		}
 		for i := range int64(leafPages) {
-			c.entry(in, v, leaf*leafPages+i, decodeEntry(b[i*entrySize:]))
+			e := decodeEntry(b[i*entrySize:])
+			c.entry(fmt.Sprintf("%s map: volume %s page %d", in, v, leaf*leafPages+i), in, v, e)
 		}
 		return nil
 	})
-	return err
 }
 
-func (c *checker) entry(in bucket, v array.VolumeID, page int64, e entry) {
-	if e.slot == 0 {
+func (c *checker) entry(name string, in bucket, v array.VolumeID, e entry) {
+	if err := e.sound(); err != nil {
+		c.report(fmt.Sprintf("%s: %v", name, err))
 		return
 	}
-	name := fmt.Sprintf("%s map: volume %s page %d", in, v, page)
-	slot := int64(e.slot - 1)
+	if e.kind == asBase && (in != pageBucket || c.headOf(v) == nil || c.headOf(v).base == 0) {
+		c.report(name + " is said to be as in a snapshot that the volume was made from, and there is none")
+	}
+	if e.kind != stored {
+		return
+	}
+	u := c.use[v]
+	c.use[v] = usage{u.pages + 1, u.units + int64(e.units())}
 	if e.birth == 0 {
-		c.report(name + " has a slot but no birth")
+		c.report(name + " is stored but has no birth")
 	}
-	if other, ok := c.owner[slot]; ok {
-		c.report(fmt.Sprintf("%s is in slot %d, and so is %s", name, slot, other))
-	}
-	c.owner[slot] = name
-	if (slot+1)*block.Page > c.p.fileSize {
-		c.report(fmt.Sprintf("%s is in slot %d, beyond the page file's end", name, slot))
+	r := run{e.addr, e.units()}
+	switch {
+	case !c.met.inside(r) || (e.addr+int64(r.n))*unitSize > c.p.fileSize:
+		c.report(fmt.Sprintf("%s is in unit %d, beyond the page file's end", name, e.addr))
 		return
+	case !c.said.has(r):
+		c.report(fmt.Sprintf("%s is in unit %d, which counts as free", name, e.addr))
+	case c.met.has(r):
+		c.more[e.addr]++ // compared with what the map says of sharing
+	case c.met.any(r):
+		c.report(fmt.Sprintf("%s is in unit %d, of which another page has a part", name, e.addr))
 	}
-	if !c.content {
-		return
-	}
-	if err := c.p.readPart(c.buf, 0, &e); err != nil {
-		c.report(fmt.Sprintf("%s in slot %d: %v", name, slot, err))
+	first := !c.met.has(r)
+	c.met.set(r, true)
+	if c.content && first {
+		if err := c.p.readPart(c.buf, 0, &e); err != nil {
+			c.report(fmt.Sprintf("%s in unit %d: %v", name, e.addr, err))
+		}
 	}
 }
 
-// allocation compares the slots met with those that the map says are used.
-func (c *checker) allocation() error {
-	var s slots
-	if err := s.load(c.tx); err != nil {
+// headOf returns the volume whose snapshot v is, or v.
+func (c *checker) headOf(id array.VolumeID) *Volume {
+	v := c.p.all[id]
+	if v != nil && v.snap != nil {
+		return c.p.all[v.snap.of]
+	}
+	return v
+}
+
+// has and any report whether all or some units of a run are used.
+func (s *units) has(r run) bool { return s.bits(r) == uint64(1)<<r.n-1 }
+func (s *units) any(r run) bool { return s.bits(r) != 0 }
+
+func (s *units) bits(r run) uint64 { return s.words[r.addr/64] >> (r.addr % 64) & (uint64(1)<<r.n - 1) }
+
+// allocation looks for units that count as used and are not.
+func (c *checker) allocation() {
+	for i, w := range c.said.words {
+		for b := range int64(64) {
+			if (w&^c.met.words[i])>>b&1 == 1 {
+				c.report(fmt.Sprintf("unit %d counts as used but no page is in it", int64(i)*64+b))
+			}
+		}
+	}
+}
+
+// sharing compares the entries that were met with what the map says of shared units and
+// of hashes.
+func (c *checker) sharing() error {
+	err := c.tx.Bucket([]byte(sharedBucket)).ForEach(func(k, b []byte) error {
+		if len(k) != 8 || len(b) != 8 {
+			c.report(fmt.Sprintf("map: count %x of shared address %x", b, k))
+			return nil
+		}
+		addr := int64(binary.BigEndian.Uint64(k))
+		if n := binary.BigEndian.Uint64(b); n != c.more[addr] {
+			c.report(fmt.Sprintf("unit %d counts as shared by %d entries, %d have it", addr, n+1, c.more[addr]+1))
+		}
+		delete(c.more, addr)
+		return nil
+	})
+	for addr, n := range c.more {
+		c.report(fmt.Sprintf("%d entries have unit %d, which doesn't count as shared", n+1, addr))
+	}
+	if err != nil {
+		return err
+	}
+	hashed := c.tx.Bucket([]byte(hashedBucket))
+	return c.tx.Bucket([]byte(hashBucket)).ForEach(func(k, b []byte) error {
+		if len(b) != entrySize {
+			c.report(fmt.Sprintf("map: the entry for hash %x has %d bytes", k, len(b)))
+			return nil
+		}
+		e := decodeEntry(b)
+		r := run{e.addr, e.units()}
+		if !c.met.inside(r) || !c.met.has(r) || string(hashed.Get(numberKey(uint64(e.addr)))) != string(k) {
+			c.report(fmt.Sprintf("map: hash %x leads to unit %d, where it isn't", k, e.addr))
+		}
+		return nil
+	})
+}
+
+// usage compares the entries that were met with what the map says of each volume.
+func (c *checker) usage() error {
+	said, err := loadUsage(c.tx)
+	if err != nil {
 		c.report(err.Error())
 		return nil
 	}
-	for slot := range c.owner {
-		if slot/64 >= int64(len(s.words)) || s.words[slot/64]>>(slot%64)&1 == 0 {
-			c.report(fmt.Sprintf("%s is in slot %d, which counts as free", c.owner[slot], slot))
+	for v, u := range said {
+		if c.use[v] != u {
+			c.report(fmt.Sprintf("volume %s is said to have %d pages in %d units, it has %d in %d", v, u.pages, u.units, c.use[v].pages, c.use[v].units))
 		}
+		delete(c.use, v)
 	}
-	for i, w := range s.words {
-		for b := range int64(64) {
-			slot := int64(i)*64 + b
-			if _, ok := c.owner[slot]; !ok && w>>b&1 == 1 {
-				c.report(fmt.Sprintf("slot %d counts as used but no page is in it", slot))
-			}
-		}
+	for v, u := range c.use {
+		c.report(fmt.Sprintf("volume %s has %d pages that aren't counted", v, u.pages))
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package volume
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -19,8 +20,6 @@ import (
 	"github.com/perdure/perdure/internal/vfs"
 )
 
-const testSize = 40*block.Page + 3*block.Sector
-
 func ok(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -32,59 +31,6 @@ func testOptions(dir string) Options {
 	return Options{MapFile: filepath.Join(dir, "map"), Limit: 400 * block.Page, Grow: 64 * block.Page, Age: -1, NoSync: true}
 }
 
-// randomRecord returns a write or zeroing of volume 1 or 2.
-func randomRecord(rng *rand.Rand, p array.Place) journal.Record {
-	r := journal.Record{Group: 1, Pos: array.Position{Place: p}, Kind: journal.Data, Volume: array.VolumeID(1 + rng.IntN(2))}
-	sectors := int64(testSize / block.Sector)
-	at := rng.Int64N(sectors)
-	n := 1 + rng.Int64N(min(sectors-at, 80))
-	if rng.IntN(30) == 0 {
-		at, n = 0, sectors
-	}
-	r.Offset, r.Length = at*block.Sector, n*block.Sector
-	if rng.IntN(4) == 0 || n == sectors {
-		r.Kind = journal.Zeros
-		return r
-	}
-	r.Payload = make([]byte, r.Length)
-	for i := range r.Payload {
-		r.Payload[i] = byte(rng.Uint32())
-	}
-	return r
-}
-
-// content is the model: the bytes of both volumes.
-type content [2][]byte
-
-func newContent() content { return content{make([]byte, testSize), make([]byte, testSize)} }
-
-func (c content) apply(r journal.Record) {
-	b := c[r.Volume-1][r.Offset : r.Offset+r.Length]
-	clear(b)
-	copy(b, r.Payload)
-}
-
-func compare(p *Pool, want content) error {
-	for i, w := range want {
-		got := make([]byte, testSize)
-		v := p.Volume(array.VolumeID(i + 1))
-		if v == nil {
-			return fmt.Errorf("volume %d is gone", i+1)
-		}
-		if err := v.Read(got, 0); err != nil {
-			return err
-		}
-		if !bytes.Equal(got, w) {
-			at := 0
-			for got[at] == w[at] {
-				at++
-			}
-			return fmt.Errorf("volume %d differs at byte %d (page %d)", i+1, at, at/block.Page)
-		}
-	}
-	return nil
-}
-
 func check(p *Pool) (err error) {
 	e := p.Check(true, func(s string) { err = fmt.Errorf("check: %s", s) })
 	if e != nil {
@@ -93,11 +39,13 @@ func check(p *Pool) (err error) {
 	return err
 }
 
-// frozen is a disk and map as a power cut left them.
+// frozen is a disk and map as a power cut left them, with what was applied until then.
 type frozen struct {
 	disk    *vfs.Mem
 	mapFile []byte
-	places  int // how many records had been applied
+	places  int
+	shows   map[array.VolumeID][]byte
+	doing   array.VolumeID // being removed at that moment
 }
 
 func copyMap(db *bolt.DB) []byte {
@@ -112,58 +60,51 @@ func copyMap(db *bolt.DB) []byte {
 	return b.Bytes()
 }
 
-// cutPower applies records with destages between, and returns what power cuts at
-// the operations on the page file left, with the map before and after each commit.
-func cutPower(t *testing.T, seed uint64, records []journal.Record, forgetful bool) []frozen {
+// powerCuts plays a family and returns what power cuts at the operations on the page
+// file left, with the map before and after each commit.
+func powerCuts(t *testing.T, seed uint64, steps int, forgetful bool) (*family, []frozen) {
 	t.Helper()
-	dir := t.TempDir()
-	disk := vfs.NewMem()
-	p, err := OpenPool(disk, "pool", testOptions(dir))
-	ok(t, err)
-	for id := range array.VolumeID(2) {
-		_, err := p.Create(VolumeSpec{ID: id + 1, Group: 1, Size: testSize})
-		ok(t, err)
-	}
+	f := newFamily(t, seed)
 	if forgetful {
-		disk.IgnoreSync()
+		f.disk.IgnoreSync()
 	}
 	rng := rand.New(rand.NewPCG(seed, 9))
 	var out []frozen
-	applied := 0
 	cut := func() {
 		keep := []int{0, 50, 100}[rng.IntN(3)]
-		out = append(out, frozen{disk.CrashClone(rng, keep), copyMap(p.db), applied})
+		now := copyMap(f.p.db)
+		if now == nil {
+			return // closed: it is being opened again
+		}
+		out = append(out, frozen{f.disk.CrashClone(rng, keep), now, len(f.log), maps.Clone(f.shows), f.removing})
 	}
-	disk.SetHook(func(op vfs.Op) {
-		if rng.IntN(2) == 0 {
+	f.disk.SetHook(func(vfs.Op) {
+		if rng.IntN(3) == 0 {
 			cut()
 		}
 	})
-	for _, r := range records {
-		ok(t, p.Volume(r.Volume).Apply(r))
-		applied++
+	defer f.disk.SetHook(nil)
+	for i := range steps {
+		if err := f.act(t); err != nil {
+			t.Fatalf("seed %d, step %d: %v\n%s", seed, i, err, f.tail())
+		}
 		if rng.IntN(6) == 0 {
-			ok(t, p.Flush(1))
 			cut()
 		}
 	}
-	disk.SetHook(nil)
-	ok(t, p.Close())
-	return out
+	return f, out
 }
 
-func (f frozen) open(t *testing.T) (*Pool, error) {
+// verify opens a disk after a power cut, applies the log's steps that were not on
+// pages, and compares with the model; then once more with all of it on pages.
+func (z frozen) verify(t *testing.T, f *family) (err error) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "map"), f.mapFile, 0o600); err != nil {
-		return nil, err
+	if err := os.WriteFile(filepath.Join(dir, "map"), z.mapFile, 0o600); err != nil {
+		return err
 	}
-	return OpenPool(f.disk, "pool", testOptions(dir))
-}
-
-// verify opens a disk after a power cut, replays the journal's records, and
-// compares with the model; then once more with all of it on pages.
-func (f frozen) verify(t *testing.T, records []journal.Record) (err error) {
-	p, err := f.open(t)
+	o := testOptions(dir)
+	o.Limit = f.o.Limit
+	p, err := OpenPool(z.disk, "pool", o)
 	if err != nil {
 		return err
 	}
@@ -175,60 +116,57 @@ func (f frozen) verify(t *testing.T, records []journal.Record) (err error) {
 	if err := check(p); err != nil {
 		return err
 	}
-	want := newContent()
-	for _, r := range records[:f.places] {
-		want.apply(r)
+	if p.Destaged(1) > array.Place(z.places) {
+		return fmt.Errorf("all up to %d is on pages, %d were applied", p.Destaged(1), z.places)
 	}
-	for _, r := range records[p.Destaged(1):f.places] {
-		if err := p.Volume(r.Volume).Apply(r); err != nil {
+	for _, step := range f.log[p.Destaged(1):z.places] {
+		if err := step(p); err != nil {
 			return err
 		}
 	}
-	if err := compare(p, want); err != nil {
+	delete(z.shows, z.doing) // it is there, or it isn't
+	after := &family{p: p, shows: z.shows, of: f.everOf}
+	if err := after.compare(); err != nil {
 		return fmt.Errorf("after replay: %w", err)
 	}
 	if err := p.Flush(1); err != nil {
 		return err
 	}
-	if err := compare(p, want); err != nil {
+	after.of = nil // every snapshot is made by now
+	if err := after.compare(); err != nil {
 		return fmt.Errorf("after replay and destage: %w", err)
 	}
 	return check(p)
 }
 
-func someRecords(seed uint64, n int) []journal.Record {
-	rng := rand.New(rand.NewPCG(seed, 4))
-	var rs []journal.Record
-	for i := range n {
-		rs = append(rs, randomRecord(rng, array.Place(i+1)))
-	}
-	return rs
-}
-
-// TestPowerCuts: whatever the moment of a power cut, pages and the journal's
-// records behind the destaged place give what was applied.
+// TestPowerCuts: whatever the moment of a power cut, pages and the log's records
+// behind the destaged place give what was applied, snapshots included.
 func TestPowerCuts(t *testing.T) {
 	total := 0
-	for seed := range uint64(4) {
-		records := someRecords(seed, 60)
-		for i, f := range cutPower(t, seed, records, false) {
-			if err := f.verify(t, records); err != nil {
-				t.Fatalf("seed %d, cut %d after %d records: %v", seed, i, f.places, err)
+	seeds, want := uint64(4), 50
+	if testing.Short() {
+		seeds, want = 1, 10
+	}
+	for seed := range seeds {
+		f, cuts := powerCuts(t, seed, 60, false)
+		for i, z := range cuts {
+			if err := z.verify(t, f); err != nil {
+				t.Fatalf("seed %d, cut %d after %d records: %v\n%s", seed, i, z.places, err, f.tail())
 			}
 			total++
 		}
 	}
-	if total < 50 {
+	if total < want {
 		t.Fatalf("only %d power cuts", total)
 	}
 	t.Logf("%d power cuts", total)
 }
 
 func TestForgetfulDiskIsCaught(t *testing.T) {
-	records := someRecords(1, 60)
 	caught := 0
-	for _, f := range cutPower(t, 1, records, true) {
-		if f.verify(t, records) != nil {
+	f, cuts := powerCuts(t, 1, 60, true)
+	for _, z := range cuts {
+		if z.verify(t, f) != nil {
 			caught++
 		}
 	}

@@ -3,7 +3,7 @@
 package volume
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,18 +17,18 @@ import (
 // background destages when much is in memory or something has been for long.
 func (p *Pool) background() {
 	defer close(p.ended)
-	var tick <-chan time.Time
-	if p.o.Age > 0 {
-		t := time.NewTicker(p.o.Age)
-		defer t.Stop()
-		tick = t.C
+	if p.o.Age < 0 {
+		<-p.stop
+		return
 	}
+	t := time.NewTicker(p.o.Age)
+	defer t.Stop()
 	for {
 		select {
 		case <-p.stop:
 			return
 		case <-p.kick:
-		case <-tick:
+		case <-t.C:
 		}
 		if err := p.destage(nil); err != nil && p.o.Alarm != nil {
 			p.o.Alarm(err)
@@ -86,7 +86,7 @@ func (p *Pool) destageLocked(only *array.GroupID) ([]goal, error) {
 		}
 	}
 	for _, v := range p.volumes {
-		if _, ok := states[v.group]; ok {
+		if _, ok := states[v.group]; ok && v.snap == nil {
 			volumes = append(volumes, v)
 		}
 	}
@@ -109,12 +109,20 @@ func (p *Pool) reached(goals []goal) error {
 	if len(goals) == 0 {
 		return nil
 	}
+	records := map[array.GroupID]groupRecord{}
+	p.mu.Lock()
+	for _, g := range goals {
+		records[g.id] = p.record(g.id)
+	}
+	p.mu.Unlock()
 	err := p.db.Update(func(tx *bolt.Tx) error {
 		for _, g := range goals {
 			if g.state != steady {
 				continue // the place is that of the kept state until the resync ends
 			}
-			if err := putJSON(tx, groupBucket, uint64(g.id), groupRecord{Destaged: g.place}); err != nil {
+			r := records[g.id]
+			r.Destaged = g.place
+			if err := putJSON(tx, groupBucket, uint64(g.id), r); err != nil {
 				return err
 			}
 		}
@@ -133,59 +141,88 @@ func (p *Pool) reached(goals []goal) error {
 	return nil
 }
 
-// change is a page's new content.
-type change struct {
-	v    *Volume
-	page int64
-	e    entry  // with birth; slot and sums are filled in by write
-	data []byte // nil for zeros
+// destage puts what was applied to a volume so far on pages, and makes the snapshots
+// that came between. What comes meanwhile goes to a layer of its own: a page must not
+// get what a snapshot that is about to be made shouldn't show.
+func (v *Volume) destage(into bucket) error {
+	v.mu.Lock()
+	if len(v.over.chunks) > 0 {
+		v.seal(nil)
+	}
+	sealed := slices.Clone(v.sealed)
+	v.mu.Unlock()
+	for _, l := range sealed {
+		if err := v.destageLayer(into, &l.over); err != nil {
+			v.unseal()
+			return err
+		}
+		if l.snap != nil {
+			if err := v.makeSnapshot(*l.snap); err != nil {
+				return err
+			}
+		}
+		v.mu.Lock()
+		l.over.clear(0, 1<<62, everything)
+		v.sealed = v.sealed[1:]
+		v.turn++
+		v.mu.Unlock()
+	}
+	return nil
 }
 
-// destage puts a volume's overlay, as it is now, on pages.
-func (v *Volume) destage(into bucket) error {
-	v.mu.RLock()
-	upTo := v.seq
-	v.mu.RUnlock()
-	pages, err := v.dirtyPages(into)
+// seal ends the layer that records go to. v.mu is held.
+func (v *Volume) seal(snap *VolumeSpec) {
+	v.sealed = append(v.sealed, &layer{over: v.over, snap: snap})
+	v.over = overlay{freed: v.letGo}
+}
+
+// unseal joins the newest sealed layer with what came since, unless a snapshot is
+// between: what was zeroed or written again meanwhile needs no room in a full pool.
+func (v *Volume) unseal() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	last := len(v.sealed) - 1
+	l := v.sealed[last]
+	if l.snap != nil {
+		return
+	}
+	for _, c := range v.over.chunks {
+		for _, e := range c {
+			l.over.put(e)
+		}
+	}
+	v.over, v.sealed = l.over, v.sealed[:last]
+	v.turn++
+}
+
+// destageLayer puts the records of the oldest layer on pages. They stay in memory.
+func (v *Volume) destageLayer(into bucket, l *overlay) error {
+	pages, err := v.dirtyPages(into, l)
 	if err != nil {
 		return err
 	}
 	for batch := range slices.Chunk(pages, stagingPages) {
-		var changes []change
-		staged := 0
-		for _, page := range batch {
-			buf := v.p.staging[staged*block.Page : (staged+1)*block.Page]
+		changes := make([]change, len(batch))
+		for i, page := range batch {
+			buf := v.p.staging[i*block.Page : (i+1)*block.Page]
 			n := min(block.Page, v.Spec().Size-page*block.Page)
 			clear(buf[n:])
-			birth, err := v.read(buf[:n], page*block.Page, into == shadowBucket)
+			birth, err := v.read(buf[:n], page*block.Page, oldestLayer)
 			if err != nil {
 				return fmt.Errorf("volume %s page %d: %w", v.id, page, err)
 			}
-			c := change{v: v, page: page, e: entry{birth: birth}}
-			if !isZero(buf) {
-				c.data = buf
-				staged++
-			}
-			changes = append(changes, c)
+			changes[i] = change{v: v, page: page, e: entry{birth: birth}, data: buf}
 		}
 		if err := v.p.write(into, changes); err != nil {
 			return err
 		}
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.over.clear(0, 1<<62, func(e *extent) bool { return e.seq <= upTo })
-	v.turn++
 	return nil
 }
 
-// isZero compares the bytes with themselves, one further: all are equal to the
-// first.
-func isZero(b []byte) bool { return b[0] == 0 && bytes.Equal(b[1:], b[:len(b)-1]) }
-
-// dirtyPages returns the pages that the overlay changes, in order. Of a long range
-// of zeros only those that have a slot count.
-func (v *Volume) dirtyPages(into bucket) ([]int64, error) {
+// dirtyPages returns the pages that a layer changes, in order. Of a long range of zeros
+// only those count that show something else now.
+func (v *Volume) dirtyPages(into bucket, l *overlay) ([]int64, error) {
 	var pages []int64
 	var long []span
 	add := func(page int64) {
@@ -194,7 +231,7 @@ func (v *Volume) dirtyPages(into bucket) ([]int64, error) {
 		}
 	}
 	v.mu.RLock()
-	v.over.each(0, 1<<62, func(e *extent) bool {
+	l.each(0, 1<<62, func(e *extent) bool {
 		first, last := e.start/block.Page, (e.end-1)/block.Page
 		if e.long {
 			add(first)
@@ -210,48 +247,34 @@ func (v *Volume) dirtyPages(into bucket) ([]int64, error) {
 	if len(long) == 0 {
 		return pages, nil
 	}
+	path := v.path()
 	err := v.p.db.View(func(tx *bolt.Tx) error {
 		for _, s := range long {
-			for _, b := range []bucket{pageBucket, shadowBucket} {
-				if b == shadowBucket && into != shadowBucket {
-					continue
+			add := func(page int64, e entry, err error) error {
+				if e.kind == stored {
+					pages = append(pages, page)
 				}
-				err := eachEntry(tx, b, v.id, s.start, s.end, func(page int64, e entry) bool {
-					if e.slot != 0 {
-						pages = append(pages, page)
-					}
-					return true
-				})
-				if err != nil {
-					return err
-				}
+				return err
+			}
+			var err error
+			if e := eachKnown(tx, path, s.start, s.end, func(page int64) bool {
+				e, bad := find(tx, path, page, false)
+				err = add(page, e, bad)
+				return err == nil
+			}); e != nil || err != nil {
+				return errors.Join(e, err)
+			}
+			if into != shadowBucket {
+				continue
+			}
+			if err := eachEntry(tx, shadowBucket, v.id, s.start, s.end, func(page int64, e entry) bool {
+				return add(page, e, nil) == nil
+			}); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
 	slices.Sort(pages)
 	return slices.Compact(pages), err
-}
-
-// eachEntry calls fn for the entries of pages from start to end that were ever
-// written, in order, until it returns false.
-func eachEntry(tx *bolt.Tx, in bucket, v array.VolumeID, start, end int64, fn func(int64, entry) bool) error {
-	c := tx.Bucket([]byte(in)).Cursor()
-	for k, b := c.Seek(leafKey(v, start/leafPages)); k != nil; k, b = c.Next() {
-		id, leaf, err := leafOf(k)
-		if err != nil || id != v || leaf*leafPages >= end {
-			return err
-		}
-		if len(b) != leafSize {
-			return array.Errorf(array.Medium, "volume %s: the map's leaf %d has %d bytes", v, leaf, len(b))
-		}
-		for i := range int64(leafPages) {
-			page := leaf*leafPages + i
-			e := decodeEntry(b[i*entrySize:])
-			if page >= start && page < end && (e.slot != 0 || e.birth != 0) && !fn(page, e) {
-				return nil
-			}
-		}
-	}
-	return nil
 }

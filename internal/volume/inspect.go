@@ -22,7 +22,7 @@ type Found struct {
 	// is unfinished.
 	Destaged  map[array.GroupID]array.Place
 	Resyncing map[array.GroupID]bool
-	// Used is how many pages have a slot.
+	// Used is how many bytes pages take.
 	Used int64
 }
 
@@ -30,7 +30,8 @@ type Found struct {
 // returns what it holds. A pool that is open is refused.
 func Inspect(fs vfs.FS, dir, mapFile string, content bool, report func(string)) (Found, error) {
 	f := Found{Destaged: map[array.GroupID]array.Place{}, Resyncing: map[array.GroupID]bool{}}
-	p := &Pool{volumes: map[array.VolumeID]*Volume{}, groups: map[array.GroupID]*groupPlaces{}}
+	p := &Pool{}
+	p.empty()
 	err := p.openToRead(fs, dir, mapFile)
 	defer func() { _ = p.closeFiles() }()
 	if err != nil {
@@ -40,14 +41,12 @@ func Inspect(fs vfs.FS, dir, mapFile string, content bool, report func(string)) 
 		report(err.Error())
 	}
 	for _, v := range p.volumes {
-		if !v.spec.Removing {
-			f.Volumes = append(f.Volumes, v.spec)
-		}
+		f.Volumes = append(f.Volumes, v.spec)
 	}
 	for id, g := range p.groups {
 		f.Destaged[id], f.Resyncing[id] = g.destaged, g.state == resyncing
 	}
-	f.Used = p.slots.used
+	f.Used = p.units.used * unitSize
 	return f, p.Check(content, report)
 }
 

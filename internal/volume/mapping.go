@@ -10,46 +10,14 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/perdure/perdure/internal/array"
-	"github.com/perdure/perdure/internal/block"
 )
 
 const (
-	mapFormat = 1
-	// blocks is how many checksums a page has, so that a small read need not read
-	// the whole page.
-	blocks    = 4
-	blockSize = block.Page / blocks
+	mapFormat = 2
 	// leafPages is how many pages one value of the map describes.
 	leafPages = 64
-	entrySize = 28
 	leafSize  = leafPages * entrySize
-	// chunkSlots is how many slots one value of the allocation map describes.
-	chunkSlots = 4096 * 8
 )
-
-// entry is what the map knows of a page. A page without a slot reads as zeros, and
-// keeps the birth of the write that zeroed it.
-type entry struct {
-	slot  uint32 // 0 for none, else one more than the slot's number
-	crc   [blocks]uint32
-	birth array.Place
-}
-
-func (e *entry) encode(b []byte) {
-	binary.LittleEndian.PutUint32(b, e.slot)
-	for i, c := range e.crc {
-		binary.LittleEndian.PutUint32(b[4+4*i:], c)
-	}
-	binary.LittleEndian.PutUint64(b[20:], uint64(e.birth))
-}
-
-func decodeEntry(b []byte) entry {
-	e := entry{slot: binary.LittleEndian.Uint32(b), birth: array.Place(binary.LittleEndian.Uint64(b[20:]))}
-	for i := range e.crc {
-		e.crc[i] = binary.LittleEndian.Uint32(b[4+4*i:])
-	}
-	return e
-}
 
 // The buckets of the map. Keys are big endian, so that they sort.
 type bucket string
@@ -57,16 +25,26 @@ type bucket string
 const (
 	metaBucket   bucket = "meta"   // "format" -> number
 	volumeBucket bucket = "volume" // VolumeID -> VolumeSpec
+	usageBucket  bucket = "usage"  // VolumeID -> usage
 	groupBucket  bucket = "group"  // GroupID -> groupRecord
 	pageBucket   bucket = "page"   // VolumeID, leaf -> leafPages entries
 	shadowBucket bucket = "shadow" // the same, of a resync under way
-	slotBucket   bucket = "slot"   // chunk -> bits of used slots
+	unitBucket   bucket = "unit"   // chunk -> bits of used units
+	sharedBucket bucket = "shared" // address -> how many entries more than one have it
+	hashBucket   bucket = "hash"   // content's hash -> entry
+	hashedBucket bucket = "hashed" // address -> content's hash
 )
+
+var buckets = [...]bucket{
+	metaBucket, volumeBucket, usageBucket, groupBucket, pageBucket, shadowBucket, unitBucket, sharedBucket, hashBucket, hashedBucket,
+}
 
 // groupRecord is what the map knows of a group.
 type groupRecord struct {
 	Destaged array.Place
 	State    resyncState
+	// Frozen is the place of the last snapshot that was made.
+	Frozen array.Place `json:",omitempty"`
 }
 
 func numberKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
@@ -83,55 +61,73 @@ func leafOf(key []byte) (array.VolumeID, int64, error) {
 	return array.VolumeID(binary.BigEndian.Uint64(key)), int64(binary.BigEndian.Uint64(key[8:])), nil
 }
 
-// lookup returns the entry of a page in a bucket.
+// lookup returns the entry of a page in a bucket, of the volume alone.
 func lookup(tx *bolt.Tx, in bucket, v array.VolumeID, page int64) (entry, error) {
 	b := tx.Bucket([]byte(in)).Get(leafKey(v, page/leafPages))
 	switch len(b) {
 	case 0:
 		return entry{}, nil
 	case leafSize:
-		return decodeEntry(b[page%leafPages*entrySize:]), nil
+		e := decodeEntry(b[page%leafPages*entrySize:])
+		if err := e.sound(); err != nil {
+			return e, fmt.Errorf("volume %s page %d: %w", v, page, err)
+		}
+		return e, nil
 	}
 	return entry{}, array.Errorf(array.Medium, "volume %s: the map's value for page %d has %d bytes", v, page, len(b))
 }
 
-// update changes the entries of pages in one leaf.
-func update(tx *bolt.Tx, in bucket, v array.VolumeID, page int64, e entry) error {
-	key := leafKey(v, page/leafPages)
-	leaf := make([]byte, leafSize)
-	old := tx.Bucket([]byte(in)).Get(key)
-	if old != nil && len(old) != leafSize {
-		return array.Errorf(array.Medium, "volume %s: the map's value for page %d has %d bytes", v, page, len(old))
+// eachEntry calls fn for the volume's own entries of pages from start to end, in order,
+// until it returns false.
+func eachEntry(tx *bolt.Tx, in bucket, v array.VolumeID, start, end int64, fn func(int64, entry) bool) error {
+	c := tx.Bucket([]byte(in)).Cursor()
+	for k, b := c.Seek(leafKey(v, start/leafPages)); k != nil; k, b = c.Next() {
+		id, leaf, err := leafOf(k)
+		if err != nil || id != v || leaf*leafPages >= end {
+			return err
+		}
+		if len(b) != leafSize {
+			return array.Errorf(array.Medium, "volume %s: the map's leaf %d has %d bytes", v, leaf, len(b))
+		}
+		for i := range int64(leafPages) {
+			page := leaf*leafPages + i
+			if page < start || page >= end {
+				continue
+			}
+			e := decodeEntry(b[i*entrySize:])
+			if e.kind != nothing && !fn(page, e) {
+				return nil
+			}
+		}
 	}
-	copy(leaf, old)
-	e.encode(leaf[page%leafPages*entrySize:])
-	return tx.Bucket([]byte(in)).Put(key, leaf)
+	return nil
 }
 
 // prepareMap makes the buckets and refuses a map of another format.
 func prepareMap(tx *bolt.Tx) error {
-	for _, b := range []bucket{metaBucket, volumeBucket, groupBucket, pageBucket, shadowBucket, slotBucket} {
-		if _, err := tx.CreateBucketIfNotExists([]byte(b)); err != nil {
+	if meta := tx.Bucket([]byte(metaBucket)); meta != nil {
+		return checkFormat(tx)
+	}
+	for _, b := range buckets {
+		if _, err := tx.CreateBucket([]byte(b)); err != nil {
 			return err
 		}
 	}
-	meta := tx.Bucket([]byte(metaBucket))
-	if meta.Get([]byte("format")) == nil {
-		return meta.Put([]byte("format"), numberKey(mapFormat))
-	}
-	return checkFormat(tx)
+	return tx.Bucket([]byte(metaBucket)).Put([]byte("format"), numberKey(mapFormat))
 }
 
 // checkFormat refuses a map of another format, and what is no map.
 func checkFormat(tx *bolt.Tx) error {
-	for _, b := range []bucket{metaBucket, volumeBucket, groupBucket, pageBucket, shadowBucket, slotBucket} {
+	if meta := tx.Bucket([]byte(metaBucket)); meta != nil {
+		v := meta.Get([]byte("format"))
+		if len(v) != 8 || binary.BigEndian.Uint64(v) != mapFormat {
+			return array.Errorf(array.Medium, "the map of pages has format %x, this program knows %d", v, mapFormat)
+		}
+	}
+	for _, b := range buckets {
 		if tx.Bucket([]byte(b)) == nil {
 			return array.Errorf(array.Medium, "it is no map of pages, or a damaged one: it has no bucket %q", b)
 		}
-	}
-	v := tx.Bucket([]byte(metaBucket)).Get([]byte("format"))
-	if len(v) != 8 || binary.BigEndian.Uint64(v) != mapFormat {
-		return fmt.Errorf("map has format %x, this program knows %d", v, mapFormat)
 	}
 	return nil
 }

@@ -15,7 +15,6 @@ import (
 type extent struct {
 	start, end int64
 	place      array.Place
-	seq        uint64 // of the Apply, which grows even where places begin again
 	data       []byte // nil for zeros
 	long       bool   // part of a long range of zeros, of which pages without a slot don't count
 	owner      *owner

@@ -5,93 +5,191 @@ package volume
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"syscall"
-
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/vfs"
 )
 
-// write puts pages in fresh slots, flushes them, and turns the map to them. p.single
-// is held.
+// change is a page's new content.
+type change struct {
+	v    *Volume
+	page int64
+	e    entry  // with birth; the rest is filled in on the way
+	data []byte // nil for zeros
+	// bytes is what is stored: data, or data packed, in whole units. nil if other
+	// entries have the same content, which is then the entry's, or the change's that
+	// comes earlier.
+	bytes  []byte
+	hash   *contentHash
+	same   *change
+	shared bool
+}
+
+// write puts pages in fresh units, flushes them, and turns the map to them. The changes
+// are all of one volume, or go to the shadow. p.single is held.
 func (p *Pool) write(into bucket, changes []change) error {
 	if p.broken != nil {
-		return fmt.Errorf("pool must be opened again after: %w", p.broken)
+		return fmt.Errorf("the CPG must be opened again after: %w", p.broken)
 	}
-	n := 0
-	for i := range changes {
-		if changes[i].data != nil {
-			n++
-		}
+	if err := p.prepare(changes); err != nil {
+		return err
 	}
-	p.mu.Lock()
-	taken, err := p.slots.take(n)
-	p.mu.Unlock()
+	taken, err := p.take(into, changes)
+	if err != nil {
+		return err
+	}
+	err = p.writePages(changes, taken)
 	if err == nil {
-		if err = p.writePages(changes, taken); err == nil {
-			return p.turn(into, changes)
-		}
+		err = p.edit(func(e *edit) error { return e.turn(into, changes) })
+	}
+	if err != nil && p.broken == nil {
 		p.mu.Lock()
-		p.slots.give(taken)
+		for _, r := range taken {
+			p.units.give(r)
+		}
 		p.mu.Unlock()
 	}
 	return err
 }
 
-// turn turns the map to the changes. If that fails nobody knows which of both the
-// disk has, so neither the old slots nor the new ones may be written any more: the
-// pool takes no pages until it is opened again.
-func (p *Pool) turn(into bucket, changes []change) error {
-	freed, err := p.commit(into, changes)
-	if err != nil {
-		p.broken = err
-		return err
+// prepare decides how each page is stored: as zeros, with others, packed or plain.
+func (p *Pool) prepare(changes []change) error {
+	packed := 0
+	seen := map[contentHash]*change{}
+	for i := range changes {
+		c := &changes[i]
+		if c.data == nil || isZero(c.data) {
+			c.data, c.e.kind = nil, zeroes
+			continue
+		}
+		c.e.kind = stored
+		spec := c.v.Spec()
+		if spec.Provisioning == Dedup {
+			if err := p.findSame(c, seen); err != nil {
+				return err
+			}
+		}
+		if c.shared || c.same != nil {
+			continue
+		}
+		c.bytes, c.e.length, c.e.packed = c.data, block.Page, false
+		if spec.Compress {
+			packed += p.pack(c, packed)
+		}
 	}
-	p.turned(changes, freed)
 	return nil
 }
 
+// take takes the units that the changes need.
+func (p *Pool) take(into bucket, changes []change) ([]run, error) {
+	var sizes []int
+	total := int64(0)
+	for i := range changes {
+		if c := &changes[i]; c.bytes != nil {
+			sizes = append(sizes, c.e.units())
+			total += int64(c.e.units())
+		}
+	}
+	if total == 0 {
+		return nil, nil
+	}
+	if err := p.fits(into, changes, total); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	addrs, err := p.units.take(sizes)
+	if err != nil {
+		return nil, err
+	}
+	taken := make([]run, len(addrs))
+	for i, a := range addrs {
+		taken[i] = run{a, sizes[i]}
+	}
+	return taken, nil
+}
+
 // writePages writes neighbours in one go: their content lies side by side too.
-func (p *Pool) writePages(changes []change, taken []int64) error {
+func (p *Pool) writePages(changes []change, taken []run) error {
 	if len(taken) == 0 {
 		return nil
 	}
-	if err := p.extend((slices.Max(taken) + 1) * block.Page); err != nil {
+	end := int64(0)
+	for _, r := range taken {
+		end = max(end, r.addr+int64(r.n))
+	}
+	if err := p.extend(end * unitSize); err != nil {
 		return err
 	}
-	var run []byte
+	var joined []byte
 	var start, next int64
+	flush := func() error {
+		if joined == nil {
+			return nil
+		}
+		if _, err := p.pages.WriteAt(joined, start*unitSize); err != nil {
+			return fmt.Errorf("write pages: %w", err)
+		}
+		return nil
+	}
 	i := 0
 	for k := range changes {
 		c := &changes[k]
-		if c.data == nil {
+		if c.bytes == nil {
 			continue
 		}
-		slot := taken[i]
+		r := taken[i]
 		i++
-		c.e.slot = uint32(slot) + 1
-		for b := range blocks {
-			c.e.crc[b] = block.Checksum(c.data[b*blockSize : (b+1)*blockSize])
+		c.e.addr = r.addr
+		n := r.n * unitSize
+		for u := range r.n {
+			c.e.crc[u] = block.Checksum(c.bytes[u*unitSize : (u+1)*unitSize])
 		}
-		if run != nil && slot == next && cap(run)-len(run) >= block.Page && &run[:len(run)+1][len(run)] == &c.data[0] {
-			run = run[:len(run)+block.Page]
+		if joined != nil && r.addr == next && cap(joined)-len(joined) >= n && &joined[:len(joined)+1][len(joined)] == &c.bytes[0] {
+			joined = joined[:len(joined)+n]
 		} else {
-			if run != nil {
-				if _, err := p.pages.WriteAt(run, start*block.Page); err != nil {
-					return fmt.Errorf("write pages: %w", err)
-				}
+			if err := flush(); err != nil {
+				return err
 			}
-			run, start = c.data[:block.Page], slot
+			joined, start = c.bytes[:n], r.addr
 		}
-		next = slot + 1
+		next = r.addr + int64(r.n)
 	}
-	if _, err := p.pages.WriteAt(run, start*block.Page); err != nil {
-		return fmt.Errorf("write pages: %w", err)
+	if err := flush(); err != nil {
+		return err
 	}
 	if err := p.pages.Sync(); err != nil {
 		return fmt.Errorf("flush pages: %w", err)
+	}
+	return nil
+}
+
+// turn turns the map to the changes. What is shared is counted before anything is
+// dropped: it may be the last of its kind that a change drops.
+func (e *edit) turn(into bucket, changes []change) error {
+	for i := range changes {
+		c := &changes[i]
+		if c.same != nil {
+			birth := c.e.birth
+			c.e, c.shared = c.same.e, true
+			c.e.birth = birth
+		}
+		if c.shared {
+			if err := e.share(c.e.addr); err != nil {
+				return err
+			}
+		} else if c.hash != nil {
+			if err := e.keepHash(*c.hash, c.e); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range changes {
+		if err := e.write(into, changes[i].v, changes[i].page, changes[i].e); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -101,7 +199,7 @@ func (p *Pool) extend(size int64) error {
 	if size <= p.fileSize {
 		return nil
 	}
-	size = min((size+p.o.Grow-1)/p.o.Grow*p.o.Grow, max(size, p.slots.limit*block.Page))
+	size = min((size+p.o.Grow-1)/p.o.Grow*p.o.Grow, max(size, p.units.limit*unitSize))
 	if err := p.pages.Allocate(size); err != nil {
 		if errors.Is(err, syscall.ENOSPC) {
 			return &array.Error{Kind: array.Full, Text: fmt.Sprintf("no room to grow the page file to %d bytes", size), Err: err}
@@ -112,47 +210,47 @@ func (p *Pool) extend(size int64) error {
 	return nil
 }
 
-// commit turns the map to the changes, and returns the slots that this freed.
-func (p *Pool) commit(into bucket, changes []change) (freed []int64, err error) {
-	err = p.db.Update(func(tx *bolt.Tx) error {
-		freed = nil
-		for i := range changes {
-			c := &changes[i]
-			old, err := lookup(tx, into, c.v.id, c.page)
-			if err != nil {
-				return err
-			}
-			if old.slot != 0 {
-				freed = append(freed, int64(old.slot-1))
-			}
-			if err := update(tx, into, c.v.id, c.page, c.e); err != nil {
-				return err
-			}
-		}
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return p.slots.save(tx, freed)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("commit page map: %w", err)
+// readPart reads a part of a stored page and checks what it reads.
+func (p *Pool) readPart(dst []byte, in int64, e *entry) error {
+	if e.packed {
+		return p.readPacked(dst, in, e)
 	}
-	return freed, nil
+	from := in / unitSize * unitSize
+	to := (in + int64(len(dst)) + unitSize - 1) / unitSize * unitSize
+	b := dst
+	if in != from || int64(len(dst)) != to-from || !vfs.Aligned(dst) {
+		page := p.scratchPage()
+		defer p.scratch.Put(page)
+		b = (*page)[:to-from]
+	}
+	if err := p.readUnits(b, e, int(from/unitSize)); err != nil {
+		return err
+	}
+	copy(dst, b[in-from:])
+	return nil
 }
 
-// turned tells readers that slots are free, and then frees them.
-func (p *Pool) turned(changes []change, freed []int64) {
-	var last *Volume
-	for i := range changes {
-		if v := changes[i].v; v != last {
-			v.mu.Lock()
-			v.turn++
-			v.mu.Unlock()
-			last = v
+// readUnits reads whole units of an entry, from the first-th on, and checks them.
+func (p *Pool) readUnits(b []byte, e *entry, first int) error {
+	if _, err := p.pages.ReadAt(b, (e.addr+int64(first))*unitSize); err != nil {
+		return err
+	}
+	if p.o.NoChecksums {
+		return nil
+	}
+	for i := range len(b) / unitSize {
+		if got, want := block.Checksum(b[i*unitSize:(i+1)*unitSize]), e.crc[first+i]; got != want {
+			return fmt.Errorf("checksum is %08x, not %08x", got, want)
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	clear(p.slots.dirty)
-	p.slots.give(freed)
-	clear(p.slots.dirty) // the transaction has them free already
+	return nil
+}
+
+// scratchPage returns a page's room for a read, to be Put back.
+func (p *Pool) scratchPage() *[]byte {
+	if b, ok := p.scratch.Get().(*[]byte); ok {
+		return b
+	}
+	b := vfs.NewBuffer(block.Page)
+	return &b
 }

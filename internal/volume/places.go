@@ -23,13 +23,15 @@ func (p *Pool) Begin(id array.GroupID, place array.Place) error {
 	if settled || known != nil && len(p.members(id)) > 0 {
 		return nil
 	}
-	err := p.db.Update(func(tx *bolt.Tx) error { return putJSON(tx, groupBucket, uint64(id), groupRecord{Destaged: place}) })
+	err := p.db.Update(func(tx *bolt.Tx) error {
+		return putJSON(tx, groupBucket, uint64(id), groupRecord{Destaged: place, Frozen: place})
+	})
 	if err != nil {
 		return fmt.Errorf("begin group %s at place %d: %w", id, place, err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.groups[id] = &groupPlaces{destaged: place, applied: place}
+	p.groups[id] = &groupPlaces{destaged: place, applied: place, frozen: place}
 	return nil
 }
 

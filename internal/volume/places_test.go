@@ -56,7 +56,7 @@ func TestLongZerosLeaveBirths(t *testing.T) {
 	if len(pages) > 12 {
 		t.Errorf("%d pages for a range without slots", len(pages))
 	}
-	if used, _, memory := p.Usage(); used != 0 || memory != 0 {
-		t.Errorf("%d bytes of pages and %d of memory", used, memory)
+	if c := p.Capacity(); c.Used != 0 || c.Memory != 0 {
+		t.Errorf("%d bytes of pages and %d of memory", c.Used, c.Memory)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"path"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -37,16 +38,27 @@ type Options struct {
 	OnRoom func()
 	// Alarm is told why a destage failed. Nothing is lost: it is tried again.
 	Alarm func(error)
+	// NoChecksums leaves out comparing what is read. DAMAGE IS SERVED THEN: it is for
+	// tests that must see it.
+	NoChecksums bool
 	// NoSync leaves out flushing the map. A CRASH THEN LOSES PAGES: it is for tests
 	// that simulate one.
 	NoSync bool
 }
 
-// VolumeSpec is what a pool knows of a volume.
+// VolumeSpec is what a pool knows of a volume or snapshot.
 type VolumeSpec struct {
 	ID    array.VolumeID
 	Group array.GroupID
 	Size  int64
+	// Provisioning and Compress say how pages are stored that are written from now on.
+	Provisioning Provisioning `json:",omitempty"`
+	Compress     bool         `json:",omitempty"`
+	// Base is the snapshot that a volume was made from.
+	Base array.VolumeID `json:",omitempty"`
+	// Of is the volume that a snapshot was made of, Place when in its group's order.
+	Of    array.VolumeID `json:",omitempty"`
+	Place array.Place    `json:",omitempty"`
 	// Removing says that the volume's pages are being given back.
 	Removing bool `json:",omitempty"`
 }
@@ -64,23 +76,45 @@ type Pool struct {
 	scratch sync.Pool
 	single  sync.Mutex // serialises whatever changes the map; taken before mu and volumes' locks
 
-	staging []byte // of the holder of single, like broken
-	broken  error
+	// staging, and for packing packing and packed, are of the holder of single, like
+	// broken.
+	staging, packing, packed []byte
+	broken                   error
 
-	mu       sync.Mutex
-	volumes  map[array.VolumeID]*Volume
-	groups   map[array.GroupID]*groupPlaces
-	slots    slots
-	fileSize int64
-	overlay  int64 // bytes in overlays
-	starved  bool  // Room said no since OnRoom was last called
+	// shape counts the changes of what volumes read through each other.
+	shape atomic.Uint64
+
+	mu sync.Mutex
+	// volumes are those that can be used, all also those being removed.
+	volumes, all map[array.VolumeID]*Volume
+	chains       map[array.VolumeID]chain
+	use          map[array.VolumeID]usage
+	full         map[array.VolumeID]int64 // units to set aside for each fully provisioned volume
+	groups       map[array.GroupID]*groupPlaces
+	units        units
+	fileSize     int64
+	overlay      int64 // bytes in overlays
+	starved      bool  // Room said no since OnRoom was last called
 }
 
 // groupPlaces is how far a group is, in memory and on pages.
 type groupPlaces struct {
 	applied, destaged array.Place
+	frozen            array.Place // the last snapshot's
 	state             resyncState
 }
+
+// record returns what the map is to know of a group. p.mu is held.
+func (p *Pool) record(id array.GroupID) groupRecord {
+	g := p.groups[id]
+	if g == nil {
+		return groupRecord{}
+	}
+	return groupRecord{Destaged: g.destaged, State: g.state, Frozen: g.frozen}
+}
+
+// MaxSize is how large a volume may be.
+const MaxSize = 1 << 50
 
 // stagingPages is how many pages one transaction of the map takes.
 const stagingPages = 256
@@ -98,14 +132,21 @@ func OpenPool(fs vfs.FS, dir string, o Options) (*Pool, error) {
 	}
 	p := &Pool{
 		o: o, kick: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
-		volumes: map[array.VolumeID]*Volume{}, groups: map[array.GroupID]*groupPlaces{},
 		staging: vfs.NewBuffer(stagingPages * block.Page),
 	}
+	p.empty()
 	if err := p.open(fs, dir); err != nil {
 		return nil, fmt.Errorf("open pool %s: %w", dir, errors.Join(err, p.closeFiles()))
 	}
 	go p.background()
 	return p, nil
+}
+
+// empty makes the tables.
+func (p *Pool) empty() {
+	p.volumes, p.all = map[array.VolumeID]*Volume{}, map[array.VolumeID]*Volume{}
+	p.chains, p.full = map[array.VolumeID]chain{}, map[array.VolumeID]int64{}
+	p.groups = map[array.GroupID]*groupPlaces{}
 }
 
 func (p *Pool) open(fs vfs.FS, dir string) (err error) {
@@ -133,22 +174,25 @@ func (p *Pool) open(fs vfs.FS, dir string) (err error) {
 	if err = p.db.View(p.load); err != nil {
 		return err
 	}
-	p.slots.limit = max(p.o.Limit/block.Page, 0)
-	p.slots.limit = min(p.slots.limit, 1<<32-2)
+	p.units.limit = min(max(p.o.Limit/unitSize, 0), maxUnits)
 	return p.resume()
 }
 
 // load reads volumes, groups and allocation.
 func (p *Pool) load(tx *bolt.Tx) error {
-	if err := p.slots.load(tx); err != nil {
+	if err := p.units.load(tx); err != nil {
 		return err
 	}
-	err := tx.Bucket([]byte(groupBucket)).ForEach(func(k, v []byte) error {
+	var err error
+	if p.use, err = loadUsage(tx); err != nil {
+		return err
+	}
+	err = tx.Bucket([]byte(groupBucket)).ForEach(func(k, v []byte) error {
 		var r groupRecord
 		if err := json.Unmarshal(v, &r); err != nil || len(k) != 8 {
 			return fmt.Errorf("map has a damaged group %x: %w", k, err)
 		}
-		p.groups[array.GroupID(binary.BigEndian.Uint64(k))] = &groupPlaces{r.Destaged, r.Destaged, r.State}
+		p.groups[array.GroupID(binary.BigEndian.Uint64(k))] = &groupPlaces{r.Destaged, r.Destaged, r.Frozen, r.State}
 		return nil
 	})
 	if err != nil {
@@ -159,7 +203,14 @@ func (p *Pool) load(tx *bolt.Tx) error {
 		if err := json.Unmarshal(v, &s); err != nil || len(k) != 8 {
 			return fmt.Errorf("map has a damaged volume %x: %w", k, err)
 		}
-		p.volumes[s.ID] = newVolume(p, s)
+		n := newVolume(p, s)
+		p.link(n)
+		if s.Removing {
+			n.gone = true
+			return nil
+		}
+		p.volumes[s.ID] = n
+		p.setAside(s)
 		if p.groups[s.Group] == nil {
 			p.groups[s.Group] = &groupPlaces{}
 		}
@@ -169,12 +220,11 @@ func (p *Pool) load(tx *bolt.Tx) error {
 
 // resume finishes what a crash interrupted: removals, and ends of resyncs.
 func (p *Pool) resume() error {
-	for id, v := range p.volumes {
-		if v.spec.Removing {
-			if err := p.erase(id); err != nil {
+	for _, v := range p.all {
+		if v.gone {
+			if err := p.erase(v); err != nil {
 				return err
 			}
-			delete(p.volumes, id)
 		}
 	}
 	for id, g := range p.groups {
@@ -185,65 +235,11 @@ func (p *Pool) resume() error {
 	return nil
 }
 
-// Create adds a volume, durably. It reads as zeros.
-func (p *Pool) Create(s VolumeSpec) (*Volume, error) {
-	p.single.Lock()
-	defer p.single.Unlock()
-	if s.Size <= 0 || s.Size%block.Sector != 0 || s.Removing {
-		return nil, fmt.Errorf("create volume %s: %w", s.ID, array.Errorf(array.Invalid, "size %d is not a positive multiple of %d", s.Size, block.Sector))
-	}
-	if p.Volume(s.ID) != nil {
-		return nil, fmt.Errorf("create volume: %w", array.Errorf(array.Exists, "volume %s exists", s.ID))
-	}
-	err := p.db.Update(func(tx *bolt.Tx) error { return putJSON(tx, volumeBucket, uint64(s.ID), s) })
-	if err != nil {
-		return nil, fmt.Errorf("create volume %s: %w", s.ID, err)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	v := newVolume(p, s)
-	p.volumes[s.ID] = v
-	if p.groups[s.Group] == nil {
-		p.groups[s.Group] = &groupPlaces{}
-	}
-	return v, nil
-}
-
-// Resize makes a volume larger, durably.
-func (p *Pool) Resize(id array.VolumeID, size int64) error {
-	p.single.Lock()
-	defer p.single.Unlock()
-	v := p.Volume(id)
-	if v == nil {
-		return fmt.Errorf("resize volume: %w", array.Errorf(array.NotFound, "no volume %s", id))
-	}
-	s := v.Spec()
-	if size < s.Size || size%block.Sector != 0 {
-		return fmt.Errorf("resize volume %s: %w", id, array.Errorf(array.Invalid, "from %d to %d bytes: it can only grow, by whole sectors", s.Size, size))
-	}
-	s.Size = size
-	if err := p.db.Update(func(tx *bolt.Tx) error { return putJSON(tx, volumeBucket, uint64(id), s) }); err != nil {
-		return fmt.Errorf("resize volume %s: %w", id, err)
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.spec = s
-	return nil
-}
-
 // Volume returns a volume, nil if there is none.
 func (p *Pool) Volume(id array.VolumeID) *Volume {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.volumes[id]
-}
-
-// Usage returns the bytes of pages used, the pool's limit, and the memory held by
-// what isn't on pages yet.
-func (p *Pool) Usage() (used, limit, memory int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.slots.used * block.Page, p.slots.limit * block.Page, p.overlay
 }
 
 // Destaged returns the place up to which all of a group is on pages: where replay

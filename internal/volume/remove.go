@@ -3,16 +3,13 @@
 package volume
 
 import (
-	"bytes"
-	"encoding/binary"
 	"fmt"
-
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/perdure/perdure/internal/array"
 )
 
-// Remove takes a volume away, durably. Its pages are given back.
+// Remove takes a volume or a snapshot away, durably. What nobody else shows is given
+// back. A volume with snapshots, and a snapshot that volumes were made from, stay.
 func (p *Pool) Remove(id array.VolumeID) error {
 	p.single.Lock()
 	defer p.single.Unlock()
@@ -20,77 +17,116 @@ func (p *Pool) Remove(id array.VolumeID) error {
 	if v == nil {
 		return fmt.Errorf("remove volume: %w", array.Errorf(array.NotFound, "no volume %s", id))
 	}
+	if err := p.needed(v); err != nil {
+		return fmt.Errorf("remove volume %s: %w", id, err)
+	}
 	s := v.Spec()
 	s.Removing = true
-	if err := p.db.Update(func(tx *bolt.Tx) error { return putJSON(tx, volumeBucket, uint64(id), s) }); err != nil {
+	if err := p.edit(func(e *edit) error { return putJSON(e.tx, volumeBucket, uint64(id), s) }); err != nil {
 		return fmt.Errorf("remove volume %s: %w", id, err)
 	}
 	v.mu.Lock()
-	v.gone = true
+	v.gone, v.spec = true, s
 	v.turn++
-	v.over.clear(0, 1<<62, everything)
+	v.clear(0, 1<<62, everything)
 	v.mu.Unlock()
 	p.mu.Lock()
 	delete(p.volumes, id)
+	delete(p.full, id)
 	p.mu.Unlock()
-	if err := p.erase(id); err != nil {
+	if err := p.erase(v); err != nil {
 		return fmt.Errorf("remove volume %s: %w", id, err)
 	}
 	return nil
 }
 
+// needed says why a volume can't be removed.
+func (p *Pool) needed(v *Volume) error {
+	v.mu.RLock()
+	sealed := v.freezing()
+	v.mu.RUnlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.chains[v.id]) + sealed; n > 0 {
+		return array.Errorf(array.Conflict, "it has %d snapshots", n)
+	}
+	for _, o := range p.all {
+		if o.base == v.id {
+			return array.Errorf(array.Conflict, "volume %s was made from it", o.id)
+		}
+	}
+	return nil
+}
+
 // erase gives back all pages of a volume that nobody sees any more, some leaves at
-// a time, and then its name.
-func (p *Pool) erase(id array.VolumeID) error {
-	for _, b := range []bucket{pageBucket, shadowBucket} {
-		if err := p.dropLeaves(b, id); err != nil {
+// a time, and then its name. p.single is held.
+func (p *Pool) erase(v *Volume) error {
+	if v.snap != nil {
+		return p.fold(v)
+	}
+	for _, in := range []bucket{pageBucket, shadowBucket} {
+		if err := p.dropEntries(in, v.id); err != nil {
 			return err
 		}
 	}
-	return p.db.Update(func(tx *bolt.Tx) error {
-		return tx.Bucket([]byte(volumeBucket)).Delete(binary.BigEndian.AppendUint64(nil, uint64(id)))
-	})
+	return p.strike(v)
 }
 
-const leavesPerStep = 256
-
-// dropLeaves removes a volume's entries from a bucket and frees their slots.
-func (p *Pool) dropLeaves(in bucket, id array.VolumeID) error {
-	for more := true; more; {
-		var freed []int64
-		err := p.db.Update(func(tx *bolt.Tx) error {
-			freed, more = nil, false
-			var keys [][]byte
-			err := eachEntry(tx, in, id, 0, 1<<62, func(page int64, e entry) bool {
-				key := leafKey(id, page/leafPages)
-				if n := len(keys); n == 0 || !bytes.Equal(keys[n-1], key) {
-					if n == leavesPerStep {
-						more = true
-						return false
-					}
-					keys = append(keys, key)
-				}
-				if e.slot != 0 {
-					freed = append(freed, int64(e.slot-1))
-				}
-				return true
-			})
-			if err != nil {
+// strike takes a volume without entries out of the map.
+func (p *Pool) strike(v *Volume) error {
+	err := p.edit(func(e *edit) error {
+		for _, in := range []bucket{volumeBucket, usageBucket} {
+			if err := e.tx.Bucket([]byte(in)).Delete(numberKey(uint64(v.id))); err != nil {
 				return err
 			}
-			for _, k := range keys {
-				if err := tx.Bucket([]byte(in)).Delete(k); err != nil {
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("strike out volume %s: %w", v.id, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unlink(v)
+	return nil
+}
+
+// dropEntries removes a volume's own entries from a bucket.
+func (p *Pool) dropEntries(in bucket, id array.VolumeID) error {
+	err := p.sweep(in, id, func(e *edit, page int64) error {
+		return e.dropped(e.set(in, id, page, entry{}))
+	})
+	if err != nil {
+		return fmt.Errorf("give back pages of volume %s: %w", id, err)
+	}
+	return nil
+}
+
+// pagesPerStep bounds one transaction of a sweep.
+const pagesPerStep = 64 * leafPages
+
+// sweep calls fn for every entry that a volume has of its own in a bucket, in as many
+// transactions as it takes; fn takes the entry away. p.single is held.
+func (p *Pool) sweep(in bucket, id array.VolumeID, fn func(e *edit, page int64) error) error {
+	for more := true; more; {
+		err := p.edit(func(e *edit) error {
+			var pages []int64
+			err := eachEntry(e.tx, in, id, 0, 1<<62, func(page int64, _ entry) bool {
+				pages = append(pages, page)
+				return len(pages) < pagesPerStep
+			})
+			more = len(pages) == pagesPerStep
+			for _, page := range pages {
+				if err != nil {
 					return err
 				}
+				err = fn(e, page)
 			}
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			return p.slots.save(tx, freed)
+			return err
 		})
 		if err != nil {
-			return fmt.Errorf("give back pages of volume %s: %w", id, err)
+			return err
 		}
-		p.turned(nil, freed)
 	}
 	return nil
 }

@@ -39,15 +39,19 @@ func (p *Pool) Resyncing(id array.GroupID) bool { return p.state(id) == resyncin
 
 // setState makes a group's state and destaged place durable. p.single is held.
 func (p *Pool) setState(id array.GroupID, s resyncState, destaged array.Place) error {
-	err := p.db.Update(func(tx *bolt.Tx) error {
-		return putJSON(tx, groupBucket, uint64(id), groupRecord{Destaged: destaged, State: s})
-	})
-	if err != nil {
+	p.mu.Lock()
+	r := p.record(id)
+	p.mu.Unlock()
+	r.Destaged, r.State = destaged, s
+	if s == steady {
+		r.Frozen = max(r.Frozen, destaged) // snapshots of what was skipped are not made later
+	}
+	if err := p.edit(func(e *edit) error { return putJSON(e.tx, groupBucket, uint64(id), r) }); err != nil {
 		return err
 	}
 	p.mu.Lock()
 	g := p.groups[id]
-	g.state, g.destaged = s, destaged
+	g.state, g.destaged, g.frozen = s, destaged, r.Frozen
 	if s != resyncing {
 		g.applied = destaged
 	}
@@ -129,7 +133,7 @@ func (p *Pool) putSome(id array.GroupID, puts []Put) error {
 	for i, put := range puts {
 		v := p.Volume(put.Volume)
 		switch {
-		case v == nil || v.group != id:
+		case v == nil || v.group != id || v.snap != nil:
 			return array.Errorf(array.NotFound, "no volume %s in the group", put.Volume)
 		case put.Birth == 0 || put.Page < 0 || put.Page > (v.Spec().Size-1)/block.Page:
 			return array.Errorf(array.Invalid, "volume %s has no page %d born at %d", put.Volume, put.Page, put.Birth)
@@ -137,7 +141,7 @@ func (p *Pool) putSome(id array.GroupID, puts []Put) error {
 			return array.Errorf(array.Invalid, "a page of %d bytes", len(put.Data))
 		}
 		c := change{v: v, page: put.Page, e: entry{birth: put.Birth}}
-		if put.Data != nil && !isZero(put.Data) {
+		if put.Data != nil {
 			c.data = p.staging[i*block.Page : (i+1)*block.Page]
 			copy(c.data, put.Data)
 		}
@@ -148,7 +152,7 @@ func (p *Pool) putSome(id array.GroupID, puts []Put) error {
 	}
 	for _, c := range changes {
 		c.v.mu.Lock()
-		c.v.over.clear(c.page*block.Page, (c.page+1)*block.Page, func(e *extent) bool { return e.place <= c.e.birth })
+		c.v.clear(c.page*block.Page, (c.page+1)*block.Page, func(e *extent) bool { return e.place <= c.e.birth })
 		c.v.mu.Unlock()
 	}
 	return nil
@@ -209,7 +213,7 @@ func (p *Pool) AbortResync(id array.GroupID) error {
 	}
 	for _, v := range p.members(id) {
 		v.mu.Lock()
-		v.over.clear(0, 1<<62, everything)
+		v.clear(0, 1<<62, everything)
 		v.mu.Unlock()
 	}
 	p.mu.Lock()
@@ -239,7 +243,7 @@ func (p *Pool) finishState(id array.GroupID, s resyncState) error {
 		case merging:
 			err = v.mergeShadow()
 		case dropping:
-			err = p.dropLeaves(shadowBucket, v.id)
+			err = p.dropEntries(shadowBucket, v.id)
 		}
 		if err != nil {
 			return err
@@ -257,53 +261,15 @@ func (p *Pool) finishState(id array.GroupID, s resyncState) error {
 // mergeShadow moves entries of the shadow to the map, some at a time; a crash
 // between leaves a page in one of both.
 func (v *Volume) mergeShadow() error {
-	for more := true; more; {
-		var freed []int64
-		err := v.p.db.Update(func(tx *bolt.Tx) error {
-			freed, more = nil, false
-			type moved struct {
-				page int64
-				e    entry
-			}
-			var todo []moved
-			err := eachEntry(tx, shadowBucket, v.id, 0, 1<<62, func(page int64, e entry) bool {
-				n := len(todo)
-				more = n >= leavesPerStep*leafPages && page/leafPages != todo[n-1].page/leafPages
-				if !more {
-					todo = append(todo, moved{page, e})
-				}
-				return !more
-			})
-			for _, m := range todo {
-				if err != nil {
-					return err
-				}
-				var old entry
-				if old, err = lookup(tx, pageBucket, v.id, m.page); err != nil {
-					return err
-				}
-				if old.slot != 0 {
-					freed = append(freed, int64(old.slot-1))
-				}
-				err = update(tx, pageBucket, v.id, m.page, m.e)
-			}
-			for _, m := range todo {
-				if err != nil {
-					return err
-				}
-				err = tx.Bucket([]byte(shadowBucket)).Delete(leafKey(v.id, m.page/leafPages))
-			}
-			if err != nil {
-				return err
-			}
-			v.p.mu.Lock()
-			defer v.p.mu.Unlock()
-			return v.p.slots.save(tx, freed)
-		})
+	err := v.p.sweep(shadowBucket, v.id, func(e *edit, page int64) error {
+		to, err := e.set(shadowBucket, v.id, page, entry{})
 		if err != nil {
-			return fmt.Errorf("fold in the resync of volume %s: %w", v.id, err)
+			return err
 		}
-		v.p.turned([]change{{v: v}}, freed)
+		return e.write(pageBucket, v, page, to)
+	})
+	if err != nil {
+		return fmt.Errorf("fold in the resync of volume %s: %w", v.id, err)
 	}
 	return nil
 }

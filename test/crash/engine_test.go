@@ -69,8 +69,9 @@ func open(disk *vfs.Mem, mapFile string) (*engine, error) {
 
 // begin makes the volumes on an empty disk.
 func (e *engine) begin() error {
-	for id := range array.VolumeID(volumes) {
-		if _, err := e.pool.Create(volume.VolumeSpec{ID: id + 1, Group: theGroup, Size: size}); err != nil {
+	for id, how := range [volumes]volume.Provisioning{volume.Thin, volume.Dedup} {
+		s := volume.VolumeSpec{ID: array.VolumeID(id + 1), Group: theGroup, Size: size, Provisioning: how, Compress: true}
+		if _, err := e.pool.Create(s); err != nil {
 			return err
 		}
 	}
@@ -150,7 +151,7 @@ func (e *engine) judge(f frozen, history []journal.Record) error {
 		if r.Pos.Place <= destaged {
 			return nil
 		}
-		return e.pool.Volume(r.Volume).Apply(r)
+		return e.apply(r)
 	})
 	if err != nil {
 		return err
@@ -159,17 +160,29 @@ func (e *engine) judge(f frozen, history []journal.Record) error {
 	for _, r := range history[:last.Place] {
 		want.apply(r)
 	}
-	if err := want.compare(e.pool); err != nil {
+	if err := want.compare(e.pool, false); err != nil {
 		return fmt.Errorf("after replay: %w", err)
 	}
 	if err := e.pool.Flush(theGroup); err != nil {
 		return err
 	}
-	if err := want.compare(e.pool); err != nil {
+	if err := want.compare(e.pool, true); err != nil {
 		return fmt.Errorf("on pages: %w", err)
 	}
 	return e.check()
 }
+
+// apply takes up a record: an entry says that a snapshot is made.
+func (e *engine) apply(r journal.Record) error {
+	v := e.pool.Volume(r.Volume)
+	if r.Kind == journal.Entry {
+		return v.Freeze(r.Pos.Place, snapshotAt(r.Pos.Place))
+	}
+	return v.Apply(r)
+}
+
+// snapshotAt names the snapshot that is made at a place.
+func snapshotAt(p array.Place) array.VolumeID { return 1000 + array.VolumeID(p) }
 
 func (e *engine) check() error {
 	var wrong []error
@@ -177,44 +190,57 @@ func (e *engine) check() error {
 	return errors.Join(append(wrong, err)...)
 }
 
-// content is the model: the bytes of the volumes.
-type content [volumes][]byte
+// content is the model: the bytes of the volumes and snapshots.
+type content map[array.VolumeID][]byte
 
-func newContent() (c content) {
-	for i := range c {
-		c[i] = make([]byte, size)
+func newContent() content {
+	c := content{}
+	for id := range array.VolumeID(volumes) {
+		c[id+1] = make([]byte, size)
 	}
 	return c
 }
 
 func (c content) apply(r journal.Record) {
-	b := c[r.Volume-1][r.Offset : r.Offset+r.Length]
+	if r.Kind == journal.Entry {
+		c[snapshotAt(r.Pos.Place)] = bytes.Clone(c[r.Volume])
+		return
+	}
+	b := c[r.Volume][r.Offset : r.Offset+r.Length]
 	clear(b)
 	copy(b, r.Payload)
 }
 
-func (c content) compare(p *volume.Pool) error {
+// compare looks at every volume, and at every snapshot that is made; at the end all are.
+func (c content) compare(p *volume.Pool, end bool) error {
 	got := make([]byte, size)
-	for i, want := range c {
-		v := p.Volume(array.VolumeID(i + 1))
+	for id, want := range c {
+		v := p.Volume(id)
+		if v == nil && id > volumes && !end {
+			continue
+		}
 		if v == nil {
-			return fmt.Errorf("volume %d is gone", i+1)
+			return fmt.Errorf("volume %v is gone", id)
 		}
 		if err := v.Read(got, 0); err != nil {
 			return err
 		}
 		for at := range got {
 			if got[at] != want[at] {
-				return fmt.Errorf("volume %d differs at byte %d, page %d", i+1, at, at/block.Page)
+				return fmt.Errorf("volume %v differs at byte %d, page %d", id, at, at/block.Page)
 			}
 		}
 	}
 	return nil
 }
 
-// randomRecord is a write or a zeroing.
+// randomRecord is a write, a zeroing or a snapshot.
 func randomRecord(rng *rand.Rand, p array.Place) journal.Record {
 	r := journal.Record{Group: theGroup, Pos: array.Position{Epoch: 1, Term: 1, Place: p}, Kind: journal.Data, Volume: array.VolumeID(1 + rng.IntN(volumes))}
+	if rng.IntN(20) == 0 {
+		r.Kind = journal.Entry
+		return r
+	}
 	at := rng.Int64N(sectors)
 	n := 1 + rng.Int64N(min(sectors-at, 80))
 	if rng.IntN(40) == 0 {
@@ -226,7 +252,7 @@ func randomRecord(rng *rand.Rand, p array.Place) journal.Record {
 		return r
 	}
 	r.Payload = make([]byte, r.Length)
-	for i := range r.Payload {
+	for i := range r.Payload[:rng.Int64N(r.Length+1)] { // so it packs well, badly or not
 		r.Payload[i] = byte(rng.Uint32())
 	}
 	return r

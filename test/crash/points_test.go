@@ -79,7 +79,7 @@ func run(t *testing.T, seed uint64, most int, forgetful bool, wrong func(string)
 		}
 		must(t, e.append(batch))
 		for _, r := range batch {
-			must(t, e.pool.Volume(r.Volume).Apply(r))
+			must(t, e.apply(r))
 		}
 		if rng.IntN(4) == 0 {
 			must(t, e.pool.Flush(theGroup))

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package volume
+
+import (
+	"fmt"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+)
+
+// Create adds a volume, durably. It reads as zeros.
+func (p *Pool) Create(s VolumeSpec) (*Volume, error) {
+	p.single.Lock()
+	defer p.single.Unlock()
+	if err := p.mayCreate(s); err != nil {
+		return nil, fmt.Errorf("create volume %s: %w", s.ID, err)
+	}
+	err := p.edit(func(e *edit) error { return putJSON(e.tx, volumeBucket, uint64(s.ID), s) })
+	if err != nil {
+		return nil, fmt.Errorf("create volume %s: %w", s.ID, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	v := newVolume(p, s)
+	p.volumes[s.ID] = v
+	p.link(v)
+	p.setAside(s)
+	if p.groups[s.Group] == nil {
+		p.groups[s.Group] = &groupPlaces{}
+	}
+	return v, nil
+}
+
+// mayCreate says what is wrong with a new volume.
+func (p *Pool) mayCreate(s VolumeSpec) error {
+	if s.Size <= 0 || s.Size%block.Sector != 0 || s.Size > MaxSize || s.Removing || s.Of != 0 {
+		return array.Errorf(array.Invalid, "size %d is not a positive multiple of %d up to %d", s.Size, block.Sector, int64(MaxSize))
+	}
+	if how := s.Provisioning; how != "" && how != Thin && how != Full && how != Dedup {
+		return array.Errorf(array.Invalid, "provisioning %q: want thin, full or dedup", s.Provisioning)
+	}
+	p.mu.Lock()
+	exists := p.all[s.ID] != nil
+	p.mu.Unlock()
+	if exists {
+		return array.Errorf(array.Exists, "volume %s exists", s.ID)
+	}
+	return p.maySetAside(s.Provisioning, pagesOf(s.Size)*pageUnits)
+}
+
+// maySetAside refuses to set so many units aside that they aren't there, and makes the
+// page file reach as far as they will.
+func (p *Pool) maySetAside(how Provisioning, n int64) error {
+	if how != Full {
+		return nil
+	}
+	p.mu.Lock()
+	free := p.units.limit - p.spare() - p.units.used - p.reserved()
+	end := p.units.used + p.reserved() + n
+	p.mu.Unlock()
+	if n > free {
+		return array.Errorf(array.Full, "%d MiB are to be set aside, the CPG has %d free", n*unitSize>>20, max(0, free)*unitSize>>20)
+	}
+	return p.extend(end * unitSize)
+}
+
+// setAside notes what is set aside for a volume. p.mu is held.
+func (p *Pool) setAside(s VolumeSpec) {
+	if s.Provisioning == Full {
+		p.full[s.ID] = pagesOf(s.Size) * pageUnits
+	}
+}
+
+// Resize makes a volume larger, durably.
+func (p *Pool) Resize(id array.VolumeID, size int64) error {
+	p.single.Lock()
+	defer p.single.Unlock()
+	v := p.Volume(id)
+	if v == nil {
+		return fmt.Errorf("resize volume: %w", array.Errorf(array.NotFound, "no volume %s", id))
+	}
+	s := v.Spec()
+	if size < s.Size || size%block.Sector != 0 || size > MaxSize || v.snap != nil {
+		return fmt.Errorf("resize volume %s: %w", id, array.Errorf(array.Invalid, "from %d to %d bytes: a volume can only grow, by whole sectors, to %d", s.Size, size, int64(MaxSize)))
+	}
+	if err := p.maySetAside(s.Provisioning, (pagesOf(size)-pagesOf(s.Size))*pageUnits); err != nil {
+		return fmt.Errorf("resize volume %s: %w", id, err)
+	}
+	s.Size = size
+	if err := p.edit(func(e *edit) error { return putJSON(e.tx, volumeBucket, uint64(id), s) }); err != nil {
+		return fmt.Errorf("resize volume %s: %w", id, err)
+	}
+	p.mu.Lock()
+	p.setAside(s)
+	p.mu.Unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.spec = s
+	return nil
+}

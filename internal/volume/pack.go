@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package volume
+
+import (
+	"fmt"
+
+	"github.com/klauspost/compress/s2"
+
+	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/vfs"
+)
+
+// pack compresses a change's page into p.packing, from at on, if that saves a unit, and
+// returns how much room that took. p.single is held.
+func (p *Pool) pack(c *change, at int) int {
+	if p.packing == nil {
+		p.packing = vfs.NewBuffer(stagingPages * block.Page)
+		p.packed = make([]byte, s2.MaxEncodedLen(block.Page))
+	}
+	small := s2.Encode(p.packed, c.data)
+	n := (len(small) + unitSize - 1) / unitSize
+	if n >= pageUnits {
+		return 0
+	}
+	b := p.packing[at : at+n*unitSize]
+	clear(b[copy(b, small):])
+	c.bytes, c.e.length, c.e.packed = b, len(small), true
+	return len(b)
+}
+
+// readPacked reads a part of a compressed page, of which all units are needed.
+func (p *Pool) readPacked(dst []byte, in int64, e *entry) error {
+	small, page := p.scratchPage(), p.scratchPage()
+	defer p.scratch.Put(small)
+	defer p.scratch.Put(page)
+	b := (*small)[:e.units()*unitSize]
+	if err := p.readUnits(b, e, 0); err != nil {
+		return err
+	}
+	if n, err := s2.DecodedLen(b[:e.length]); err != nil || n != block.Page {
+		return fmt.Errorf("it unpacks to %d bytes: %w", n, err)
+	}
+	if _, err := s2.Decode(*page, b[:e.length]); err != nil {
+		return fmt.Errorf("unpack %d bytes: %w", e.length, err)
+	}
+	copy(dst, (*page)[in:])
+	return nil
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package volume
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/vfs"
+)
+
+// TestLongZerosHideTheBase: a long range of zeros over a volume that reads through the
+// snapshot it was made from.
+func TestLongZerosHideTheBase(t *testing.T) {
+	p, v := onePool(t, vfs.NewMem(), testOptions(t.TempDir()), 1000*block.Page)
+	ok(t, v.Apply(data(1, 200*block.Page, page(1))))
+	ok(t, v.Freeze(2, 2))
+	ok(t, p.Flush(1))
+	b, err := p.Branch(VolumeSpec{ID: 3, Group: 1, Base: 2})
+	ok(t, err)
+	r := zeros(3, 0, 1000*block.Page)
+	r.Volume = 3
+	ok(t, b.Apply(r))
+	ok(t, p.Flush(1))
+	got := page(9)
+	ok(t, b.Read(got, 200*block.Page))
+	if !isZero(got) {
+		t.Error("the zeroed volume shows its base")
+	}
+	ok(t, v.Read(got, 200*block.Page))
+	if !bytes.Equal(got, page(1)) {
+		t.Error("the zeros reached the base")
+	}
+	ok(t, check(p))
+}
+
+// TestDifference lists the pages written between two snapshots, and after the newer.
+func TestDifference(t *testing.T) {
+	p, v := onePool(t, vfs.NewMem(), testOptions(t.TempDir()), 1<<40)
+	place := array.Place(0)
+	write := func(pages ...int64) {
+		for _, n := range pages {
+			place++
+			ok(t, v.Apply(data(place, n*block.Page, page(byte(place)))))
+		}
+	}
+	freeze := func(id array.VolumeID) { place++; ok(t, v.Freeze(place, id)) }
+	write(1, 2, 3)
+	freeze(2)
+	write(2, 70000)
+	freeze(3)
+	write(3, 2, 5)
+	ok(t, p.Flush(1))
+	for _, c := range []struct {
+		from, to array.VolumeID
+		want     []int64
+	}{{2, 3, []int64{2, 70000}}, {3, 1, []int64{2, 3, 5}}, {2, 1, []int64{2, 3, 5, 70000}}, {1, 1, nil}, {2, 2, nil}} {
+		var got []int64
+		ok(t, p.Differ(c.from, c.to, 0, func(n int64) bool { got = append(got, n); return true }))
+		if !slices.Equal(got, c.want) {
+			t.Errorf("from %v to %v: %v, want %v", c.from, c.to, got, c.want)
+		}
+	}
+	if err := p.Differ(3, 2, 0, nil); array.KindOf(err) != array.Invalid {
+		t.Error("from the newer to the older:", err)
+	}
+}
+
+// TestReadersOfSnapshots reads a snapshot while the volume is written and other
+// snapshots come and go.
+func TestReadersOfSnapshots(t *testing.T) {
+	o := testOptions(t.TempDir())
+	p, v := onePool(t, vfs.NewMem(), o, 8*block.Page)
+	place := array.Place(0)
+	write := func(b byte) {
+		for n := range int64(8) {
+			place++
+			ok(t, v.Apply(data(place, n*block.Page, page(b))))
+		}
+	}
+	write(1)
+	place++
+	ok(t, v.Freeze(place, 100))
+	ok(t, p.Flush(1))
+	stop := make(chan struct{})
+	done := make(chan error, 2)
+	for range cap(done) {
+		go func() {
+			buf := vfs.NewBuffer(8 * block.Page)
+			for {
+				select {
+				case <-stop:
+					done <- nil
+					return
+				default:
+				}
+				if err := p.Volume(100).Read(buf, 0); err != nil || bytes.Count(buf, []byte{1}) != len(buf) {
+					done <- fmt.Errorf("the snapshot shows something else: %w", err)
+					return
+				}
+			}
+		}()
+	}
+	for i := range 40 {
+		place++
+		ok(t, v.Freeze(place, array.VolumeID(101+i)))
+		write(byte(i + 2))
+		ok(t, p.Flush(1))
+		if i >= 3 {
+			ok(t, p.Remove(array.VolumeID(101+i-3)))
+		}
+	}
+	close(stop)
+	for range cap(done) {
+		ok(t, <-done)
+	}
+	ok(t, check(p))
+}
