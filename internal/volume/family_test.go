@@ -128,15 +128,34 @@ func (f *family) write() error {
 	})
 }
 
+// freeze makes snapshots of one volume or of all, in one entry.
 func (f *family) freeze() error {
-	of, at, id := f.pick(false), f.place(), f.next
-	f.next++
-	f.shows[id], f.of[id], f.everOf[id] = bytes.Clone(f.shows[of]), of, of
-	f.did = append(f.did, fmt.Sprintf("%d: snapshot %v of %v", at, id, of))
-	err := f.apply(func(p *Pool) error {
-		if v := p.Volume(of); v != nil {
-			return v.Freeze(at, id)
+	at, snaps := f.place(), map[array.VolumeID]array.VolumeID{}
+	add := func(of array.VolumeID) {
+		id := f.next
+		f.next++
+		snaps[of] = id
+		f.shows[id], f.of[id], f.everOf[id] = f.shows[of], of, of
+		f.did = append(f.did, fmt.Sprintf("%d: snapshot %v of %v", at, id, of))
+	}
+	if f.rng.IntN(3) > 0 {
+		add(f.pick(false))
+	} else {
+		for id := range array.VolumeID(20) {
+			if f.shows[id] != nil && f.of[id] == 0 {
+				add(id)
+			}
 		}
+	}
+	err := f.apply(func(p *Pool) error {
+		for of, id := range snaps {
+			if v := p.Volume(of); v != nil {
+				if err := v.Freeze(at, id); err != nil {
+					return err
+				}
+			}
+		}
+		p.Advance(1, at)
 		return nil
 	})
 	if err != nil || f.rng.IntN(2) == 0 {

@@ -32,12 +32,12 @@ func (v *Volume) freezing() (n int) {
 // Freeze takes up the entry, at a place of the group's log, that a snapshot of the
 // volume is made: it will show what was applied before, and nothing that comes after.
 // Like Apply it does not wait for the disk. An entry that is applied again after a
-// restart does no harm, even if the snapshot was removed meanwhile.
+// restart does no harm, even if the snapshot was removed meanwhile. One entry may be of
+// several volumes: Pool.Advance follows when all are frozen.
 func (v *Volume) Freeze(at array.Place, id array.VolumeID) error {
 	if err := v.freeze(at, id); err != nil {
 		return fmt.Errorf("snapshot %s of volume %s: %w", id, v.id, err)
 	}
-	v.p.Advance(v.group, at)
 	v.p.wake()
 	return nil
 }
@@ -45,17 +45,14 @@ func (v *Volume) Freeze(at array.Place, id array.VolumeID) error {
 func (v *Volume) freeze(at array.Place, id array.VolumeID) error {
 	p := v.p
 	p.mu.Lock()
-	g := p.groups[v.group]
-	done := g != nil && g.frozen >= at
 	exists := p.all[id] != nil
 	count := len(p.chains[v.id])
 	p.mu.Unlock()
-	if done {
-		return nil
-	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	switch {
+	case v.spec.Frozen >= at:
+		return nil
 	case v.gone:
 		return array.Errorf(array.NotFound, "it was removed")
 	case v.snap != nil:
@@ -75,25 +72,25 @@ func (v *Volume) freeze(at array.Place, id array.VolumeID) error {
 // that the layer is on pages. p.single is held.
 func (v *Volume) makeSnapshot(s VolumeSpec) error {
 	p := v.p
-	p.mu.Lock()
-	r := p.record(v.group)
-	p.mu.Unlock()
-	r.Frozen = max(r.Frozen, s.Place)
+	head := v.Spec()
+	head.Frozen = s.Place
 	err := p.edit(func(e *edit) error {
 		if err := putJSON(e.tx, volumeBucket, uint64(s.ID), s); err != nil {
 			return err
 		}
-		return putJSON(e.tx, groupBucket, uint64(v.group), r)
+		return putJSON(e.tx, volumeBucket, uint64(v.id), head)
 	})
 	if err != nil {
 		return fmt.Errorf("make snapshot %s of volume %s: %w", s.ID, v.id, err)
 	}
 	n := newVolume(p, s)
 	p.mu.Lock()
-	p.groups[v.group].frozen = r.Frozen
 	p.volumes[s.ID] = n
 	p.link(n)
 	p.mu.Unlock()
+	v.mu.Lock()
+	v.spec = head
+	v.mu.Unlock()
 	return nil
 }
 

@@ -43,8 +43,6 @@ var buckets = [...]bucket{
 type groupRecord struct {
 	Destaged array.Place
 	State    resyncState
-	// Frozen is the place of the last snapshot that was made.
-	Frozen array.Place `json:",omitempty"`
 }
 
 func numberKey(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }

@@ -24,14 +24,14 @@ func (p *Pool) Begin(id array.GroupID, place array.Place) error {
 		return nil
 	}
 	err := p.db.Update(func(tx *bolt.Tx) error {
-		return putJSON(tx, groupBucket, uint64(id), groupRecord{Destaged: place, Frozen: place})
+		return putJSON(tx, groupBucket, uint64(id), groupRecord{Destaged: place})
 	})
 	if err != nil {
 		return fmt.Errorf("begin group %s at place %d: %w", id, place, err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.groups[id] = &groupPlaces{destaged: place, applied: place, frozen: place}
+	p.groups[id] = &groupPlaces{destaged: place, applied: place}
 	return nil
 }
 

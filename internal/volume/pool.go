@@ -56,6 +56,8 @@ type VolumeSpec struct {
 	Compress     bool         `json:",omitempty"`
 	// Base is the snapshot that a volume was made from.
 	Base array.VolumeID `json:",omitempty"`
+	// Frozen is the place of the last snapshot that was made of it.
+	Frozen array.Place `json:",omitempty"`
 	// Of is the volume that a snapshot was made of, Place when in its group's order.
 	Of    array.VolumeID `json:",omitempty"`
 	Place array.Place    `json:",omitempty"`
@@ -100,7 +102,6 @@ type Pool struct {
 // groupPlaces is how far a group is, in memory and on pages.
 type groupPlaces struct {
 	applied, destaged array.Place
-	frozen            array.Place // the last snapshot's
 	state             resyncState
 }
 
@@ -110,7 +111,7 @@ func (p *Pool) record(id array.GroupID) groupRecord {
 	if g == nil {
 		return groupRecord{}
 	}
-	return groupRecord{Destaged: g.destaged, State: g.state, Frozen: g.frozen}
+	return groupRecord{Destaged: g.destaged, State: g.state}
 }
 
 // MaxSize is how large a volume may be.
@@ -192,7 +193,7 @@ func (p *Pool) load(tx *bolt.Tx) error {
 		if err := json.Unmarshal(v, &r); err != nil || len(k) != 8 {
 			return fmt.Errorf("map has a damaged group %x: %w", k, err)
 		}
-		p.groups[array.GroupID(binary.BigEndian.Uint64(k))] = &groupPlaces{r.Destaged, r.Destaged, r.Frozen, r.State}
+		p.groups[array.GroupID(binary.BigEndian.Uint64(k))] = &groupPlaces{r.Destaged, r.Destaged, r.State}
 		return nil
 	})
 	if err != nil {

@@ -43,15 +43,12 @@ func (p *Pool) setState(id array.GroupID, s resyncState, destaged array.Place) e
 	r := p.record(id)
 	p.mu.Unlock()
 	r.Destaged, r.State = destaged, s
-	if s == steady {
-		r.Frozen = max(r.Frozen, destaged) // snapshots of what was skipped are not made later
-	}
 	if err := p.edit(func(e *edit) error { return putJSON(e.tx, groupBucket, uint64(id), r) }); err != nil {
 		return err
 	}
 	p.mu.Lock()
 	g := p.groups[id]
-	g.state, g.destaged, g.frozen = s, destaged, r.Frozen
+	g.state, g.destaged = s, destaged
 	if s != resyncing {
 		g.applied = destaged
 	}

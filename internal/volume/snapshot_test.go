@@ -19,6 +19,7 @@ func TestLongZerosHideTheBase(t *testing.T) {
 	p, v := onePool(t, vfs.NewMem(), testOptions(t.TempDir()), 1000*block.Page)
 	ok(t, v.Apply(data(1, 200*block.Page, page(1))))
 	ok(t, v.Freeze(2, 2))
+	p.Advance(1, 2)
 	ok(t, p.Flush(1))
 	b, err := p.Branch(VolumeSpec{ID: 3, Group: 1, Base: 2})
 	ok(t, err)
@@ -48,7 +49,7 @@ func TestDifference(t *testing.T) {
 			ok(t, v.Apply(data(place, n*block.Page, page(byte(place)))))
 		}
 	}
-	freeze := func(id array.VolumeID) { place++; ok(t, v.Freeze(place, id)) }
+	freeze := func(id array.VolumeID) { place++; ok(t, v.Freeze(place, id)); p.Advance(1, place) }
 	write(1, 2, 3)
 	freeze(2)
 	write(2, 70000)
@@ -85,6 +86,7 @@ func TestReadersOfSnapshots(t *testing.T) {
 	write(1)
 	place++
 	ok(t, v.Freeze(place, 100))
+	p.Advance(1, place)
 	ok(t, p.Flush(1))
 	stop := make(chan struct{})
 	done := make(chan error, 2)
@@ -108,6 +110,7 @@ func TestReadersOfSnapshots(t *testing.T) {
 	for i := range 40 {
 		place++
 		ok(t, v.Freeze(place, array.VolumeID(101+i)))
+		p.Advance(1, place)
 		write(byte(i + 2))
 		ok(t, p.Flush(1))
 		if i >= 3 {

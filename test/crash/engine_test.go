@@ -176,7 +176,9 @@ func (e *engine) judge(f frozen, history []journal.Record) error {
 func (e *engine) apply(r journal.Record) error {
 	v := e.pool.Volume(r.Volume)
 	if r.Kind == journal.Entry {
-		return v.Freeze(r.Pos.Place, snapshotAt(r.Pos.Place))
+		err := v.Freeze(r.Pos.Place, snapshotAt(r.Pos.Place))
+		e.pool.Advance(theGroup, r.Pos.Place)
+		return err
 	}
 	return v.Apply(r)
 }
