@@ -192,7 +192,7 @@ func (g *Group) endPass(c *copyRun, epoch array.Epoch) []*Unit {
 		return g.allUnits()
 	}
 	states := int64(0)
-	for _, u := range g.units {
+	for _, u := range g.allUnits() {
 		// The log from the base on repeats what changes from now on.
 		if b, err := u.state.Load().MarshalBinary(); err == nil {
 			g.sends = append(g.sends, Packet{Type: PacketPagesState, Epoch: epoch, Volume: u.id.Volume, Body: b})
@@ -209,7 +209,9 @@ func (g *Group) endPass(c *copyRun, epoch array.Epoch) []*Unit {
 func (g *Group) allUnits() []*Unit {
 	units := make([]*Unit, 0, len(g.units))
 	for _, u := range g.units {
-		units = append(units, u)
+		if !u.id.ReadOnly { // a snapshot never changes
+			units = append(units, u)
+		}
 	}
 	return units
 }

@@ -19,6 +19,7 @@ const (
 	noteOwner noteType = iota + 1
 	noteReservation
 	noteRepeat
+	noteSnapshot
 )
 
 // note is an entry of the log: what hosts can see of the group beside its data.
@@ -30,6 +31,8 @@ type note struct {
 	State   []byte               `json:"state,omitempty"`
 	Notices []reservation.Notice `json:"notices,omitempty"`
 	Repeat  *repeat              `json:"repeat,omitempty"`
+	// Snapshots are made of volumes as they are at the entry's place.
+	Snapshots []Snapshot `json:"snapshots,omitempty"`
 }
 
 func encodeNote(n note) []byte {
@@ -71,6 +74,8 @@ func (g *Group) applyNote(r journal.Record) error {
 		}
 		owner := g.ownerAt(r.Pos)
 		g.repeatsOf(n.Volume).keep(*n.Repeat, r.Pos, owner, owner == g.cfg.Self, g.cfg.Now())
+	case noteSnapshot:
+		g.applySnapshots(r, n.Snapshots)
 	default:
 		return fmt.Errorf("entry %v is of unknown type %d", r.Pos, n.Type)
 	}

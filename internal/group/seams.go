@@ -35,6 +35,8 @@ type Disk interface {
 	// Read fills dst from off as of what is applied.
 	Read(dst []byte, off int64) error
 	Spec() volume.VolumeSpec
+	// Freeze makes a snapshot of what is applied, for the entry at a place.
+	Freeze(at array.Place, id array.VolumeID) error
 	Extent(off int64) (n int64, mapped bool, err error)
 	// ChangedSince calls fn for pages from the given one that were born after p.
 	ChangedSince(p array.Place, from int64, fn func(page int64, birth array.Place) bool) error

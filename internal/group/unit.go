@@ -166,6 +166,10 @@ func (u *Unit) retryReads() {
 
 // Mutate queues the change for its place.
 func (u *Unit) Mutate(op *scsi.Op, m scsi.Mutation, done func(error)) {
+	if u.id.ReadOnly && m.Length > 0 {
+		done(array.Errorf(array.Denied, "snapshot %s can't be written to", u.id.Name))
+		return
+	}
 	if m.Offset < 0 || m.Length < 0 || m.Offset+m.Length > u.Size() {
 		done(array.Errorf(array.Range, "change of %d bytes at %d is beyond the end of volume %s, %d bytes", m.Length, m.Offset, u.id.Name, u.Size()))
 		return
@@ -179,6 +183,11 @@ func (u *Unit) Mutate(op *scsi.Op, m scsi.Mutation, done func(error)) {
 
 // Reserve queues a change of the reservations.
 func (u *Unit) Reserve(op *scsi.Op, req reservation.Request, done func(error)) {
+	if u.id.ReadOnly {
+		// A snapshot may be missing on the other array, which couldn't follow the entry.
+		done(array.Errorf(array.Denied, "snapshot %s can't be reserved", u.id.Name))
+		return
+	}
 	u.submit(&work{unit: u, op: op, request: &req, done: done})
 }
 

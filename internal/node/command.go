@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -137,9 +138,9 @@ func find(name string) *command {
 }
 
 func commands() []command {
-	return append(append(append([]command{
+	return slices.Concat([]command{
 		{name: "help", usage: "help [command]", about: "lists the commands", run: help},
-	}, volumeCommands()...), groupCommands()...), showCommands()...)
+	}, volumeCommands(), snapshotCommands(), groupCommands(), showCommands())
 }
 
 func help(_ *Node, _ context.Context, a *args) error {

@@ -254,6 +254,9 @@ func (n *Node) take(d Description) error {
 			gone = append(gone, o)
 		}
 	}
+	if err := n.unneeded(gone); err != nil {
+		return err
+	}
 	if err := n.store.Update(func(t *store.Tx) error { return putDescription(t, old, d, gone) }); err != nil {
 		return err
 	}
@@ -290,7 +293,7 @@ func (n *Node) apply(d Description, gone []VV) error {
 		return n.exports.rebuild()
 	}
 	for _, v := range d.VVs {
-		if run.units[v.ID] != nil {
+		if run.units[v.ID] != nil || n.awaits(v) {
 			continue
 		}
 		i, err := run.g.Info()
@@ -321,6 +324,9 @@ func (n *Node) apply(d Description, gone []VV) error {
 		}
 		if err := run.g.RemoveVolume(v.ID); err != nil {
 			return err
+		}
+		if n.awaits(v) {
+			continue
 		}
 		if err := n.cpgs[v.CPG].Remove(v.ID); err != nil {
 			return err

@@ -5,6 +5,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
@@ -26,6 +27,9 @@ func (n *Node) dropGroup(id array.GroupID) error {
 	d, err := n.describe(id)
 	if err != nil {
 		return nil // it is gone already
+	}
+	if err := n.unneeded(d.VVs); err != nil {
+		return err
 	}
 	n.closeGroup(id)
 	if err := n.exports.rebuild(); err != nil {
@@ -68,6 +72,7 @@ func (n *Node) finishDrop(id array.GroupID) error {
 		return err
 	}
 	k := keep{n.store}
+	slices.SortStableFunc(r.VVs, snapshotsFirst)
 	for _, v := range r.VVs {
 		if p := n.cpgs[v.CPG]; p != nil && p.Volume(v.ID) != nil {
 			if err := p.Remove(v.ID); err != nil {

@@ -197,6 +197,9 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 	run := &running{rec: r, units: map[array.VolumeID]*group.Unit{}, pages: pg}
 	disks := make([]*volume.Volume, len(vvs))
 	for i, v := range vvs {
+		if n.awaits(v) {
+			continue
+		}
 		d, err := n.disk(v)
 		if err != nil {
 			return nil, err
@@ -228,6 +231,9 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 		return nil, err
 	}
 	for i, v := range vvs {
+		if disks[i] == nil {
+			continue
+		}
 		if err := n.addUnit(run, v, disks[i]); err != nil {
 			return nil, err
 		}
@@ -268,12 +274,22 @@ func (n *Node) disk(v VV) (*volume.Volume, error) {
 	if d := p.Volume(v.ID); d != nil {
 		return d, nil
 	}
-	return p.Create(volume.VolumeSpec{ID: v.ID, Group: v.Group, Size: v.Size})
+	s := volume.VolumeSpec{ID: v.ID, Group: v.Group, Size: v.Size, Provisioning: v.Provisioning, Compress: v.Compress, Base: v.Base}
+	if v.Base != 0 {
+		return p.Branch(s)
+	}
+	return p.Create(s)
+}
+
+// awaits reports whether a snapshot is not made yet on this array, or was missed.
+func (n *Node) awaits(v VV) bool {
+	p := n.cpgs[v.CPG]
+	return v.Of != 0 && p != nil && p.Volume(v.ID) == nil
 }
 
 func (n *Node) addUnit(run *running, v VV, d *volume.Volume) error {
 	w := array.MakeWWN(v.ID)
-	u, err := run.g.AddVolume(scsi.Identity{WWN: w, Serial: w.String()[16:], Name: v.Name, Volume: v.ID}, d)
+	u, err := run.g.AddVolume(scsi.Identity{WWN: w, Serial: w.String()[16:], Name: v.Name, Volume: v.ID, ReadOnly: v.Of != 0}, d)
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,7 @@ type Node struct {
 	broken atomic.Bool // the journal failed
 
 	refusals refusals
+	ops      atomic.Uint64 // commands of this array's own to its units
 
 	// command is held while a command runs.
 	command sync.Mutex
@@ -87,7 +88,8 @@ type running struct {
 
 // Open starts the array and serves until Close.
 func Open(cfg Config, log *slog.Logger) (*Node, error) {
-	n := &Node{cfg: cfg, log: log, cpgs: map[string]*volume.Pool{}, groups: map[array.GroupID]*running{}, unopened: map[array.GroupID]unopened{}}
+	ctx, stop := context.WithCancel(context.Background())
+	n := &Node{cfg: cfg, log: log, stop: stop, cpgs: map[string]*volume.Pool{}, groups: map[array.GroupID]*running{}, unopened: map[array.GroupID]unopened{}}
 	n.exports.n = n
 	steps := []struct {
 		what string
@@ -99,7 +101,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 		{"open the relation to the other array", n.openPair},
 		{"finish removals", n.finishDrops},
 		{"open the groups", n.openGroups},
-		{"listen for the other array", n.listenLinks},
+		{"listen for the other array", func() error { return n.listenLinks(ctx) }},
 		{"serve iSCSI", n.serve},
 	}
 	for _, s := range steps {
@@ -108,6 +110,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 			return nil, fmt.Errorf("%s: %w", s.what, err)
 		}
 	}
+	n.wg.Go(func() { n.watchExpiry(ctx) })
 	return n, nil
 }
 
@@ -159,8 +162,9 @@ func (n *Node) openCPGs() error {
 		files := vfs.NewOS(dir)
 		p, err := volume.OpenPool(files, ".", volume.Options{
 			MapFile: filepath.Join(dir, "map.db"), Limit: c.LimitGiB << 30, Overlay: n.cfg.Memory.OverlayMiB << 20,
-			OnRoom: n.onRoom,
-			Alarm:  func(err error) { n.event("CPG " + c.Name + ": " + err.Error()) },
+			OnRoom:     n.onRoom,
+			OnSnapshot: n.snapshotMade,
+			Alarm:      func(err error) { n.event("CPG " + c.Name + ": " + err.Error()) },
 		})
 		if err != nil {
 			return fmt.Errorf("CPG %s: %w", c.Name, err)
@@ -257,12 +261,10 @@ func (n *Node) openPair() error {
 	return n.server.Add(n.pair.Peer())
 }
 
-func (n *Node) listenLinks() error {
+func (n *Node) listenLinks(ctx context.Context) error {
 	if !n.paired() {
 		return nil
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	n.stop = stop
 	n.pair.Start()
 	seen := map[string]bool{}
 	for _, l := range n.cfg.Target.Links {
@@ -318,9 +320,7 @@ func (n *Node) Close() {
 	if n.target != nil {
 		_ = n.target.Close(ctx)
 	}
-	if n.stop != nil {
-		n.stop()
-	}
+	n.stop()
 	for _, l := range n.lns {
 		_ = l.Close()
 	}

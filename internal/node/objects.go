@@ -4,9 +4,11 @@ package node
 
 import (
 	"cmp"
+	"time"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/volume"
 )
 
 // VV is a virtual volume.
@@ -16,6 +18,21 @@ type VV struct {
 	Size  int64          `json:"size"`
 	CPG   string         `json:"cpg"`
 	Group array.GroupID  `json:"group"`
+	// Provisioning and Compress say how its pages are stored.
+	Provisioning volume.Provisioning `json:"provisioning,omitempty"`
+	Compress     bool                `json:"compress,omitempty"`
+	// Of is the volume that it is a read-only snapshot of, Base the snapshot that it was
+	// made from.
+	Of   array.VolumeID `json:"of,omitempty"`
+	Base array.VolumeID `json:"base,omitempty"`
+	// Made is when a snapshot was asked for. From Expires on it is removed, before
+	// Retain it can't be; zero for neither.
+	Made    time.Time `json:"made,omitzero"`
+	Expires time.Time `json:"expires,omitzero"`
+	Retain  time.Time `json:"retain,omitzero"`
+	// Taking is what the volume is being made a copy of. It is neither the one nor the
+	// other until that is done, and can't be exported.
+	Taking array.VolumeID `json:"taking,omitempty"`
 }
 
 // RCGroup is a Remote Copy group, or the private group of an un-mirrored volume.

@@ -20,7 +20,7 @@ func groupCommands() []command {
 	return []command{
 		{name: "creatercopygroup", usage: "creatercopygroup <group> <target>:sync", about: "creates a Remote Copy group here and on the target", run: createRCGroup},
 		{name: "removercopygroup", usage: "removercopygroup -f <group>", about: "removes a group without exports, and its volumes' copies on the target", of: lastGroup, run: removeRCGroup},
-		{name: "admitrcopyvv", usage: "admitrcopyvv -createvv [-size <size>] [-cpg <cpg>] <vv> <group>", about: "adds a volume; its copy on the target gets the same name, size and WWN", of: lastGroup, run: admitVV},
+		{name: "admitrcopyvv", usage: "admitrcopyvv -createvv [-size <size>] [-cpg <cpg>] [-tpvv|-full|-tdvv] [-compr] <vv> <group>", about: "adds a volume; its copy on the target gets the same name, size and WWN", of: lastGroup, run: admitVV},
 		{name: "dismissrcopyvv", usage: "dismissrcopyvv -f <vv> <group>", about: "takes an unexported volume out of the group and removes both copies", of: lastGroup, run: dismissVV},
 		{name: "startrcopygroup", usage: "startrcopygroup [-wait] <group>", about: "starts replication; only what differs is sent", of: lastGroup, run: startRCGroup},
 		{name: "stoprcopygroup", usage: "stoprcopygroup -f <group>", about: "stops replication; the serving array goes on alone", of: lastGroup, run: stopRCGroup},
@@ -121,6 +121,7 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 	create := a.flags.Bool("createvv", false, "")
 	size := a.flags.String("size", "", "")
 	cpg := a.flags.String("cpg", "", "")
+	how := storingFlags(a)
 	if err := a.parse(2, 2); err != nil {
 		return err
 	}
@@ -155,6 +156,9 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 		if v.Size, err = parseSize(*size); err != nil {
 			return err
 		}
+		if err := how.of(&v); err != nil {
+			return err
+		}
 		if !validName(name) || n.cpgs[v.CPG] == nil {
 			return array.Errorf(array.Invalid, "volume %q in CPG %q: want a valid name and an existing CPG", name, v.CPG)
 		}
@@ -181,8 +185,11 @@ func (n *Node) mayAdmit(ctx context.Context, v VV, to array.GroupID) error {
 	if i, err := own.g.Info(); err != nil || i.End.Place > 1 {
 		return orElse(err, array.Errorf(array.Conflict, "volume %s has been written to: a volume is admitted before its first use; create it in the group with -size", v.Name))
 	}
-	if ex, err := n.exported(v); err != nil || ex {
-		return orElse(err, array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", v.Name))
+	if v.Base != 0 {
+		return array.Errorf(array.Conflict, "volume %s was made from a snapshot, which the other array may not have", v.Name)
+	}
+	if err := n.mayRemove(v); err != nil {
+		return err
 	}
 	if _, err := n.mayChange(to); err != nil {
 		return err
@@ -209,19 +216,13 @@ func dismissVV(n *Node, ctx context.Context, a *args) error {
 	case !*force:
 		return array.Errorf(array.Invalid, "dismissrcopyvv removes volume %s on both arrays: say -f", v.Name)
 	}
-	if ex, err := n.exported(v); err != nil || ex {
-		return orElse(err, array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", v.Name))
+	if v.Of != 0 {
+		return array.Errorf(array.Invalid, "%s is a snapshot: removevv removes it", v.Name)
 	}
-	return n.changeGroup(ctx, g.ID, func(t *store.Tx) error {
-		if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
-			return err
-		}
-		now, _, err := tables.groups.Get(t, store.Key(uint64(g.ID)))
-		if err != nil {
-			return err
-		}
-		return groupsPut(t, now.without(v.ID))
-	})
+	if err := n.mayRemove(v); err != nil {
+		return err
+	}
+	return n.removeVVs(ctx, g.ID, []VV{v})
 }
 
 func startRCGroup(n *Node, ctx context.Context, a *args) error {

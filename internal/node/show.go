@@ -19,7 +19,8 @@ func showCommands() []command {
 		{name: "status", usage: "status", about: "shows the pair, the witness and who serves which group", run: status},
 		{name: "explain", usage: "explain <group>", about: "shows who may serve a group, why, and what was decided", run: explain},
 		{name: "showrcopy", usage: "showrcopy", about: "shows targets, links and groups", run: showRCopy},
-		{name: "showvv", usage: "showvv", about: "lists the volumes", run: showVV},
+		{name: "showvv", usage: "showvv", about: "lists volumes and snapshots", run: showVV},
+		{name: "showcpg", usage: "showcpg", about: "lists the common provisioning groups of this array and how full they are", run: showCPG},
 		{name: "showvlun", usage: "showvlun", about: "lists the exports", run: showVLUN},
 		{name: "showhost", usage: "showhost", about: "lists the hosts", run: showHost},
 		{name: "showeventlog", usage: "showeventlog", about: "lists the newest events", run: showEvents},
@@ -222,24 +223,6 @@ func policyText(p Policies) string {
 		return "-"
 	}
 	return strings.Join(l, ",")
-}
-
-func showVV(n *Node, _ context.Context, a *args) error {
-	if err := a.parse(0, 0); err != nil {
-		return err
-	}
-	a.printf("Id\tName\tCPG\tSizeMiB\tWWN\tRCGroup\n")
-	return n.store.View(func(t *store.Tx) error {
-		return tables.vvs.Each(t, func(_ string, v VV) error {
-			g, _, err := tables.groups.Get(t, store.Key(uint64(v.Group)))
-			name := g.Name
-			if g.Private {
-				name = "-"
-			}
-			a.printf("%d\t%s\t%s\t%d\t%v\t%s\n", uint32(v.ID), v.Name, v.CPG, v.Size>>20, array.MakeWWN(v.ID), name)
-			return err
-		})
-	})
 }
 
 func showVLUN(n *Node, _ context.Context, a *args) error {

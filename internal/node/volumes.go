@@ -5,20 +5,19 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/volume"
 )
 
 func volumeCommands() []command {
 	return []command{
-		{name: "createvv", usage: "createvv <cpg> <vv> <size>[m|g|t]", about: "creates a virtual volume", run: createVV},
-		{name: "removevv", usage: "removevv [-f] <vv>", about: "removes an unexported volume that is in no Remote Copy group", run: removeVV},
+		{name: "createvv", usage: "createvv [-tpvv|-full|-tdvv] [-compr] <cpg> <vv> <size>[m|g|t]", about: "creates a virtual volume: thin, fully provisioned or deduplicated, compressed with -compr", run: createVV},
+		{name: "removevv", usage: "removevv [-f] <vv>", about: "removes an unexported snapshot, or volume that is in no Remote Copy group", of: groupOfLastVolume, run: removeVV},
 		{name: "createhost", usage: "createhost [-persona n] [-chap user:secret] <host> <iqn>...", about: "defines a host by its iSCSI names", run: createHost},
 		{name: "removehost", usage: "removehost <host>", about: "removes a host that has no VLUN", run: removeHost},
 		{name: "createhostset", usage: "createhostset <set> <host>...", about: "defines a set of hosts", run: createHostSet},
@@ -56,7 +55,31 @@ func (n *Node) nextID(t *store.Tx) (uint32, error) {
 	return uint32(c + 1), tables.count.Put(t, "ids", c+1)
 }
 
+// storing are the options that say how a volume's pages are stored.
+type storing struct{ tpvv, full, tdvv, compr *bool }
+
+func storingFlags(a *args) storing {
+	flag := func(name string) *bool { return a.flags.Bool(name, false, "") }
+	return storing{flag("tpvv"), flag("full"), flag("tdvv"), flag("compr")}
+}
+
+// of sets what the options say.
+func (s storing) of(v *VV) error {
+	count := 0
+	for how, is := range map[volume.Provisioning]*bool{volume.Thin: s.tpvv, volume.Full: s.full, volume.Dedup: s.tdvv} {
+		if *is {
+			v.Provisioning = how
+			count++
+		}
+	}
+	if v.Compress = *s.compr; count > 1 {
+		return array.Errorf(array.Invalid, "volume %s: want one of -tpvv, -full and -tdvv", v.Name)
+	}
+	return nil
+}
+
 func createVV(n *Node, _ context.Context, a *args) error {
+	how := storingFlags(a)
 	if err := a.parse(3, 3); err != nil {
 		return err
 	}
@@ -71,8 +94,16 @@ func createVV(n *Node, _ context.Context, a *args) error {
 	if n.cpgs[v.CPG] == nil {
 		return array.Errorf(array.NotFound, "CPG %s does not exist", v.CPG)
 	}
+	if err := how.of(&v); err != nil {
+		return err
+	}
+	return n.createPrivate(v)
+}
+
+// createPrivate makes a volume on this array alone.
+func (n *Node) createPrivate(v VV) error {
 	var g RCGroup
-	err = n.store.Update(func(t *store.Tx) error {
+	err := n.store.Update(func(t *store.Tx) error {
 		if _, ok, err := n.vvNamed(t, v.Name); err != nil || ok {
 			return orElse(err, array.Errorf(array.Exists, "volume %s exists already", v.Name))
 		}
@@ -91,8 +122,10 @@ func createVV(n *Node, _ context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	_, err = n.openGroup(g, []VV{v})
-	return err
+	if _, err := n.openGroup(g, []VV{v}); err != nil {
+		return errors.Join(err, n.dropGroup(g.ID))
+	}
+	return nil
 }
 
 func orElse(err, other error) error {
@@ -138,7 +171,7 @@ func (n *Node) exported(v VV) (bool, error) {
 	return false, err
 }
 
-func removeVV(n *Node, _ context.Context, a *args) error {
+func removeVV(n *Node, ctx context.Context, a *args) error {
 	a.flags.Bool("f", false, "")
 	if err := a.parse(1, 1); err != nil {
 		return err
@@ -147,123 +180,30 @@ func removeVV(n *Node, _ context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
+	if v.Of != 0 {
+		if time.Now().Before(v.Retain) {
+			return array.Errorf(array.Conflict, "snapshot %s is retained until %s", v.Name, v.Retain.Format(time.DateTime))
+		}
+		if err := n.mayRemove(v); err != nil {
+			return err
+		}
+		return n.removeVVs(ctx, g.ID, []VV{v})
+	}
 	if !g.Private {
 		return array.Errorf(array.Conflict, "volume %s is in Remote Copy group %s: dismiss it first", v.Name, g.Name)
 	}
-	if ex, err := n.exported(v); err != nil || ex {
-		return orElse(err, array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", v.Name))
+	if err := n.mayRemove(v); err != nil {
+		return err
 	}
 	return n.dropGroup(v.Group)
 }
 
-// maxPersona is the highest host persona of the incumbent's list.
-const maxPersona = 15
-
-func createHost(n *Node, _ context.Context, a *args) error {
-	persona := a.flags.Int("persona", 2, "")
-	chap := a.flags.String("chap", "", "")
-	if err := a.parse(2, 65); err != nil {
-		return err
+// mayRemove says what keeps a volume or snapshot.
+func (n *Node) mayRemove(v VV) error {
+	if ex, err := n.exported(v); err != nil || ex {
+		return orElse(err, array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", v.Name))
 	}
-	h := Host{Name: a.rest[0], Persona: *persona, Initiators: a.rest[1:]}
-	if h.Persona < 1 || h.Persona > maxPersona {
-		return array.Errorf(array.Invalid, "-persona %d: want 1 to %d", h.Persona, maxPersona)
-	}
-	if !validName(h.Name) {
-		return array.Errorf(array.Invalid, "host name %q: want 1 to 31 letters, digits, '.', '_' or '-'", h.Name)
-	}
-	for _, i := range h.Initiators {
-		if len(i) > 223 || !strings.HasPrefix(i, "iqn.") && !strings.HasPrefix(i, "eui.") && !strings.HasPrefix(i, "naa.") {
-			return array.Errorf(array.Invalid, "initiator name %q: want an iSCSI name (iqn., eui. or naa.) of at most 223 bytes", i)
-		}
-	}
-	if *chap != "" {
-		user, secret, ok := strings.Cut(*chap, ":")
-		if !ok || user == "" || len(secret) < 12 || len(secret) > 64 {
-			return array.Errorf(array.Invalid, "-chap: want user:secret with a secret of 12 to 64 characters")
-		}
-		h.CHAPUser, h.CHAPSecret = user, secret
-	}
-	err := n.store.Update(func(t *store.Tx) error {
-		if err := tables.hosts.Each(t, func(_ string, o Host) error {
-			if o.Name == h.Name {
-				return array.Errorf(array.Exists, "host %s exists already", h.Name)
-			}
-			for _, i := range h.Initiators {
-				for _, j := range o.Initiators {
-					if i == j {
-						return array.Errorf(array.Exists, "initiator %s belongs to host %s already", i, o.Name)
-					}
-				}
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
-		return tables.hosts.Put(t, h.Name, h)
-	})
-	if err != nil {
-		return err
-	}
-	return n.exports.rebuild()
-}
-
-func removeHost(n *Node, _ context.Context, a *args) error {
-	if err := a.parse(1, 1); err != nil {
-		return err
-	}
-	name := a.rest[0]
-	err := n.store.Update(func(t *store.Tx) error {
-		if _, ok, err := tables.hosts.Get(t, name); err != nil || !ok {
-			return orElse(err, array.Errorf(array.NotFound, "host %s does not exist", name))
-		}
-		if err := tables.vluns.Each(t, func(_ string, v VLUN) error {
-			if v.Host == name {
-				return array.Errorf(array.Conflict, "host %s sees LUN %d: remove its VLUNs first", name, v.LUN)
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
-		if err := tables.sets.Each(t, func(_ string, s HostSet) error {
-			if slices.Contains(s.Hosts, name) {
-				return array.Errorf(array.Conflict, "host %s is in host set %s", name, s.Name)
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
-		return tables.hosts.Delete(t, name)
-	})
-	if err != nil {
-		return err
-	}
-	return n.exports.rebuild()
-}
-
-func createHostSet(n *Node, _ context.Context, a *args) error {
-	if err := a.parse(2, 129); err != nil {
-		return err
-	}
-	s := HostSet{Name: a.rest[0], Hosts: a.rest[1:]}
-	err := n.store.Update(func(t *store.Tx) error {
-		if _, ok, err := tables.sets.Get(t, s.Name); err != nil || ok {
-			return orElse(err, array.Errorf(array.Exists, "host set %s exists already", s.Name))
-		}
-		for _, h := range s.Hosts {
-			if _, ok, err := tables.hosts.Get(t, h); err != nil || !ok {
-				return orElse(err, array.Errorf(array.NotFound, "host %s does not exist", h))
-			}
-		}
-		if err := tables.sets.Put(t, s.Name, s); err != nil {
-			return err
-		}
-		return checkSight(t)
-	})
-	if err != nil {
-		return err
-	}
-	return n.exports.rebuild()
+	return n.unneeded([]VV{v})
 }
 
 func createVLUN(n *Node, ctx context.Context, a *args) error {
@@ -273,6 +213,9 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 	v, _, err := n.vv(a.rest[0])
 	if err != nil {
 		return err
+	}
+	if v.Taking != 0 {
+		return array.Errorf(array.Conflict, "volume %s is being made what a snapshot was: see promotesv", v.Name)
 	}
 	host := a.rest[2]
 	l := VLUN{Volume: v.ID, Host: host}
@@ -351,97 +294,4 @@ func removeVLUN(n *Node, ctx context.Context, a *args) error {
 		}
 		return tables.vluns.Delete(t, vlunKey(l))
 	})
-}
-
-// changeGroup changes what belongs to a group: the change is made in the store, the
-// other array is asked whether it can follow, and if not, it is taken back.
-func (n *Node) changeGroup(ctx context.Context, id array.GroupID, f func(*store.Tx) error) error {
-	old, err := n.describe(id)
-	if err != nil {
-		return err
-	}
-	served, err := n.mayChange(id)
-	if err != nil {
-		return err
-	}
-	err = n.store.Update(func(t *store.Tx) error {
-		if err := f(t); err != nil {
-			return err
-		}
-		g, _, err := tables.groups.Get(t, store.Key(uint64(id)))
-		if err != nil {
-			return err
-		}
-		g.Version, g.Change = g.Version+1, nonce()
-		g.Epoch, g.Term = served.Epoch, served.Term
-		return groupsPut(t, g)
-	})
-	if err != nil {
-		return err
-	}
-	now, err := n.described(id)
-	if err != nil {
-		return err
-	}
-	if !now.Group.Private && n.pair != nil && n.pair.Reachable() {
-		_, err := n.ask(ctx, request{Take: &now})
-		switch {
-		case errors.As(err, new(unanswered)):
-			// It may have followed or not. The change stands, and is told again.
-			n.event(fmt.Sprintf("group %s was changed; the other array did not answer and hears of it when it does", now.Group.Name))
-		case err != nil:
-			back := old
-			back.Group = now.Group.withContentOf(old.Group)
-			if e := n.store.Update(func(t *store.Tx) error { return putDescription(t, now, back, missing(now.VVs, old.VVs)) }); e != nil {
-				return fmt.Errorf("take back a change the other array refused: %w", e)
-			}
-			if e := n.apply(back, nil); e != nil {
-				return fmt.Errorf("take back a change the other array refused: %w", e)
-			}
-			return err
-		}
-	}
-	return n.apply(now, missing(old.VVs, now.VVs))
-}
-
-// servesIn is how long a change of a group waits for it to be served here.
-const servesIn = 3 * time.Second
-
-// mayChange refuses to change a group that is not served here: the array that
-// serves it may be changing it too. It returns in which epoch and term it is.
-func (n *Node) mayChange(id array.GroupID) (array.Position, error) {
-	n.mu.RLock()
-	r := n.groups[id]
-	out, isOut := n.unopened[id]
-	n.mu.RUnlock()
-	if isOut {
-		return array.Position{}, out.err()
-	}
-	if r == nil || r.rec.Private {
-		return array.Position{}, nil
-	}
-	i, err := r.g.Info()
-	// A group that was just made, or handed over, serves in a moment.
-	for end := time.Now().Add(servesIn); err == nil && !i.Serving && i.Record.Members.Has(i.Self) && time.Now().Before(end); i, err = r.g.Info() {
-		time.Sleep(10 * time.Millisecond)
-	}
-	if err == nil && !i.Serving {
-		err = array.Errorf(array.Conflict, "group %s is not served by array %s now (%s): change it where it is served", r.rec.Name, n.cfg.Name, i.Reason)
-	}
-	return array.Position{Epoch: i.View.Epoch, Term: i.End.Term}, err
-}
-
-// missing returns the volumes of a that are not in b.
-func missing(a, b []VV) []VV {
-	in := map[array.VolumeID]bool{}
-	for _, v := range b {
-		in[v.ID] = true
-	}
-	var m []VV
-	for _, v := range a {
-		if !in[v.ID] {
-			m = append(m, v)
-		}
-	}
-	return m
 }

@@ -57,7 +57,14 @@ func (p *Pool) destage(only *array.GroupID) error {
 		p.starved = false
 	}
 	p.mu.Unlock()
+	made := p.made
+	p.made = nil
 	p.single.Unlock()
+	if p.o.OnSnapshot != nil {
+		for _, s := range made {
+			p.o.OnSnapshot(s)
+		}
+	}
 	for _, g := range goals {
 		if p.o.OnDestaged != nil && g.state == steady {
 			p.o.OnDestaged(g.id, g.place)

@@ -91,6 +91,7 @@ func (v *Volume) makeSnapshot(s VolumeSpec) error {
 	v.mu.Lock()
 	v.spec = head
 	v.mu.Unlock()
+	p.made = append(p.made, s)
 	return nil
 }
 

@@ -34,6 +34,8 @@ type Options struct {
 	Grow int64
 	// OnDestaged is told that all of a group up to a place is on pages.
 	OnDestaged func(array.GroupID, array.Place)
+	// OnSnapshot is told that a snapshot is made and can be read.
+	OnSnapshot func(VolumeSpec)
 	// OnRoom is told when memory has become free.
 	OnRoom func()
 	// Alarm is told why a destage failed. Nothing is lost: it is tried again.
@@ -82,6 +84,7 @@ type Pool struct {
 	// broken.
 	staging, packing, packed []byte
 	broken                   error
+	made                     []VolumeSpec // snapshots that OnSnapshot is to be told of
 
 	// shape counts the changes of what volumes read through each other.
 	shape atomic.Uint64

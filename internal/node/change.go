@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// changeGroup changes what belongs to a group: the change is made in the store, the
+// other array is asked whether it can follow, and if not, it is taken back.
+func (n *Node) changeGroup(ctx context.Context, id array.GroupID, f func(*store.Tx) error) error {
+	old, err := n.describe(id)
+	if err != nil {
+		return err
+	}
+	served, err := n.mayChange(id)
+	if err != nil {
+		return err
+	}
+	err = n.store.Update(func(t *store.Tx) error {
+		if err := f(t); err != nil {
+			return err
+		}
+		g, _, err := tables.groups.Get(t, store.Key(uint64(id)))
+		if err != nil {
+			return err
+		}
+		g.Version, g.Change = g.Version+1, nonce()
+		g.Epoch, g.Term = served.Epoch, served.Term
+		return groupsPut(t, g)
+	})
+	if err != nil {
+		return err
+	}
+	now, err := n.described(id)
+	if err != nil {
+		return err
+	}
+	if !now.Group.Private && n.pair != nil && n.pair.Reachable() {
+		_, err := n.ask(ctx, request{Take: &now})
+		switch {
+		case errors.As(err, new(unanswered)):
+			// It may have followed or not. The change stands, and is told again.
+			n.event(fmt.Sprintf("group %s was changed; the other array did not answer and hears of it when it does", now.Group.Name))
+		case err != nil:
+			back := old
+			back.Group = now.Group.withContentOf(old.Group)
+			if e := n.store.Update(func(t *store.Tx) error { return putDescription(t, now, back, missing(now.VVs, old.VVs)) }); e != nil {
+				return fmt.Errorf("take back a change the other array refused: %w", e)
+			}
+			if e := n.apply(back, nil); e != nil {
+				return fmt.Errorf("take back a change the other array refused: %w", e)
+			}
+			return err
+		}
+	}
+	return n.apply(now, missing(old.VVs, now.VVs))
+}
+
+// servesIn is how long a change of a group waits for it to be served here.
+const servesIn = 3 * time.Second
+
+// mayChange refuses to change a group that is not served here: the array that
+// serves it may be changing it too. It returns in which epoch and term it is.
+func (n *Node) mayChange(id array.GroupID) (array.Position, error) {
+	n.mu.RLock()
+	r := n.groups[id]
+	out, isOut := n.unopened[id]
+	n.mu.RUnlock()
+	if isOut {
+		return array.Position{}, out.err()
+	}
+	if r == nil || r.rec.Private {
+		return array.Position{}, nil
+	}
+	i, err := r.g.Info()
+	// A group that was just made, or handed over, serves in a moment.
+	for end := time.Now().Add(servesIn); err == nil && !i.Serving && i.Record.Members.Has(i.Self) && time.Now().Before(end); i, err = r.g.Info() {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err == nil && !i.Serving {
+		err = array.Errorf(array.Conflict, "group %s is not served by array %s now (%s): change it where it is served", r.rec.Name, n.cfg.Name, i.Reason)
+	}
+	return array.Position{Epoch: i.View.Epoch, Term: i.End.Term}, err
+}
+
+// missing returns the volumes of a that are not in b.
+func missing(a, b []VV) []VV {
+	in := map[array.VolumeID]bool{}
+	for _, v := range b {
+		in[v.ID] = true
+	}
+	var m []VV
+	for _, v := range a {
+		if !in[v.ID] {
+			m = append(m, v)
+		}
+	}
+	return m
+}
