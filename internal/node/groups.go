@@ -3,6 +3,7 @@
 package node
 
 import (
+	"errors"
 	"slices"
 	"sync/atomic"
 
@@ -139,9 +140,28 @@ func (n *Node) openGroups() error {
 				mine = append(mine, v)
 			}
 		}
+		if err := n.finishRemovals(r); err != nil {
+			n.leaveOut(r, err)
+			continue
+		}
 		_, _ = n.openGroup(r, mine) // which remembers why not
 	}
 	return nil
+}
+
+// finishRemovals removes what was taken out of a group and a crash left on pages.
+func (n *Node) finishRemovals(r RCGroup) (err error) {
+	for range 2 { // a volume goes after its snapshots
+		err = nil
+		for _, id := range r.Gone {
+			for _, p := range n.cpgs {
+				if p.Volume(id) != nil {
+					err = errors.Join(err, p.Remove(id))
+				}
+			}
+		}
+	}
+	return err
 }
 
 // pagesOf joins the CPGs of a group's volumes. One that has none of them yet, because

@@ -254,6 +254,12 @@ func (n *Node) snapshotMade(s volume.VolumeSpec) {
 		if err != nil {
 			return
 		}
+		if slices.Contains(d.Group.Gone, s.ID) { // given up before it was made
+			if err := n.finishRemovals(d.Group); err != nil {
+				n.event(err.Error())
+			}
+			return
+		}
 		n.mu.RLock()
 		run := n.groups[s.Group]
 		n.mu.RUnlock()
