@@ -151,6 +151,15 @@ func (g *Group) placeMutation(w *work) bool {
 		return false
 	}
 	g.stale(w)
+	if w.m.Kind != scsi.Zero && w.m.Kind != scsi.Unmap {
+		if room, err := w.unit.disk.Spacious(w.m.Offset, w.m.Length); !room || err != nil {
+			if err == nil {
+				err = array.Errorf(array.Full, "volume %s: its CPG is full", w.unit.id.Name)
+			}
+			w.finish(err)
+			return true
+		}
+	}
 	if (w.m.Kind == scsi.CompareAndWrite || w.m.Kind == scsi.Or) && w.buf == nil {
 		return g.startModify(w)
 	}

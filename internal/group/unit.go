@@ -72,6 +72,10 @@ func (g *Group) RemoveVolume(id array.VolumeID) error {
 	})
 }
 
+// ThresholdCrossed tells hosts that the unit's pool is filling up: THIN PROVISIONING
+// SOFT THRESHOLD REACHED (SBC-3, 4.7.3.7).
+func (u *Unit) ThresholdCrossed() { u.tell(scsi.Notice{Kind: scsi.ThinSoft}) }
+
 // Identity returns what the unit is called.
 func (u *Unit) Identity() scsi.Identity { return u.id }
 

@@ -164,6 +164,7 @@ func (n *Node) openCPGs() error {
 			MapFile: filepath.Join(dir, "map.db"), Limit: c.LimitGiB << 30, Overlay: n.cfg.Memory.OverlayMiB << 20,
 			OnRoom:     n.onRoom,
 			OnSnapshot: n.snapshotMade,
+			OnLevel:    func(percent int) { n.cpgLevel(c.Name, percent) },
 			Alarm:      func(err error) { n.event("CPG " + c.Name + ": " + err.Error()) },
 		})
 		if err != nil {

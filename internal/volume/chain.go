@@ -103,6 +103,7 @@ func (p *Pool) unlink(v *Volume) {
 	delete(p.all, v.id)
 	delete(p.use, v.id)
 	delete(p.full, v.id)
+	p.recount()
 	if v.snap != nil {
 		c := p.chains[v.snap.of]
 		if c = slices.DeleteFunc(slices.Clone(c), func(o *Volume) bool { return o == v }); len(c) == 0 {

@@ -56,8 +56,8 @@ func (p *Pool) maySetAside(how Provisioning, n int64) error {
 		return nil
 	}
 	p.mu.Lock()
-	free := p.units.limit - p.spare() - p.units.used - p.reserved()
-	end := p.units.used + p.reserved() + n
+	free := p.units.limit - p.spare() - p.units.used - p.aside
+	end := p.units.used + p.aside + n
 	p.mu.Unlock()
 	if n > free {
 		return array.Errorf(array.Full, "%d MiB are to be set aside, the CPG has %d free", n*unitSize>>20, max(0, free)*unitSize>>20)
@@ -69,6 +69,7 @@ func (p *Pool) maySetAside(how Provisioning, n int64) error {
 func (p *Pool) setAside(s VolumeSpec) {
 	if s.Provisioning == Full {
 		p.full[s.ID] = pagesOf(s.Size) * pageUnits
+		p.recount()
 	}
 }
 

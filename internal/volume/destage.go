@@ -60,6 +60,7 @@ func (p *Pool) destage(only *array.GroupID) error {
 	made := p.made
 	p.made = nil
 	p.single.Unlock()
+	p.tellLevel()
 	if p.o.OnSnapshot != nil {
 		for _, s := range made {
 			p.o.OnSnapshot(s)
@@ -77,6 +78,19 @@ func (p *Pool) destage(only *array.GroupID) error {
 		return fmt.Errorf("destage: %w", err)
 	}
 	return nil
+}
+
+// tellLevel tells of a level that was reached or left. Nothing is told twice: only one
+// destage at a time is between the lock and here.
+func (p *Pool) tellLevel() {
+	now := p.level()
+	p.mu.Lock()
+	changed := p.told != now
+	p.told = now
+	p.mu.Unlock()
+	if changed && p.o.OnLevel != nil {
+		p.o.OnLevel(now)
+	}
 }
 
 // destageLocked notes how far the groups are before it looks at the volumes: a

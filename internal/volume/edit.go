@@ -126,6 +126,7 @@ func (e *edit) settle() {
 	for v, u := range e.use {
 		p.use[v] = u
 	}
+	p.recount()
 	clear(p.units.dirty)
 	for _, r := range e.freed {
 		p.units.give(r)

@@ -25,6 +25,7 @@ type owner struct {
 	extents int
 	buf     *block.Buffer // nil if the bytes are the overlay's own
 	cost    int64
+	units   int64 // that its pages may take
 }
 
 // overlay holds what was applied and isn't on pages yet. It is a list of short

@@ -36,6 +36,9 @@ type Options struct {
 	OnDestaged func(array.GroupID, array.Place)
 	// OnSnapshot is told that a snapshot is made and can be read.
 	OnSnapshot func(VolumeSpec)
+	// OnLevel is told when the pool's fullness reaches, or falls below, 75, 85 or 95
+	// percent: which of these it has reached now, 0 for none.
+	OnLevel func(percent int)
 	// OnRoom is told when memory has become free.
 	OnRoom func()
 	// Alarm is told why a destage failed. Nothing is lost: it is tried again.
@@ -95,6 +98,9 @@ type Pool struct {
 	chains       map[array.VolumeID]chain
 	use          map[array.VolumeID]usage
 	full         map[array.VolumeID]int64 // units to set aside for each fully provisioned volume
+	aside        int64                    // units set aside and not used yet
+	pending      int64                    // units that what isn't on pages may take
+	told         int                      // the level that OnLevel was told of
 	groups       map[array.GroupID]*groupPlaces
 	units        units
 	fileSize     int64

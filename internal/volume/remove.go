@@ -33,6 +33,7 @@ func (p *Pool) Remove(id array.VolumeID) error {
 	p.mu.Lock()
 	delete(p.volumes, id)
 	delete(p.full, id)
+	p.recount()
 	p.mu.Unlock()
 	if err := p.erase(v); err != nil {
 		return fmt.Errorf("remove volume %s: %w", id, err)

@@ -28,7 +28,7 @@ func (p *Pool) fits(into bucket, changes []change, need int64) error {
 	v := changes[0].v
 	p.mu.Lock()
 	limit, used := p.units.limit, p.units.used
-	others := p.reserved() - p.reservedFor(v.id)
+	others := p.aside - p.reservedFor(v.id)
 	p.mu.Unlock()
 	if used+others+need <= limit-p.spare() {
 		return nil
@@ -71,20 +71,27 @@ func (p *Pool) replaced(into bucket, changes []change) (n int64, err error) {
 }
 
 // Spacious reports whether there is room for n bytes to be written at off: in the pool,
-// or because they replace what is there. It counts what is applied and not on pages as
-// if it took all of its space.
+// or because they replace what is there. What is applied and not on pages counts as
+// pages of its own.
 func (v *Volume) Spacious(off, n int64) (bool, error) {
 	p := v.p
 	need := (pagesOf(off+n) - off/block.Page) * pageUnits
 	p.mu.Lock()
-	free := p.units.limit - p.spare() - p.units.used - p.reserved() + p.reservedFor(v.id) - p.overlay/unitSize
+	free := p.units.limit - p.spare() - p.units.used - p.aside + p.reservedFor(v.id)
+	tight := need+p.pending > free
 	p.mu.Unlock()
-	if need <= free {
+	if !tight {
 		return true, nil
 	}
-	var has int64
+	p.wake()
+	has, err := v.replaces(off, n)
+	return err == nil && need-has+p.dirty() <= max(free, 0), err
+}
+
+// replaces returns the units that writing a range will free for certain.
+func (v *Volume) replaces(off, n int64) (units int64, err error) {
 	s := v.newest()
-	err := p.db.View(func(tx *bolt.Tx) error {
+	err = v.p.db.View(func(tx *bolt.Tx) error {
 		for page := off / block.Page; page*block.Page < off+n; page++ {
 			e, err := lookup(tx, pageBucket, v.id, page)
 			if err != nil {
@@ -92,13 +99,58 @@ func (v *Volume) Spacious(off, n int64) (bool, error) {
 			}
 			if s != nil {
 				old, err := lookup(tx, pageBucket, s.id, page)
-				if err != nil || old.kind == nothing {
+				if err != nil {
 					return err
 				}
+				if old.kind == nothing {
+					continue
+				}
 			}
-			has += int64(e.units())
+			units += int64(e.units())
 		}
 		return nil
 	})
-	return err == nil && need-has <= max(free, 0), err
+	return units, err
+}
+
+// dirty returns the units that what is not on pages would take. It walks over all of
+// that: only a pool that is nearly full asks.
+func (p *Pool) dirty() (n int64) {
+	p.mu.Lock()
+	all := make([]*Volume, 0, len(p.volumes))
+	for _, v := range p.volumes {
+		all = append(all, v)
+	}
+	p.mu.Unlock()
+	for _, v := range all {
+		v.mu.RLock()
+		for _, l := range v.layers(everyLayer) {
+			last := int64(-1)
+			l.each(0, 1<<62, func(e *extent) bool {
+				first, end := max(e.start/block.Page, last+1), (e.end-1)/block.Page
+				if e.data != nil && end >= first {
+					n += (end - first + 1) * pageUnits
+				}
+				last = max(last, end)
+				return true
+			})
+		}
+		v.mu.RUnlock()
+	}
+	return n
+}
+
+// levels are the fullness, in percent, at which people are told.
+var levels = [...]int{75, 85, 95}
+
+// level returns the highest level that the pool has reached, 0 for none.
+func (p *Pool) level() (reached int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range levels {
+		if (p.units.used+p.aside)*100 >= p.units.limit*int64(l) {
+			reached = l
+		}
+	}
+	return reached
 }

@@ -94,17 +94,17 @@ type Capacity struct {
 func (p *Pool) Capacity() Capacity {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := Capacity{Limit: p.units.limit * unitSize, Used: p.units.used * unitSize, Memory: p.overlay, Reserved: p.reserved() * unitSize}
+	c := Capacity{Limit: p.units.limit * unitSize, Used: p.units.used * unitSize, Memory: p.overlay, Reserved: p.aside * unitSize}
 	for _, u := range p.use {
 		c.Written += u.pages * block.Page
 	}
 	return c
 }
 
-// reserved returns the units set aside for all volumes. p.mu is held.
-func (p *Pool) reserved() (n int64) {
+// recount adds up the units set aside for all volumes. p.mu is held.
+func (p *Pool) recount() {
+	p.aside = 0
 	for id := range p.full {
-		n += p.reservedFor(id)
+		p.aside += p.reservedFor(id)
 	}
-	return n
 }

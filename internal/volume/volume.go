@@ -54,6 +54,7 @@ func (v *Volume) letGo(o *owner) {
 	}
 	v.p.mu.Lock()
 	v.p.overlay -= o.cost
+	v.p.pending -= o.units
 	v.p.mu.Unlock()
 }
 
@@ -107,6 +108,10 @@ func (v *Volume) apply(r *journal.Record) error {
 	}
 	v.p.mu.Lock()
 	v.p.overlay += e.owner.cost
+	if e.data != nil {
+		e.owner.units = e.pages() * pageUnits
+		v.p.pending += e.owner.units
+	}
 	if v.p.overlay > v.p.o.Overlay/4 {
 		v.p.wake()
 	}
