@@ -12,6 +12,7 @@ import (
 	"github.com/perdure/perdure/internal/journal"
 	"github.com/perdure/perdure/internal/reservation"
 	"github.com/perdure/perdure/internal/scsi"
+	"github.com/perdure/perdure/internal/volume"
 )
 
 const (
@@ -151,14 +152,8 @@ func (g *Group) placeMutation(w *work) bool {
 		return false
 	}
 	g.stale(w)
-	if w.m.Kind != scsi.Zero && w.m.Kind != scsi.Unmap {
-		if room, err := w.unit.disk.Spacious(w.m.Offset, w.m.Length); !room || err != nil {
-			if err == nil {
-				err = array.Errorf(array.Full, "volume %s: its CPG is full", w.unit.id.Name)
-			}
-			w.finish(err)
-			return true
-		}
+	if ends, room := g.spacious(w); !room {
+		return ends
 	}
 	if (w.m.Kind == scsi.CompareAndWrite || w.m.Kind == scsi.Or) && w.buf == nil {
 		return g.startModify(w)
@@ -203,6 +198,29 @@ func (g *Group) placeMutation(w *work) bool {
 	g.unbusy(w)
 	g.add(e, g.cfg.Self)
 	return true
+}
+
+// spaceWithin is how long a write may wait to know whether there is room for it on pages.
+const spaceWithin = time.Second
+
+// spacious reports whether there are pages for what w writes; if not, whether that was
+// its end.
+func (g *Group) spacious(w *work) (ended, room bool) {
+	if w.m.Kind == scsi.Zero || w.m.Kind == scsi.Unmap {
+		return false, true
+	}
+	answer, err := w.unit.disk.Spacious(w.m.Offset, w.m.Length)
+	switch {
+	case err != nil:
+		w.finish(err)
+		return true, false
+	case answer == volume.Enough:
+		return false, true
+	case answer == volume.Unsure && g.cfg.Now().Sub(w.op.Arrived) < spaceWithin:
+		return false, false
+	}
+	w.finish(array.Errorf(array.Full, "volume %s: its CPG is full", w.unit.id.Name))
+	return true, false
 }
 
 func (g *Group) canApply() bool {

@@ -36,7 +36,7 @@ type Disk interface {
 	Read(dst []byte, off int64) error
 	Spec() volume.VolumeSpec
 	// Spacious reports whether n bytes may be written at off: whether there are pages.
-	Spacious(off, n int64) (bool, error)
+	Spacious(off, n int64) (volume.Answer, error)
 	// Freeze makes a snapshot of what is applied, for the entry at a place.
 	Freeze(at array.Place, id array.VolumeID) error
 	Extent(off int64) (n int64, mapped bool, err error)

@@ -70,29 +70,75 @@ func (p *Pool) replaced(into bucket, changes []change) (n int64, err error) {
 	return n, err
 }
 
-// Spacious reports whether there is room for n bytes to be written at off: in the pool,
-// or because they replace what is there. What is applied and not on pages counts as
-// pages of its own.
-func (v *Volume) Spacious(off, n int64) (bool, error) {
+// Answer says whether there is room for a write.
+type Answer uint8
+
+const (
+	// Enough: there is room, or the write replaces what is there.
+	Enough Answer = iota
+	// Unsure: it depends on what is not on pages yet. OnRoom is called when it is worth
+	// asking again.
+	Unsure
+	// None: there is no room.
+	None
+)
+
+// Spacious reports whether there is room for n bytes to be written at off. What is
+// applied and not on pages counts as if each record took pages of its own.
+func (v *Volume) Spacious(off, n int64) (Answer, error) {
 	p := v.p
 	need := (pagesOf(off+n) - off/block.Page) * pageUnits
 	p.mu.Lock()
-	free := p.units.limit - p.spare() - p.units.used - p.aside + p.reservedFor(v.id)
-	tight := need+p.pending > free
+	free := max(0, p.units.limit-p.spare()-p.units.used-p.aside+p.reservedFor(v.id))
+	pending := p.pending
 	p.mu.Unlock()
-	if !tight {
-		return true, nil
+	if need+pending <= free {
+		return Enough, nil
 	}
-	p.wake()
 	has, err := v.replaces(off, n)
-	return err == nil && need-has+p.dirty() <= max(free, 0), err
+	switch {
+	case err != nil:
+		return None, err
+	case need <= has || pending == 0 && need-has <= free:
+		return Enough, nil
+	case pending == 0:
+		return None, nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.starved = true
+	p.wake()
+	return Unsure, nil
 }
 
-// replaces returns the units that writing a range will free for certain.
+// waiting reports whether a page is not on pages yet, so that writing it again takes
+// nothing more.
+func (v *Volume) waiting(page int64) (is bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	look := func(l *overlay) {
+		l.each(page*block.Page, (page+1)*block.Page, func(e *extent) bool {
+			is = is || e.data != nil
+			return !is
+		})
+	}
+	look(&v.over)
+	for i := len(v.sealed) - 1; i >= 0 && !is && v.sealed[i].snap == nil; i-- {
+		look(&v.sealed[i].over)
+	}
+	return is
+}
+
+// replaces returns the units that writing a range will free for certain, or that are
+// counted already.
 func (v *Volume) replaces(off, n int64) (units int64, err error) {
 	s := v.newest()
 	err = v.p.db.View(func(tx *bolt.Tx) error {
 		for page := off / block.Page; page*block.Page < off+n; page++ {
+			if v.waiting(page) {
+				units += pageUnits
+				continue
+			}
 			e, err := lookup(tx, pageBucket, v.id, page)
 			if err != nil {
 				return err
@@ -111,33 +157,6 @@ func (v *Volume) replaces(off, n int64) (units int64, err error) {
 		return nil
 	})
 	return units, err
-}
-
-// dirty returns the units that what is not on pages would take. It walks over all of
-// that: only a pool that is nearly full asks.
-func (p *Pool) dirty() (n int64) {
-	p.mu.Lock()
-	all := make([]*Volume, 0, len(p.volumes))
-	for _, v := range p.volumes {
-		all = append(all, v)
-	}
-	p.mu.Unlock()
-	for _, v := range all {
-		v.mu.RLock()
-		for _, l := range v.layers(everyLayer) {
-			last := int64(-1)
-			l.each(0, 1<<62, func(e *extent) bool {
-				first, end := max(e.start/block.Page, last+1), (e.end-1)/block.Page
-				if e.data != nil && end >= first {
-					n += (end - first + 1) * pageUnits
-				}
-				last = max(last, end)
-				return true
-			})
-		}
-		v.mu.RUnlock()
-	}
-	return n
 }
 
 // levels are the fullness, in percent, at which people are told.

@@ -36,10 +36,10 @@ func TestSpaceIsSetAside(t *testing.T) {
 	for i := range byte(3) {
 		ok(t, fill(full, 2000, 2+i))
 	}
-	if room, err := thin.Spacious(3000*block.Page, 100*block.Page); room || err != nil {
+	if room, err := thin.Spacious(3000*block.Page, 100*block.Page); room != None || err != nil {
 		t.Error("there is room for more of the thin volume:", err)
 	}
-	if room, err := thin.Spacious(100*block.Page, 100*block.Page); !room || err != nil {
+	if room, err := thin.Spacious(100*block.Page, 100*block.Page); room != Enough || err != nil {
 		t.Error("there is no room to write again what was written:", err)
 	}
 	ok(t, fill(thin, 1800, 9))
