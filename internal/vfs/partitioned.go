@@ -17,6 +17,10 @@ import (
 	"github.com/perdure/perdure/internal/array"
 )
 
+// Overhead is how many bytes of a device are not for large files: the table, and room
+// for a few small ones.
+const Overhead = firstExtent + 16*Align
+
 // Partitioned is a flat directory of a few files on one block device or one large
 // file. A file's bytes lie side by side: it grows only where the room behind it is
 // free. What is at the place of a file was overwritten with zeros when it was taken.

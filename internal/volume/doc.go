@@ -41,6 +41,7 @@
 //
 // # Caveats
 //
-// A pool is one file. Small writes near a full pool may find it full although a
+// A pool is one file or one device; on a device the last page is a label that ties it
+// to its map. Small writes near a full pool may find it full although a
 // destage would free as much as it takes.
 package volume
