@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"slices"
@@ -149,6 +151,8 @@ func TestPartitionedRefuses(t *testing.T) {
 	binary.LittleEndian.PutUint32(newer[8:], tableVersion+1)
 	binary.LittleEndian.PutUint32(newer[60:], block.Checksum(newer[:60]))
 	over := (&table{files: []tableFile{{"a", firstExtent, Align, 0}, {"b", firstExtent, Align, 0}}}).encode()
+	twice := (&table{files: []tableFile{{"a", 0, 0, 0}, {"a", 0, 0, 0}}}).encode()
+	named := (&table{files: []tableFile{{"../a", 0, 0, 0}}}).encode()
 	short := (&table{files: []tableFile{{"a", devSize, 1 << 30, 5}}}).encode()
 	torn := (&table{sequence: 7, files: []tableFile{{"a", 0, 0, 0}}}).encode()
 	torn[40]++
@@ -166,6 +170,8 @@ func TestPartitionedRefuses(t *testing.T) {
 		{"a partition table", 510, "\x55\xaa", devSize, "wipefs --all dev", array.Conflict},
 		{"a newer version", 0, string(newer), devSize, "format version 2, this program knows 1", array.Invalid},
 		{"files in one place", 0, string(over), devSize, "where another one is", array.Medium},
+		{"two files of one name", 0, string(twice), devSize, "one twice", array.Medium},
+		{"a path", 0, string(named), devSize, "bad name", array.Medium},
 		{"a device that was larger", 0, string(short), devSize, "there are only", array.Medium},
 		{"a damaged table", 0, string(torn), devSize, "fail their checksums", array.Medium},
 		{"a byte behind the mark's place", 9, "x", devSize, "something unknown, from byte 9 on", array.Conflict},
@@ -249,7 +255,8 @@ func TestPartitionedFailedTable(t *testing.T) {
 }
 
 // life replaces a file again and again and fills others, on a device whose power is cut
-// before operations of the device. It returns how many cuts lost what was durable.
+// before operations of the device. Its table has several sectors. It returns how many cuts
+// lost what was durable.
 func life(t *testing.T, seed uint64, forgetful bool) (cuts, lost int) {
 	t.Helper()
 	m := NewMem()
@@ -259,10 +266,19 @@ func life(t *testing.T, seed uint64, forgetful bool) (cuts, lost int) {
 	}
 	rng := rand.New(rand.NewPCG(seed, 21))
 	dice := rand.New(rand.NewPCG(seed, 22))
+	p := must(OpenPartitioned(m, "dev", 0))(t)
+	for i := range 20 {
+		ok(t, must(p.Open(fmt.Sprintf("empty-%d", i), Create))(t).Close())
+	}
+	ok(t, p.SyncDir("."))
+	one := 4
+	if testing.Short() {
+		one = 16
+	}
 	var told, durable byte // the newest number that was begun to be stored, and was stored
 	var filled []string
 	m.SetHook(func(op Op) {
-		if dice.IntN(8) != 0 {
+		if dice.IntN(one) != 0 {
 			return
 		}
 		cuts++
@@ -273,7 +289,6 @@ func life(t *testing.T, seed uint64, forgetful bool) (cuts, lost int) {
 			}
 		}
 	})
-	p := must(OpenPartitioned(m, "dev", 0))(t)
 	for n := byte(1); n < 24; n++ {
 		f := must(p.Open("number.new", Create))(t)
 		told = n
@@ -323,17 +338,32 @@ func alive(m *Mem, durable, told byte, filled []string) error {
 	if b[0] < durable || b[0] > told || !bytes.Equal(b, bytes.Repeat(b[:1], 100)) {
 		return errors.New("the file is another one")
 	}
+	names, err := p.List(".")
+	if err != nil {
+		return err
+	}
 	for _, name := range filled {
+		if !slices.Contains(names, name) {
+			return errors.New(name + " is gone")
+		}
+	}
+	for _, name := range names {
+		if !strings.HasPrefix(name, "fill-") {
+			continue
+		}
 		f, err := p.Open(name, Direct|ReadOnly)
 		if err != nil {
 			return err
 		}
 		page := NewBuffer(16 * Align)
-		if _, err := f.ReadAt(page, 0); err != nil {
+		if _, err := f.ReadAt(page, 0); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
+		// What was not yet durable is there or zeros, but never another file's.
 		want := NewBuffer(16 * Align)
-		want[15*Align+5] = name[5]
+		if slices.Contains(filled, name) || !allZero(page) {
+			want[15*Align+5] = name[5]
+		}
 		if !bytes.Equal(page, want) {
 			return errors.New(name + " has other bytes")
 		}
@@ -343,16 +373,53 @@ func alive(m *Mem, durable, told byte, filled []string) error {
 
 func TestPartitionedPowerCuts(t *testing.T) {
 	total := 0
-	for seed := range uint64(3) {
+	for seed := range uint64(6) {
 		cuts, _ := life(t, seed, false)
 		total += cuts
 	}
-	if total < 100 {
+	if total < 60 {
 		t.Fatalf("only %d power cuts", total)
 	}
 	t.Logf("%d power cuts", total)
 	if _, lost := life(t, 1, true); lost == 0 {
 		t.Fatal("a disk that ignores every flush lost nothing that was noticed")
+	}
+}
+
+// TestPartitionedShowsNoOldBytes cuts the power while a file takes the place of a removed
+// one: until it is durable it is there or not, but never with the old one's bytes.
+func TestPartitionedShowsNoOldBytes(t *testing.T) {
+	m := NewMem()
+	newDevice(t, m, firstExtent+64<<10)
+	p := must(OpenPartitioned(m, "dev", 0))(t)
+	old := must(p.Open("old", Create|Direct))(t)
+	page := NewBuffer(Align)
+	page[0] = 1
+	must(old.WriteAt(page, 0))(t)
+	ok(t, old.Sync())
+	ok(t, old.Close())
+	ok(t, p.Remove("old"))
+	ok(t, p.SyncDir("."))
+	f := must(p.Open("new", Create|Direct))(t)
+	seen, dice := 0, rand.New(rand.NewPCG(1, 23))
+	m.SetHook(func(Op) {
+		for range 20 {
+			c := must(OpenPartitioned(m.CrashClone(dice, 50), "dev", ReadOnly))(t)
+			g, err := c.Open("new", Direct)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			seen++
+			if n, _ := g.ReadAt(page, 0); page[0] != 0 && n > 0 {
+				t.Fatal("a new file has an old one's bytes")
+			}
+		}
+	})
+	ok(t, f.Allocate(Align))
+	ok(t, f.Sync())
+	m.SetHook(nil)
+	if seen < 10 {
+		t.Fatalf("it was there %d times", seen)
 	}
 }
 
