@@ -41,6 +41,7 @@ type model struct {
 
 // picture is a disk after a power cut, and what it must hold.
 type picture struct {
+	on     bed
 	disk   *vfs.Mem
 	groups [5]modelGroup
 	seed   uint64
@@ -61,11 +62,11 @@ func testOptions() Options {
 
 // check opens the disk and compares it with what it must hold.
 func (p *picture) check(o Options) error {
-	j, err := Open(p.disk, "j", o)
+	j, done, err := p.on(p.disk, o)
 	if err != nil {
 		return err
 	}
-	defer j.Close()
+	defer func() { _ = done() }()
 	for i := range p.groups {
 		m, id := &p.groups[i], array.GroupID(i)
 		base, last, ok := j.Bounds(id)
@@ -225,7 +226,7 @@ func (w *worker) append(id array.GroupID, n int) error {
 }
 
 // history works on a disk for some steps and returns pictures of power cuts on the way.
-func history(disk *vfs.Mem, seed uint64, steps int, start [5]modelGroup) ([]picture, error) {
+func history(on bed, disk *vfs.Mem, seed uint64, steps int, start [5]modelGroup) ([]picture, error) {
 	rng := rand.New(rand.NewPCG(seed, 2))
 	m := &model{groups: start}
 	o := testOptions()
@@ -249,9 +250,9 @@ func history(disk *vfs.Mem, seed uint64, steps int, start [5]modelGroup) ([]pict
 		groups := m.groups
 		m.mu.Unlock()
 		keep := []int{0, 50, 90, 100}[hookRNG.IntN(4)]
-		pictures = append(pictures, picture{disk.CrashClone(hookRNG, keep), groups, seed, op})
+		pictures = append(pictures, picture{on, disk.CrashClone(hookRNG, keep), groups, seed, op})
 	})
-	j, err := Open(disk, "j", o)
+	j, done, err := on(disk, o)
 	if err != nil {
 		return nil, err
 	}
@@ -259,12 +260,12 @@ func history(disk *vfs.Mem, seed uint64, steps int, start [5]modelGroup) ([]pict
 	w := &worker{j: j, m: m, rng: rng}
 	for range steps {
 		if err := w.step(); err != nil {
-			return nil, errors.Join(err, j.Close())
+			return nil, errors.Join(err, done())
 		}
 	}
-	err = j.Close()
+	err = done()
 	disk.SetHook(nil)
-	return append(pictures, picture{disk.CrashClone(hookRNG, 0), m.groups, seed, vfs.Op{}}), err
+	return append(pictures, picture{on, disk.CrashClone(hookRNG, 0), m.groups, seed, vfs.Op{}}), err
 }
 
 func absentGroups() (g [5]modelGroup) {
@@ -277,10 +278,13 @@ func absentGroups() (g [5]modelGroup) {
 // TestPowerCuts cuts the power at many points of random histories: every record
 // that was reported durable is there, with its bytes and in order, nothing that
 // was cut comes back, and there are no gaps. It goes on from some of the disks.
-func TestPowerCuts(t *testing.T) {
+func TestPowerCuts(t *testing.T)         { powerCuts(t, inDirectory, 12, 250) }
+func TestPowerCutsOnDevice(t *testing.T) { powerCuts(t, onDevice, 3, 250) }
+
+func powerCuts(t *testing.T, on bed, seeds, steps int) {
 	total := 0
-	for seed := range uint64(12) {
-		pictures, err := history(vfs.NewMem(), seed, 250, absentGroups())
+	for seed := range uint64(seeds) {
+		pictures, err := history(on, vfs.NewMem(), seed, steps, absentGroups())
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
@@ -292,19 +296,19 @@ func TestPowerCuts(t *testing.T) {
 		}
 		total += len(pictures)
 	}
-	if total < 300 {
+	if total < 15*seeds {
 		t.Fatalf("only %d power cuts", total)
 	}
 	t.Logf("%d power cuts", total)
 }
 
 // found returns the model of what a disk has.
-func found(disk *vfs.Mem) (m [5]modelGroup, err error) {
-	j, err := Open(disk, "j", testOptions())
+func found(on bed, disk *vfs.Mem) (m [5]modelGroup, err error) {
+	j, done, err := on(disk, testOptions())
 	if err != nil {
 		return m, err
 	}
-	defer j.Close()
+	defer func() { _ = done() }()
 	for i := range m {
 		base, last, ok := j.Bounds(array.GroupID(i))
 		m[i] = modelGroup{base: base, first: base.Place + 1, durable: last.Place, release: base.Place, absent: !ok}
@@ -326,13 +330,16 @@ func found(disk *vfs.Mem) (m [5]modelGroup, err error) {
 // TestPowerCutsAfterPowerCuts goes on from disks that power cuts left, and cuts
 // the power again and again, in recovery too: what an earlier life left behind the
 // end of the log must never come back.
-func TestPowerCutsAfterPowerCuts(t *testing.T) {
+func TestPowerCutsAfterPowerCuts(t *testing.T)         { cutsAfterCuts(t, inDirectory, 6) }
+func TestPowerCutsAfterPowerCutsOnDevice(t *testing.T) { cutsAfterCuts(t, onDevice, 2) }
+
+func cutsAfterCuts(t *testing.T, on bed, seeds int) {
 	total := 0
-	for seed := range uint64(6) {
+	for seed := range uint64(seeds) {
 		rng := rand.New(rand.NewPCG(seed, 77))
 		disk, groups := vfs.NewMem(), absentGroups()
 		for life := range uint64(12) {
-			pictures, err := history(disk, seed*100+life, 25, groups)
+			pictures, err := history(on, disk, seed*100+life, 25, groups)
 			if err != nil {
 				t.Fatalf("seed %d life %d: %v", seed, life, err)
 			}
@@ -344,7 +351,7 @@ func TestPowerCutsAfterPowerCuts(t *testing.T) {
 			total += len(pictures)
 			p := pictures[rng.IntN(len(pictures))]
 			disk = p.disk
-			if groups, err = found(disk); err != nil {
+			if groups, err = found(on, disk); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -365,7 +372,7 @@ func TestForgetfulDiskIsCaught(t *testing.T) {
 			t.Fatal(err)
 		}
 		disk.IgnoreSync()
-		pictures, err := history(disk, seed, 150, absentGroups())
+		pictures, err := history(inDirectory, disk, seed, 150, absentGroups())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -38,8 +38,11 @@ type ISCSI struct {
 
 // Journal is the array's journal.
 type Journal struct {
-	// SizeMiB is the room of all segments.
+	// SizeMiB is the room of all segments; 0, with a Device: as much of it as by default.
 	SizeMiB int64 `toml:"size_mib"`
+	// Device is a block device, or a file of a given size, instead of a directory below
+	// DataDir.
+	Device string `toml:"device"`
 }
 
 // Memory bounds the buffers.
@@ -49,11 +52,15 @@ type Memory struct {
 	OverlayMiB int64 `toml:"overlay_mib"`
 }
 
-// CPG is a common provisioning group: a pool of pages in a directory.
+// CPG is a common provisioning group: a pool of pages.
 type CPG struct {
-	Name     string `toml:"name"`
-	Dir      string `toml:"dir"`
-	LimitGiB int64  `toml:"limit_gib"`
+	Name string `toml:"name"`
+	// Dir has the map, and the pages too if there is no Device: a block device, or a file
+	// of a given size.
+	Dir    string `toml:"dir"`
+	Device string `toml:"device"`
+	// LimitGiB is 0 if the Device is the limit.
+	LimitGiB int64 `toml:"limit_gib"`
 }
 
 // Target is the other array. An array without one serves un-mirrored volumes only.
@@ -96,12 +103,14 @@ func LoadConfig(path string) (Config, error) {
 	return c, nil
 }
 
+const defaultJournalMiB = 1024
+
 func (c *Config) fill() {
 	if c.Socket == "" {
 		c.Socket = c.DataDir + "/perdured.sock"
 	}
-	if c.Journal.SizeMiB == 0 {
-		c.Journal.SizeMiB = 1024
+	if c.Journal.SizeMiB == 0 && c.Journal.Device == "" {
+		c.Journal.SizeMiB = defaultJournalMiB
 	}
 	if c.Memory.BuffersMiB == 0 {
 		c.Memory.BuffersMiB = 512

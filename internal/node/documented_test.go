@@ -29,8 +29,8 @@ func TestEveryKeyIsInTheDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range []string{
-		"name", "system_id", "data_dir", "socket", "iscsi.name", "iscsi.portals", "journal.size_mib", "memory.buffers_mib",
-		"memory.overlay_mib", "[[cpg]] name", "[[cpg]] dir", "[[cpg]] limit_gib", "target.name", "target.system_id", "target.key",
+		"name", "system_id", "data_dir", "socket", "iscsi.name", "iscsi.portals", "journal.size_mib", "journal.device", "memory.buffers_mib",
+		"memory.overlay_mib", "[[cpg]] name", "[[cpg]] dir", "[[cpg]] device", "[[cpg]] limit_gib", "target.name", "target.system_id", "target.key",
 		"[[target.link]] name", "[[target.link]] listen", "witness.address", "witness.key",
 	} {
 		if !strings.Contains(string(b), "`"+key+"`") {

@@ -90,14 +90,6 @@ func (c *inspection) inspectStore() error {
 	return nil
 }
 
-func (c *inspection) inspectJournal() error {
-	logs, err := journal.Inspect(vfs.NewOS(filepath.Join(c.cfg.DataDir, "journal")), ".", func(text string) { c.report("journal: " + text) })
-	for _, l := range logs {
-		c.logs[l.Group] = l
-	}
-	return err
-}
-
 func (c *inspection) inspectCPGs() error {
 	for _, g := range c.cfg.CPGs {
 		dir, err := filepath.Abs(g.Dir)
@@ -109,7 +101,7 @@ func (c *inspection) inspectCPGs() error {
 			c.report(fmt.Sprintf("CPG %s: there is no map in %s", g.Name, dir))
 			continue
 		}
-		found, err := volume.Inspect(vfs.NewOS(dir), ".", name, c.content, func(text string) { c.report("CPG " + g.Name + ": " + text) })
+		found, err := volume.Inspect(vfs.NewOS(dir), ".", name, g.Device, c.content, func(text string) { c.report("CPG " + g.Name + ": " + text) })
 		if array.KindOf(err) == array.Conflict {
 			return fmt.Errorf("CPG %s: %w", g.Name, err)
 		}

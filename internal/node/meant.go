@@ -26,7 +26,7 @@ func bad(key string, value any, want string, args ...any) error {
 
 // check finds what can't be meant.
 func (c *Config) check() error {
-	for _, f := range []func() error{c.checkSelf, c.checkMemory, c.checkCPGs, c.checkTarget, c.checkLinks, c.checkWitness} {
+	for _, f := range []func() error{c.checkSelf, c.checkMemory, c.checkCPGs, c.checkDevices, c.checkTarget, c.checkLinks, c.checkWitness} {
 		if err := f(); err != nil {
 			return err
 		}
@@ -66,11 +66,15 @@ func (c *Config) checkMemory() error {
 	for _, n := range []struct {
 		key         string
 		value, from int64
+		open        bool // 0 leaves it open
 	}{
-		{"journal.size_mib", c.Journal.SizeMiB, 64},
-		{"memory.buffers_mib", c.Memory.BuffersMiB, 32},
-		{"memory.overlay_mib", c.Memory.OverlayMiB, 16},
+		{"journal.size_mib", c.Journal.SizeMiB, 64, c.Journal.Device != ""},
+		{"memory.buffers_mib", c.Memory.BuffersMiB, 32, false},
+		{"memory.overlay_mib", c.Memory.OverlayMiB, 16, false},
 	} {
+		if n.open && n.value == 0 {
+			continue
+		}
 		if n.value < n.from || n.value > maxMiB {
 			return bad(n.key, n.value, "want a number of MiB from %d to %d", n.from, maxMiB)
 		}
@@ -91,6 +95,7 @@ func (c *Config) checkCPGs() error {
 			return bad("cpg.dir", "", "want a directory for CPG %s", p.Name)
 		case dirs[dir] != "":
 			return bad("cpg.dir", p.Dir, "CPG %s is there already: want another directory for CPG %s", dirs[dir], p.Name)
+		case p.LimitGiB == 0 && p.Device != "":
 		case p.LimitGiB < 1 || p.LimitGiB > maxGiB:
 			return bad("cpg.limit_gib", p.LimitGiB, "want a number of GiB from 1 to %d for CPG %s", maxGiB, p.Name)
 		}

@@ -42,21 +42,23 @@ type Event struct {
 
 // Node is one array.
 type Node struct {
-	cfg    Config
-	log    *slog.Logger
-	start  array.StartID
-	ident  *pki.Identity
-	store  *store.Store
-	pool   *block.Pool
-	jnl    *journal.Journal
-	cpgs   map[string]*volume.Pool
-	pair   *pair.Pair
-	server *link.Server
-	scsi   *scsi.Server
-	target *iscsi.Target
-	lns    []net.Listener
-	stop   context.CancelFunc
-	wg     sync.WaitGroup
+	cfg   Config
+	log   *slog.Logger
+	start array.StartID
+	ident *pki.Identity
+	store *store.Store
+	pool  *block.Pool
+	jnl   *journal.Journal
+	// jnlDevice is what the journal lies on, nil if that is a directory.
+	jnlDevice *vfs.Partitioned
+	cpgs      map[string]*volume.Pool
+	pair      *pair.Pair
+	server    *link.Server
+	scsi      *scsi.Server
+	target    *iscsi.Target
+	lns       []net.Listener
+	stop      context.CancelFunc
+	wg        sync.WaitGroup
 
 	broken atomic.Bool // the journal failed
 
@@ -161,7 +163,7 @@ func (n *Node) openCPGs() error {
 		}
 		files := vfs.NewOS(dir)
 		p, err := volume.OpenPool(files, ".", volume.Options{
-			MapFile: filepath.Join(dir, "map.db"), Limit: c.LimitGiB << 30, Overlay: n.cfg.Memory.OverlayMiB << 20,
+			MapFile: filepath.Join(dir, "map.db"), Pages: c.Device, Limit: c.limit(), Overlay: n.cfg.Memory.OverlayMiB << 20,
 			OnRoom:     n.onRoom,
 			OnSnapshot: n.snapshotMade,
 			OnLevel:    func(percent int) { n.cpgLevel(c.Name, percent) },
@@ -173,20 +175,6 @@ func (n *Node) openCPGs() error {
 		n.cpgs[c.Name] = p
 	}
 	return nil
-}
-
-func (n *Node) openJournal() error {
-	dir := filepath.Join(n.cfg.DataDir, "journal")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	files := vfs.NewOS(dir)
-	var err error
-	n.jnl, err = journal.Open(files, ".", journal.Options{
-		Limit: n.cfg.Journal.SizeMiB << 20, Durable: n.durable,
-		Failed: func(err error) { n.journalFailed(err) },
-	})
-	return err
 }
 
 // durable passes the journal's word to the groups.
@@ -338,9 +326,7 @@ func (n *Node) Close() {
 		n.pair.Close()
 	}
 	n.wg.Wait()
-	if n.jnl != nil {
-		_ = n.jnl.Close()
-	}
+	n.closeJournal()
 	for _, p := range n.cpgs {
 		_ = p.Close()
 	}

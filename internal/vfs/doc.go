@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package vfs is the file system that the storage engine stands on: a small
-// interface with three implementations. OS is the real one, Mem is a disk in
-// memory that can lose power, and Inject wraps either and makes operations fail.
+// interface with four implementations. OS is the real one, Mem is a disk in memory
+// that can lose power, Inject wraps either and makes operations fail, and Partitioned
+// lays a few files out over one block device or one large file of another.
 //
 // # Durability
 //
@@ -19,6 +20,13 @@
 // offset, length and memory address of its reads and writes must then be
 // multiples of Align, wherever it runs, so that tests in memory find a
 // misaligned access too.
+//
+// # Devices
+//
+// A block device that is opened to write, or with Lock, is this process's alone: while
+// another one has it, or it is mounted, it is refused. Its size is given; Allocate
+// succeeds up to it and fails with ENOSPC beyond. Nothing is written to a device for
+// the first time unless its first MiB is zeros: CheckBlank says what it holds instead.
 //
 // # Concurrency
 //

@@ -19,12 +19,21 @@ type OS struct{ root string }
 // NewOS returns the tree below the directory root, which must exist.
 func NewOS(root string) *OS { return &OS{root: root} }
 
-// Path returns where name lies for the operating system.
-func (o *OS) Path(name string) string { return filepath.Join(o.root, filepath.FromSlash(name)) }
+// Path returns where name lies for the operating system. An absolute name stands for
+// itself: a device is below nobody's directory.
+func (o *OS) Path(name string) string {
+	if filepath.IsAbs(name) {
+		return filepath.Clean(name)
+	}
+	return filepath.Join(o.root, filepath.FromSlash(name))
+}
 
 // Open implements FS.
 func (o *OS) Open(name string, flags Flag) (File, error) {
 	path := o.Path(name)
+	if isDevice(path) {
+		return openDevice(path, flags)
+	}
 	mode := os.O_RDWR
 	if flags&ReadOnly != 0 {
 		mode = os.O_RDONLY

@@ -30,7 +30,8 @@ const (
 	Lock
 )
 
-// FS is a directory tree. Names are relative to its root, with slashes.
+// FS is a directory tree. Names are relative to its root, with slashes. On a real file
+// system an absolute name stands for itself, and may lead to a block device.
 type FS interface {
 	// Open opens a file.
 	Open(name string, flags Flag) (File, error)

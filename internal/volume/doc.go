@@ -54,7 +54,8 @@
 //
 // # Caveats
 //
-// Small writes near a full pool may find it full although a destage would free as much
-// as it takes; so may packed pages, which need their units side by side. A snapshot that
-// can't be made because the pool is full holds up what comes after it.
+// A pool is one file or one device; on a device the last page is a label that ties it to
+// its map. Small writes near a full pool may find it full although a destage would free as
+// much as it takes; so may packed pages, which need their units side by side. A snapshot
+// that can't be made because the pool is full holds up what comes after it.
 package volume

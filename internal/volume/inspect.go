@@ -27,12 +27,12 @@ type Found struct {
 }
 
 // Inspect checks the pool in dir as Pool.Check does, without changing anything, and
-// returns what it holds. A pool that is open is refused.
-func Inspect(fs vfs.FS, dir, mapFile string, content bool, report func(string)) (Found, error) {
+// returns what it holds. pages is as in Options. A pool that is open is refused.
+func Inspect(fs vfs.FS, dir, mapFile, pages string, content bool, report func(string)) (Found, error) {
 	f := Found{Destaged: map[array.GroupID]array.Place{}, Resyncing: map[array.GroupID]bool{}}
 	p := &Pool{}
 	p.empty()
-	err := p.openToRead(fs, dir, mapFile)
+	err := p.openToRead(fs, dir, mapFile, pages)
 	defer func() { _ = p.closeFiles() }()
 	if err != nil {
 		return f, fmt.Errorf("inspect pool %s: %w", dir, err)
@@ -50,7 +50,7 @@ func Inspect(fs vfs.FS, dir, mapFile string, content bool, report func(string)) 
 	return f, p.Check(content, report)
 }
 
-func (p *Pool) openToRead(fs vfs.FS, dir, mapFile string) (err error) {
+func (p *Pool) openToRead(fs vfs.FS, dir, mapFile, pages string) (err error) {
 	p.db, err = bolt.Open(mapFile, 0o600, &bolt.Options{Timeout: time.Second, ReadOnly: true})
 	if errors.Is(err, berrors.ErrTimeout) {
 		return array.Errorf(array.Conflict, "%s: another process has it open", mapFile)
@@ -58,11 +58,11 @@ func (p *Pool) openToRead(fs vfs.FS, dir, mapFile string) (err error) {
 	if err != nil {
 		return fmt.Errorf("open map %s: %w", mapFile, err)
 	}
-	if p.pages, err = fs.Open(path.Join(dir, "pages"), vfs.ReadOnly|vfs.Direct); err != nil {
+	if err = p.openPages(fs, path.Join(dir, "pages"), pages, vfs.ReadOnly|vfs.Direct); err != nil {
 		return err
 	}
-	if p.fileSize, err = p.pages.Size(); err != nil {
+	if err = p.db.View(checkFormat); err != nil {
 		return err
 	}
-	return p.db.View(checkFormat)
+	return p.inspectDevice(pages)
 }

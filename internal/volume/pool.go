@@ -23,6 +23,9 @@ import (
 type Options struct {
 	// MapFile is where the page map lies, for the operating system.
 	MapFile string
+	// Pages is the name in the file system of a device, or a file of a given size, for the
+	// pages; empty: a file in the pool's directory, which grows.
+	Pages string
 	// Limit is how many bytes the page file may grow to.
 	Limit int64
 	// Overlay bounds the memory of what is applied and not destaged, 0 for 256 MiB.
@@ -169,13 +172,10 @@ func (p *Pool) open(fs vfs.FS, dir string) (err error) {
 	if err != nil {
 		return fmt.Errorf("open map %s: %w", p.o.MapFile, err)
 	}
-	if p.pages, err = fs.Open(path.Join(dir, "pages"), vfs.Create|vfs.Direct); err != nil {
+	if err = p.openPages(fs, path.Join(dir, "pages"), p.o.Pages, vfs.Create|vfs.Direct); err != nil {
 		return err
 	}
 	if err = fs.SyncDir(dir); err != nil {
-		return err
-	}
-	if p.fileSize, err = p.pages.Size(); err != nil {
 		return err
 	}
 	if err = p.db.Update(prepareMap); err != nil {
@@ -185,6 +185,9 @@ func (p *Pool) open(fs vfs.FS, dir string) (err error) {
 		return err
 	}
 	p.units.limit = min(max(p.o.Limit/unitSize, 0), maxUnits)
+	if err = p.matchDevice(p.o.Pages); err != nil {
+		return err
+	}
 	return p.resume()
 }
 

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -26,9 +27,11 @@ const (
 	sectors  = size / block.Sector
 )
 
-// engine is a journal and a pool on one simulated disk, with the map beside it.
+// engine is a journal and a pool on one simulated disk, with the map beside it. They lie
+// in directories, or on one device each.
 type engine struct {
 	disk    *vfs.Mem
+	device  *vfs.Partitioned
 	mapFile string
 	jnl     *journal.Journal
 	pool    *volume.Pool
@@ -41,11 +44,45 @@ type engine struct {
 	turn sync.Mutex
 }
 
-func open(disk *vfs.Mem, mapFile string) (*engine, error) {
-	e := &engine{disk: disk, mapFile: mapFile, durable: make(chan struct{}, 1)}
-	var err error
-	e.jnl, err = journal.Open(disk, "journal", journal.Options{
-		Limit: 6 << 18, SegmentSize: 1 << 18, MaxPayload: 48 << 10, MaxGroups: 4, NoPrefill: true,
+const (
+	journalSize = 6 << 18
+	poolSize    = 256 * block.Page
+	// The devices' names begin like the directories'.
+	journalDevice, poolDevice = "journal.dev", "pool.dev"
+)
+
+// devices puts blank devices on a disk.
+func devices(disk *vfs.Mem) error {
+	for name, size := range map[string]int64{journalDevice: journalSize + vfs.Overhead, poolDevice: poolSize + block.Page} {
+		f, err := disk.Open(name, vfs.Create)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Allocate(size), f.Sync(), f.Close()); err != nil {
+			return err
+		}
+	}
+	return disk.SyncDir(".")
+}
+
+// open opens what is on the disk: on devices if it has some.
+func open(disk *vfs.Mem, mapFile string) (e *engine, err error) {
+	e = &engine{disk: disk, mapFile: mapFile, durable: make(chan struct{}, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.close())
+		}
+	}()
+	var files vfs.FS = disk
+	dir, pages := "journal", ""
+	if slices.Contains(disk.Names(), journalDevice) {
+		if e.device, err = vfs.OpenPartitioned(disk, journalDevice, 0); err != nil {
+			return e, err
+		}
+		files, dir, pages = e.device, ".", poolDevice
+	}
+	e.jnl, err = journal.Open(files, dir, journal.Options{
+		Limit: journalSize, SegmentSize: 1 << 18, MaxPayload: 48 << 10, MaxGroups: 4, NoPrefill: true,
 		Durable: func(ds []journal.Durable) {
 			for _, d := range ds {
 				e.acked.Store(uint64(d.Pos.Place))
@@ -58,13 +95,12 @@ func open(disk *vfs.Mem, mapFile string) (*engine, error) {
 		Failed: func(err error) { e.failed.Store(&err) },
 	})
 	if err != nil {
-		return nil, err
+		return e, err
 	}
-	e.pool, err = volume.OpenPool(disk, "pool", volume.Options{MapFile: mapFile, Limit: 256 * block.Page, Grow: 64 * block.Page, Age: -1, NoSync: true})
-	if err != nil {
-		return nil, errors.Join(err, e.jnl.Close())
-	}
-	return e, nil
+	e.pool, err = volume.OpenPool(disk, "pool", volume.Options{
+		MapFile: mapFile, Pages: pages, Limit: poolSize, Grow: 64 * block.Page, Age: -1, NoSync: true,
+	})
+	return e, err
 }
 
 // begin makes the volumes on an empty disk.
@@ -78,7 +114,19 @@ func (e *engine) begin() error {
 	return e.jnl.SetBase(theGroup, array.Position{})
 }
 
-func (e *engine) close() error { return errors.Join(e.pool.Close(), e.jnl.Close()) }
+func (e *engine) close() error {
+	var errs []error
+	if e.pool != nil {
+		errs = append(errs, e.pool.Close())
+	}
+	if e.jnl != nil {
+		errs = append(errs, e.jnl.Close())
+	}
+	if e.device != nil {
+		errs = append(errs, e.device.Close())
+	}
+	return errors.Join(errs...)
+}
 
 // append journals records and waits until the last of them is durable. The caller has
 // the turn.

@@ -27,7 +27,8 @@ const recordsPerRun = 220
 type outcome struct{ points, lost, inconsistent int }
 
 // run plays one history and cuts the power at operations of the disk, half of them at
-// random, until most cuts have been made. A forgetful disk keeps nothing it was told to.
+// random, until most cuts have been made. Every second seed has devices instead of
+// directories. A forgetful disk keeps nothing it was told to.
 func run(t *testing.T, seed uint64, most int, forgetful bool, wrong func(string)) (o outcome) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 11))
@@ -35,6 +36,9 @@ func run(t *testing.T, seed uint64, most int, forgetful bool, wrong func(string)
 	disk := vfs.NewMem()
 	for _, d := range []string{"journal", "pool"} {
 		must(t, disk.MkdirAll(d))
+	}
+	if seed%2 == 0 {
+		must(t, devices(disk))
 	}
 	e, err := open(disk, filepath.Join(dir, "map.live"))
 	must(t, err)
@@ -105,11 +109,15 @@ func TestPowerCuts(t *testing.T) {
 	if testing.Short() {
 		*points = min(*points, 20)
 	}
-	for seed := uint64(1); sum.points < *points; seed++ {
-		if *oneSeed != 0 {
-			seed = *oneSeed
+	for n := uint64(1); sum.points < *points; n++ {
+		seed, most := 2*n-1, *points/2-sum.points
+		if most <= 0 { // the second half: devices
+			seed, most = 2*n, *points-sum.points
 		}
-		o := run(t, seed, *points-sum.points, false, func(text string) {
+		if *oneSeed != 0 {
+			seed, most = *oneSeed, *points
+		}
+		o := run(t, seed, most, false, func(text string) {
 			t.Errorf("%s\nreplay with: go test ./test/crash -run TestPowerCuts -crash.seed=%d -crash.points=%d", text, seed, *points)
 		})
 		sum.points, sum.lost, sum.inconsistent = sum.points+o.points, sum.lost+o.lost, sum.inconsistent+o.inconsistent
@@ -122,9 +130,11 @@ func TestPowerCuts(t *testing.T) {
 
 // TestAForgetfulDiskIsFoundOut: without flushes the same must fail.
 func TestAForgetfulDiskIsFoundOut(t *testing.T) {
-	o := run(t, 1, 20, true, func(string) {})
-	if o.lost == 0 {
-		t.Errorf("a disk that ignores every flush lost nothing that was noticed: %+v", o)
+	for seed, on := range map[uint64]string{1: "directories", 2: "devices"} {
+		o := run(t, seed, 60, true, func(string) {})
+		if o.lost == 0 {
+			t.Errorf("on %s a disk that ignores every flush lost nothing that was noticed: %+v", on, o)
+		}
+		t.Logf("mutant without flushes, on %s: %d of %d points found out", on, o.lost+o.inconsistent, o.points)
 	}
-	t.Logf("mutant without flushes: %d of %d points found out", o.lost+o.inconsistent, o.points)
 }
