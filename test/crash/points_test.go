@@ -131,8 +131,9 @@ func TestPowerCuts(t *testing.T) {
 // TestAForgetfulDiskIsFoundOut: without flushes the same must fail.
 func TestAForgetfulDiskIsFoundOut(t *testing.T) {
 	for seed, on := range map[uint64]string{1: "directories", 2: "devices"} {
-		o := run(t, seed, 60, true, func(string) {})
-		if o.lost == 0 {
+		o := run(t, seed, 20, true, func(string) {})
+		// What is lost of a device may be its table of files: then it doesn't open.
+		if o.lost+o.inconsistent == 0 || o.lost == 0 && on == "directories" {
 			t.Errorf("on %s a disk that ignores every flush lost nothing that was noticed: %+v", on, o)
 		}
 		t.Logf("mutant without flushes, on %s: %d of %d points found out", on, o.lost+o.inconsistent, o.points)
