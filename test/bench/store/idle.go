@@ -26,7 +26,7 @@ func (b *bench) benchIdle() error {
 	if err := b.makeIdle(dir); err != nil {
 		return fmt.Errorf("make %d volumes: %w", idleVolumes, err)
 	}
-	var memory, took []float64
+	var memory, took, busy []float64
 	for range b.rounds {
 		before := inUse()
 		began := time.Now()
@@ -40,12 +40,14 @@ func (b *bench) benchIdle() error {
 		}
 		took = append(took, time.Since(began).Seconds())
 		memory = append(memory, float64(inUse()-before)/idleVolumes/1024)
+		busy = append(busy, idleProcessors())
 		if err := e.close(); err != nil {
 			return err
 		}
 	}
 	b.lines = append(b.lines,
 		alone("idle-volume-memory", "KiB", memory, budget{atMost, 64}),
+		alone("idle-1000-groups-load", "%", busy, budget{atMost, 5}),
 		alone("idle-10000-volumes-open", "s", took, budget{atMost, 5}))
 	return nil
 }
@@ -60,6 +62,14 @@ func inUse() int64 {
 	runtime.GC() // what the first one finalised
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc + m.StackInuse)
+}
+
+// idleProcessors is what the program takes while nobody asks anything, in percent of
+// one processor.
+func idleProcessors() float64 {
+	began, before := time.Now(), processors()
+	time.Sleep(time.Second)
+	return 100 * (processors() - before).Seconds() / time.Since(began).Seconds()
 }
 
 func (b *bench) makeIdle(dir string) error {

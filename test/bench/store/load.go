@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/group"
@@ -53,8 +55,10 @@ type driver struct {
 	buffers *block.Pool
 	span    int64 // the bytes of the volume that are used, all of them written
 	seed    uint64
-	ops     atomic.Uint64
-	busy    atomic.Int64 // commands that found no room for two seconds
+	// Of the last run: what a command took of the processors, and the slowest one.
+	cpu, slowest time.Duration
+	ops          atomic.Uint64
+	busy         atomic.Int64 // commands that found no room for two seconds
 }
 
 // run returns the commands per second of d, after a lead that is not counted: a write
@@ -64,15 +68,19 @@ func (dr *driver) run(l load, lead, d time.Duration) (float64, error) {
 	var phase atomic.Int32 // 0 lead, 1 counted, 2 over
 	errs := make(chan error, l.depth)
 	var wg sync.WaitGroup
-	for i := range l.depth {
+	workers := make([]*worker, l.depth)
+	for i := range workers {
 		dr.seed++
 		w := newWorker(dr, l, i, dr.seed)
+		workers[i] = w
 		wg.Go(func() {
 			for phase.Load() < 2 {
+				began := time.Now()
 				if err := w.step(); err != nil {
 					errs <- err
 					return
 				}
+				w.slowest = max(w.slowest, time.Since(began))
 				if phase.Load() == 1 {
 					counted.Add(1)
 				}
@@ -80,18 +88,33 @@ func (dr *driver) run(l load, lead, d time.Duration) (float64, error) {
 		})
 	}
 	time.Sleep(lead)
-	began := time.Now()
+	began, before := time.Now(), processors()
 	phase.Store(1)
 	time.Sleep(d)
 	n, took := counted.Load(), time.Since(began)
+	dr.cpu = (processors() - before) / time.Duration(max(n, 1))
 	phase.Store(2)
 	wg.Wait()
 	close(errs)
+	dr.slowest = 0
+	for _, w := range workers {
+		dr.slowest = max(dr.slowest, w.slowest)
+	}
 	var all []error
 	for err := range errs {
 		all = append(all, err)
 	}
 	return float64(n) / took.Seconds(), errors.Join(all...)
+}
+
+// processors is what this program has had of them. Unlike a rate it says something on
+// a machine that others use too.
+func processors() time.Duration {
+	var r unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
+		return 0
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
 // worker has one command outstanding.
@@ -104,6 +127,7 @@ type worker struct {
 	noise    []byte // what it writes comes from here, and is never twice the same
 	dst      []byte
 	ended    chan error
+	slowest  time.Duration
 }
 
 func newWorker(dr *driver, l load, i int, seed uint64) *worker {

@@ -113,7 +113,8 @@ func (b *bench) compare(e *engine, dr *driver, p *peer, r rate, g array.GroupID)
 		all, _ = r.load.value(all)
 		other, _ = r.load.value(other)
 		ours, drained, peers = append(ours, one), append(drained, all), append(peers, other)
-		b.note("%s round %d: %.0f %s, with all on pages %.0f, fio %.0f", r.title(), round+1, one, unit, all, other)
+		b.note("%s round %d: %.0f %s (%d us of the processors each, the slowest took %d ms), with all on pages %.0f, fio %.0f",
+			r.title(), round+1, one, unit, dr.cpu.Microseconds(), dr.slowest.Milliseconds(), all, other)
 	}
 	if n := dr.busy.Swap(0); n > 0 {
 		b.note("%s: %d commands were answered BUSY", r.title(), n)
