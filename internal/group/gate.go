@@ -72,9 +72,10 @@ func (g *Group) setGate() {
 	n := gate{state: g.state(), role: g.view.Role, grant: g.theirGrant, epoch: g.view.Epoch}
 	old := g.gate.Load()
 	if old != nil && *old == n {
-		return
+		return // without garbage: this is done at every turn
 	}
-	g.gate.Store(&n)
+	fresh := n
+	g.gate.Store(&fresh)
 	if old == nil || old.state != n.state {
 		g.notifyPaths()
 	}

@@ -229,7 +229,8 @@ func (g *Group) ask(f func()) error {
 // socket serve it all.
 func (g *Group) loop() {
 	defer close(g.done)
-	tick := time.NewTicker(50 * time.Millisecond)
+	every := tickEvery
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
@@ -245,6 +246,10 @@ func (g *Group) loop() {
 			f()
 		}
 		g.settle()
+		if p := g.pace(); p != every {
+			every = p
+			tick.Reset(every)
+		}
 		if closed {
 			g.stopCopy()
 			g.dropSends()

@@ -46,6 +46,7 @@ func (j *Journal) take() (batch []*item, rotate *segment, ok bool) {
 		room := j.cur.end+j.o.checkpointRoom() <= j.o.SegmentSize
 		if (len(j.queue) > 0 && !fits) || (idle && !room) {
 			if s := j.pick(); s != nil {
+				s.prepared = true // or the prefiller would write zeros over what begins here
 				return []*item{j.checkpoint(true)}, s, true
 			}
 		}

@@ -33,6 +33,8 @@
 //     damage, and Open says where instead of dropping what follows.
 //   - A record's checksum covers journal, segment sequence, flush and offset: what
 //     a recycled segment held before never passes for a record.
+//   - A segment is written by one at a time: the prefiller takes one only while
+//     neither it nor the committer has, and both take under the lock.
 //   - A segment is written anew only after a durable checkpoint stopped naming it.
 //   - What a cut took away is excluded by the cut's location in the log, which
 //     checkpoints carry for as long as an older segment still has such records.

@@ -278,3 +278,7 @@ func (j *Journal) fillOne(s *segment, zeros []byte) (bool, error) {
 	}
 	return true, nil
 }
+
+// Prepared is closed when the new segments were written once, or never will be: until
+// then that work shares the disk with the flushes.
+func (j *Journal) Prepared() <-chan struct{} { return j.filled }

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/group"
+)
+
+// variant is a kind of volume that the loads are put on. Another kind is one more row
+// of variants, and its rows in rates.
+type variant struct {
+	name string
+	// make makes volume n of the size as a group of its own and serves it.
+	make func(e *engine, n uint32, size int64) (*group.Unit, error)
+	// aged, if set, is called when all of the volume was written.
+	aged func(e *engine, u *group.Unit) error
+}
+
+func variants() []variant {
+	return []variant{
+		{name: "thin", make: thin},
+	}
+}
+
+// thin is an un-mirrored volume as createvv makes it.
+func thin(e *engine, n uint32, size int64) (*group.Unit, error) {
+	id := array.MakeGroupID(system, n)
+	if err := e.prepare(id, n, size); err != nil {
+		return nil, err
+	}
+	units, err := e.start(id, n)
+	if err != nil {
+		return nil, err
+	}
+	return units[0], served(units[0])
+}
+
+// rate is a load on a variant, and how it has to compare with fio.
+type rate struct {
+	variant string
+	load    load
+	least   float64
+	// drained, if set, is the same for all that was written, over the time until the
+	// last of it was on pages too: what the engine bears for hours.
+	drained float64
+}
+
+func rates() []rate {
+	write := func(depth int) load {
+		return load{name: "write-4k", write: true, random: true, block: 4 << 10, depth: depth}
+	}
+	stream := func(depth int) load { return load{name: "stream-1m", write: true, block: 1 << 20, depth: depth} }
+	read := func(depth int) load { return load{name: "read-4k", random: true, block: 4 << 10, depth: depth} }
+	return []rate{
+		// At one command outstanding there is nothing to gather: it is the same write and
+		// flush of the disk as fio's, and four changes of goroutine beside them.
+		{variant: "thin", load: write(1), least: 0.8},
+		// A page is four times as long as such a write, and is read before it is written.
+		{variant: "thin", load: write(32), least: 1, drained: 0.4},
+		{variant: "thin", load: stream(1), least: 0.8, drained: 0.4},
+		{variant: "thin", load: stream(4), least: 0.8},
+		{variant: "thin", load: read(1), least: 0.8},
+		{variant: "thin", load: read(32), least: 0.8},
+	}
+}
