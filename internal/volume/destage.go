@@ -4,6 +4,7 @@ package volume
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -139,6 +140,7 @@ type change struct {
 	page int64
 	e    entry  // with birth; slot and sums are filled in by write
 	data []byte // nil for zeros
+	bad  uint8  // blocks, by bit, that must fail their checksums: see salvage
 }
 
 // destage puts a volume's overlay, as it is now, on pages.
@@ -158,11 +160,15 @@ func (v *Volume) destage(into bucket) error {
 			n := min(block.Page, v.Spec().Size-page*block.Page)
 			clear(buf[n:])
 			birth, err := v.read(buf[:n], page*block.Page, into == shadowBucket)
+			bad := uint8(0)
+			if errors.As(err, new(*Bad)) {
+				birth, bad, err = v.salvage(buf[:n], page, into == shadowBucket)
+			}
 			if err != nil {
 				return fmt.Errorf("volume %s page %d: %w", v.id, page, err)
 			}
-			c := change{v: v, page: page, e: entry{birth: birth}}
-			if !isZero(buf) {
+			c := change{v: v, page: page, e: entry{birth: birth}, bad: bad}
+			if bad != 0 || !isZero(buf) {
 				c.data = buf
 				staged++
 			}

@@ -74,6 +74,9 @@ func (p *Pool) writePages(changes []change, taken []int64) error {
 		c.e.slot = uint32(slot) + 1
 		for b := range blocks {
 			c.e.crc[b] = block.Checksum(c.data[b*blockSize : (b+1)*blockSize])
+			if c.bad>>b&1 == 1 {
+				c.e.crc[b] = ^c.e.crc[b]
+			}
 		}
 		if run != nil && slot == next && cap(run)-len(run) >= block.Page && &run[:len(run)+1][len(run)] == &c.data[0] {
 			run = run[:len(run)+block.Page]

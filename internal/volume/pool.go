@@ -37,6 +37,12 @@ type Options struct {
 	OnRoom func()
 	// Alarm is told why a destage failed. Nothing is lost: it is tried again.
 	Alarm func(error)
+	// OnBad is told of a bad page that a destage met and went on with. It must not wait,
+	// nor use the pool.
+	OnBad func(Bad)
+	// NoChecksum believes whatever the disk returns. DAMAGE IS THEN SERVED: it is for
+	// tests that must notice.
+	NoChecksum bool
 	// NoSync leaves out flushing the map. A CRASH THEN LOSES PAGES: it is for tests
 	// that simulate one.
 	NoSync bool
