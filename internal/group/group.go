@@ -144,7 +144,7 @@ type Group struct {
 	gaveUp       bool      // for want of room
 
 	heals     map[damage]*heal
-	damaged   map[damage]bool // pages of which it was told that they stay damaged
+	damaged   map[damage]bool                // pages of which it was told that they stay damaged
 	questions map[uint64]func(Packet, error) // of comparisons, by their number
 	mends     int                            // questions of the other array that are worked on
 	aside     aside

@@ -139,7 +139,7 @@ func find(name string) *command {
 func commands() []command {
 	return append(append(append([]command{
 		{name: "help", usage: "help [command]", about: "lists the commands", run: help},
-	}, volumeCommands()...), groupCommands()...), showCommands()...)
+	}, volumeCommands()...), groupCommands()...), append(integrityCommands(), showCommands()...)...)
 }
 
 func help(_ *Node, _ context.Context, a *args) error {

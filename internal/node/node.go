@@ -60,6 +60,9 @@ type Node struct {
 
 	broken atomic.Bool // the journal failed
 
+	scrubs     map[string]*scrubber // by CPG
+	stopScrubs context.CancelFunc
+
 	refusals refusals
 
 	// command is held while a command runs.
@@ -98,9 +101,11 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 		{"open the journal", n.openJournal},
 		{"open the relation to the other array", n.openPair},
 		{"finish removals", n.finishDrops},
+		{"read how far the scrubs are", n.openScrubs},
 		{"open the groups", n.openGroups},
 		{"listen for the other array", n.listenLinks},
 		{"serve iSCSI", n.serve},
+		{"begin to scrub", n.startScrubs},
 	}
 	for _, s := range steps {
 		if err := s.do(); err != nil {
@@ -157,11 +162,15 @@ func (n *Node) openCPGs() error {
 			return err
 		}
 		files := vfs.NewOS(dir)
-		p, err := volume.OpenPool(files, ".", volume.Options{
+		o := volume.Options{
 			MapFile: filepath.Join(dir, "map.db"), Limit: c.LimitGiB << 30, Overlay: n.cfg.Memory.OverlayMiB << 20,
-			OnRoom: n.onRoom,
-			Alarm:  func(err error) { n.event("CPG " + c.Name + ": " + err.Error()) },
-		})
+			OnRoom: n.onRoom, OnBad: n.damaged,
+			Alarm: func(err error) { n.event("CPG " + c.Name + ": " + err.Error()) },
+		}
+		if n.cfg.Pages != nil {
+			n.cfg.Pages(&o)
+		}
+		p, err := volume.OpenPool(files, ".", o)
 		if err != nil {
 			return fmt.Errorf("CPG %s: %w", c.Name, err)
 		}
@@ -320,6 +329,9 @@ func (n *Node) Close() {
 	}
 	if n.stop != nil {
 		n.stop()
+	}
+	if n.stopScrubs != nil {
+		n.stopScrubs()
 	}
 	for _, l := range n.lns {
 		_ = l.Close()
