@@ -49,7 +49,7 @@ func (g *Group) sums(u *Unit, from, end int64, upTo array.Place) (s sums, err er
 	b := make([]byte, block.Page)
 	for _, n := range pages {
 		birth, err := u.disk.Stored(n, b)
-		x := sum{page: n, birth: birth, crc: block.Checksum(b)}
+		x := sum{page: n, birth: birth, crc: volume.PageSum(b)}
 		if x.bad = errors.As(err, new(*volume.Bad)); err != nil && !x.bad {
 			return s, err
 		}
@@ -129,8 +129,5 @@ func (s *sums) at(page int64) sum {
 			return x
 		}
 	}
-	return sum{page: page, crc: zeroSum}
+	return sum{page: page, crc: volume.PageSum(make([]byte, block.Page))}
 }
-
-// zeroSum is the checksum of a page of zeros.
-const zeroSum = 0x94640b85

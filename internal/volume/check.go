@@ -54,8 +54,11 @@ func (c *checker) bucket(in bucket) error {
 	var volumes []array.VolumeID
 	err := c.tx.Bucket([]byte(in)).ForEach(func(k, b []byte) error {
 		v, leaf, err := leafOf(k)
-		if err != nil || len(b) != leafSize {
-			c.report(fmt.Sprintf("%s map: leaf %x has %d bytes", in, k, len(b)))
+		if err == nil {
+			b, err = unseal(in, k, b, leafSize)
+		}
+		if err != nil {
+			c.report(fmt.Sprintf("%s map: leaf %x: %v", in, k, err))
 			return nil
 		}
 		if !slices.Contains(volumes, v) {

@@ -248,8 +248,8 @@ func eachEntry(tx *bolt.Tx, in bucket, v array.VolumeID, start, end int64, fn fu
 		if err != nil || id != v || leaf*leafPages >= end {
 			return err
 		}
-		if len(b) != leafSize {
-			return array.Errorf(array.Medium, "volume %s: the map's leaf %d has %d bytes", v, leaf, len(b))
+		if b, err = unseal(in, k, b, leafSize); err != nil {
+			return err
 		}
 		for i := range int64(leafPages) {
 			page := leaf*leafPages + i

@@ -12,6 +12,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/vfs"
 )
 
@@ -31,12 +32,12 @@ type Found struct {
 func Inspect(fs vfs.FS, dir, mapFile string, content bool, report func(string)) (Found, error) {
 	f := Found{Destaged: map[array.GroupID]array.Place{}, Resyncing: map[array.GroupID]bool{}}
 	p := &Pool{volumes: map[array.VolumeID]*Volume{}, groups: map[array.GroupID]*groupPlaces{}}
-	err := p.openToRead(fs, dir, mapFile)
+	err := store.Guard(func() error { return p.openToRead(fs, dir, mapFile) })
 	defer func() { _ = p.closeFiles() }()
 	if err != nil {
 		return f, fmt.Errorf("inspect pool %s: %w", dir, err)
 	}
-	if err := p.db.View(p.load); err != nil {
+	if err := store.Guard(func() error { return p.db.View(p.load) }); err != nil {
 		report(err.Error())
 	}
 	for _, v := range p.volumes {
@@ -48,7 +49,7 @@ func Inspect(fs vfs.FS, dir, mapFile string, content bool, report func(string)) 
 		f.Destaged[id], f.Resyncing[id] = g.destaged, g.state == resyncing
 	}
 	f.Used = p.slots.used
-	return f, p.Check(content, report)
+	return f, store.Guard(func() error { return p.Check(content, report) })
 }
 
 func (p *Pool) openToRead(fs vfs.FS, dir, mapFile string) (err error) {

@@ -11,10 +11,11 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/store"
 )
 
 const (
-	mapFormat = 1
+	mapFormat = 2
 	// blocks is how many checksums a page has, so that a small read need not read
 	// the whole page.
 	blocks    = 4
@@ -85,14 +86,30 @@ func leafOf(key []byte) (array.VolumeID, int64, error) {
 
 // lookup returns the entry of a page in a bucket.
 func lookup(tx *bolt.Tx, in bucket, v array.VolumeID, page int64) (entry, error) {
-	b := tx.Bucket([]byte(in)).Get(leafKey(v, page/leafPages))
-	switch len(b) {
-	case 0:
+	key := leafKey(v, page/leafPages)
+	b := tx.Bucket([]byte(in)).Get(key)
+	if b == nil {
 		return entry{}, nil
-	case leafSize:
-		return decodeEntry(b[page%leafPages*entrySize:]), nil
 	}
-	return entry{}, array.Errorf(array.Medium, "volume %s: the map's value for page %d has %d bytes", v, page, len(b))
+	b, err := unseal(in, key, b, leafSize)
+	if err != nil {
+		return entry{}, err
+	}
+	return decodeEntry(b[page%leafPages*entrySize:]), nil
+}
+
+// unseal returns a value of the map, of size bytes if that isn't 0.
+func unseal(in bucket, key, b []byte, size int) ([]byte, error) {
+	b, err := store.Unseal(string(in), key, b)
+	if err == nil && size != 0 && len(b) != size {
+		err = array.Errorf(array.Medium, "the value of %s %x has %d bytes", in, key, len(b))
+	}
+	return b, err
+}
+
+// put sets a value of the map.
+func put(tx *bolt.Tx, in bucket, key, value []byte) error {
+	return tx.Bucket([]byte(in)).Put(key, store.Seal(string(in), key, value))
 }
 
 // update changes the entries of pages in one leaf.
@@ -100,26 +117,28 @@ func update(tx *bolt.Tx, in bucket, v array.VolumeID, page int64, e entry) error
 	key := leafKey(v, page/leafPages)
 	leaf := make([]byte, leafSize)
 	old := tx.Bucket([]byte(in)).Get(key)
-	if old != nil && len(old) != leafSize {
-		return array.Errorf(array.Medium, "volume %s: the map's value for page %d has %d bytes", v, page, len(old))
+	if old != nil {
+		var err error
+		if old, err = unseal(in, key, old, leafSize); err != nil {
+			return err
+		}
 	}
 	copy(leaf, old)
 	e.encode(leaf[page%leafPages*entrySize:])
-	return tx.Bucket([]byte(in)).Put(key, leaf)
+	return put(tx, in, key, leaf)
 }
 
-// prepareMap makes the buckets and refuses a map of another format.
+// prepareMap makes the buckets of a new map, and refuses what is no map of this format.
 func prepareMap(tx *bolt.Tx) error {
+	if name, _ := tx.Cursor().First(); name != nil {
+		return checkFormat(tx)
+	}
 	for _, b := range []bucket{metaBucket, volumeBucket, groupBucket, pageBucket, shadowBucket, slotBucket} {
 		if _, err := tx.CreateBucketIfNotExists([]byte(b)); err != nil {
 			return err
 		}
 	}
-	meta := tx.Bucket([]byte(metaBucket))
-	if meta.Get([]byte("format")) == nil {
-		return meta.Put([]byte("format"), numberKey(mapFormat))
-	}
-	return checkFormat(tx)
+	return tx.Bucket([]byte(metaBucket)).Put([]byte("format"), numberKey(mapFormat))
 }
 
 // checkFormat refuses a map of another format, and what is no map.
@@ -141,5 +160,5 @@ func putJSON(tx *bolt.Tx, in bucket, key uint64, v any) error {
 	if err != nil {
 		return err
 	}
-	return tx.Bucket([]byte(in)).Put(numberKey(key), b)
+	return put(tx, in, numberKey(key), b)
 }

@@ -73,7 +73,7 @@ func (p *Pool) writePages(changes []change, taken []int64) error {
 		i++
 		c.e.slot = uint32(slot) + 1
 		for b := range blocks {
-			c.e.crc[b] = block.Checksum(c.data[b*blockSize : (b+1)*blockSize])
+			c.e.crc[b] = blockSum(c.data[b*blockSize : (b+1)*blockSize])
 			if c.bad>>b&1 == 1 {
 				c.e.crc[b] = ^c.e.crc[b]
 			}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/vfs"
 )
 
@@ -107,7 +108,7 @@ func OpenPool(fs vfs.FS, dir string, o Options) (*Pool, error) {
 		volumes: map[array.VolumeID]*Volume{}, groups: map[array.GroupID]*groupPlaces{},
 		staging: vfs.NewBuffer(stagingPages * block.Page),
 	}
-	if err := p.open(fs, dir); err != nil {
+	if err := store.Guard(func() error { return p.open(fs, dir) }); err != nil {
 		return nil, fmt.Errorf("open pool %s: %w", dir, errors.Join(err, p.closeFiles()))
 	}
 	go p.background()
@@ -139,6 +140,9 @@ func (p *Pool) open(fs vfs.FS, dir string) (err error) {
 	if err = p.db.View(p.load); err != nil {
 		return err
 	}
+	if err = p.db.View(p.whole); err != nil {
+		return err
+	}
 	p.slots.limit = max(p.o.Limit/block.Page, 0)
 	p.slots.limit = min(p.slots.limit, 1<<32-2)
 	return p.resume()
@@ -151,7 +155,11 @@ func (p *Pool) load(tx *bolt.Tx) error {
 	}
 	err := tx.Bucket([]byte(groupBucket)).ForEach(func(k, v []byte) error {
 		var r groupRecord
-		if err := json.Unmarshal(v, &r); err != nil || len(k) != 8 {
+		v, err := unseal(groupBucket, k, v, 0)
+		if err == nil {
+			err = json.Unmarshal(v, &r)
+		}
+		if err != nil || len(k) != 8 {
 			return fmt.Errorf("map has a damaged group %x: %w", k, err)
 		}
 		p.groups[array.GroupID(binary.BigEndian.Uint64(k))] = &groupPlaces{r.Destaged, r.Destaged, r.State}
@@ -162,7 +170,11 @@ func (p *Pool) load(tx *bolt.Tx) error {
 	}
 	return tx.Bucket([]byte(volumeBucket)).ForEach(func(k, v []byte) error {
 		var s VolumeSpec
-		if err := json.Unmarshal(v, &s); err != nil || len(k) != 8 {
+		v, err := unseal(volumeBucket, k, v, 0)
+		if err == nil {
+			err = json.Unmarshal(v, &s)
+		}
+		if err != nil || len(k) != 8 {
 			return fmt.Errorf("map has a damaged volume %x: %w", k, err)
 		}
 		p.volumes[s.ID] = newVolume(p, s)

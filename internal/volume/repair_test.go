@@ -5,6 +5,7 @@ package volume
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"testing"
 
@@ -204,5 +205,28 @@ func TestMapped(t *testing.T) {
 	}
 	if len(all) != 6 || all[5] != 1<<20 || all[2] != 63 {
 		t.Fatal(all)
+	}
+}
+
+// TestBlocksWithTheirOwnChecksum: blocks that end with their own CRC32C, of which all
+// have the same, are told from each other.
+func TestBlocksWithTheirOwnChecksum(t *testing.T) {
+	made := func(fill byte, tail int) []byte {
+		b := bytes.Repeat([]byte{fill}, blockSize)
+		clear(b[blockSize-tail:])
+		binary.LittleEndian.PutUint32(b[blockSize-tail:], block.Checksum(b[:blockSize-tail]))
+		return b
+	}
+	for _, tail := range []int{4, 8} {
+		one, two := made(1, tail), made(2, tail)
+		if block.Checksum(one) != block.Checksum(two) {
+			t.Error("they have not the same CRC32C: there is nothing to show")
+		}
+		if blockSum(one) == blockSum(two) {
+			t.Errorf("%d bytes at the end: the same checksum", tail)
+		}
+		if PageSum(append(page(3)[:3*blockSize], one...)) == PageSum(append(page(3)[:3*blockSize], two...)) {
+			t.Errorf("%d bytes at the end: pages have the same checksum", tail)
+		}
 	}
 }

@@ -27,8 +27,9 @@ type slots struct {
 func (s *slots) load(tx *bolt.Tx) error {
 	s.dirty = map[int64]struct{}{}
 	return tx.Bucket([]byte(slotBucket)).ForEach(func(k, v []byte) error {
-		if len(k) != 8 || len(v) != chunkSlots/8 {
-			return fmt.Errorf("map has a damaged allocation chunk %x", k)
+		v, err := unseal(slotBucket, k, v, chunkSlots/8)
+		if err != nil || len(k) != 8 {
+			return fmt.Errorf("map has a damaged allocation chunk %x: %w", k, err)
 		}
 		chunk := int64(binary.BigEndian.Uint64(k))
 		if chunk < 0 || chunk > 1<<32/chunkSlots {
@@ -118,7 +119,7 @@ func (s *slots) save(tx *bolt.Tx, freed []int64) error {
 				v[slot%chunkSlots/8] &^= 1 << (slot % 8)
 			}
 		}
-		if err := tx.Bucket([]byte(slotBucket)).Put(numberKey(uint64(c)), v); err != nil {
+		if err := put(tx, slotBucket, numberKey(uint64(c)), v); err != nil {
 			return err
 		}
 	}

@@ -307,7 +307,7 @@ func (p *Pool) readPart(dst []byte, in int64, e *entry) error {
 		return err
 	}
 	for i := range (to - from) / blockSize {
-		if got, want := block.Checksum(b[i*blockSize:(i+1)*blockSize]), e.crc[from/blockSize+i]; got != want && !p.o.NoChecksum {
+		if got, want := blockSum(b[i*blockSize:(i+1)*blockSize]), e.crc[from/blockSize+i]; got != want && !p.o.NoChecksum {
 			return fmt.Errorf("checksum is %08x, not %08x", got, want)
 		}
 	}
