@@ -25,6 +25,9 @@
 //   - All records of a group up to its destaged place are on pages. Pages may
 //     already have later ones, which the journal still has.
 //   - What Read returns was checked against the page's checksums.
+//   - A block that is bad stays bad, over destages too, until Repair or a write that
+//     covers it: zeros or an older content never take its place.
+//   - Every value of the map has a seal; a map that is not whole is not opened.
 //
 // # Resync
 //
@@ -37,7 +40,8 @@
 // # Concurrency
 //
 // Apply and the resync of one group must come from one goroutine at a time;
-// everything else may be called from any. Callbacks come without locks.
+// everything else may be called from any. Callbacks come without locks, but for
+// Options.OnBad.
 //
 // # Caveats
 //

@@ -66,7 +66,7 @@ func TestCorruptIsNoticed(t *testing.T) {
 	p.bringUp(2, "64m")
 	c := newCorruption(t, p)
 	c.sound = sound
-	n := c.play(12)
+	n := c.play(6)
 	t.Log("mutant ", n)
 	c.load.Stop()
 	if n.served == 0 || n.undetected == 0 {
