@@ -141,20 +141,21 @@ func (c *corruption) newest() []blockAt {
 	return out
 }
 
+// batch is how many times B is damaged by what one look at its page file tells.
+const batch = 6
+
 // play damages B, which serves one half of the time and follows the other.
 func (c *corruption) play(count int) (n damageCount) {
 	c.t.Helper()
-	every := min(max(count/4, 6), 50)
+	every := min(max(count/4, batch), 50)
 	for n.flips < count {
-		if n.flips%every == 0 {
-			c.move((n.flips / every) % 2) // A first
-		}
+		c.move((n.flips / batch) % 2) // A first
 		hit := c.newest()
-		for range min(6, count-n.flips) {
+		for range min(batch, count-n.flips) {
 			n.flips++
 			c.flip(&n, hit[c.rng.IntN(len(hit))])
 		}
-		if n.flips%every < 6 || n.flips == count {
+		if n.flips%every < batch || n.flips == count {
 			c.prove(&n)
 		}
 	}
