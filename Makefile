@@ -17,7 +17,7 @@ PROVE_COUNT ?= 5
 export CGO_ENABLED ?= 1
 TOOLS := .cache/tools
 
-.PHONY: help build check vet staticcheck format fix test unit race lab setup prove demo failure-matrix model crash bench-store clean
+.PHONY: help build check vet staticcheck format fix test unit race lab setup prove demo failure-matrix model crash corrupt bench-store clean
 
 help: ## this list
 	@echo "Perdure: two block storage arrays that behave as one."
@@ -61,7 +61,7 @@ test: setup check lab ## everything: setup, check, and the tests with real proce
 lab: build
 	PERDURE_LAB=required $(GO) test $(GOTESTFLAGS) -p 1 -tags lab -timeout 20m ./internal/lab/... ./test/...
 
-prove: build failure-matrix crash bench-store ## hours: the matrix with real processes, fuzzing, the race detector over everything, what depends on chance again and again
+prove: build failure-matrix crash corrupt bench-store ## hours: the matrix with real processes, fuzzing, the race detector over everything, what depends on chance again and again
 	scripts/fuzz $(FUZZTIME)
 	$(GO) test -race $(GOTESTFLAGS) -timeout 60m ./...
 	PERDURE_LAB=required $(GO) test $(GOTESTFLAGS) -tags 'lab prove' -count $(PROVE_COUNT) -timeout 240m ./internal/lab/... $(if $(wildcard test),./test/...)
@@ -80,6 +80,11 @@ crash: build ## 100 killed daemons and 10,000 power cuts, each followed by a che
 
 bench-store: ## the storage engine against fio on the same disk, and what it has to reach, in 3 minutes
 	$(GO) run ./test/bench/store
+
+corrupt: build ## a disk that changes and loses what was written, under load: all of it found, none served
+	PERDURE_LAB=required $(GO) test -tags lab -timeout 30m -count 1 -v -run TestCorruptIsNoticed ./test/real | grep -E 'mutant|^(---|FAIL|ok)'
+	PERDURE_LAB=required $(GO) test -tags lab -timeout 60m -count 1 -v -run TestCorruptFiles ./test/real -real.fileflips 30 | grep -E 'files:|B says|^(---|FAIL|ok)'
+	PERDURE_LAB=required $(GO) test -tags lab -timeout 60m -count 1 -v -run 'TestCorrupt$$' ./test/real -real.flips 200 | grep -E 'hit nothing|seed|^(FAIL)|corrupt:' | sed 's/.*corrupt: /corrupt: /'
 
 model: ## search the decisions about who may serve, exhaustively
 	$(GO) run ./cmd/perdure-model

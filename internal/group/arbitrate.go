@@ -160,6 +160,7 @@ func (g *Group) lostContact() {
 	g.hasTheirs, g.cursor, g.theirGrant, g.told = false, 0, 0, 0
 	g.stopCopy()
 	g.dropCalls()
+	g.dropQuestions()
 	g.dropCalled()
 }
 
@@ -221,7 +222,7 @@ func (g *Group) Stuck(stuck bool) {
 
 // tellStuck tells the core whether this array can't take part, for whatever reason.
 func (g *Group) tellStuck(out *arb.Output) {
-	g.m.Stuck(nonce(), g.journalStuck || g.gaveUp || g.failed != nil, out)
+	g.m.Stuck(nonce(), g.journalStuck || g.gaveUp || g.aside.on || g.failed != nil, out)
 }
 
 // WitnessSeen passes on the register as it is now. answer says that it comes with
@@ -283,6 +284,8 @@ func (g *Group) tick() {
 	g.checkStall(now)
 	g.checkCalls(now)
 	g.checkRoom(now)
+	g.checkHeals(now)
+	g.checkAside(now)
 	g.carry(&out)
 	g.expire(now)
 	g.disownLate(now)

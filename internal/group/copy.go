@@ -243,7 +243,7 @@ func (g *Group) sendPages(c *copyRun, u *Unit, pages []int64, epoch array.Epoch,
 			return fmt.Errorf("the other array was lost")
 		}
 		b := make([]byte, block.Page)
-		birth, err := u.disk.ReadPage(n, b)
+		birth, err := u.fetchPage(n, b)
 		if err != nil {
 			return err
 		}

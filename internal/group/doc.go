@@ -19,6 +19,9 @@
 //     the other array's group has said so after both had compared records; and
 //     this side counts its own grants as ended only when the period in which it
 //     last said so has surely ended.
+//   - A damaged page gets only content whose birth names it, from an array whose log
+//     was compared with this one's; what is read through the other array has all that
+//     was applied here when it was asked for.
 //   - A command gets its place within scsi.Late of its arrival or never.
 //
 // # Concurrency

@@ -83,6 +83,12 @@ func (g *Group) receive(p Packet) {
 		g.serveCall(p)
 	case PacketReply:
 		g.takeReply(p)
+	case PacketWant:
+		g.serveWant(p)
+	case PacketMend:
+		if !g.takeSums(p) {
+			g.takeMend(p)
+		}
 	case PacketDescribed:
 		g.theirChange = binary.BigEndian.Uint64(p.Tag[:8])
 	case PacketRepeat:

@@ -26,6 +26,8 @@ type Config struct {
 	ID   array.GroupID
 	Name string
 	Self array.Side
+	// Arrays are the names of the arrays for people, by side.
+	Arrays [2]string
 	// Ports are the relative target port ids of each side's array.
 	Ports [2][]uint16
 
@@ -140,6 +142,12 @@ type Group struct {
 	failed       error
 	starved      time.Time // since when there is no room; zero if there is
 	gaveUp       bool      // for want of room
+
+	heals     map[damage]*heal
+	damaged   map[damage]bool                // pages of which it was told that they stay damaged
+	questions map[uint64]func(Packet, error) // of comparisons, by their number
+	mends     int                            // questions of the other array that are worked on
+	aside     aside
 }
 
 // entry is a record between its place and its application.
@@ -153,7 +161,7 @@ type entry struct {
 
 // Open starts the group from what is stored. st is the founding or stored record.
 func Open(cfg Config, found arb.Record) (*Group, error) {
-	g := &Group{cfg: cfg, stopped: cfg.Stopped, opened: 1, wake: make(chan struct{}, 1), done: make(chan struct{}), units: map[array.VolumeID]*Unit{}, calls: map[[8]byte]*call{}, repeats: map[array.VolumeID]*repeats{}, gone: map[array.VolumeID]bool{}}
+	g := &Group{cfg: cfg, stopped: cfg.Stopped, opened: 1, wake: make(chan struct{}, 1), done: make(chan struct{}), units: map[array.VolumeID]*Unit{}, calls: map[[8]byte]*call{}, repeats: map[array.VolumeID]*repeats{}, gone: map[array.VolumeID]bool{}, heals: map[damage]*heal{}, damaged: map[damage]bool{}, questions: map[uint64]func(Packet, error){}}
 	for _, v := range cfg.Gone {
 		g.gone[v] = true
 	}
@@ -252,6 +260,8 @@ func (g *Group) loop() {
 		}
 		if closed {
 			g.stopCopy()
+			g.endHeals()
+			g.dropQuestions()
 			g.dropSends()
 			g.refuseAll(array.Errorf(array.Busy, "group %s is closing", g.cfg.Name))
 			return
@@ -375,7 +385,7 @@ const failedForGood = 1
 // sayFailed is this half's word that it serves no more, whatever leases it holds.
 // It comes after the gate is shut.
 func (g *Group) sayFailed() {
-	if (g.failed != nil || g.gaveUp) && g.contact {
+	if (g.failed != nil || g.gaveUp || g.aside.on) && g.contact {
 		p := Packet{Type: PacketFailed}
 		if g.failed != nil {
 			p.Offset = failedForGood

@@ -41,7 +41,7 @@ func (g *Group) startModify(w *work) bool {
 	period, _ := g.leaseFor(g.view.Role, g.theirGrant)
 	gate := g.gate.Load()
 	go func() {
-		err := w.unit.disk.Read(b.Bytes(), w.m.Offset)
+		err := w.unit.fetch(b.Bytes(), w.m.Offset)
 		g.post(func() {
 			w.running = false
 			if w.killed {
@@ -56,6 +56,10 @@ func (g *Group) startModify(w *work) bool {
 			}
 			if now, ok := g.leaseFor(g.view.Role, g.theirGrant); !ok || now != period || g.gate.Load() != gate {
 				b.Release() // another period or epoch began: read again
+				return
+			}
+			if err != nil && array.KindOf(err) == array.Busy {
+				b.Release() // a damaged page is being repaired: read again
 				return
 			}
 			w.buf, w.gate = b, gate

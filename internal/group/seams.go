@@ -44,6 +44,18 @@ type Disk interface {
 	ChangedSince(p array.Place, from int64, fn func(page int64, birth array.Place) bool) error
 	// ReadPage reads a page as of what is applied, and returns its birth.
 	ReadPage(n int64, dst []byte) (array.Place, error)
+	Mender
+}
+
+// Mender is what the disk itself holds, without what was applied since, and how damage
+// there is repaired.
+type Mender interface {
+	// Stored reads a page from disk; an error with a volume.Bad in it says that it is bad.
+	Stored(n int64, dst []byte) (array.Place, error)
+	// Mapped returns pages that have content, and up to where it looked.
+	Mapped(from, end int64, most int) (pages []int64, next int64, err error)
+	// Repair puts a page in the place of a bad one, if it belongs there.
+	Repair(n int64, birth array.Place, data []byte) (bool, error)
 }
 
 // Pages is the pool below the group's volumes.
@@ -54,6 +66,8 @@ type Pages interface {
 	Destaged(g array.GroupID) array.Place
 	// Advance says that all up to place is applied, though it may have no data.
 	Advance(g array.GroupID, place array.Place)
+	// Flush puts all that was applied so far on pages.
+	Flush(g array.GroupID) error
 }
 
 // Peer is the way to the other array, and what is shared with it.
@@ -140,4 +154,8 @@ const (
 	PacketPagesState
 	// PacketDescribed names, in Tag, the description of the group that the sender has.
 	PacketDescribed
+	// PacketWant asks for a page, or for checksums of pages: Length says which, Offset the
+	// first page. PacketMend answers; Tag joins them.
+	PacketWant
+	PacketMend
 )

@@ -116,11 +116,13 @@ func (u *Unit) Read(op *scsi.Op, off int64, dst []byte, done func(error)) {
 		return
 	}
 	go func() {
-		u.readers <- struct{}{}
-		err := u.disk.Read(dst, off)
-		<-u.readers
+		err := u.fetch(dst, off)
 		if now, ok := u.g.valid(gt); !ok || now != period {
 			u.Read(op, off, dst, done) // another stretch began: what was read may be old
+			return
+		}
+		if array.KindOf(err) == array.Busy && err != nil {
+			u.hold(op, off, dst, done)
 			return
 		}
 		done(err)

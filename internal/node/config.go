@@ -10,6 +10,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/pki"
+	"github.com/perdure/perdure/internal/volume"
 )
 
 // Config is the array's configuration file.
@@ -25,9 +26,13 @@ type Config struct {
 	ISCSI   ISCSI   `toml:"iscsi"`
 	Journal Journal `toml:"journal"`
 	Memory  Memory  `toml:"memory"`
+	Scrub   Scrub   `toml:"scrub"`
 	CPGs    []CPG   `toml:"cpg"`
 	Target  Target  `toml:"target"`
 	Witness Witness `toml:"witness"`
+
+	// Pages, if set, changes the options of every CPG: for tests that break something.
+	Pages func(*volume.Options) `toml:"-"`
 }
 
 // ISCSI is the front end.
@@ -50,6 +55,12 @@ type Memory struct {
 	// BuffersMiB holds data on its way; OverlayMiB what is not yet on pages, per CPG.
 	BuffersMiB int64 `toml:"buffers_mib"`
 	OverlayMiB int64 `toml:"overlay_mib"`
+}
+
+// Scrub is how pages are looked at in the background.
+type Scrub struct {
+	// MiBPerSecond is how much is read of each CPG; 0: none is scrubbed.
+	MiBPerSecond int64 `toml:"mib_per_second"`
 }
 
 // CPG is a common provisioning group: a pool of pages.
@@ -88,7 +99,7 @@ type Witness struct {
 // LoadConfig reads the file. Unknown keys and values that can't be meant are
 // errors that name them.
 func LoadConfig(path string) (Config, error) {
-	var c Config
+	c := Config{Scrub: Scrub{MiBPerSecond: 16}}
 	md, err := toml.DecodeFile(path, &c)
 	if err != nil {
 		return c, fmt.Errorf("read configuration %s: %w", path, err)

@@ -61,6 +61,11 @@ func (p *pages) Advance(g array.GroupID, place array.Place) {
 	}
 }
 
+// Flush puts all that was applied to the group so far on pages.
+func (p *pages) Flush(g array.GroupID) error {
+	return p.all(func(x *volume.Pool) error { return x.Flush(g) })
+}
+
 func (p *pages) Resyncing(g array.GroupID) bool {
 	for _, x := range p.pools() {
 		if x.Resyncing(g) {
@@ -232,12 +237,13 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 	}
 	count := len(n.cfg.ISCSI.Portals)
 	cfg := group.Config{
-		ID: r.ID, Name: r.Name, Self: side, Ports: [2][]uint16{n.ports(0, count), n.ports(1, count)},
+		ID: r.ID, Name: r.Name, Self: side, Arrays: [2]string{n.arrayName(0), n.arrayName(1)}, Ports: [2][]uint16{n.ports(0, count), n.ports(1, count)},
 		Policy: n.policy(r), Stopped: r.Stopped, Gone: r.Gone,
 		Log: n.jnl, Space: n.jnl, Pages: pg, Copy: pg, Buffers: n.pool, Keep: keep{n.store}, Logger: n.log, Event: n.event, Now: boottime.Now,
 	}
 	if r.Private {
 		cfg.Ports[0] = n.ports(n.side(), count)
+		cfg.Arrays[0] = n.cfg.Name
 	} else if n.pair != nil {
 		cfg.Peer = n.pair.Way(r.ID)
 		cfg.Doubted = n.cfg.Witness.Address != ""

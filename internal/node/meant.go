@@ -63,6 +63,9 @@ func (c *Config) checkSelf() error {
 }
 
 func (c *Config) checkMemory() error {
+	if n := c.Scrub.MiBPerSecond; n < 0 || n > maxMiB {
+		return bad("scrub.mib_per_second", n, "want a number of MiB a second from 1 to %d, or 0 for none", maxMiB)
+	}
 	for _, n := range []struct {
 		key         string
 		value, from int64

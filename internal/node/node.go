@@ -62,6 +62,9 @@ type Node struct {
 
 	broken atomic.Bool // the journal failed
 
+	scrubs     map[string]*scrubber // by CPG
+	stopScrubs context.CancelFunc
+
 	refusals refusals
 	ops      atomic.Uint64 // commands of this array's own to its units
 
@@ -102,9 +105,11 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 		{"open the journal", n.openJournal},
 		{"open the relation to the other array", n.openPair},
 		{"finish removals", n.finishDrops},
+		{"read how far the scrubs are", n.openScrubs},
 		{"open the groups", n.openGroups},
 		{"listen for the other array", func() error { return n.listenLinks(ctx) }},
 		{"serve iSCSI", n.serve},
+		{"begin to scrub", n.startScrubs},
 	}
 	for _, s := range steps {
 		if err := s.do(); err != nil {
@@ -162,13 +167,18 @@ func (n *Node) openCPGs() error {
 			return err
 		}
 		files := vfs.NewOS(dir)
-		p, err := volume.OpenPool(files, ".", volume.Options{
+		o := volume.Options{
 			MapFile: filepath.Join(dir, "map.db"), Pages: c.Device, Limit: c.limit(), Overlay: n.cfg.Memory.OverlayMiB << 20,
 			OnRoom:     n.onRoom,
+			OnBad:      n.damaged,
 			OnSnapshot: n.snapshotMade,
 			OnLevel:    func(percent int) { n.cpgLevel(c.Name, percent) },
 			Alarm:      func(err error) { n.event("CPG " + c.Name + ": " + err.Error()) },
-		})
+		}
+		if n.cfg.Pages != nil {
+			n.cfg.Pages(&o)
+		}
+		p, err := volume.OpenPool(files, ".", o)
 		if err != nil {
 			return fmt.Errorf("CPG %s: %w", c.Name, err)
 		}
@@ -310,6 +320,9 @@ func (n *Node) Close() {
 		_ = n.target.Close(ctx)
 	}
 	n.stop()
+	if n.stopScrubs != nil {
+		n.stopScrubs()
+	}
 	for _, l := range n.lns {
 		_ = l.Close()
 	}

@@ -129,6 +129,7 @@ var tables = struct {
 	count  store.Bucket[uint64]
 	// remains are of groups whose removal is not finished.
 	remains store.Bucket[remains]
+	scrubs  store.Bucket[scrubbed]
 }{
 	store.Bucket[VV]{Name: "vvs"},
 	store.Bucket[RCGroup]{Name: "groups"},
@@ -138,6 +139,7 @@ var tables = struct {
 	store.Bucket[small]{Name: "facts"},
 	store.Bucket[uint64]{Name: "counters"},
 	store.Bucket[remains]{Name: "remains"},
+	store.Bucket[scrubbed]{Name: "scrubs"},
 }
 
 // keep is a group's small facts in the store.

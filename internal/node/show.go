@@ -111,6 +111,9 @@ func status(n *Node, _ context.Context, a *args) error {
 			a.printf("witness\t%s\tlost since %v: %s\n", n.cfg.Witness.Address, w.LastSeen.Format(time.TimeOnly), w.Error)
 		}
 	}
+	for _, c := range n.cfg.CPGs {
+		a.printf("scrub\t%s\t%s\n", c.Name, n.scrubs[c.Name].text(n.cfg.Scrub.MiBPerSecond))
+	}
 	for _, u := range n.leftOut() {
 		a.printf("failed\t%v\n", u.err())
 	}

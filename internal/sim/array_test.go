@@ -3,6 +3,7 @@
 package sim
 
 import (
+	"cmp"
 	"io"
 	"log/slog"
 	"maps"
@@ -42,6 +43,10 @@ type machine struct {
 	facts map[string][]byte
 	p     *process // nil while it is down
 	past  *disks   // as they once were
+	// age and limit, if set, are how long what is applied stays in memory only, and how
+	// many bytes of pages there may be.
+	age   time.Duration
+	limit int64
 	// doubted: they were put back as they were, so the next process is told.
 	doubted bool
 }
@@ -147,7 +152,12 @@ func (w *world) boot(m *machine) {
 	})
 	w.must(err)
 	p.pool, err = volume.OpenPool(m.fs, "pool", volume.Options{
-		MapFile: m.maps, Limit: 64 << 20, Overlay: 4 << 20, Age: 200 * time.Millisecond, Grow: 1 << 20, NoSync: true,
+		MapFile: m.maps, Limit: cmp.Or(m.limit, 64<<20), Overlay: 4 << 20, Age: cmp.Or(m.age, 200*time.Millisecond), Grow: 1 << 20, NoSync: true,
+		OnBad: func(b volume.Bad) {
+			if p.g != nil {
+				p.g.Damaged(b.Volume, b.Page)
+			}
+		},
 		OnRoom: func() {
 			if p.g != nil {
 				p.g.Wake()

@@ -131,6 +131,9 @@ func (y way) Send(pk group.Packet) error {
 		data = append([]byte(nil), pk.Buf.Bytes()...)
 		pk.Buf = nil
 	}
+	if pk.Type == group.PacketMend && p.w.loseMends.Load() {
+		return nil
+	}
 	if p.w.loseAfterCopy.Load() {
 		if pk.Type == group.PacketPagesEnd {
 			p.w.copied.Store(true)

@@ -40,6 +40,8 @@ type world struct {
 	sum   uint64
 	// loseAfterCopy: once the pages of a copy have ended, no record arrives.
 	loseAfterCopy, copied atomic.Bool
+	// loseMends: no array answers for pages that are damaged on the other.
+	loseMends atomic.Bool
 }
 
 // timer is something that happens to a process later, unless it is dead by then.

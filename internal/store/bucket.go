@@ -32,7 +32,7 @@ func (b Bucket[V]) Get(t *Tx, key string) (v V, ok bool, err error) {
 	if raw == nil {
 		return v, false, nil
 	}
-	if err := decode(raw, &v); err != nil {
+	if err := decode(b.Name, key, raw, &v); err != nil {
 		var zero V
 		return zero, false, fmt.Errorf("decode %s %q: %w", b.Name, key, err)
 	}
@@ -64,7 +64,7 @@ func (b Bucket[V]) Each(t *Tx, fn func(key string, v V) error) error {
 	}
 	return bucket.ForEach(func(k, raw []byte) error {
 		var v V
-		if err := decode(raw, &v); err != nil {
+		if err := decode(b.Name, string(k), raw, &v); err != nil {
 			return fmt.Errorf("decode %s %q: %w", b.Name, k, err)
 		}
 		return fn(string(k), v)
@@ -94,11 +94,15 @@ func encode(name, key string, v any) ([]byte, error) {
 	case len(raw) > MaxValue:
 		return nil, array.Errorf(array.Full, "value of %s %q has %d bytes, more than %d", name, key, len(raw), MaxValue)
 	}
-	return raw, nil
+	return Seal(name, []byte(key), raw), nil
 }
 
-// decode accepts exactly one value with known fields only.
-func decode(raw []byte, v any) error {
+// decode accepts exactly one value with its seal and with known fields only.
+func decode(name, key string, sealed []byte, v any) error {
+	raw, err := Unseal(name, []byte(key), sealed)
+	if err != nil {
+		return err
+	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	formatVersion = 1
+	formatVersion = 2
 	metaBucket    = "perdure"
 	formatKey     = "format"
 	// MaxValue bounds an encoded value.
@@ -42,14 +42,24 @@ type Tx struct{ tx *bolt.Tx }
 
 // Open opens the store in the file path, which it makes if there is none.
 func Open(path string) (*Store, error) {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})
+	var db *bolt.DB
+	err := Guard(func() (err error) {
+		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})
+		return err
+	})
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, array.Errorf(array.Conflict, "open store %s: another process has it open", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
-	if err := db.Update(prepare); err != nil {
+	err = Guard(func() error {
+		if err := db.Update(prepare); err != nil {
+			return err
+		}
+		return db.View(whole)
+	})
+	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, errors.Join(err, db.Close()))
 	}
 	return &Store{db: db}, nil
@@ -70,15 +80,36 @@ func OpenReadOnly(path string) (*Store, error) {
 	return &Store{db: db}, nil
 }
 
+// prepare makes a new store's bucket; one that is there already must be of this format.
 func prepare(tx *bolt.Tx) error {
-	b, err := tx.CreateBucketIfNotExists([]byte(metaBucket))
+	if name, _ := tx.Cursor().First(); name != nil {
+		return checkFormat(tx)
+	}
+	b, err := tx.CreateBucket([]byte(metaBucket))
 	if err != nil {
 		return err
 	}
-	if b.Get([]byte(formatKey)) == nil {
-		return b.Put([]byte(formatKey), binary.BigEndian.AppendUint64(nil, formatVersion))
+	return b.Put([]byte(formatKey), binary.BigEndian.AppendUint64(nil, formatVersion))
+}
+
+// whole makes sure that every value is what was written, and the file hangs together.
+func whole(tx *bolt.Tx) error {
+	err := tx.ForEach(func(name []byte, b *bolt.Bucket) error {
+		if string(name) == metaBucket {
+			return nil
+		}
+		return b.ForEach(func(k, v []byte) error {
+			_, err := Unseal(string(name), k, v)
+			return err
+		})
+	})
+	if err != nil {
+		return err
 	}
-	return checkFormat(tx)
+	for err := range tx.Check() {
+		return array.Errorf(array.Medium, "its file is damaged: %v", err)
+	}
+	return nil
 }
 
 // checkFormat refuses a store of another format, and what is no store.
@@ -106,12 +137,11 @@ func (s *Store) Update(fn func(*Tx) error) error {
 
 // Check reports what is wrong with the file's structure.
 func (s *Store) Check(report func(error)) error {
-	return s.db.View(func(tx *bolt.Tx) error {
-		for err := range tx.Check() {
-			report(err)
-		}
-		return nil
-	})
+	err := Guard(func() error { return s.db.View(whole) })
+	if err != nil {
+		report(err)
+	}
+	return nil
 }
 
 // Close closes the store, after those who are in it.

@@ -150,6 +150,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{} {}`))
 	f.Fuzz(func(_ *testing.T, b []byte) {
 		var h host
-		_ = decode(b, &h)
+		_ = decode("hosts", "a", b, &h)
+		_ = decode("hosts", "a", Seal("hosts", []byte("a"), b), &h)
 	})
 }

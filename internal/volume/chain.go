@@ -131,18 +131,24 @@ func find(tx *bolt.Tx, path []step, page int64, layered bool) (entry, error) {
 			return e, err
 		}
 	}
+	_, e, err := holder(tx, path, page)
+	return e, err
+}
+
+// holder returns the entry that a page of a path has, and whose it is; 0 for nobody's.
+func holder(tx *bolt.Tx, path []step, page int64) (array.VolumeID, entry, error) {
 	for i := 0; i < len(path); i++ {
 		e, err := lookup(tx, pageBucket, path[i].id, page)
 		switch {
 		case err != nil:
-			return e, err
+			return 0, e, err
 		case e.kind == asBase:
 			i = path[i].base - 1
 		case e.kind != nothing:
-			return e, nil
+			return path[i].id, e, nil
 		}
 	}
-	return entry{}, nil
+	return 0, entry{}, nil
 }
 
 // eachKnown calls fn for the pages from start to end that any volume of a path has an

@@ -84,8 +84,11 @@ func (c *checker) bucket(in bucket) error {
 	var volumes []array.VolumeID
 	return c.tx.Bucket([]byte(in)).ForEach(func(k, b []byte) error {
 		v, leaf, err := leafOf(k)
-		if err != nil || len(b) != leafSize {
-			c.report(fmt.Sprintf("%s map: leaf %x has %d bytes", in, k, len(b)))
+		if err == nil {
+			b, err = unseal(in, k, b, leafSize)
+		}
+		if err != nil {
+			c.report(fmt.Sprintf("%s map: leaf %x: %v", in, k, err))
 			return nil
 		}
 		if !slices.Contains(volumes, v) {
@@ -169,8 +172,9 @@ func (c *checker) allocation() {
 // of hashes.
 func (c *checker) sharing() error {
 	err := c.tx.Bucket([]byte(sharedBucket)).ForEach(func(k, b []byte) error {
-		if len(k) != 8 || len(b) != 8 {
-			c.report(fmt.Sprintf("map: count %x of shared address %x", b, k))
+		b, err := unseal(sharedBucket, k, b, 8)
+		if err != nil || len(k) != 8 {
+			c.report(fmt.Sprintf("map: count of shared address %x: %v", k, err))
 			return nil
 		}
 		addr := int64(binary.BigEndian.Uint64(k))
@@ -186,15 +190,16 @@ func (c *checker) sharing() error {
 	if err != nil {
 		return err
 	}
-	hashed := c.tx.Bucket([]byte(hashedBucket))
 	return c.tx.Bucket([]byte(hashBucket)).ForEach(func(k, b []byte) error {
-		if len(b) != entrySize {
-			c.report(fmt.Sprintf("map: the entry for hash %x has %d bytes", k, len(b)))
+		b, err := unseal(hashBucket, k, b, entrySize)
+		if err != nil {
+			c.report(fmt.Sprintf("map: hash %x: %v", k, err))
 			return nil
 		}
 		e := decodeEntry(b)
 		r := run{e.addr, e.units()}
-		if !c.met.inside(r) || !c.met.has(r) || string(hashed.Get(numberKey(uint64(e.addr)))) != string(k) {
+		back, err := get(c.tx, hashedBucket, numberKey(uint64(e.addr)), len(contentHash{}))
+		if err != nil || !c.met.inside(r) || !c.met.has(r) || string(back) != string(k) {
 			c.report(fmt.Sprintf("map: hash %x leads to unit %d, where it isn't", k, e.addr))
 		}
 		return nil

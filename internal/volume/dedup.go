@@ -9,7 +9,6 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
 )
 
@@ -28,12 +27,9 @@ func (p *Pool) findSame(c *change, seen map[contentHash]*change) error {
 	seen[h] = c
 	var e entry
 	err := p.db.View(func(tx *bolt.Tx) error {
-		b := tx.Bucket([]byte(hashBucket)).Get(h[:])
-		if b == nil {
-			return nil
-		}
-		if len(b) != entrySize {
-			return array.Errorf(array.Medium, "the map's entry for a hash has %d bytes", len(b))
+		b, err := get(tx, hashBucket, h[:], entrySize)
+		if err != nil || b == nil {
+			return err
 		}
 		e = decodeEntry(b)
 		return e.sound()
@@ -63,31 +59,33 @@ func (e *edit) keepHash(h contentHash, x entry) error {
 	x.birth = 0
 	b := make([]byte, entrySize)
 	x.encode(b)
-	hashes := e.tx.Bucket([]byte(hashBucket))
-	if old := hashes.Get(h[:]); len(old) == entrySize {
+	old, err := get(e.tx, hashBucket, h[:], entrySize)
+	if err != nil {
+		return err
+	}
+	if old != nil {
 		was := decodeEntry(old)
 		if err := e.tx.Bucket([]byte(hashedBucket)).Delete(numberKey(uint64(was.addr))); err != nil {
 			return err
 		}
 	}
-	if err := hashes.Put(h[:], b); err != nil {
+	if err := put(e.tx, hashBucket, h[:], b); err != nil {
 		return err
 	}
-	return e.tx.Bucket([]byte(hashedBucket)).Put(numberKey(uint64(x.addr)), h[:])
+	return put(e.tx, hashedBucket, numberKey(uint64(x.addr)), h[:])
 }
 
 // forgetHash lets nobody find units that are free.
 func (e *edit) forgetHash(addr int64) error {
 	key := numberKey(uint64(addr))
-	hashed := e.tx.Bucket([]byte(hashedBucket))
-	h := hashed.Get(key)
-	if h == nil {
-		return nil
+	h, err := get(e.tx, hashedBucket, key, len(contentHash{}))
+	if err != nil || h == nil {
+		return err
 	}
 	if err := e.tx.Bucket([]byte(hashBucket)).Delete(bytes.Clone(h)); err != nil {
 		return err
 	}
-	return hashed.Delete(key)
+	return e.tx.Bucket([]byte(hashedBucket)).Delete(key)
 }
 
 // isZero compares the bytes with themselves, one further: all are equal to the

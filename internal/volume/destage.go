@@ -229,10 +229,14 @@ func (v *Volume) destageLayer(into bucket, l *overlay) error {
 			n := min(block.Page, v.Spec().Size-page*block.Page)
 			clear(buf[n:])
 			birth, err := v.read(buf[:n], page*block.Page, oldestLayer)
+			bad := uint8(0)
+			if errors.As(err, new(*Bad)) {
+				birth, bad, err = v.salvage(buf[:n], page)
+			}
 			if err != nil {
 				return fmt.Errorf("volume %s page %d: %w", v.id, page, err)
 			}
-			changes[i] = change{v: v, page: page, e: entry{birth: birth}, data: buf}
+			changes[i] = change{v: v, page: page, e: entry{birth: birth}, data: buf, bad: bad}
 		}
 		if err := v.p.write(into, changes); err != nil {
 			return err

@@ -36,6 +36,9 @@
 //     and entries up to that place change nothing that a snapshot shows.
 //   - A snapshot has entries of its own only for pages written since: see chain.go.
 //   - What Read returns was checked against the page's checksums.
+//   - A block that is bad stays bad, over destages too, until Repair or a write that
+//     covers it: zeros or an older content never take its place.
+//   - Every value of the map has a seal; a map that is not whole is not opened.
 //
 // # Resync
 //
@@ -49,7 +52,8 @@
 // # Concurrency
 //
 // Apply, Freeze and the resync of one group must come from one goroutine at a time;
-// everything else may be called from any. Callbacks come without locks. Locks are taken
+// everything else may be called from any. Callbacks come without locks, but for
+// Options.OnBad. Locks are taken
 // in the order single, a volume's mu, the pool's mu.
 //
 // # Caveats

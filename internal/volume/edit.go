@@ -82,7 +82,7 @@ func (e *edit) flush() error {
 		}
 	}
 	for v, u := range e.use {
-		if err := e.tx.Bucket([]byte(usageBucket)).Put(numberKey(uint64(v)), u.encode()); err != nil {
+		if err := put(e.tx, usageBucket, numberKey(uint64(v)), u.encode()); err != nil {
 			return err
 		}
 	}
@@ -105,7 +105,7 @@ func (e *edit) putLeaf(n leafName, l *leaf) error {
 	if empty {
 		return e.tx.Bucket([]byte(n.in)).Delete(leafKey(n.v, n.leaf))
 	}
-	return e.tx.Bucket([]byte(n.in)).Put(leafKey(n.v, n.leaf), b)
+	return put(e.tx, n.in, leafKey(n.v, n.leaf), b)
 }
 
 // settle, after the commit, tells readers that units are free, and then frees them.
@@ -158,14 +158,12 @@ func (e *edit) leaf(in bucket, v array.VolumeID, page int64) (*leaf, error) {
 		return l, nil
 	}
 	l := &leaf{}
-	b := e.tx.Bucket([]byte(in)).Get(leafKey(v, n.leaf))
-	if len(b) != 0 && len(b) != leafSize {
-		return nil, array.Errorf(array.Medium, "volume %s: the map's leaf %d has %d bytes", v, n.leaf, len(b))
+	b, err := get(e.tx, in, leafKey(v, n.leaf), leafSize)
+	if err != nil {
+		return nil, err
 	}
-	for i := range b {
-		if i%entrySize == 0 {
-			l.entries[i/entrySize] = decodeEntry(b[i:])
-		}
+	for i := range len(b) / entrySize {
+		l.entries[i] = decodeEntry(b[i*entrySize:])
 	}
 	e.leaves[n] = l
 	return l, nil
@@ -223,15 +221,15 @@ func (e *edit) drop(old entry) error {
 		return nil
 	}
 	key := numberKey(uint64(old.addr))
-	shared := e.tx.Bucket([]byte(sharedBucket))
-	if b := shared.Get(key); b != nil {
-		if len(b) != 8 {
-			return array.Errorf(array.Medium, "the map's count for address %d has %d bytes", old.addr, len(b))
-		}
+	b, err := get(e.tx, sharedBucket, key, 8)
+	if err != nil {
+		return err
+	}
+	if b != nil {
 		if n := binary.BigEndian.Uint64(b); n > 1 {
-			return shared.Put(key, numberKey(n-1))
+			return put(e.tx, sharedBucket, key, numberKey(n-1))
 		}
-		return shared.Delete(key)
+		return e.tx.Bucket([]byte(sharedBucket)).Delete(key)
 	}
 	e.freed = append(e.freed, run{old.addr, old.units()})
 	return e.forgetHash(old.addr)
@@ -240,10 +238,13 @@ func (e *edit) drop(old entry) error {
 // share counts one more entry that has the same units.
 func (e *edit) share(addr int64) error {
 	key := numberKey(uint64(addr))
-	shared := e.tx.Bucket([]byte(sharedBucket))
+	b, err := get(e.tx, sharedBucket, key, 8)
+	if err != nil {
+		return err
+	}
 	n := uint64(1)
-	if b := shared.Get(key); len(b) == 8 {
+	if b != nil {
 		n += binary.BigEndian.Uint64(b)
 	}
-	return shared.Put(key, numberKey(n))
+	return put(e.tx, sharedBucket, key, numberKey(n))
 }

@@ -12,6 +12,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/vfs"
 )
 
@@ -32,12 +33,12 @@ func Inspect(fs vfs.FS, dir, mapFile, pages string, content bool, report func(st
 	f := Found{Destaged: map[array.GroupID]array.Place{}, Resyncing: map[array.GroupID]bool{}}
 	p := &Pool{}
 	p.empty()
-	err := p.openToRead(fs, dir, mapFile, pages)
+	err := store.Guard(func() error { return p.openToRead(fs, dir, mapFile, pages) })
 	defer func() { _ = p.closeFiles() }()
 	if err != nil {
 		return f, fmt.Errorf("inspect pool %s: %w", dir, err)
 	}
-	if err := p.db.View(p.load); err != nil {
+	if err := store.Guard(func() error { return p.db.View(p.load) }); err != nil {
 		report(err.Error())
 	}
 	for _, v := range p.volumes {
@@ -47,7 +48,7 @@ func Inspect(fs vfs.FS, dir, mapFile, pages string, content bool, report func(st
 		f.Destaged[id], f.Resyncing[id] = g.destaged, g.state == resyncing
 	}
 	f.Used = p.units.used * unitSize
-	return f, p.Check(content, report)
+	return f, store.Guard(func() error { return p.Check(content, report) })
 }
 
 func (p *Pool) openToRead(fs vfs.FS, dir, mapFile, pages string) (err error) {

@@ -10,6 +10,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
 )
 
 const (
@@ -61,18 +62,43 @@ func leafOf(key []byte) (array.VolumeID, int64, error) {
 
 // lookup returns the entry of a page in a bucket, of the volume alone.
 func lookup(tx *bolt.Tx, in bucket, v array.VolumeID, page int64) (entry, error) {
-	b := tx.Bucket([]byte(in)).Get(leafKey(v, page/leafPages))
-	switch len(b) {
-	case 0:
+	key := leafKey(v, page/leafPages)
+	b := tx.Bucket([]byte(in)).Get(key)
+	if b == nil {
 		return entry{}, nil
-	case leafSize:
-		e := decodeEntry(b[page%leafPages*entrySize:])
-		if err := e.sound(); err != nil {
-			return e, fmt.Errorf("volume %s page %d: %w", v, page, err)
-		}
-		return e, nil
 	}
-	return entry{}, array.Errorf(array.Medium, "volume %s: the map's value for page %d has %d bytes", v, page, len(b))
+	b, err := unseal(in, key, b, leafSize)
+	if err != nil {
+		return entry{}, err
+	}
+	e := decodeEntry(b[page%leafPages*entrySize:])
+	if err := e.sound(); err != nil {
+		return e, fmt.Errorf("volume %s page %d: %w", v, page, err)
+	}
+	return e, nil
+}
+
+// unseal returns a value of the map, of size bytes if that isn't 0.
+func unseal(in bucket, key, b []byte, size int) ([]byte, error) {
+	b, err := store.Unseal(string(in), key, b)
+	if err == nil && size != 0 && len(b) != size {
+		err = array.Errorf(array.Medium, "the value of %s %x has %d bytes", in, key, len(b))
+	}
+	return b, err
+}
+
+// get returns a value of the map, nil if there is none.
+func get(tx *bolt.Tx, in bucket, key []byte, size int) ([]byte, error) {
+	b := tx.Bucket([]byte(in)).Get(key)
+	if b == nil {
+		return nil, nil
+	}
+	return unseal(in, key, b, size)
+}
+
+// put sets a value of the map.
+func put(tx *bolt.Tx, in bucket, key, value []byte) error {
+	return tx.Bucket([]byte(in)).Put(key, store.Seal(string(in), key, value))
 }
 
 // eachEntry calls fn for the volume's own entries of pages from start to end, in order,
@@ -84,8 +110,8 @@ func eachEntry(tx *bolt.Tx, in bucket, v array.VolumeID, start, end int64, fn fu
 		if err != nil || id != v || leaf*leafPages >= end {
 			return err
 		}
-		if len(b) != leafSize {
-			return array.Errorf(array.Medium, "volume %s: the map's leaf %d has %d bytes", v, leaf, len(b))
+		if b, err = unseal(in, k, b, leafSize); err != nil {
+			return err
 		}
 		for i := range int64(leafPages) {
 			page := leaf*leafPages + i
@@ -103,7 +129,7 @@ func eachEntry(tx *bolt.Tx, in bucket, v array.VolumeID, start, end int64, fn fu
 
 // prepareMap makes the buckets and refuses a map of another format.
 func prepareMap(tx *bolt.Tx) error {
-	if meta := tx.Bucket([]byte(metaBucket)); meta != nil {
+	if name, _ := tx.Cursor().First(); name != nil {
 		return checkFormat(tx)
 	}
 	for _, b := range buckets {
@@ -135,5 +161,5 @@ func putJSON(tx *bolt.Tx, in bucket, key uint64, v any) error {
 	if err != nil {
 		return err
 	}
-	return tx.Bucket([]byte(in)).Put(numberKey(key), b)
+	return put(tx, in, numberKey(key), b)
 }

@@ -25,11 +25,24 @@ type change struct {
 	hash   *contentHash
 	same   *change
 	shared bool
+	bad    uint8 // units, by bit, that must fail their checksums: see salvage
 }
 
 // write puts pages in fresh units, flushes them, and turns the map to them. The changes
 // are all of one volume, or go to the shadow. p.single is held.
 func (p *Pool) write(into bucket, changes []change) error {
+	return p.writeThen(into, changes, func(e *edit) error {
+		for i := range changes {
+			if err := e.write(into, changes[i].v, changes[i].page, changes[i].e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// writeThen is write with another way to turn the map.
+func (p *Pool) writeThen(into bucket, changes []change, turn func(*edit) error) error {
 	if p.broken != nil {
 		return fmt.Errorf("the CPG must be opened again after: %w", p.broken)
 	}
@@ -42,7 +55,12 @@ func (p *Pool) write(into bucket, changes []change) error {
 	}
 	err = p.writePages(changes, taken)
 	if err == nil {
-		err = p.edit(func(e *edit) error { return e.turn(into, changes) })
+		err = p.edit(func(e *edit) error {
+			if err := e.adopt(changes); err != nil {
+				return err
+			}
+			return turn(e)
+		})
 	}
 	if err != nil && p.broken == nil {
 		p.mu.Lock()
@@ -60,13 +78,13 @@ func (p *Pool) prepare(changes []change) error {
 	seen := map[contentHash]*change{}
 	for i := range changes {
 		c := &changes[i]
-		if c.data == nil || isZero(c.data) {
+		if c.data == nil || c.bad == 0 && isZero(c.data) {
 			c.data, c.e.kind = nil, zeroes
 			continue
 		}
 		c.e.kind = stored
 		spec := c.v.Spec()
-		if spec.Provisioning == Dedup {
+		if spec.Provisioning == Dedup && c.bad == 0 {
 			if err := p.findSame(c, seen); err != nil {
 				return err
 			}
@@ -75,7 +93,7 @@ func (p *Pool) prepare(changes []change) error {
 			continue
 		}
 		c.bytes, c.e.length, c.e.packed = c.data, block.Page, false
-		if spec.Compress {
+		if spec.Compress && c.bad == 0 {
 			packed += p.pack(c, packed)
 		}
 	}
@@ -145,7 +163,10 @@ func (p *Pool) writePages(changes []change, taken []run) error {
 		c.e.addr = r.addr
 		n := r.n * unitSize
 		for u := range r.n {
-			c.e.crc[u] = block.Checksum(c.bytes[u*unitSize : (u+1)*unitSize])
+			c.e.crc[u] = blockSum(c.bytes[u*unitSize : (u+1)*unitSize])
+			if c.bad>>u&1 == 1 {
+				c.e.crc[u] = ^c.e.crc[u]
+			}
 		}
 		if joined != nil && r.addr == next && cap(joined)-len(joined) >= n && &joined[:len(joined)+1][len(joined)] == &c.bytes[0] {
 			joined = joined[:len(joined)+n]
@@ -166,9 +187,9 @@ func (p *Pool) writePages(changes []change, taken []run) error {
 	return nil
 }
 
-// turn turns the map to the changes. What is shared is counted before anything is
-// dropped: it may be the last of its kind that a change drops.
-func (e *edit) turn(into bucket, changes []change) error {
+// adopt counts what the changes share, before anything is dropped: it may be the last of
+// its kind that a change drops.
+func (e *edit) adopt(changes []change) error {
 	for i := range changes {
 		c := &changes[i]
 		if c.same != nil {
@@ -184,11 +205,6 @@ func (e *edit) turn(into bucket, changes []change) error {
 			if err := e.keepHash(*c.hash, c.e); err != nil {
 				return err
 			}
-		}
-	}
-	for i := range changes {
-		if err := e.write(into, changes[i].v, changes[i].page, changes[i].e); err != nil {
-			return err
 		}
 	}
 	return nil
@@ -235,11 +251,8 @@ func (p *Pool) readUnits(b []byte, e *entry, first int) error {
 	if _, err := p.pages.ReadAt(b, (e.addr+int64(first))*unitSize); err != nil {
 		return err
 	}
-	if p.o.NoChecksums {
-		return nil
-	}
 	for i := range len(b) / unitSize {
-		if got, want := block.Checksum(b[i*unitSize:(i+1)*unitSize]), e.crc[first+i]; got != want {
+		if got, want := blockSum(b[i*unitSize:(i+1)*unitSize]), e.crc[first+i]; got != want && !p.o.NoChecksum {
 			return fmt.Errorf("checksum is %08x, not %08x", got, want)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/vfs"
 )
 
@@ -46,9 +47,12 @@ type Options struct {
 	OnRoom func()
 	// Alarm is told why a destage failed. Nothing is lost: it is tried again.
 	Alarm func(error)
-	// NoChecksums leaves out comparing what is read. DAMAGE IS SERVED THEN: it is for
-	// tests that must see it.
-	NoChecksums bool
+	// OnBad is told of a bad page that a destage met and went on with. It must not wait,
+	// nor use the pool.
+	OnBad func(Bad)
+	// NoChecksum believes whatever the disk returns. DAMAGE IS THEN SERVED: it is for
+	// tests that must notice.
+	NoChecksum bool
 	// NoSync leaves out flushing the map. A CRASH THEN LOSES PAGES: it is for tests
 	// that simulate one.
 	NoSync bool
@@ -148,7 +152,7 @@ func OpenPool(fs vfs.FS, dir string, o Options) (*Pool, error) {
 		staging: vfs.NewBuffer(stagingPages * block.Page),
 	}
 	p.empty()
-	if err := p.open(fs, dir); err != nil {
+	if err := store.Guard(func() error { return p.open(fs, dir) }); err != nil {
 		return nil, fmt.Errorf("open pool %s: %w", dir, errors.Join(err, p.closeFiles()))
 	}
 	go p.background()
@@ -184,6 +188,9 @@ func (p *Pool) open(fs vfs.FS, dir string) (err error) {
 	if err = p.db.View(p.load); err != nil {
 		return err
 	}
+	if err = p.db.View(p.whole); err != nil {
+		return err
+	}
 	p.units.limit = min(max(p.o.Limit/unitSize, 0), maxUnits)
 	if err = p.matchDevice(p.o.Pages); err != nil {
 		return err
@@ -202,7 +209,11 @@ func (p *Pool) load(tx *bolt.Tx) error {
 	}
 	err = tx.Bucket([]byte(groupBucket)).ForEach(func(k, v []byte) error {
 		var r groupRecord
-		if err := json.Unmarshal(v, &r); err != nil || len(k) != 8 {
+		v, err := unseal(groupBucket, k, v, 0)
+		if err == nil {
+			err = json.Unmarshal(v, &r)
+		}
+		if err != nil || len(k) != 8 {
 			return fmt.Errorf("map has a damaged group %x: %w", k, err)
 		}
 		p.groups[array.GroupID(binary.BigEndian.Uint64(k))] = &groupPlaces{r.Destaged, r.Destaged, r.State}
@@ -213,7 +224,11 @@ func (p *Pool) load(tx *bolt.Tx) error {
 	}
 	return tx.Bucket([]byte(volumeBucket)).ForEach(func(k, v []byte) error {
 		var s VolumeSpec
-		if err := json.Unmarshal(v, &s); err != nil || len(k) != 8 {
+		v, err := unseal(volumeBucket, k, v, 0)
+		if err == nil {
+			err = json.Unmarshal(v, &s)
+		}
+		if err != nil || len(k) != 8 {
 			return fmt.Errorf("map has a damaged volume %x: %w", k, err)
 		}
 		n := newVolume(p, s)

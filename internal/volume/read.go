@@ -184,7 +184,7 @@ func (v *Volume) readGaps(dst []byte, off int64, gaps []span, entries []entry) e
 			if e := &entries[page-first]; e.kind != stored {
 				clear(part)
 			} else if err := v.p.readPart(part, at%block.Page, e); err != nil {
-				return &array.Error{Kind: array.Medium, Text: fmt.Sprintf("volume %s page %d in unit %d", v.id, page, e.addr), Err: err}
+				return v.bad(page, e, err)
 			}
 			at = to
 		}

@@ -4,6 +4,7 @@ package volume
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/bits"
 
@@ -42,8 +43,9 @@ type units struct {
 func (s *units) load(tx *bolt.Tx) error {
 	s.dirty = map[int64]struct{}{}
 	return tx.Bucket([]byte(unitBucket)).ForEach(func(k, v []byte) error {
-		if len(k) != 8 || len(v) != chunkUnits/8 {
-			return array.Errorf(array.Medium, "map has a damaged allocation chunk %x", k)
+		v, err := unseal(unitBucket, k, v, chunkUnits/8)
+		if err != nil || len(k) != 8 {
+			return errors.Join(err, array.Errorf(array.Medium, "map has a damaged allocation chunk %x", k))
 		}
 		chunk := int64(binary.BigEndian.Uint64(k))
 		if chunk < 0 || chunk >= maxUnits/chunkUnits {
@@ -163,7 +165,7 @@ func (s *units) save(tx *bolt.Tx, freed []run) error {
 		for _, w := range words {
 			v = binary.LittleEndian.AppendUint64(v, w)
 		}
-		if err := tx.Bucket([]byte(unitBucket)).Put(numberKey(uint64(c)), v); err != nil {
+		if err := put(tx, unitBucket, numberKey(uint64(c)), v); err != nil {
 			return fmt.Errorf("save allocation chunk %d: %w", c, err)
 		}
 	}

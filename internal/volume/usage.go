@@ -29,6 +29,10 @@ func decodeUsage(b []byte) (usage, error) {
 func loadUsage(tx *bolt.Tx) (map[array.VolumeID]usage, error) {
 	all := map[array.VolumeID]usage{}
 	err := tx.Bucket([]byte(usageBucket)).ForEach(func(k, v []byte) error {
+		v, err := unseal(usageBucket, k, v, 16)
+		if err != nil {
+			return err
+		}
 		u, err := decodeUsage(v)
 		if err == nil && len(k) != 8 {
 			err = array.Errorf(array.Medium, "the map has a usage key of %d bytes", len(k))

@@ -63,6 +63,12 @@ func (p *pair) configure(i int, old, by string) {
 // work opens the host and begins to write and read.
 func (p *pair) work(volumes int, seed uint64) *work {
 	p.t.Helper()
+	return p.workWith(load.Options{Blocks: blocks, Workers: workers, Think: time.Millisecond, Reads: 0.3, Seed: seed}, volumes)
+}
+
+// workWith does so with a load of its own.
+func (p *pair) workWith(o load.Options, volumes int) *work {
+	p.t.Helper()
 	w := &work{pair: p}
 	var err error
 	w.host, err = p.Host()
@@ -72,7 +78,6 @@ func (p *pair) work(volumes int, seed uint64) *work {
 	defer cancel()
 	w.disks, err = w.host.Wait(ctx, volumes)
 	p.must(err)
-	o := load.Options{Blocks: blocks, Workers: workers, Think: time.Millisecond, Reads: 0.3, Seed: seed}
 	for _, d := range w.disks {
 		p.must(d.WaitPaths(ctx, allUp))
 		o.Disks = append(o.Disks, d)

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/volume"
+)
+
+// defaultRate is how many MiB a second a command reads at most that says nothing else.
+const defaultRate = 100
+
+func integrityCommands() []command {
+	return []command{
+		{name: "verify", usage: "verify <group> [-rate <MiB/s>]", about: "compares both copies of a group, while hosts go on, and repairs what is damaged on one side", run: verify},
+		{name: "scrub", usage: "scrub [-rate <MiB/s>]", about: "reads all of this array's pages and repairs from the other array what is damaged", run: scrubNow},
+	}
+}
+
+// rateOf returns the flag's value in bytes.
+func rateOf(a *args, mib *int64) (int64, error) {
+	if *mib < 1 || *mib > maxMiB {
+		return 0, array.Errorf(array.Invalid, "%s: -rate %d: want a number of MiB a second from 1 to %d", a.cmd.name, *mib, maxMiB)
+	}
+	return *mib << 20, nil
+}
+
+// progressEvery is between two lines of progress.
+const progressEvery = 10 * time.Second
+
+func verify(n *Node, _ context.Context, a *args) error {
+	mib := a.flags.Int64("rate", defaultRate, "")
+	if len(a.rest) > 1 && !strings.HasPrefix(a.rest[0], "-") { // the group comes first
+		a.rest = append(slices.Clone(a.rest[1:]), a.rest[0])
+	}
+	if err := a.parse(1, 1); err != nil {
+		return err
+	}
+	rate, err := rateOf(a, mib)
+	if err != nil {
+		return err
+	}
+	r, err := n.findGroup(a.rest[0])
+	if err != nil {
+		return err
+	}
+	a.then = func(ctx context.Context) error {
+		told := time.Now()
+		v, err := r.g.Verify(ctx, rate, func(v group.Verified) {
+			if time.Since(told) > progressEvery {
+				told = time.Now()
+				a.printf("%s\t%d of %d pages looked at: %s\n", told.Format(time.TimeOnly), v.Done, v.Total, verifiedText(v))
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("verify group %s: %w", r.rec.Name, err)
+		}
+		text := fmt.Sprintf("group %s was verified: %s", r.rec.Name, verifiedText(v))
+		n.event(text)
+		a.printf("%s\n", text)
+		if v.Different+v.Damaged > 0 {
+			return array.Errorf(array.Medium, "the copies of group %s are not alike: 'showeventlog' says where", r.rec.Name)
+		}
+		return nil
+	}
+	return nil
+}
+
+func verifiedText(v group.Verified) string {
+	return fmt.Sprintf("%d pages compared, %d different, %d repaired, %d damaged, %d written all the time", v.Pages, v.Different, v.Repaired, v.Damaged, v.Unsettled)
+}
+
+func scrubNow(n *Node, _ context.Context, a *args) error {
+	mib := a.flags.Int64("rate", defaultRate, "")
+	if err := a.parse(0, 0); err != nil {
+		return err
+	}
+	rate, err := rateOf(a, mib)
+	if err != nil {
+		return err
+	}
+	a.then = func(ctx context.Context) error {
+		for _, c := range n.cfg.CPGs {
+			if err := n.scrubCPG(ctx, a, n.scrubs[c.Name], rate); err != nil {
+				return fmt.Errorf("scrub CPG %s: %w", c.Name, err)
+			}
+		}
+		return nil
+	}
+	return nil
+}
+
+// scrubCPG makes one whole pass in the place of the one in the background.
+func (n *Node) scrubCPG(ctx context.Context, a *args, s *scrubber, rate int64) error {
+	s.mu.Lock()
+	if s.yield != nil {
+		s.yield()
+	}
+	s.mu.Unlock()
+	wait, cancel := context.WithTimeout(ctx, 2*healTries*healEvery)
+	defer cancel()
+	select {
+	case s.turn <- struct{}{}:
+	case <-wait.Done():
+		return array.Errorf(array.Conflict, "it is being scrubbed already")
+	}
+	defer func() { <-s.turn }()
+	s.mu.Lock()
+	s.state.At = volume.Cursor{}
+	s.mu.Unlock()
+	told := time.Now()
+	f, err := n.scrub(ctx, s, rate, func(f found) {
+		if time.Since(told) > progressEvery {
+			told = time.Now()
+			a.printf("%s\tCPG %s\t%v\n", told.Format(time.TimeOnly), s.name, f)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	a.printf("CPG %s was scrubbed: %v\n", s.name, f)
+	if f.Repaired < f.Damaged {
+		return array.Errorf(array.Medium, "%d pages could not be repaired: 'showeventlog' says which", f.Damaged-f.Repaired)
+	}
+	return nil
+}

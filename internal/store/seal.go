@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"runtime/debug"
+
+	"github.com/perdure/perdure/internal/array"
+)
+
+// sealSize is how many bytes a seal takes.
+const sealSize = 4
+
+// Seal returns a value with its seal: a checksum over bucket, key and value. The library
+// below has none, and would return changed bytes, or those of another key.
+func Seal(bucket string, key, value []byte) []byte {
+	return binary.LittleEndian.AppendUint32(value[:len(value):len(value)], sealOf(bucket, key, value))
+}
+
+// Unseal returns the value without its seal, or an error of kind Medium if that is not
+// the value's.
+func Unseal(bucket string, key, sealed []byte) ([]byte, error) {
+	n := len(sealed) - sealSize
+	if n < 0 || binary.LittleEndian.Uint32(sealed[n:]) != sealOf(bucket, key, sealed[:n]) {
+		return nil, array.Errorf(array.Medium, "the value of %s %x is damaged", bucket, key)
+	}
+	return sealed[:n:n], nil
+}
+
+func sealOf(bucket string, key, value []byte) uint32 {
+	t := crc32.MakeTable(crc32.Castagnoli) // made once, by the library
+	sum := crc32.Update(0, t, []byte(bucket))
+	sum = crc32.Update(sum, t, []byte{byte(len(key)), byte(len(key) >> 8)})
+	return crc32.Update(crc32.Update(sum, t, key), t, value)
+}
+
+// Guard runs what reads a file that may be damaged. The library below trusts what it
+// maps into memory: whatever it panics with, or reads beyond the file's end, becomes an
+// error of kind Medium.
+func Guard(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = array.Errorf(array.Medium, "the file is damaged: %v", r)
+		}
+	}()
+	return fn()
+}
