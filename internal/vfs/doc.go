@@ -20,6 +20,10 @@
 // multiples of Align, wherever it runs, so that tests in memory find a
 // misaligned access too.
 //
+// Where many reads of a Direct file are under way at once, the kernel is given them as
+// a queue (io_submit(2)), if it has such queues; what it doesn't read whole is read
+// again as usual, and that says why. A buffer is not touched after ReadAt returned.
+//
 // # Concurrency
 //
 // All methods may be called concurrently; concurrent accesses to overlapping
