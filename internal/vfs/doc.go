@@ -28,6 +28,10 @@
 // succeeds up to it and fails with ENOSPC beyond. Nothing is written to a device for
 // the first time unless its first MiB is zeros: CheckBlank says what it holds instead.
 //
+// Where many reads of a Direct file are under way at once, the kernel is given them as
+// a queue (io_submit(2)), if it has such queues; what it doesn't read whole is read
+// again as usual, and that says why. A buffer is not touched after ReadAt returned.
+//
 // # Concurrency
 //
 // All methods may be called concurrently; concurrent accesses to overlapping

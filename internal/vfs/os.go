@@ -127,6 +127,7 @@ type osFile struct {
 	f      *os.File
 	strict bool // opened as Direct
 	direct bool // and the file system took it
+	reads  directReads
 }
 
 func (f *osFile) ReadAt(b []byte, off int64) (int, error) {
@@ -134,6 +135,9 @@ func (f *osFile) ReadAt(b []byte, off int64) (int, error) {
 		if err := checkDirect(f.f.Name(), b, off); err != nil {
 			return 0, err
 		}
+	}
+	if f.direct && f.reads.read(f.f, b, off) {
+		return len(b), nil
 	}
 	return f.f.ReadAt(b, off)
 }
@@ -147,7 +151,10 @@ func (f *osFile) WriteAt(b []byte, off int64) (int, error) {
 	return f.f.WriteAt(b, off)
 }
 
-func (f *osFile) Close() error { return f.f.Close() }
+func (f *osFile) Close() error {
+	f.reads.close()
+	return f.f.Close()
+}
 
 // Sync implements File. EINTR is the one failure after which trying again is
 // sound: the call did nothing.
