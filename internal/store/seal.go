@@ -60,6 +60,17 @@ func OpenFile(path string, o bolt.Options) (db *bolt.DB, err error) {
 	return db, err
 }
 
+// HangsTogether returns the first thing that is wrong with the structure of a file. It
+// hears the library out, which goes on reading until then.
+func HangsTogether(tx *bolt.Tx) (first error) {
+	for err := range tx.Check() {
+		if first == nil {
+			first = array.Errorf(array.Medium, "the file is damaged: %v", err)
+		}
+	}
+	return first
+}
+
 // Guard runs what reads a file that may be damaged. The library below trusts what it
 // maps into memory: whatever it panics with, or reads beyond the file's end, becomes an
 // error of kind Medium.

@@ -102,10 +102,7 @@ func whole(tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	for err := range tx.Check() {
-		return array.Errorf(array.Medium, "its file is damaged: %v", err)
-	}
-	return nil
+	return HangsTogether(tx)
 }
 
 // checkFormat refuses a store of another format, and what is no store.

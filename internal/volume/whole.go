@@ -8,6 +8,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // whole makes sure, when the pool is opened, that the map is what was written: every
@@ -44,10 +45,7 @@ func (p *Pool) whole(tx *bolt.Tx) error {
 	if owned.used != p.slots.used {
 		return array.Errorf(array.Medium, "the map is damaged: %d slots count as used, but pages are in %d", p.slots.used, owned.used)
 	}
-	for err := range tx.Check() {
-		return array.Errorf(array.Medium, "the map is damaged: %v", err)
-	}
-	return nil
+	return store.HangsTogether(tx)
 }
 
 // own notes the owner of a slot, which must be used by all and have no other.
