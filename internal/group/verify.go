@@ -109,10 +109,11 @@ func (g *Group) compare(ctx context.Context, u *Unit, from int64, v *Verified) (
 	next = theirs.next
 	for _, n := range pagesIn(mine.list, theirs.list, next) {
 		v.Pages++
-		if judge(mine.at(n), theirs.at(n), min(mine.destaged, theirs.destaged)) == pageSame {
+		first := judge(mine.at(n), theirs.at(n), min(mine.destaged, theirs.destaged))
+		if first == pageSame {
 			continue
 		}
-		if err := g.settlePage(ctx, u, n, v); err != nil {
+		if err := g.settlePage(ctx, u, n, first, v); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -159,9 +160,10 @@ func judge(mine, theirs sum, upTo array.Place) verdict {
 	return pageSame
 }
 
-// settlePage looks at a page again and again until it is clear what it is.
-func (g *Group) settlePage(ctx context.Context, u *Unit, n int64, v *Verified) error {
-	damaged, differs := false, 0
+// settlePage looks at a page again and again until it is clear what it is. At the first
+// look it was bad, it may be, and is healed by now.
+func (g *Group) settlePage(ctx context.Context, u *Unit, n int64, first verdict, v *Verified) error {
+	damaged, differs := first == pageBadHere || first == pageBadThere, 0
 	var mine, theirs sums
 	for range settleTries {
 		upTo := array.Place(0)

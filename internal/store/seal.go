@@ -5,7 +5,11 @@ package store
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"os"
 	"runtime/debug"
+	"syscall"
+
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/perdure/perdure/internal/array"
 )
@@ -34,6 +38,37 @@ func sealOf(bucket string, key, value []byte) uint32 {
 	sum := crc32.Update(0, t, []byte(bucket))
 	sum = crc32.Update(sum, t, []byte{byte(len(key)), byte(len(key) >> 8)})
 	return crc32.Update(crc32.Update(sum, t, key), t, value)
+}
+
+// OpenFile opens a file of the library below. One that is damaged so that the library
+// panics is let go of again.
+func OpenFile(path string, o bolt.Options) (db *bolt.DB, err error) {
+	var file *os.File
+	o.OpenFile = func(name string, flag int, perm os.FileMode) (f *os.File, err error) {
+		f, err = os.OpenFile(name, flag, perm)
+		file = f
+		return f, err
+	}
+	err = Guard(func() (err error) {
+		db, err = bolt.Open(path, 0o600, &o)
+		return err
+	})
+	if err != nil && file != nil {
+		_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN) // which a mapping that is left would keep
+		_ = file.Close()
+	}
+	return db, err
+}
+
+// HangsTogether returns the first thing that is wrong with the structure of a file. It
+// hears the library out, which goes on reading until then.
+func HangsTogether(tx *bolt.Tx) (first error) {
+	for err := range tx.Check() {
+		if first == nil {
+			first = array.Errorf(array.Medium, "the file is damaged: %v", err)
+		}
+	}
+	return first
 }
 
 // Guard runs what reads a file that may be damaged. The library below trusts what it

@@ -42,11 +42,7 @@ type Tx struct{ tx *bolt.Tx }
 
 // Open opens the store in the file path, which it makes if there is none.
 func Open(path string) (*Store, error) {
-	var db *bolt.DB
-	err := Guard(func() (err error) {
-		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})
-		return err
-	})
+	db, err := OpenFile(path, bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, array.Errorf(array.Conflict, "open store %s: another process has it open", path)
 	}
@@ -67,14 +63,14 @@ func Open(path string) (*Store, error) {
 
 // OpenReadOnly opens a store that is there, to look at it.
 func OpenReadOnly(path string) (*Store, error) {
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, ReadOnly: true})
+	db, err := OpenFile(path, bolt.Options{Timeout: time.Second, ReadOnly: true})
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, array.Errorf(array.Conflict, "open store %s: another process has it open", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
-	if err := db.View(checkFormat); err != nil {
+	if err := Guard(func() error { return db.View(checkFormat) }); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, errors.Join(err, db.Close()))
 	}
 	return &Store{db: db}, nil
@@ -106,10 +102,7 @@ func whole(tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	for err := range tx.Check() {
-		return array.Errorf(array.Medium, "its file is damaged: %v", err)
-	}
-	return nil
+	return HangsTogether(tx)
 }
 
 // checkFormat refuses a store of another format, and what is no store.

@@ -52,7 +52,7 @@ func Inspect(fs vfs.FS, dir, mapFile, pages string, content bool, report func(st
 }
 
 func (p *Pool) openToRead(fs vfs.FS, dir, mapFile, pages string) (err error) {
-	p.db, err = bolt.Open(mapFile, 0o600, &bolt.Options{Timeout: time.Second, ReadOnly: true})
+	p.db, err = store.OpenFile(mapFile, bolt.Options{Timeout: time.Second, ReadOnly: true})
 	if errors.Is(err, berrors.ErrTimeout) {
 		return array.Errorf(array.Conflict, "%s: another process has it open", mapFile)
 	}

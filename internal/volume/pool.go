@@ -170,7 +170,7 @@ func (p *Pool) open(fs vfs.FS, dir string) (err error) {
 	if err = fs.MkdirAll(dir); err != nil {
 		return err
 	}
-	p.db, err = bolt.Open(p.o.MapFile, 0o600, &bolt.Options{
+	p.db, err = store.OpenFile(p.o.MapFile, bolt.Options{
 		Timeout: time.Second, NoSync: p.o.NoSync, FreelistType: bolt.FreelistMapType, InitialMmapSize: 64 << 20,
 	})
 	if err != nil {

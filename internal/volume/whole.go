@@ -8,6 +8,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // whole makes sure, when the pool is opened, that the map is what was written: every
@@ -46,10 +47,7 @@ func (p *Pool) whole(tx *bolt.Tx) error {
 			return fmt.Errorf("the map is damaged: %w", err)
 		}
 	}
-	for err := range tx.Check() {
-		return array.Errorf(array.Medium, "the map is damaged: %v", err)
-	}
-	return nil
+	return store.HangsTogether(tx)
 }
 
 // meet notes the units of an entry, which must be used by all, and no other page's in
