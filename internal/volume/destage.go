@@ -51,12 +51,6 @@ type goal struct {
 func (p *Pool) destage(only *array.GroupID) error {
 	p.single.Lock()
 	goals, err := p.destageLocked(only)
-	p.mu.Lock()
-	room := p.starved && p.overlay < p.o.Overlay
-	if room {
-		p.starved = false
-	}
-	p.mu.Unlock()
 	made := p.made
 	p.made = nil
 	p.single.Unlock()
@@ -71,9 +65,7 @@ func (p *Pool) destage(only *array.GroupID) error {
 			p.o.OnDestaged(g.id, g.place)
 		}
 	}
-	if room && p.o.OnRoom != nil {
-		p.o.OnRoom()
-	}
+	p.tellRoom()
 	if err != nil {
 		return fmt.Errorf("destage: %w", err)
 	}
@@ -214,35 +206,6 @@ func (v *Volume) unseal() {
 	}
 	v.over, v.sealed = l.over, v.sealed[:last]
 	v.turn++
-}
-
-// destageLayer puts the records of the oldest layer on pages. They stay in memory.
-func (v *Volume) destageLayer(into bucket, l *overlay) error {
-	pages, err := v.dirtyPages(into, l)
-	if err != nil {
-		return err
-	}
-	for batch := range slices.Chunk(pages, stagingPages) {
-		changes := make([]change, len(batch))
-		for i, page := range batch {
-			buf := v.p.staging[i*block.Page : (i+1)*block.Page]
-			n := min(block.Page, v.Spec().Size-page*block.Page)
-			clear(buf[n:])
-			birth, err := v.read(buf[:n], page*block.Page, oldestLayer)
-			bad := uint8(0)
-			if errors.As(err, new(*Bad)) {
-				birth, bad, err = v.salvage(buf[:n], page)
-			}
-			if err != nil {
-				return fmt.Errorf("volume %s page %d: %w", v.id, page, err)
-			}
-			changes[i] = change{v: v, page: page, e: entry{birth: birth}, data: buf, bad: bad}
-		}
-		if err := v.p.write(into, changes); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // dirtyPages returns the pages that a layer changes, in order. Of a long range of zeros

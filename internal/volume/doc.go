@@ -53,7 +53,7 @@
 //
 // Apply, Freeze and the resync of one group must come from one goroutine at a time;
 // everything else may be called from any. Callbacks come without locks, but for
-// Options.OnBad. Locks are taken
+// Options.OnBad and OnRoom. Locks are taken
 // in the order single, a volume's mu, the pool's mu.
 //
 // # Caveats

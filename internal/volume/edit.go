@@ -111,6 +111,7 @@ func (e *edit) putLeaf(n leafName, l *leaf) error {
 // settle, after the commit, tells readers that units are free, and then frees them.
 func (e *edit) settle() {
 	p := e.p
+	p.cache.edited(e.leaves)
 	told := map[array.VolumeID]bool{}
 	for n, l := range e.leaves {
 		if l.changed && !told[n.v] {
@@ -157,14 +158,11 @@ func (e *edit) leaf(in bucket, v array.VolumeID, page int64) (*leaf, error) {
 	if l := e.leaves[n]; l != nil {
 		return l, nil
 	}
-	l := &leaf{}
-	b, err := get(e.tx, in, leafKey(v, n.leaf), leafSize)
+	entries, err := readLeaf(e.tx, n)
 	if err != nil {
 		return nil, err
 	}
-	for i := range len(b) / entrySize {
-		l.entries[i] = decodeEntry(b[i*entrySize:])
-	}
+	l := &leaf{entries: *entries}
 	e.leaves[n] = l
 	return l, nil
 }

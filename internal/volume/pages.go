@@ -25,7 +25,7 @@ type change struct {
 	hash   *contentHash
 	same   *change
 	shared bool
-	bad    uint8 // units, by bit, that must fail their checksums: see salvage
+	bad    uint8 // units, by bit, that must fail their checksums: see fill
 }
 
 // write puts pages in fresh units, flushes them, and turns the map to them. The changes

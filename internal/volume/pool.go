@@ -3,6 +3,7 @@
 package volume
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,8 @@ type Options struct {
 	Limit int64
 	// Overlay bounds the memory of what is applied and not destaged, 0 for 256 MiB.
 	Overlay int64
+	// Cache is how much memory leaves of the map may take, 0 for 32 MiB.
+	Cache int64
 	// Age is how long something stays in memory only; 0 for a second, negative to
 	// destage only by Flush.
 	Age time.Duration
@@ -43,7 +46,7 @@ type Options struct {
 	// OnLevel is told when the pool's fullness reaches, or falls below, 75, 85 or 95
 	// percent: which of these it has reached now, 0 for none.
 	OnLevel func(percent int)
-	// OnRoom is told when memory has become free.
+	// OnRoom is told when memory has become free. It must not wait, nor use the pool.
 	OnRoom func()
 	// Alarm is told why a destage failed. Nothing is lost: it is tried again.
 	Alarm func(error)
@@ -88,6 +91,7 @@ type Pool struct {
 	// closing makes a second Close harmless, scratch keeps page buffers for reads.
 	closing sync.Once
 	scratch sync.Pool
+	cache   *cache
 	single  sync.Mutex // serialises whatever changes the map; taken before mu and volumes' locks
 
 	// staging, and for packing packing and packed, are of the holder of single, like
@@ -134,7 +138,7 @@ func (p *Pool) record(id array.GroupID) groupRecord {
 const MaxSize = 1 << 50
 
 // stagingPages is how many pages one transaction of the map takes.
-const stagingPages = 256
+const stagingPages = 1024
 
 // OpenPool opens the pool in dir of fs, which it makes if there is none.
 func OpenPool(fs vfs.FS, dir string, o Options) (*Pool, error) {
@@ -164,6 +168,7 @@ func (p *Pool) empty() {
 	p.volumes, p.all = map[array.VolumeID]*Volume{}, map[array.VolumeID]*Volume{}
 	p.chains, p.full = map[array.VolumeID]chain{}, map[array.VolumeID]int64{}
 	p.groups = map[array.GroupID]*groupPlaces{}
+	p.cache = newCache(cmp.Or(p.o.Cache, 32<<20))
 }
 
 func (p *Pool) open(fs vfs.FS, dir string) (err error) {

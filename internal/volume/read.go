@@ -35,17 +35,12 @@ const (
 	hostView view = iota
 	// everyLayer is all that was applied; during a resync, over its shadow.
 	everyLayer
-	// oldestLayer is what the destager is putting on pages.
-	oldestLayer
 )
 
 // layers returns the layers that a view shows, newest first. v.mu is held.
 func (v *Volume) layers(w view) []*overlay {
-	switch {
-	case w == hostView && v.hidden:
+	if w == hostView && v.hidden {
 		return nil
-	case w == oldestLayer:
-		return []*overlay{&v.sealed[0].over}
 	}
 	all := make([]*overlay, 0, len(v.sealed)+1)
 	all = append(all, &v.over)
@@ -105,6 +100,9 @@ func (v *Volume) lookup(off, n int64, w view) ([]entry, error) {
 	first, last := off/block.Page, (off+n-1)/block.Page
 	entries := make([]entry, last-first+1)
 	path, layered := v.path(), v.layered(w)
+	if len(path) == 1 && !layered {
+		return entries, v.lookupAlone(first, entries)
+	}
 	err := v.p.db.View(func(tx *bolt.Tx) (err error) {
 		for i := range entries {
 			if entries[i], err = find(tx, path, first+int64(i), layered); err != nil {
@@ -114,6 +112,19 @@ func (v *Volume) lookup(off, n int64, w view) ([]entry, error) {
 		return nil
 	})
 	return entries, err
+}
+
+// lookupAlone is lookup for a volume that reads through no other.
+func (v *Volume) lookupAlone(first int64, entries []entry) error {
+	for i := 0; i < len(entries); {
+		page := first + int64(i)
+		l, err := v.p.leafAt(v.id, page/leafPages)
+		if err != nil {
+			return err
+		}
+		i += copy(entries[i:], l[page%leafPages:])
+	}
+	return nil
 }
 
 // layered reports whether a view shows the shadow of the volume's resync.
