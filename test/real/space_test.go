@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build lab
+
+package real
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/host"
+	"github.com/perdure/perdure/internal/rig"
+)
+
+// TestSpace: an ext4 file system with Go's own sources, written twice to a deduplicated
+// volume, costs once; on a compressed one it costs less than half; zeros cost nothing;
+// and removing the volumes gives all back.
+func TestSpace(t *testing.T) {
+	need(t, "mke2fs")
+	p := newRig(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*setUpIn)
+	defer cancel()
+	p.must(p.StartPair(ctx))
+	file := filepath.Join(p.Dir, "image")
+	makeImage(t, file)
+	image, err := os.ReadFile(file)
+	p.must(err)
+	full := 0.0 // MiB of pages that are not zeros
+	for off := 0; off < len(image); off += block.Page {
+		if bytes.Count(image[off:off+block.Page], []byte{0}) < block.Page {
+			full += block.Page / float64(1<<20)
+		}
+	}
+	for _, c := range []struct {
+		options []string
+		copies  int64
+		low, hi float64 // of what the image's pages take plain
+	}{
+		{nil, 1, 0.999, 1.001},
+		{[]string{"-tdvv"}, 2, 0.5, 1.001},
+		{[]string{"-compr"}, 1, 0.2, 0.5},
+		{[]string{"-tdvv", "-compr"}, 2, 0.1, 0.5},
+	} {
+		p.command(rig.A, append(append([]string{"createvv"}, c.options...), "cpg0", "v", strconv.Itoa(2*imageSize>>20))...)
+		d := p.seen(rig.A, "v")
+		for n := range c.copies {
+			p.fill(ctx, d, image, n*imageSize, false)
+		}
+		used := p.used(c.copies * int64(full))
+		t.Logf("%v: %d times %.1f MiB take %.1f MiB", c.options, c.copies, full, used)
+		if used < full*c.low || used > full*c.hi {
+			t.Errorf("%v: %.1f MiB are used; want %.2f to %.2f of %.1f", c.options, used, c.low, c.hi, full)
+		}
+		for n := range c.copies {
+			p.same(d, image[imageSize/2:imageSize/2+1<<16], n*imageSize+imageSize/2)
+		}
+		p.fill(ctx, d, image, 0, true) // what is zeroed costs nothing
+		if c.copies == 1 && p.used(0) != 0 {
+			t.Errorf("%v: zeros cost %.1f MiB", c.options, p.used(0))
+		}
+		p.command(rig.A, "removevlun", "v", "0", "host-v")
+		p.command(rig.A, "removehost", "host-v")
+		p.command(rig.A, "removevv", "v")
+		if used := p.used(0); used != 0 {
+			t.Errorf("%v: %.1f MiB are used by nothing", c.options, used)
+		}
+	}
+}
+
+// fill writes an image to a disk, but for what is zeros; or zeros in its place.
+func (p *pair) fill(ctx context.Context, d *host.Disk, b []byte, at int64, zeros bool) {
+	p.t.Helper()
+	const size = 1 << 16
+	none := make([]byte, size)
+	for off := 0; off < len(b); off += size {
+		piece := b[off : off+size]
+		if bytes.Equal(piece, none) {
+			continue
+		}
+		if zeros {
+			piece = none
+		}
+		p.must(d.Write(ctx, piece, at+int64(off)))
+	}
+}
+
+// used returns how many MiB of array A's first CPG are used once so many were written to
+// pages.
+func (p *pair) used(written int64) (mib float64) {
+	p.t.Helper()
+	p.until(setUpIn, "what was written to be on pages", func() bool {
+		f := strings.Fields(strings.Split(p.command(rig.A, "showcpg"), "\n")[1])
+		mib, _ = strconv.ParseFloat(f[2], 64)
+		have, err := strconv.ParseFloat(f[5], 64)
+		return err == nil && (written == 0 && have == 0 || written > 0 && have >= float64(written))
+	})
+	return mib
+}
