@@ -20,6 +20,7 @@ const (
 	noteReservation
 	noteRepeat
 	noteSnapshot
+	noteSize
 )
 
 // note is an entry of the log: what hosts can see of the group beside its data.
@@ -31,6 +32,8 @@ type note struct {
 	State   []byte               `json:"state,omitempty"`
 	Notices []reservation.Notice `json:"notices,omitempty"`
 	Repeat  *repeat              `json:"repeat,omitempty"`
+	// Size is what Volume grows to.
+	Size int64 `json:"size,omitempty"`
 	// Snapshots are made of volumes as they are at the entry's place.
 	Snapshots []Snapshot `json:"snapshots,omitempty"`
 }
@@ -74,6 +77,10 @@ func (g *Group) applyNote(r journal.Record) error {
 		}
 		owner := g.ownerAt(r.Pos)
 		g.repeatsOf(n.Volume).keep(*n.Repeat, r.Pos, owner, owner == g.cfg.Self, g.cfg.Now())
+	case noteSize:
+		if err := g.applySize(n.Volume, n.Size); err != nil {
+			return err
+		}
 	case noteSnapshot:
 		g.applySnapshots(r, n.Snapshots)
 	default:

@@ -37,6 +37,9 @@ type Disk interface {
 	Spec() volume.VolumeSpec
 	// Spacious reports whether n bytes may be written at off: whether there are pages.
 	Spacious(off, n int64) (volume.Answer, error)
+	// MayGrow says what keeps the volume from a size; Grow makes it so, for an entry.
+	MayGrow(size int64) error
+	Grow(size int64) error
 	// Freeze makes a snapshot of what is applied, for the entry at a place.
 	Freeze(at array.Place, id array.VolumeID) error
 	Extent(off int64) (n int64, mapped bool, err error)

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/perdure/perdure/internal/array"
@@ -240,10 +241,11 @@ func history(on bed, disk *vfs.Mem, seed uint64, steps int, start [5]modelGroup)
 		}
 	}
 	var pictures []picture
-	making := len(disk.Names()) == 0 // a journal that isn't there yet has nothing to lose
+	var making atomic.Bool // a journal that isn't there yet has nothing to lose
+	making.Store(len(disk.Names()) == 0)
 	hookRNG := rand.New(rand.NewPCG(seed, 3))
 	disk.SetHook(func(op vfs.Op) {
-		if op.Verb == vfs.OpOpen || hookRNG.IntN(6) != 0 || making {
+		if op.Verb == vfs.OpOpen || hookRNG.IntN(6) != 0 || making.Load() {
 			return
 		}
 		m.mu.Lock()
@@ -256,7 +258,7 @@ func history(on bed, disk *vfs.Mem, seed uint64, steps int, start [5]modelGroup)
 	if err != nil {
 		return nil, err
 	}
-	making = false
+	making.Store(false)
 	w := &worker{j: j, m: m, rng: rng}
 	for range steps {
 		if err := w.step(); err != nil {

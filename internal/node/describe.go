@@ -130,6 +130,9 @@ func (n *Node) describe(id array.GroupID) (Description, error) {
 		in := map[array.VolumeID]bool{}
 		if err := tables.vvs.Each(t, func(_ string, v VV) error {
 			if v.Group == id {
+				if p := n.cpgs[v.CPG]; p != nil && p.Volume(v.ID) != nil {
+					v.Size = max(v.Size, p.Volume(v.ID).Spec().Size) // a crash came after it grew
+				}
 				d.VVs = append(d.VVs, v)
 				in[v.ID] = true
 			}
@@ -177,8 +180,8 @@ func (n *Node) checkDescription(d Description) error {
 			}
 			if err := tables.vvs.Each(t, func(_ string, o VV) error {
 				switch {
-				case o.ID == v.ID && o.Size != v.Size:
-					return array.Errorf(array.Conflict, "volume %s has %d bytes on array %s and %d on the other: the sizes must be equal", v.Name, o.Size, n.cfg.Name, v.Size)
+				case o.ID == v.ID && o.Size > v.Size:
+					return array.Errorf(array.Conflict, "volume %s has %d bytes on array %s and %d on the other: a volume never gets smaller", v.Name, o.Size, n.cfg.Name, v.Size)
 				case o.Name == v.Name && o.ID != v.ID:
 					return array.Errorf(array.Exists, "volume %s exists on array %s and is another one", v.Name, n.cfg.Name)
 				}
@@ -293,7 +296,14 @@ func (n *Node) apply(d Description, gone []VV) error {
 		return n.exports.rebuild()
 	}
 	for _, v := range d.VVs {
-		if run.units[v.ID] != nil || n.awaits(v) {
+		if run.units[v.ID] != nil {
+			// An array that was away when it grew learns the size so; else the entry was first.
+			if err := n.cpgs[v.CPG].Volume(v.ID).Grow(v.Size); err != nil {
+				return err
+			}
+			continue
+		}
+		if n.awaits(v) {
 			continue
 		}
 		i, err := run.g.Info()

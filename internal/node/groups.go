@@ -298,7 +298,10 @@ func (n *Node) disk(v VV) (*volume.Volume, error) {
 		return nil, array.Errorf(array.NotFound, "volume %s is in CPG %s, which is not configured", v.Name, v.CPG)
 	}
 	if d := p.Volume(v.ID); d != nil {
-		return d, nil
+		if v.Of != 0 {
+			return d, nil
+		}
+		return d, d.Grow(v.Size)
 	}
 	s := volume.VolumeSpec{ID: v.ID, Group: v.Group, Size: v.Size, Provisioning: v.Provisioning, Compress: v.Compress, Base: v.Base}
 	if v.Base != 0 {

@@ -149,7 +149,7 @@ func (c *inspection) volumesFit() {
 		for _, s := range p.Volumes {
 			if v, ok := c.vvs[s.ID]; !ok && !c.remains[s.Group] {
 				c.report(fmt.Sprintf("CPG %s: pages of volume %v, which does not exist", name, s.ID))
-			} else if ok && (v.CPG != name || v.Size != s.Size || v.Group != s.Group) {
+			} else if ok && (v.CPG != name || v.Size > s.Size || v.Group != s.Group) {
 				c.report(fmt.Sprintf("volume %s: %d bytes in CPG %s and group %v by the store, %d bytes in CPG %s and group %v by its pages", v.Name, v.Size, v.CPG, v.Group, s.Size, name, s.Group))
 			}
 		}

@@ -5,6 +5,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 func volumeCommands() []command {
 	return []command{
 		{name: "createvv", usage: "createvv [-tpvv|-full|-tdvv] [-compr] <cpg> <vv> <size>[m|g|t]", about: "creates a virtual volume: thin, fully provisioned or deduplicated, compressed with -compr", run: createVV},
+		{name: "growvv", usage: "growvv <vv> <size>[m|g|t]", about: "makes a volume larger by so much while hosts use it", of: groupOfVolume, run: growVV},
 		{name: "removevv", usage: "removevv [-f] <vv>", about: "removes an unexported snapshot, or volume that is in no Remote Copy group", of: groupOfLastVolume, run: removeVV},
 		{name: "createhost", usage: "createhost [-persona n] [-chap user:secret] <host> <iqn>...", about: "defines a host by its iSCSI names", run: createHost},
 		{name: "removehost", usage: "removehost <host>", about: "removes a host that has no VLUN", run: removeHost},
@@ -169,6 +171,48 @@ func (n *Node) exported(v VV) (bool, error) {
 		}
 	}
 	return false, err
+}
+
+// growVV makes a volume larger by an entry of its group's order; what the arrays say of
+// its size follows.
+func growVV(n *Node, ctx context.Context, a *args) error {
+	if err := a.parse(2, 2); err != nil {
+		return err
+	}
+	v, g, err := n.vv(a.rest[0])
+	if err != nil {
+		return err
+	}
+	more, err := parseSize(a.rest[1])
+	switch {
+	case err != nil:
+		return err
+	case v.Of != 0:
+		return array.Errorf(array.Invalid, "%s is a snapshot, which never changes", v.Name)
+	case more > volume.MaxSize-v.Size:
+		return array.Errorf(array.Invalid, "volume %s has %d MiB: it can't grow by %d", v.Name, v.Size>>20, more>>20)
+	}
+	if _, err := n.mayChange(g.ID); err != nil {
+		return err
+	}
+	n.mu.RLock()
+	r := n.groups[g.ID]
+	n.mu.RUnlock()
+	if r == nil {
+		return array.Errorf(array.Unavailable, "volume %s is not open", v.Name)
+	}
+	size := v.Size + more
+	if err := r.g.Grow(v.ID, size); err != nil {
+		return fmt.Errorf("volume %s: %w", v.Name, err)
+	}
+	return n.changeGroup(ctx, g.ID, func(t *store.Tx) error {
+		now, ok, err := tables.vvs.Get(t, store.Key(uint64(v.ID)))
+		if err != nil || !ok {
+			return orElse(err, array.Errorf(array.NotFound, "volume %s does not exist", v.Name))
+		}
+		now.Size = max(now.Size, size)
+		return tables.vvs.Put(t, store.Key(uint64(v.ID)), now)
+	})
 }
 
 func removeVV(n *Node, ctx context.Context, a *args) error {

@@ -72,31 +72,3 @@ func (p *Pool) setAside(s VolumeSpec) {
 		p.recount()
 	}
 }
-
-// Resize makes a volume larger, durably.
-func (p *Pool) Resize(id array.VolumeID, size int64) error {
-	p.single.Lock()
-	defer p.single.Unlock()
-	v := p.Volume(id)
-	if v == nil {
-		return fmt.Errorf("resize volume: %w", array.Errorf(array.NotFound, "no volume %s", id))
-	}
-	s := v.Spec()
-	if size < s.Size || size%block.Sector != 0 || size > MaxSize || v.snap != nil {
-		return fmt.Errorf("resize volume %s: %w", id, array.Errorf(array.Invalid, "from %d to %d bytes: a volume can only grow, by whole sectors, to %d", s.Size, size, int64(MaxSize)))
-	}
-	if err := p.maySetAside(s.Provisioning, (pagesOf(size)-pagesOf(s.Size))*pageUnits); err != nil {
-		return fmt.Errorf("resize volume %s: %w", id, err)
-	}
-	s.Size = size
-	if err := p.edit(func(e *edit) error { return putJSON(e.tx, volumeBucket, uint64(id), s) }); err != nil {
-		return fmt.Errorf("resize volume %s: %w", id, err)
-	}
-	p.mu.Lock()
-	p.setAside(s)
-	p.mu.Unlock()
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.spec = s
-	return nil
-}

@@ -158,6 +158,9 @@ func (p *Pool) reached(goals []goal) error {
 // that came between. What comes meanwhile goes to a layer of its own: a page must not
 // get what a snapshot that is about to be made shouldn't show.
 func (v *Volume) destage(into bucket) error {
+	if err := v.keepSize(); err != nil {
+		return err
+	}
 	v.mu.Lock()
 	if len(v.over.chunks) > 0 {
 		v.seal(nil)

@@ -89,7 +89,7 @@ func (v *Volume) makeSnapshot(s VolumeSpec) error {
 	p.link(n)
 	p.mu.Unlock()
 	v.mu.Lock()
-	v.spec = head
+	v.spec.Frozen = s.Place // and nothing else: it may have grown meanwhile
 	v.mu.Unlock()
 	p.made = append(p.made, s)
 	return nil

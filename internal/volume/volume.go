@@ -34,6 +34,8 @@ type Volume struct {
 	// the overlay.
 	turn uint64
 	gone bool
+	// grown says that the size is larger than the map knows.
+	grown bool
 	// hidden says that a resync is under way: the overlay isn't shown.
 	hidden bool
 }

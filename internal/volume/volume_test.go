@@ -187,13 +187,19 @@ func TestVolumesComeAndGo(t *testing.T) {
 	if _, err := p.Create(VolumeSpec{ID: 1, Group: 1, Size: 512}); array.KindOf(err) != array.Exists {
 		t.Fatal(err)
 	}
-	if err := p.Resize(1, 512); array.KindOf(err) != array.Invalid {
+	if err := v.MayGrow(512); array.KindOf(err) != array.Invalid {
 		t.Fatal(err)
 	}
-	ok(t, p.Resize(1, 12*block.Page))
+	if err := v.Grow(MaxSize + 512); array.KindOf(err) != array.Invalid {
+		t.Fatal(err)
+	}
+	ok(t, v.Grow(12*block.Page))
+	ok(t, v.Grow(5*block.Page)) // an entry that is applied again
+	ok(t, v.Apply(data(11, 11*block.Page, page(7))))
+	ok(t, p.Flush(1))
 	ok(t, p.Close())
 	p, v = onePool(t, disk, testOptions(dir), 0)
-	if v.Spec().Size != 12*block.Page || p.Destaged(1) != 10 {
+	if v.Spec().Size != 12*block.Page || p.Destaged(1) != 11 {
 		t.Fatal(v.Spec(), p.Destaged(1))
 	}
 	ok(t, p.Remove(1))

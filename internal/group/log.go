@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package group
+
+import (
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/journal"
+	"github.com/perdure/perdure/internal/scsi"
+)
+
+// logWithin is how long an entry that a command asks for may take to be committed.
+const logWithin = 5 * time.Second
+
+// log gives an entry its place in the group's order, if check has nothing against it,
+// and returns when it is applied here. After array.Unknown it may still be.
+func (g *Group) log(n note, check func() error) error {
+	result := make(chan error, 1)
+	if !g.post(func() { g.placeNote(n, check, func(err error) { result <- err }) }) {
+		return array.Errorf(array.Busy, "group %s is closing", g.cfg.Name)
+	}
+	select {
+	case err := <-result:
+		return err
+	case <-time.After(logWithin):
+		return array.Errorf(array.Unknown, "group %s: the change is still under way: the other array's journal does not answer", g.cfg.Name)
+	}
+}
+
+func (g *Group) placeNote(n note, check func() error, done func(error)) {
+	if err := check(); err != nil {
+		done(err)
+		return
+	}
+	if g.state() != gateServe {
+		done(array.Errorf(array.Busy, "group %s is not served here at this moment: try again", g.cfg.Name))
+		return
+	}
+	body := encodeNote(n)
+	need := journal.Cost(len(body))
+	if !g.cfg.Space.Reserve(need) {
+		done(array.Errorf(array.Full, "group %s: the journal has no room for the entry", g.cfg.Name))
+		return
+	}
+	pos, err := g.core.Place()
+	if err != nil {
+		g.cfg.Space.Unreserve(need)
+		done(array.Errorf(array.Busy, "group %s is changing hands: try again", g.cfg.Name))
+		return
+	}
+	e := &entry{pos: pos, rec: journal.Record{Group: g.cfg.ID, Pos: pos, Kind: journal.Entry, Payload: body}}
+	e.then = func() {
+		if g.applied < pos.Place {
+			done(array.Errorf(array.Busy, "group %s changed hands: the change was not made", g.cfg.Name))
+			return
+		}
+		done(nil)
+	}
+	g.add(e, g.cfg.Self)
+}
+
+// Grow makes a volume larger at one place of the group's order: whatever is written
+// beyond its old end follows on every array.
+func (g *Group) Grow(id array.VolumeID, size int64) error {
+	return g.log(note{Type: noteSize, Volume: id, Size: size}, func() error {
+		u := g.units[id]
+		if u == nil || u.id.ReadOnly {
+			return array.Errorf(array.NotFound, "volume %v is not in group %s", id, g.cfg.Name)
+		}
+		return u.disk.MayGrow(size)
+	})
+}
+
+// applySize makes a volume larger, and lets hosts know.
+func (g *Group) applySize(id array.VolumeID, size int64) error {
+	u := g.units[id]
+	if u == nil {
+		return nil // it was admitted while this array was away: its description has the size
+	}
+	if err := u.disk.Grow(size); err != nil {
+		return err
+	}
+	u.tell(scsi.Notice{Kind: scsi.CapacityChanged})
+	return nil
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package volume
+
+import (
+	"fmt"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+)
+
+// Grow takes up the entry that makes the volume larger. Like Apply it does not wait for
+// the disk: the size is put there by the next destage, before the entry counts as
+// destaged. A size that the volume has already, or is beyond, changes nothing.
+func (v *Volume) Grow(size int64) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case size%block.Sector != 0 || size > MaxSize:
+		return fmt.Errorf("grow volume %s: %w", v.id, array.Errorf(array.Invalid, "size %d is not a multiple of %d up to %d", size, block.Sector, int64(MaxSize)))
+	case v.snap != nil:
+		return fmt.Errorf("grow volume %s: %w", v.id, array.Errorf(array.Invalid, "it is a snapshot, which never changes"))
+	case size <= v.spec.Size:
+		return nil
+	}
+	v.spec.Size = size
+	v.grown = true
+	return nil
+}
+
+// MayGrow says what keeps a volume from a size.
+func (v *Volume) MayGrow(size int64) error {
+	s := v.Spec()
+	if size <= s.Size || size%block.Sector != 0 || size > MaxSize {
+		return array.Errorf(array.Invalid, "from %d to %d bytes: a volume can only grow, by whole sectors, to %d", s.Size, size, int64(MaxSize))
+	}
+	p := v.p
+	p.mu.Lock()
+	free := p.units.limit - p.spare() - p.units.used - p.aside
+	p.mu.Unlock()
+	if need := (pagesOf(size) - pagesOf(s.Size)) * pageUnits; s.Provisioning == Full && need > free {
+		return array.Errorf(array.Full, "%d MiB are to be set aside, the CPG has %d free", need*unitSize>>20, max(0, free)*unitSize>>20)
+	}
+	return nil
+}
+
+// keepSize makes a size that was grown to durable. p.single is held.
+func (v *Volume) keepSize() error {
+	v.mu.RLock()
+	s, grown := v.spec, v.grown
+	v.mu.RUnlock()
+	if !grown {
+		return nil
+	}
+	p := v.p
+	if err := p.edit(func(e *edit) error { return putJSON(e.tx, volumeBucket, uint64(v.id), s) }); err != nil {
+		return fmt.Errorf("grow volume %s: %w", v.id, err)
+	}
+	p.mu.Lock()
+	p.setAside(s)
+	p.mu.Unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.grown = v.spec.Size != s.Size
+	return nil
+}
