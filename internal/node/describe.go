@@ -297,6 +297,9 @@ func (n *Node) apply(d Description, gone []VV) error {
 	}
 	for _, v := range d.VVs {
 		if run.units[v.ID] != nil {
+			if v.Of != 0 {
+				continue
+			}
 			// An array that was away when it grew learns the size so; else the entry was first.
 			if err := n.cpgs[v.CPG].Volume(v.ID).Grow(v.Size); err != nil {
 				return err
