@@ -111,8 +111,9 @@ func (e *engine) wake() {
 }
 
 // prepare makes a volume of a group in the pool.
-func (e *engine) prepare(g array.GroupID, n uint32, size int64) error {
-	_, err := e.pool.Create(volume.VolumeSpec{ID: array.MakeVolumeID(system, n), Group: g, Size: size})
+func (e *engine) prepare(g array.GroupID, n uint32, size int64, s volume.VolumeSpec) error {
+	s.ID, s.Group, s.Size = array.MakeVolumeID(system, n), g, size
+	_, err := e.pool.Create(s)
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/volume"
 )
 
 // As many as an array is made for: volumes, and groups that they are in.
@@ -79,7 +80,7 @@ func (b *bench) makeIdle(dir string) error {
 	}
 	began := time.Now()
 	for n := range uint32(idleVolumes) {
-		if err := e.prepare(groupOfIdle(n), n+1, 1<<40); err != nil {
+		if err := e.prepare(groupOfIdle(n), n+1, 1<<40, volume.VolumeSpec{}); err != nil {
 			_ = e.close()
 			return err
 		}

@@ -84,7 +84,7 @@ func leaveRecords(dir string, limit, bytes int64) error {
 	if err != nil {
 		return err
 	}
-	if err := e.prepare(crashed, 1, span); err != nil {
+	if err := e.prepare(crashed, 1, span, volume.VolumeSpec{}); err != nil {
 		return err
 	}
 	units, err := e.start(crashed, 1)
@@ -179,7 +179,7 @@ func (b *bench) benchSparse() error {
 
 // scatter writes single pages all over a volume.
 func (e *engine) scatter(pages, size int64) error {
-	if err := e.prepare(crashed, 1, size); err != nil {
+	if err := e.prepare(crashed, 1, size, volume.VolumeSpec{}); err != nil {
 		return err
 	}
 	if _, err := e.start(crashed, 1); err != nil {

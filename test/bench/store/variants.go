@@ -3,8 +3,11 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/volume"
 )
 
 // variant is a kind of volume that the loads are put on. Another kind is one more row
@@ -19,21 +22,42 @@ type variant struct {
 
 func variants() []variant {
 	return []variant{
-		{name: "thin", make: thin},
+		{name: "thin", make: stored(volume.VolumeSpec{})},
+		{name: "full", make: stored(volume.VolumeSpec{Provisioning: volume.Full})},
+		{name: "packed", make: stored(volume.VolumeSpec{Compress: true})},
+		{name: "dedup", make: stored(volume.VolumeSpec{Provisioning: volume.Dedup})},
+		{name: "snapshots", make: stored(volume.VolumeSpec{}), aged: hundredSnapshots},
 	}
 }
 
-// thin is an un-mirrored volume as createvv makes it.
-func thin(e *engine, n uint32, size int64) (*group.Unit, error) {
-	id := array.MakeGroupID(system, n)
-	if err := e.prepare(id, n, size); err != nil {
-		return nil, err
+// stored makes an un-mirrored volume as createvv makes it.
+func stored(s volume.VolumeSpec) func(e *engine, n uint32, size int64) (*group.Unit, error) {
+	return func(e *engine, n uint32, size int64) (*group.Unit, error) {
+		id := array.MakeGroupID(system, n)
+		if err := e.prepare(id, n, size, s); err != nil {
+			return nil, err
+		}
+		units, err := e.start(id, n)
+		if err != nil {
+			return nil, err
+		}
+		return units[0], served(units[0])
 	}
-	units, err := e.start(id, n)
-	if err != nil {
-		return nil, err
+}
+
+// hundredSnapshots makes a volume's snapshots.
+func hundredSnapshots(e *engine, u *group.Unit) error {
+	id := u.Identity().Volume
+	of := e.pool.Volume(id).Spec().Group
+	e.mu.Lock()
+	g := e.groups[of]
+	e.mu.Unlock()
+	for k := range array.VolumeID(100) {
+		if err := g.MakeSnapshots([]group.Snapshot{{Of: id, ID: id + 1000 + k}}); err != nil {
+			return fmt.Errorf("snapshot %d: %w", k, err)
+		}
 	}
-	return units[0], served(units[0])
+	return e.pool.Flush(of)
 }
 
 // rate is a load on a variant, and how it has to compare with fio.
@@ -62,5 +86,13 @@ func rates() []rate {
 		{variant: "thin", load: stream(4), least: 0.8},
 		{variant: "thin", load: read(1), least: 0.8},
 		{variant: "thin", load: read(32), least: 0.8},
+		{variant: "full", load: write(32), least: 1, drained: 0.4},
+		// Each page is packed, or hashed and looked for, before it is written.
+		{variant: "packed", load: write(32), least: 1, drained: 0.3},
+		{variant: "packed", load: read(32), least: 0.4},
+		{variant: "dedup", load: write(32), least: 1, drained: 0.1},
+		// The first write of a page after a snapshot hands the old one on.
+		{variant: "snapshots", load: write(32), least: 1, drained: 0.3},
+		{variant: "snapshots", load: read(32), least: 0.8},
 	}
 }
