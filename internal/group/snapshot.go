@@ -26,10 +26,15 @@ func (g *Group) MakeSnapshots(snaps []Snapshot) error {
 		return array.Errorf(array.Invalid, "%d snapshots at a time: want 1 to %d", len(snaps), MaxSnapshots)
 	}
 	return g.log(note{Type: noteSnapshot, Snapshots: snaps}, func() error {
+		of := map[array.VolumeID]bool{}
 		for _, s := range snaps {
 			if g.units[s.Of] == nil {
 				return array.Errorf(array.NotFound, "volume %v is not in group %s", s.Of, g.cfg.Name)
 			}
+			if of[s.Of] {
+				return array.Errorf(array.Invalid, "two snapshots of volume %v at one moment", s.Of)
+			}
+			of[s.Of] = true
 		}
 		return nil
 	})

@@ -88,6 +88,13 @@ func (n *Node) discard(ctx context.Context, r *running) error {
 		return array.Errorf(array.Conflict, "group %s: the other array holds %v, so this copy is not to be given up", r.rec.Name, st.Current)
 	}
 	id := r.rec.ID
+	mine, err := n.describe(id)
+	if err != nil {
+		return err
+	}
+	if err := n.unneeded(mine.VVs); err != nil {
+		return err
+	}
 	n.event(fmt.Sprintf("group %s: the copy of array %s is given up; it was %v, and becomes %v", r.rec.Name, n.cfg.Name, i.Record, st.Current))
 	n.closeGroup(id)
 	// From here on, whatever fails, this array is out and serves nothing.

@@ -104,6 +104,14 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 	case len(d.VLUNs) > 0:
 		return array.Errorf(array.Conflict, "group %s has exported volumes: remove their VLUNs first", r.rec.Name)
 	}
+	for _, v := range d.VVs {
+		if v.Of != 0 && time.Now().Before(v.Retain) {
+			return array.Errorf(array.Conflict, "snapshot %s is retained until %s", v.Name, v.Retain.Format(time.DateTime))
+		}
+	}
+	if err := n.unneeded(d.VVs); err != nil {
+		return err
+	}
 	if _, err := n.ask(ctx, request{Drop: r.rec.ID}); err != nil {
 		return err
 	}

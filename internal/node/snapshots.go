@@ -110,6 +110,9 @@ func createSV(n *Node, ctx context.Context, a *args) error {
 	if !validName(sv) || len(sv) > 28 {
 		return array.Errorf(array.Invalid, "volume name %q: want 1 to 28 letters, digits, '.', '_' or '-'", sv)
 	}
+	if _, _, err := n.vv(sv); err == nil {
+		return array.Errorf(array.Exists, "volume %s exists already", sv)
+	}
 	if parent.Of == 0 { // through a read-only snapshot of this moment
 		if err := n.makeSnapshots(ctx, []pairOf{{sv + ".ro", vv}}, VV{Made: v.Made}); err != nil {
 			return err
@@ -143,12 +146,13 @@ func createGroupSV(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	pairs := make([]pairOf, len(a.rest))
+	named := map[string]bool{}
 	for i, w := range a.rest {
 		sv, vv, ok := strings.Cut(w, ":")
-		if !ok {
-			return array.Errorf(array.Invalid, "creategroupsv %q: want <sv>:<vv>", w)
+		if !ok || named[vv] {
+			return array.Errorf(array.Invalid, "creategroupsv %q: want <sv>:<vv>, each volume once", w)
 		}
-		pairs[i] = pairOf{sv, vv}
+		pairs[i], named[vv] = pairOf{sv, vv}, true
 	}
 	return n.makeSnapshots(ctx, pairs, v)
 }
@@ -216,7 +220,7 @@ func (n *Node) nameSnapshot(t *store.Tx, p pairOf, g RCGroup, like VV) (VV, erro
 		return VV{}, array.Errorf(array.Invalid, "%s is a read-only snapshot, which never changes: make a volume from it, without -ro", p.vv)
 	case of.Taking != 0:
 		return VV{}, array.Errorf(array.Conflict, "volume %s is being promoted", p.vv)
-	case len(n.cpgs[of.CPG].Volume(of.ID).Snapshots()) >= volume.MaxSnapshots:
+	case n.cpgs[of.CPG].Volume(of.ID).SnapshotCount() >= volume.MaxSnapshots:
 		return VV{}, array.Errorf(array.Full, "volume %s has %d snapshots, the most there may be", p.vv, volume.MaxSnapshots)
 	}
 	id, err := n.nextID(t)
@@ -288,6 +292,8 @@ func (n *Node) unneeded(vvs []VV) error {
 		return tables.vvs.Each(t, func(_ string, o VV) error {
 			switch {
 			case going[o.ID] != "":
+			case going[o.Taking] != "":
+				return array.Errorf(array.Conflict, "volume %s is being made what snapshot %s was: promote that first", o.Name, going[o.Taking])
 			case going[o.Of] != "":
 				return array.Errorf(array.Conflict, "volume %s has the snapshot %s: remove that first", going[o.Of], o.Name)
 			case going[o.Base] != "":

@@ -199,6 +199,17 @@ func firstKnown(tx *bolt.Tx, path []step, start, end int64) (int64, error) {
 	return first, nil
 }
 
+// SnapshotCount returns how many snapshots the volume has, with those that are being
+// made or removed.
+func (v *Volume) SnapshotCount() int {
+	v.mu.RLock()
+	n := v.freezing()
+	v.mu.RUnlock()
+	v.p.mu.Lock()
+	defer v.p.mu.Unlock()
+	return n + len(v.p.chains[v.id])
+}
+
 // Snapshots returns the volume's snapshots, oldest first.
 func (v *Volume) Snapshots() []VolumeSpec {
 	v.p.mu.Lock()
@@ -215,11 +226,15 @@ func (v *Volume) Snapshots() []VolumeSpec {
 
 // Differ calls fn for the pages from page from on that may differ between two snapshots
 // of one volume, or between one and the volume itself, in order, until it returns
-// false. It looks at what was written between them, not at the volume.
+// false. It looks at what was written between them, not at the volume, and puts what is
+// applied on pages first.
 func (p *Pool) Differ(older, newer array.VolumeID, from int64, fn func(page int64) bool) error {
 	a, b := p.Volume(older), p.Volume(newer)
 	if a == nil || b == nil {
 		return fmt.Errorf("compare volumes: %w", array.Errorf(array.NotFound, "no volume %s or %s", older, newer))
+	}
+	if err := p.Flush(a.group); err != nil { // what isn't on pages yet differs too
+		return fmt.Errorf("compare volumes: %w", err)
 	}
 	p.mu.Lock()
 	between, ok := p.between(a, b)

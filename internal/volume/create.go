@@ -16,6 +16,9 @@ func (p *Pool) Create(s VolumeSpec) (*Volume, error) {
 	if err := p.mayCreate(s); err != nil {
 		return nil, fmt.Errorf("create volume %s: %w", s.ID, err)
 	}
+	if s.SetAside = 0; s.Provisioning == Full {
+		s.SetAside = s.Size
+	}
 	err := p.edit(func(e *edit) error { return putJSON(e.tx, volumeBucket, uint64(s.ID), s) })
 	if err != nil {
 		return nil, fmt.Errorf("create volume %s: %w", s.ID, err)
@@ -23,12 +26,13 @@ func (p *Pool) Create(s VolumeSpec) (*Volume, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	v := newVolume(p, s)
-	p.volumes[s.ID] = v
-	p.link(v)
-	p.setAside(s)
 	if p.groups[s.Group] == nil {
 		p.groups[s.Group] = &groupPlaces{}
 	}
+	v.hidden = p.groups[s.Group].state == resyncing
+	p.volumes[s.ID] = v
+	p.link(v)
+	p.setAside(s)
 	return v, nil
 }
 
@@ -42,9 +46,13 @@ func (p *Pool) mayCreate(s VolumeSpec) error {
 	}
 	p.mu.Lock()
 	exists := p.all[s.ID] != nil
+	base := p.volumes[s.Base]
 	p.mu.Unlock()
-	if exists {
+	switch {
+	case exists:
 		return array.Errorf(array.Exists, "volume %s exists", s.ID)
+	case s.Base != 0 && (base == nil || base.snap == nil):
+		return array.Errorf(array.NotFound, "no snapshot %s", s.Base)
 	}
 	return p.maySetAside(s.Provisioning, pagesOf(s.Size)*pageUnits)
 }
@@ -67,8 +75,8 @@ func (p *Pool) maySetAside(how Provisioning, n int64) error {
 
 // setAside notes what is set aside for a volume. p.mu is held.
 func (p *Pool) setAside(s VolumeSpec) {
-	if s.Provisioning == Full {
-		p.full[s.ID] = pagesOf(s.Size) * pageUnits
+	if s.SetAside > 0 {
+		p.full[s.ID] = pagesOf(s.SetAside) * pageUnits
 		p.recount()
 	}
 }

@@ -3,8 +3,10 @@
 package volume
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -86,16 +88,22 @@ func (p *Pool) tellLevel() {
 }
 
 // destageLocked notes how far the groups are before it looks at the volumes: a
-// record up to there is in an overlay then, or overwritten by a later one.
+// record up to there is in an overlay then, or overwritten by a later one. What is in
+// memory goes to pages even if the group counts as destaged that far: after a restart
+// records are applied again from where the slowest pool stands. A volume that fails
+// holds up its own group only.
 func (p *Pool) destageLocked(only *array.GroupID) ([]goal, error) {
-	var goals []goal
-	var volumes []*Volume
+	goals := map[array.GroupID]goal{}
 	states := map[array.GroupID]resyncState{}
+	var volumes []*Volume
 	p.mu.Lock()
 	for id, g := range p.groups {
-		if (only == nil || *only == id) && g.applied > g.destaged && g.state <= resyncing {
-			goals = append(goals, goal{id, g.applied, g.state, g.destaged})
-			states[id] = g.state
+		if (only != nil && *only != id) || g.state > resyncing {
+			continue
+		}
+		states[id] = g.state
+		if g.applied > g.destaged {
+			goals[id] = goal{id, g.applied, g.state, g.destaged}
 		}
 	}
 	for _, v := range p.volumes {
@@ -104,17 +112,23 @@ func (p *Pool) destageLocked(only *array.GroupID) ([]goal, error) {
 		}
 	}
 	p.mu.Unlock()
-	slices.SortFunc(volumes, func(a, b *Volume) int { return int(int64(a.id - b.id)) })
+	slices.SortFunc(volumes, func(a, b *Volume) int { return cmp.Compare(a.id, b.id) })
+	var errs []error
 	for _, v := range volumes {
 		into := pageBucket
 		if states[v.group] == resyncing {
 			into = shadowBucket
 		}
 		if err := v.destage(into); err != nil {
-			return nil, err
+			errs = append(errs, err)
+			delete(goals, v.group)
 		}
 	}
-	return goals, p.reached(goals)
+	reached := slices.Collect(maps.Values(goals))
+	if err := p.reached(reached); err != nil {
+		return nil, errors.Join(append(errs, err)...)
+	}
+	return reached, errors.Join(errs...)
 }
 
 // reached makes the groups' places durable.
@@ -162,8 +176,8 @@ func (v *Volume) destage(into bucket) error {
 		return err
 	}
 	v.mu.Lock()
-	if len(v.over.chunks) > 0 {
-		v.seal(nil)
+	if n := len(v.sealed); len(v.over.chunks) > 0 && (n == 0 || v.sealed[n-1].snap != nil) {
+		v.seal(nil) // else there is one that could not be destaged yet, and this waits for it
 	}
 	sealed := slices.Clone(v.sealed)
 	v.mu.Unlock()

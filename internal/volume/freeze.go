@@ -98,11 +98,8 @@ func (v *Volume) makeSnapshot(s VolumeSpec) error {
 // Branch makes a volume that begins as a snapshot is and can be written to, durably.
 func (p *Pool) Branch(s VolumeSpec) (*Volume, error) {
 	from := p.Volume(s.Base)
-	switch {
-	case from == nil:
+	if from == nil || s.Base == 0 {
 		return nil, fmt.Errorf("make volume %s: %w", s.ID, array.Errorf(array.NotFound, "no snapshot %s", s.Base))
-	case from.snap == nil:
-		return nil, fmt.Errorf("make volume %s: %w", s.ID, array.Errorf(array.Invalid, "%s is no snapshot", s.Base))
 	}
 	s.Size = max(s.Size, from.Spec().Size)
 	return p.Create(s)

@@ -53,14 +53,26 @@ func (v *Volume) keepSize() error {
 		return nil
 	}
 	p := v.p
+	var short error
+	if s.Provisioning == Full {
+		// The array that serves asked whether there is room. On the other one there may be
+		// less: there the rest is thin.
+		if short = p.maySetAside(Full, (pagesOf(s.Size)-pagesOf(s.SetAside))*pageUnits); short == nil {
+			s.SetAside = s.Size
+		}
+	}
 	if err := p.edit(func(e *edit) error { return putJSON(e.tx, volumeBucket, uint64(v.id), s) }); err != nil {
 		return fmt.Errorf("grow volume %s: %w", v.id, err)
+	}
+	if short != nil && p.o.Alarm != nil {
+		p.o.Alarm(fmt.Errorf("volume %s grew to %d MiB, of which %d are set aside: %w", v.id, s.Size>>20, s.SetAside>>20, short))
 	}
 	p.mu.Lock()
 	p.setAside(s)
 	p.mu.Unlock()
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.spec.SetAside = s.SetAside
 	v.grown = v.spec.Size != s.Size
 	return nil
 }

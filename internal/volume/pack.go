@@ -3,6 +3,7 @@
 package volume
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/klauspost/compress/s2"
@@ -10,6 +11,9 @@ import (
 	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/vfs"
 )
+
+// errPacked says that a packed page passes its checksums and is none.
+var errPacked = errors.New("a packed page is damaged")
 
 // pack compresses a change's page into p.packing, from at on, if that saves a unit, and
 // returns how much room that took. p.single is held.
@@ -39,10 +43,10 @@ func (p *Pool) readPacked(dst []byte, in int64, e *entry) error {
 		return err
 	}
 	if n, err := s2.DecodedLen(b[:e.length]); err != nil || n != block.Page {
-		return fmt.Errorf("it unpacks to %d bytes: %w", n, err)
+		return fmt.Errorf("%w: it unpacks to %d bytes: %w", errPacked, n, err)
 	}
 	if _, err := s2.Decode(*page, b[:e.length]); err != nil {
-		return fmt.Errorf("unpack %d bytes: %w", e.length, err)
+		return fmt.Errorf("%w: unpack %d bytes: %w", errPacked, e.length, err)
 	}
 	copy(dst, (*page)[in:])
 	return nil

@@ -253,11 +253,16 @@ func (p *Pool) readUnits(b []byte, e *entry, first int) error {
 	}
 	for i := range len(b) / unitSize {
 		if got, want := blockSum(b[i*unitSize:(i+1)*unitSize]), e.crc[first+i]; got != want && !p.o.NoChecksum {
-			return fmt.Errorf("checksum is %08x, not %08x", got, want)
+			return sumError{got, want}
 		}
 	}
 	return nil
 }
+
+// sumError says that what was read is not what was written.
+type sumError struct{ got, want uint32 }
+
+func (s sumError) Error() string { return fmt.Sprintf("checksum is %08x, not %08x", s.got, s.want) }
 
 // scratchPage returns a page's room for a read, to be Put back.
 func (p *Pool) scratchPage() *[]byte {

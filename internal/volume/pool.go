@@ -69,6 +69,8 @@ type VolumeSpec struct {
 	// Provisioning and Compress say how pages are stored that are written from now on.
 	Provisioning Provisioning `json:",omitempty"`
 	Compress     bool         `json:",omitempty"`
+	// SetAside is how much of a fully provisioned volume's size was set aside.
+	SetAside int64 `json:",omitempty"`
 	// Base is the snapshot that a volume was made from.
 	Base array.VolumeID `json:",omitempty"`
 	// Frozen is the place of the last snapshot that was made of it.
@@ -112,6 +114,7 @@ type Pool struct {
 	aside        int64                    // units set aside and not used yet
 	pending      int64                    // units that what isn't on pages may take
 	told         int                      // the level that OnLevel was told of
+	unread       map[pageName]int         // how often pages gave an error to a destage
 	groups       map[array.GroupID]*groupPlaces
 	units        units
 	fileSize     int64
@@ -133,6 +136,14 @@ func (p *Pool) record(id array.GroupID) groupRecord {
 	}
 	return groupRecord{Destaged: g.destaged, State: g.state}
 }
+
+// pageName names a page, maxUnread bounds how many of them give errors.
+type pageName struct {
+	v    array.VolumeID
+	page int64
+}
+
+const maxUnread = 1024
 
 // MaxSize is how large a volume may be.
 const MaxSize = 1 << 50
@@ -167,7 +178,7 @@ func OpenPool(fs vfs.FS, dir string, o Options) (*Pool, error) {
 func (p *Pool) empty() {
 	p.volumes, p.all = map[array.VolumeID]*Volume{}, map[array.VolumeID]*Volume{}
 	p.chains, p.full = map[array.VolumeID]chain{}, map[array.VolumeID]int64{}
-	p.groups = map[array.GroupID]*groupPlaces{}
+	p.groups, p.unread = map[array.GroupID]*groupPlaces{}, map[pageName]int{}
 	p.cache = newCache(cmp.Or(p.o.Cache, 32<<20))
 }
 

@@ -149,6 +149,12 @@ func (v *Volume) mayRepair(whose array.VolumeID, n int64, had, birth array.Place
 	case whose != v.id || v.snap != nil:
 		return array.Errorf(array.Busy, "it was born at %d, others show it too, and the content was born at %d", had, birth)
 	}
+	v.mu.RLock()
+	freezing := v.freezing()
+	v.mu.RUnlock()
+	if freezing > 0 {
+		return array.Errorf(array.Busy, "it was born at %d, a snapshot that is being made shows it too, and the content was born at %d", had, birth)
+	}
 	s := v.newest()
 	if s == nil {
 		return nil

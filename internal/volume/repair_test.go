@@ -273,3 +273,21 @@ func TestRepairReachesAllThatShowIt(t *testing.T) {
 	}
 	ok(t, check(p))
 }
+
+// A repair with later content must not get into a snapshot that is about to be made.
+func TestRepairUnderAPendingSnapshot(t *testing.T) {
+	p, v, _ := damaged(t, testOptions(t.TempDir()))
+	ok(t, v.Freeze(6, 2))
+	p.Advance(1, 6)
+	want := page(1)
+	copy(want[4096:], page(7)[:512])
+	ok(t, v.Apply(data(7, 4096, page(7)[:512])))
+	done, err := v.Repair(0, 7, want) // the other array destaged 7 already
+	t.Log(done, err)
+	ok(t, p.Flush(1))
+	got := make([]byte, block.Page)
+	err = p.Volume(2).Read(got, 0)
+	if err == nil && !bytes.Equal(got, page(1)) {
+		t.Fatal("the snapshot made at 6 shows a record of place 7")
+	}
+}

@@ -116,7 +116,10 @@ func (p *Pool) PutPages(id array.GroupID, puts []Put) error {
 		return fmt.Errorf("put pages: %w", array.Errorf(array.Conflict, "group %s is not being resynced", id))
 	}
 	for len(puts) > 0 {
-		n := min(len(puts), stagingPages)
+		n := 1 // of one volume: each has its own space set aside
+		for n < min(len(puts), stagingPages) && puts[n].Volume == puts[0].Volume {
+			n++
+		}
 		if err := p.putSome(id, puts[:n]); err != nil {
 			return fmt.Errorf("put pages of group %s: %w", id, err)
 		}

@@ -5,6 +5,7 @@ package volume
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -122,4 +123,86 @@ func TestReadersOfSnapshots(t *testing.T) {
 		ok(t, <-done)
 	}
 	ok(t, check(p))
+}
+
+// promotesv asks Differ; what is not on pages yet is not in it.
+func TestDifferenceOfWhatIsNotOnPages(t *testing.T) {
+	p, v := onePool(t, vfs.NewMem(), testOptions(t.TempDir()), 100*block.Page)
+	ok(t, v.Apply(data(1, 0, page(1))))
+	ok(t, v.Freeze(2, 2))
+	p.Advance(1, 2)
+	ok(t, p.Flush(1))
+	ok(t, v.Apply(data(3, 0, page(9))))
+	n := 0
+	ok(t, p.Differ(2, 1, 0, func(int64) bool { n++; return true }))
+	if n != 1 {
+		t.Fatalf("%d pages differ, want 1", n)
+	}
+}
+
+func TestBranchOfARemovedSnapshot(t *testing.T) {
+	p, v := onePool(t, vfs.NewMem(), testOptions(t.TempDir()), 100*block.Page)
+	ok(t, v.Apply(data(1, 0, page(1))))
+	ok(t, v.Freeze(2, 2))
+	p.Advance(1, 2)
+	ok(t, p.Flush(1))
+	ok(t, p.Remove(2)) // between the look at the snapshot and the making of the volume
+	if _, err := p.Create(VolumeSpec{ID: 3, Group: 2, Size: block.Page, Base: 2}); array.KindOf(err) != array.NotFound {
+		t.Fatalf("a volume was made from a removed snapshot: %v", err)
+	}
+}
+
+func TestSnapshotOfAVolumeMadeDuringAResync(t *testing.T) {
+	p, _ := onePool(t, vfs.NewMem(), testOptions(t.TempDir()), 100*block.Page)
+	ok(t, p.BeginResync(1))
+	n, err := p.Create(VolumeSpec{ID: 5, Group: 1, Size: 100 * block.Page})
+	ok(t, err)
+	r := data(3, 0, page(3))
+	r.Volume = 5
+	ok(t, n.Apply(r))
+	err = n.Freeze(4, 6)
+	if err != nil {
+		t.Log("refused:", err)
+		return
+	}
+	p.Advance(1, 4)
+	ok(t, p.Flush(1))
+	ok(t, p.FinishResync(1, 4))
+	s := p.Volume(6)
+	if s == nil {
+		t.Fatal("accepted and not made")
+	}
+	got := make([]byte, block.Page)
+	ok(t, s.Read(got, 0))
+	if !bytes.Equal(got, page(3)) {
+		t.Fatalf("the snapshot shows %x", got[:4])
+	}
+}
+
+// Grow and makeSnapshot both replace the volume's spec.
+func TestGrowDuringASnapshot(t *testing.T) {
+	p, v := onePool(t, vfs.NewMem(), testOptions(t.TempDir()), 100*block.Page)
+	size := v.Spec().Size
+	place := array.Place(1)
+	for id := array.VolumeID(2); id < 60; id++ {
+		ok(t, v.Freeze(place, id))
+		p.Advance(1, place)
+		done := make(chan error, 1)
+		go func() { done <- p.Flush(1) }()
+		for flushing := true; flushing; {
+			select {
+			case err := <-done:
+				ok(t, err)
+				flushing = false
+			default:
+				size += block.Page
+				ok(t, v.Grow(size))
+				runtime.Gosched()
+			}
+		}
+		if got := v.Spec().Size; got != size {
+			t.Fatalf("the volume grew to %d bytes and has %d after a snapshot", size, got)
+		}
+		place++
+	}
 }

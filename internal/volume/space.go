@@ -50,25 +50,34 @@ func (p *Pool) spare() int64 { return min(stagingPages*pageUnits, p.units.limit/
 func (p *Pool) replaced(into bucket, changes []change) (n int64, err error) {
 	err = p.db.View(func(tx *bolt.Tx) error {
 		for i := range changes {
-			c := &changes[i]
-			e, err := lookup(tx, into, c.v.id, c.page)
+			frees, err := changes[i].v.frees(tx, into, changes[i].page)
 			if err != nil {
 				return err
 			}
-			if e.kind != stored || tx.Bucket([]byte(sharedBucket)).Get(numberKey(uint64(e.addr))) != nil {
-				continue
-			}
-			if s := c.v.newest(); s != nil && into == pageBucket {
-				if has, err := lookup(tx, pageBucket, s.id, c.page); err != nil || has.kind == nothing {
-					continue
-				}
-			}
-			n += int64(e.units())
+			n += frees
 		}
 		return nil
 	})
 	return n, err
 }
+
+// frees returns how many units are free for certain once a page gets other content:
+// none if its units are shared, or if the newest snapshot shows them.
+func (v *Volume) frees(tx *bolt.Tx, into bucket, page int64) (int64, error) {
+	e, err := lookup(tx, into, v.id, page)
+	if err != nil || e.kind != stored || tx.Bucket([]byte(sharedBucket)).Get(numberKey(uint64(e.addr))) != nil {
+		return 0, err
+	}
+	if s := v.newest(); s != nil && into == pageBucket {
+		if has, err := lookup(tx, pageBucket, s.id, page); err != nil || has.kind == nothing {
+			return 0, err
+		}
+	}
+	return int64(e.units()), nil
+}
+
+// underWay is what is kept for writes that were admitted and are not applied yet.
+func (p *Pool) underWay() int64 { return min((32<<20)/unitSize, p.units.limit/32) }
 
 // Answer says whether there is room for a write.
 type Answer uint8
@@ -89,7 +98,7 @@ func (v *Volume) Spacious(off, n int64) (Answer, error) {
 	p := v.p
 	need := (pagesOf(off+n) - off/block.Page) * pageUnits
 	p.mu.Lock()
-	free := max(0, p.units.limit-p.spare()-p.units.used-p.aside+p.reservedFor(v.id))
+	free := max(0, p.units.limit-p.spare()-p.underWay()-p.units.used-p.aside+p.reservedFor(v.id))
 	pending := p.pending
 	p.mu.Unlock()
 	if need+pending <= free {
@@ -132,27 +141,23 @@ func (v *Volume) waiting(page int64) (is bool) {
 // replaces returns the units that writing a range will free for certain, or that are
 // counted already.
 func (v *Volume) replaces(off, n int64) (units int64, err error) {
-	s := v.newest()
+	v.mu.RLock()
+	freezing := v.freezing() > 0
+	v.mu.RUnlock()
 	err = v.p.db.View(func(tx *bolt.Tx) error {
 		for page := off / block.Page; page*block.Page < off+n; page++ {
 			if v.waiting(page) {
 				units += pageUnits
 				continue
 			}
-			e, err := lookup(tx, pageBucket, v.id, page)
+			if freezing {
+				continue // the snapshot that is being made shows what is there
+			}
+			frees, err := v.frees(tx, pageBucket, page)
 			if err != nil {
 				return err
 			}
-			if s != nil {
-				old, err := lookup(tx, pageBucket, s.id, page)
-				if err != nil {
-					return err
-				}
-				if old.kind == nothing {
-					continue
-				}
-			}
-			units += int64(e.units())
+			units += frees
 		}
 		return nil
 	})

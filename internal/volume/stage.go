@@ -3,6 +3,8 @@
 package volume
 
 import (
+	"errors"
+	"fmt"
 	"sync"
 
 	bolt "go.etcd.io/bbolt"
@@ -68,6 +70,7 @@ type staged struct {
 	birth array.Place
 	bad   uint8 // blocks that are bad on disk and not in the layer
 	err   error // what the disk or the checksum said of them
+	fails bool  // the error may pass: the page is staged again later
 }
 
 // stage makes the new content of some pages: what the layer has, over what is on disk.
@@ -93,6 +96,9 @@ func (v *Volume) stage(into bucket, l *overlay, batch []int64) ([]change, error)
 	changes := make([]change, len(batch))
 	for i, page := range batch {
 		s := &all[i]
+		if s.fails {
+			return nil, fmt.Errorf("read page %d of volume %s: %w", page, v.id, s.err)
+		}
 		birth := max(s.birth, entries[i].birth)
 		if s.bad != 0 && v.p.o.OnBad != nil {
 			v.p.o.OnBad(Bad{Volume: v.id, Page: page, Birth: birth, Err: s.err})
@@ -189,6 +195,10 @@ func (v *Volume) fill(page int64, s *staged, e *entry) {
 				to = g.end - off // in one read, unless that shows damage
 			}
 			err := v.p.readPart(s.buf[at:to], at, e)
+			if s.fails = v.mayPass(page, err); s.fails {
+				s.err = err
+				return
+			}
 			if err != nil && to > (at/unitSize+1)*unitSize {
 				s.err = err
 				continue // block by block
@@ -205,4 +215,25 @@ func (v *Volume) fill(page int64, s *staged, e *entry) {
 			clear(s.buf[b*unitSize : min(int64(len(s.buf)), (b+1)*unitSize)])
 		}
 	}
+}
+
+// readTries is how often a destage reads a page that gives an error before it takes the
+// content for lost: a path may be away for some seconds.
+const readTries = 8
+
+// mayPass reports whether an error of reading a page is not to be believed yet. Content
+// that fails its checksum is what the disk has.
+func (v *Volume) mayPass(page int64, err error) bool {
+	p, key := v.p, pageName{v.id, page}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err == nil || errors.As(err, new(sumError)) || errors.Is(err, errPacked) {
+		delete(p.unread, key)
+		return false
+	}
+	if len(p.unread) >= maxUnread {
+		return true
+	}
+	p.unread[key]++
+	return p.unread[key] < readTries
 }

@@ -169,17 +169,36 @@ func (p *Pool) Advance(id array.GroupID, place array.Place) {
 	g.applied = max(g.applied, place)
 }
 
+// extentLooks bounds how many pages one look of Extent takes in.
+const extentLooks = 1 << 12
+
 // Extent returns how many bytes from off on are alike mapped or not, at least to
-// the page's end and at most 1 GiB.
+// the page's end and at most 64 MiB.
 func (v *Volume) Extent(off int64) (n int64, mapped bool, err error) {
-	size := v.Spec().Size
-	if off < 0 || off >= size {
-		return 0, false, fmt.Errorf("extent of volume %s: %w", v.id, array.Errorf(array.Range, "offset %d is beyond its size %d", off, size))
+	for range maxTurns {
+		shape := v.p.shape.Load()
+		v.mu.RLock()
+		turn, size := v.turn, v.spec.Size
+		v.mu.RUnlock()
+		if off < 0 || off >= size {
+			return 0, false, fmt.Errorf("extent of volume %s: %w", v.id, array.Errorf(array.Range, "offset %d is beyond its size %d", off, size))
+		}
+		n, mapped, err = v.extent(off, size)
+		v.mu.RLock()
+		same := v.turn == turn && v.p.shape.Load() == shape
+		v.mu.RUnlock()
+		if same || err != nil {
+			return n, mapped, err
+		}
 	}
+	return 0, false, array.Errorf(array.Busy, "extent of volume %s: its pages moved %d times", v.id, maxTurns)
+}
+
+func (v *Volume) extent(off, size int64) (n int64, mapped bool, err error) {
 	path, layered := v.path(), v.layered(hostView)
 	err = v.p.db.View(func(tx *bolt.Tx) error {
 		first := off / block.Page
-		for page := first; page*block.Page < min(size, off+1<<30); page++ {
+		for page := first; page < first+extentLooks && page*block.Page < size; page++ {
 			e, err := find(tx, path, page, layered)
 			if err != nil {
 				return err

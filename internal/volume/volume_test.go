@@ -318,3 +318,48 @@ func BenchmarkRead4K(b *testing.B) {
 		ok(b, v.Read(buf, int64(i%4096)*4096))
 	}
 }
+
+// After a restart a group is applied again from where its slowest CPG is. In another one
+// that is not put on pages.
+func TestReplayFromWhereAnotherPoolIs(t *testing.T) {
+	disk, o := vfs.NewMem(), testOptions(t.TempDir())
+	o.Overlay = 1 << 20
+	p, v := onePool(t, disk, o, 1000*block.Page)
+	place := array.Place(0)
+	for i := range int64(4) {
+		fillPages(t, p, v, &place, i*50, 50, false)
+		ok(t, p.Flush(1))
+	}
+	ok(t, p.Close())
+	p, v = onePool(t, disk, o, 1000*block.Page)
+	again := array.Place(0)
+	for again < place && p.Room(block.Page) { // from place 1 on: there the other pool is
+		fillPages(t, p, v, &again, int64(again), 1, false)
+	}
+	if again < place {
+		ok(t, p.Flush(1))
+		if !p.Room(block.Page) {
+			t.Fatalf("stuck after %d of %d records: %d bytes in memory that a destage leaves there", again, place, p.Capacity().Memory)
+		}
+	}
+}
+
+// Extent looks at up to 65536 pages in one transaction, and at the overlay afterwards:
+// what is destaged meanwhile is in neither.
+func TestExtentSeesWhatIsWritten(t *testing.T) {
+	p, v := onePool(t, vfs.NewMem(), testOptions(t.TempDir()), 1<<30)
+	const at = 60000
+	for i := range 20 {
+		ok(t, v.Apply(data(array.Place(2*i+1), at*block.Page, page(1))))
+		done := make(chan error, 1)
+		go func() { done <- p.Flush(1) }()
+		n, mapped, err := v.Extent(0)
+		ok(t, err)
+		ok(t, <-done)
+		if mapped || n > at*block.Page {
+			t.Fatalf("Extent says that pages 0 to %d are unmapped; page %d was written before", n/block.Page-1, at)
+		}
+		ok(t, v.Apply(zeros(array.Place(2*i+2), at*block.Page, block.Page)))
+		ok(t, p.Flush(1))
+	}
+}

@@ -38,7 +38,7 @@ func TestFullCPG(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "27/07") {
 		t.Fatalf("after %d MiB: %v", written>>20, err)
 	}
-	if mib := written >> 20; mib < 80 || mib > 124 {
+	if mib := written >> 20; mib < 70 || mib > 124 {
 		t.Errorf("%d MiB of the 124 that are not set aside could be written", mib)
 	}
 	p.must(d.Write(ctx, b, 0))
