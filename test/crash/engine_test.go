@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -143,6 +144,27 @@ func (e *engine) append(recs []journal.Record) error {
 		}
 	}
 	return nil
+}
+
+// makeRoom lets the journal go on where chance left too much in it. The caller has the
+// turn.
+func (e *engine) makeRoom() error {
+	const batch = 4 * (64 << 10) // more than one takes
+	for {
+		if _, room := e.jnl.Usage(); room >= batch {
+			return nil
+		}
+		if err := e.pool.Flush(theGroup); err != nil {
+			return err
+		}
+		e.jnl.Release(theGroup, e.pool.Destaged(theGroup))
+		e.turn.Unlock() // the journal frees segments when it has written so
+		runtime.Gosched()
+		e.turn.Lock()
+		if err := e.failed.Load(); err != nil {
+			return *err
+		}
+	}
 }
 
 // frozen is what a power cut left: the disk, and the map's file.

@@ -81,6 +81,7 @@ func run(t *testing.T, seed uint64, most int, forgetful bool, wrong func(string)
 			r := randomRecord(rng, array.Place(len(history)+1))
 			batch, history = append(batch, r), append(history, r)
 		}
+		must(t, e.makeRoom())
 		must(t, e.append(batch))
 		for _, r := range batch {
 			must(t, e.apply(r))
