@@ -17,16 +17,13 @@ import (
 // which they are whole, and a person forces the target. It goes on from its last
 // consistent state, and what it acknowledges from then on is there, after a restart too.
 func TestForceDuringCopy(t *testing.T) {
-	if testing.Short() {
-		t.Skip("minutes of simulated writes: the run without the race detector plays them")
-	}
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1, sound)
 		defer w.end()
 		a, b := w.m[0], w.m[1]
 		w.run(4 * time.Second)
 		w.kill(b, true)
-		w.run(240 * time.Second) // A's journal lets go of what B lacks
+		w.run(60 * time.Second) // A's journal lets go of what B lacks
 		w.loseAfterCopy.Store(true)
 		w.net.delay = 50 * time.Millisecond
 		w.boot(b)

@@ -52,9 +52,6 @@ func TestPastDiskAndPastWitness(t *testing.T) {
 // TestTheChosenOfThePast: the array that was chosen to go on without the witness comes
 // back with a disk of the past; the barred one, which holds all, goes on.
 func TestTheChosenOfThePast(t *testing.T) {
-	if testing.Short() {
-		t.Skip("two runs of a minute: the run without the race detector plays them")
-	}
 	for _, back := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, 1, sound)

@@ -87,9 +87,7 @@ func (n *memNode) grow(size int64) {
 	if size <= int64(len(n.now)) {
 		return
 	}
-	grown := make([]byte, size)
-	copy(grown, n.now)
-	n.now = grown
+	n.now = append(n.now, make([]byte, size-int64(len(n.now)))...)
 }
 
 func (f *memFile) Sync() error {
