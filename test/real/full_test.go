@@ -43,10 +43,9 @@ func TestFullCPG(t *testing.T) {
 	}
 	p.must(d.Write(ctx, b, 0))
 	p.same(d, b, written-size)
-	out := p.command(rig.A, "showeventlog") + p.command(rig.A, "showcpg")
-	if !strings.Contains(out, "CPG cpg0 is 95 percent full or more") {
-		t.Errorf("no event, or not this:\n%s", out)
-	}
+	p.until(setUpIn, "the event of a CPG at 95 percent", func() bool {
+		return strings.Contains(p.command(rig.A, "showeventlog"), "CPG cpg0 is 95 percent full or more")
+	})
 	p.command(rig.A, "removevv", "big")
 	p.must(d.Write(ctx, b, written))
 	p.same(d, b, written)
