@@ -145,8 +145,8 @@ func (g *Group) receiveRecord(p Packet) {
 		default:
 			r.Payload = p.Body
 		}
-		r.Reserved = true
 		e.rec = r
+		g.lay(e)
 		if !g.cfg.Space.Reserve(journal.Cost(len(r.Payload))) {
 			g.core.Untake()
 			g.resend = true
@@ -160,7 +160,7 @@ func (g *Group) receiveRecord(p Packet) {
 		g.core.PeerHolds(p.Epoch, p.Held)
 		g.tail = append(g.tail, e)
 		g.tailBytes += int64(len(r.Payload))
-		g.appends = append(g.appends, r)
+		g.appends = append(g.appends, e.rec)
 		if p.Kind == journal.Entry {
 			g.saveSegments()
 		}

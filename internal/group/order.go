@@ -82,13 +82,21 @@ func (g *Group) placeOwner(to array.Side) {
 
 // add hands a record that has its position to the journal, and then to the other array.
 func (g *Group) add(e *entry, owner array.Side) {
-	e.rec.Reserved = true
+	g.lay(e)
 	g.tail = append(g.tail, e)
 	g.tailBytes += int64(len(e.rec.Payload))
 	g.appends = append(g.appends, e.rec)
 	if g.cursor == e.pos.Place && g.contact && !g.crowded() {
 		g.sendRecord(e.rec, owner, e.buf)
 		g.cursor++
+	}
+}
+
+// lay says how the journal is to keep a record, and the entry then.
+func (g *Group) lay(e *entry) {
+	e.rec.Reserved = true
+	if u := g.units[e.rec.Volume]; u != nil && e.rec.Kind == journal.Data {
+		e.rec.Outside = u.disk.Outside(&e.rec)
 	}
 }
 

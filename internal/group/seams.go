@@ -32,6 +32,9 @@ type Space interface {
 type Disk interface {
 	// Apply makes a committed record visible; it never waits for the disk.
 	Apply(r journal.Record) error
+	// Outside returns what puts a record's payload on pages at once, nil if it belongs in
+	// the journal.
+	Outside(r *journal.Record) journal.Outside
 	// Read fills dst from off as of what is applied.
 	Read(dst []byte, off int64) error
 	Spec() volume.VolumeSpec

@@ -41,10 +41,11 @@ func (j *Journal) take() (batch []*item, rotate *segment, ok bool) {
 		if j.err != nil || (j.closing && len(j.queue) == 0) {
 			return nil, nil, false
 		}
-		idle := j.freeable()
-		fits := len(j.queue) > 0 && j.cur.end+up(j.queue[0].size(), flushAlign) <= j.o.SegmentSize-j.o.checkpointRoom()
+		idle := j.freeable() || len(j.released) > 0
+		next := j.firstReady()
+		fits := next != nil && j.cur.end+up(next.size(), flushAlign) <= j.o.SegmentSize-j.o.checkpointRoom()
 		room := j.cur.end+j.o.checkpointRoom() <= j.o.SegmentSize
-		if (len(j.queue) > 0 && !fits) || (idle && !room) {
+		if (next != nil && !fits) || (idle && !room) {
 			if s := j.pick(); s != nil {
 				s.prepared = true // or the prefiller would write zeros over what begins here
 				return []*item{j.checkpoint(true)}, s, true
@@ -73,7 +74,37 @@ func (j *Journal) freeable() bool {
 	return false
 }
 
-func (it *item) size() int64 { return size(len(it.Payload)) }
+func (it *item) size() int64 { return size(len(it.body())) }
+
+// firstReady returns the first item that can be written, or nil. The caller holds j.mu.
+func (j *Journal) firstReady() (first *item) {
+	j.ready(func(it *item) bool {
+		first = it
+		return false
+	})
+	return first
+}
+
+// ready calls fn for the queued items that can be written, in order, until it returns
+// false, and returns how many items of the queue it went by and which of them it left out:
+// those whose payload is on its way outside, and what follows of their groups.
+func (j *Journal) ready(fn func(*item) bool) (passed int, left []*item) {
+	var blocked map[array.GroupID]bool
+	for i, it := range j.queue {
+		if it.waits {
+			if blocked == nil {
+				blocked = map[array.GroupID]bool{}
+			}
+			blocked[it.Group] = true
+		}
+		if blocked[it.Group] {
+			left = append(left, it)
+		} else if !fn(it) {
+			return i, left
+		}
+	}
+	return len(j.queue), left
+}
 
 // fill moves queued items to the batch, as many as one flush and the segment take.
 func (j *Journal) fill(batch []*item) []*item {
@@ -82,16 +113,22 @@ func (j *Journal) fill(batch []*item) []*item {
 		n += it.size()
 	}
 	limit := min(j.o.flushMax(), j.o.SegmentSize-j.o.checkpointRoom()-j.cur.end)
-	taken := 0
-	for ; taken < len(j.queue) && up(n+j.queue[taken].size(), flushAlign) <= limit; taken++ {
-		n += j.queue[taken].size()
+	before := len(batch)
+	passed, left := j.ready(func(it *item) bool {
+		if up(n+it.size(), flushAlign) > limit {
+			return false
+		}
+		n += it.size()
+		batch = append(batch, it)
+		return true
+	})
+	if len(batch) > before {
+		j.flying = batch[before].at
 	}
-	if taken > 0 {
-		j.flying = j.queue[0].at
-	}
-	batch = append(batch, j.queue[:taken]...)
-	clear(j.queue[:taken])
-	if j.queue = j.queue[taken:]; len(j.queue) == 0 {
+	kept := passed - len(left)
+	copy(j.queue[kept:passed], left)
+	clear(j.queue[:kept])
+	if j.queue = j.queue[kept:]; len(j.queue) == 0 {
 		j.queue = nil
 	}
 	return batch
@@ -123,11 +160,11 @@ func (j *Journal) encode(b []byte, batch []*item, seq uint64, start int64) int64
 		h := header{
 			Record: it.Record, seq: seq, flush: j.flush, flushStart: uint32(start), self: uint32(it.off),
 			final:      i == len(batch)-1,
-			payloadLen: uint32(len(it.Payload)), payloadCRC: block.Checksum(it.Payload),
+			payloadLen: uint32(len(it.body())), payloadCRC: block.Checksum(it.body()), outside: it.ref != nil,
 		}
 		h.encode(b[n:n+headerSize], j.id)
 		end := n + it.size()
-		clear(b[n+headerSize+int64(copy(b[n+headerSize:], it.Payload)) : end])
+		clear(b[n+headerSize+int64(copy(b[n+headerSize:], it.body())) : end])
 		n = end
 	}
 	padded := up(n, flushAlign)
@@ -176,6 +213,9 @@ func (j *Journal) settle(batch []*item) {
 				touched = append(touched, it.g)
 			}
 			it.g.add(j.cur, it.off, it.Pos.Place)
+			if it.ref != nil {
+				it.g.outs = append(it.g.outs, outsider{it.Pos.Place, it.Outside})
+			}
 		default:
 			j.settleControl(it)
 		}
@@ -187,8 +227,13 @@ func (j *Journal) settle(batch []*item) {
 		}
 	}
 	j.flying = time.Time{}
+	for _, it := range batch {
+		j.gone = append(j.gone, it.names...)
+	}
+	gone := j.droppable()
 	j.wake.Broadcast()
 	j.mu.Unlock()
+	drop(gone)
 	finish(batch, nil)
 	if len(out) > 0 && j.o.Durable != nil {
 		j.o.Durable(out)

@@ -77,6 +77,7 @@ func (j *Journal) Release(id array.GroupID, upTo array.Place) {
 	defer j.mu.Unlock()
 	if g := j.groups[id]; g != nil {
 		g.release(min(upTo, g.durable, g.tail.Place))
+		j.released = append(j.released, g.letGo(g.base.Place+1, g.durable)...)
 		j.wake.Broadcast()
 	}
 }
@@ -113,13 +114,13 @@ func (j *Journal) settleControl(it *item) {
 		}
 	case kindBase:
 		if old := j.kept[it.Group]; old != nil {
-			old.drop()
+			it.names = old.drop()
 		}
 		it.g.born = at
 		j.kept[it.Group] = it.g
 	case kindForget:
 		if old := j.kept[it.Group]; old != nil {
-			old.drop()
+			it.names = old.drop()
 		}
 		delete(j.kept, it.Group)
 	case kindCut:
@@ -128,6 +129,7 @@ func (j *Journal) settleControl(it *item) {
 		it.g.cuts = append(it.g.cuts, cut{it.Pos.Place, at})
 		it.g.cutting = false
 		it.g.truncate(it.Pos.Place)
+		it.names = it.g.letGo(0, it.Pos.Place)
 	}
 }
 
@@ -135,7 +137,8 @@ func (j *Journal) settleControl(it *item) {
 // naming become free when it is durable. With sealing the current segment is one
 // of those behind it. The caller holds j.mu.
 func (j *Journal) checkpoint(sealing bool) *item {
-	it := &item{Record: Record{Kind: kindCheckpoint}}
+	it := &item{Record: Record{Kind: kindCheckpoint}, names: j.released}
+	j.released = nil
 	var cp checkpoint
 	for _, s := range j.slots {
 		behind := s.state == sealed || (sealing && s.state == current)

@@ -68,7 +68,7 @@ func TestInspectDevice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	logs, err := Inspect(p, ".", func(text string) { t.Error(text) })
+	logs, err := Inspect(p, ".", nil, func(text string) { t.Error(text) })
 	if err != nil || len(logs) != 1 || logs[0].Last.Place != 1 {
 		t.Fatalf("%+v %v", logs, err)
 	}

@@ -15,6 +15,7 @@
 //   - Release says that records up to a place are no longer needed. Segments that
 //     hold nothing else are used again.
 //   - Cut takes back the end of a group's log, durably, for ever.
+//   - A record may say how its payload is put elsewhere at once: see Outside.
 //   - Reserve promises room before a place is given, so that a record that has a
 //     place always fits.
 //
@@ -36,6 +37,8 @@
 //   - A segment is written by one at a time: the prefiller takes one only while
 //     neither it nor the committer has, and both take under the lock.
 //   - A segment is written anew only after a durable checkpoint stopped naming it.
+//   - What a record names outside is durable before the record is written, and dropped
+//     only when no crash can bring the record back.
 //   - What a cut took away is excluded by the cut's location in the log, which
 //     checkpoints carry for as long as an older segment still has such records.
 //   - Recovery overwrites the torn end with zeros, durably, before it appends.

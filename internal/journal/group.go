@@ -29,6 +29,8 @@ type group struct {
 	// cutting says that a cut is on its way, gone that a new base or a Forget is,
 	// touched that the batch being settled has a record of the group.
 	cutting, gone, touched bool
+	// outs are the payloads outside, of places after base.
+	outs []outsider
 	// spans has the first place of each (epoch, term), from base on.
 	spans []array.Position
 }
@@ -116,12 +118,13 @@ func (g *group) truncate(p array.Place) {
 	g.durable = min(g.durable, p)
 }
 
-// drop forgets all records.
-func (g *group) drop() {
+// drop forgets all records, and returns what they named outside.
+func (g *group) drop() []Outside {
 	for _, r := range g.runs {
 		r.seg.runs--
 	}
 	g.runs = nil
+	return g.letGo(0, g.base.Place)
 }
 
 // alive reports whether a record of place p at l still counts after all that was

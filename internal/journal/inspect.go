@@ -21,11 +21,14 @@ type Log struct {
 }
 
 // Inspect reads the journal in dir as Open would, every record of it, and changes
-// nothing. It calls report for what is wrong, in words for people, and returns what it
+// nothing. What it names outside is loaded from places. It calls report for what is wrong, in words for people, and returns what it
 // found of each group up to there. A journal that is open is refused.
-func Inspect(files vfs.FS, dir string, report func(string)) ([]Log, error) {
+func Inspect(files vfs.FS, dir string, places Places, report func(string)) ([]Log, error) {
 	j := &Journal{fs: files, dir: dir, groups: map[array.GroupID]*group{}, kept: map[array.GroupID]*group{}}
 	j.wake.L = &j.mu
+	if places != nil {
+		j.o.Places = readOnly{places}
+	}
 	lock, err := files.Open(path.Join(dir, "lock"), vfs.Lock)
 	if errors.Is(err, fs.ErrNotExist) {
 		report("there is no journal")
@@ -45,6 +48,11 @@ func Inspect(files vfs.FS, dir string, report func(string)) ([]Log, error) {
 	}
 	return j.readAll(report), nil
 }
+
+// readOnly claims nothing.
+type readOnly struct{ Places }
+
+func (readOnly) Claim([]byte) (Outside, error) { return nil, nil }
 
 // read finds all records without writing anything.
 func (j *Journal) read() error {

@@ -31,6 +31,9 @@ type Options struct {
 	Failed func(error)
 	// Now is the clock for Oldest, time.Now if nil.
 	Now func() time.Time
+	// Places finds the payloads that records name which lie outside the journal. It may be
+	// nil if there never were any.
+	Places Places
 	// NoPrefill leaves out writing new segments once before use, in the background.
 	NoPrefill bool
 }
@@ -106,6 +109,14 @@ type Journal struct {
 	next   uint64 // sequence number of the next segment
 	free   int    // segments in state free
 	queue  []*item
+	// outward are payloads that wait to be written outside, by so many writers.
+	outward []*item
+	writers int
+	// released is outside and named by no record since the last checkpoint, gone by none
+	// on disk either. Readers are those that may still meet it.
+	released, gone []Outside
+	readers        int
+
 	flying time.Time // when the oldest item of the flush under way was queued
 	// queued is the cost of what was accepted and isn't durable, reserved of what
 	// was promised.
@@ -122,6 +133,11 @@ type item struct {
 	at   time.Time
 	done chan error // nil for records
 	off  int64      // where it was written
+	// waits says that the payload is on its way outside, ref where it is then.
+	waits bool
+	ref   []byte
+	// names are outside payloads that no record names once the item is durable.
+	names []Outside
 	// freed are the segments that a checkpoint stops naming.
 	freed []*segment
 }
@@ -170,7 +186,11 @@ func (j *Journal) Append(recs ...Record) error {
 		if r.Buf != nil {
 			r.Buf.Retain()
 		}
-		j.enqueue(&item{Record: r, g: g, cost: Cost(len(r.Payload)), at: now})
+		it := &item{Record: r, g: g, cost: Cost(len(r.Payload)), at: now}
+		if r.Outside != nil {
+			j.sendOutside(it)
+		}
+		j.enqueue(it)
 	}
 	return nil
 }
@@ -227,13 +247,14 @@ func (j *Journal) checkOrder(recs []Record) error {
 func (j *Journal) Oldest(now time.Time) time.Duration {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	switch {
-	case !j.flying.IsZero():
-		return now.Sub(j.flying)
-	case len(j.queue) > 0:
-		return now.Sub(j.queue[0].at)
+	var age time.Duration
+	if !j.flying.IsZero() {
+		age = now.Sub(j.flying)
 	}
-	return 0
+	if len(j.queue) > 0 { // its payload may be on the way outside while others fly
+		age = max(age, now.Sub(j.queue[0].at))
+	}
+	return age
 }
 
 // Groups returns the groups that the journal has, in no order.
@@ -270,6 +291,11 @@ func (j *Journal) Close() error {
 	j.wake.Broadcast()
 	j.mu.Unlock()
 	<-j.stopped
+	j.mu.Lock()
+	for j.writers > 0 {
+		j.wake.Wait()
+	}
+	j.mu.Unlock()
 	<-j.filled
 	errs := []error{j.broken()}
 	for _, s := range j.slots {

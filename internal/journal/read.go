@@ -14,7 +14,7 @@ import (
 // fails if records are wanted that were released. An error of fn is returned as
 // it is.
 func (j *Journal) Read(id array.GroupID, from array.Place, fn func(Record) error) error {
-	runs, err := j.pinRuns(id, from)
+	runs, outs, err := j.pinRuns(id, from)
 	if err != nil {
 		return fmt.Errorf("read journal of group %s from place %d: %w", id, from, err)
 	}
@@ -32,6 +32,10 @@ func (j *Journal) Read(id array.GroupID, from array.Place, fn func(Record) error
 			if errors.As(err, &torn) {
 				err = damaged(r.seg, at, torn.why)
 			}
+			if err == nil && h.outside {
+				err = j.load(w, &h)
+				h.Outside = outs[place]
+			}
 			if err != nil {
 				return fmt.Errorf("read journal of group %s at place %d: %w", id, place, err)
 			}
@@ -44,16 +48,16 @@ func (j *Journal) Read(id array.GroupID, from array.Place, fn func(Record) error
 }
 
 // pinRuns returns the pieces of the group's log from place from on, and keeps
-// their segments from being used again.
-func (j *Journal) pinRuns(id array.GroupID, from array.Place) ([]run, error) {
+// their segments, and what is outside, from being used again.
+func (j *Journal) pinRuns(id array.GroupID, from array.Place) ([]run, map[array.Place]Outside, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	g := j.groups[id]
 	if g == nil {
-		return nil, array.Errorf(array.NotFound, "no such group")
+		return nil, nil, array.Errorf(array.NotFound, "no such group")
 	}
 	if from <= g.base.Place {
-		return nil, array.Errorf(array.Range, "the journal begins at place %d", g.base.Place+1)
+		return nil, nil, array.Errorf(array.Range, "the journal begins at place %d", g.base.Place+1)
 	}
 	last := g.last().Place
 	var runs []run
@@ -65,11 +69,19 @@ func (j *Journal) pinRuns(id array.GroupID, from array.Place) ([]run, error) {
 		r.seg.pins++
 		runs = append(runs, run{seg: r.seg, first: lo, offs: r.offs[lo-r.first : hi-r.first+1]})
 	}
-	return runs, nil
+	outs := map[array.Place]Outside{}
+	for _, o := range g.outs {
+		outs[o.place] = o.at
+	}
+	j.readers++
+	return runs, outs, nil
 }
 
 func (j *Journal) unpin(runs []run) {
 	j.mu.Lock()
+	j.readers--
+	gone := j.droppable()
+	defer drop(gone)
 	defer j.mu.Unlock()
 	for _, r := range runs {
 		r.seg.pins--

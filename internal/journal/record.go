@@ -50,6 +50,9 @@ type Record struct {
 	// Buf, if set, owns Payload and is retained until the record is durable. A
 	// record that was read has none.
 	Buf *block.Buffer
+	// Outside, if set, takes the payload in place of the journal. Of a record that was
+	// read it is the same as when it was appended.
+	Outside Outside
 	// Reserved says that room for it was promised by Reserve.
 	Reserved bool
 }
@@ -64,6 +67,8 @@ func (r *Record) validate(maxPayload int) error {
 		return array.Errorf(array.Invalid, "record %s of group %s: payload of %d bytes is too long", r.Pos, r.Group, n)
 	case r.Kind == Data && int64(n) != r.Length, r.Kind == Zeros && n != 0:
 		return array.Errorf(array.Invalid, "record %s of group %s: %d bytes of payload for length %d", r.Pos, r.Group, n, r.Length)
+	case r.Outside != nil && r.Kind != Data:
+		return array.Errorf(array.Invalid, "record %s of group %s: kind %d has no payload to be outside", r.Pos, r.Group, r.Kind)
 	case r.Kind < Data || r.Kind > Entry:
 		return array.Errorf(array.Invalid, "record %s of group %s: unknown kind %d", r.Pos, r.Group, r.Kind)
 	}
@@ -71,8 +76,11 @@ func (r *Record) validate(maxPayload int) error {
 }
 
 const (
-	recordMagic   = 0x314A4450 // "PDJ1"
-	recordVersion = 1
+	recordMagic = 0x314A4450 // "PDJ1"
+	// recordVersion is what most records are; outsideVersion those whose payload says
+	// where the payload is, for programs that don't know of it.
+	recordVersion  = 1
+	outsideVersion = 2
 	// headerSize is a record's header on disk; the payload follows, and zeros up
 	// to a multiple of recordAlign.
 	headerSize  = 120
@@ -89,6 +97,7 @@ type header struct {
 	flushStart uint32 // where in the segment its flush starts
 	self       uint32 // where in the segment it stands itself
 	final      bool   // the last record of its flush
+	outside    bool   // the payload says where the record's payload is
 	payloadLen uint32
 	payloadCRC uint32
 }
@@ -110,6 +119,9 @@ func (h *header) encode(b []byte, id [16]byte) {
 	le := binary.LittleEndian
 	le.PutUint32(b[0:], recordMagic)
 	b[4], b[5], b[6], b[7] = recordVersion, byte(h.Kind), 0, 0
+	if h.outside {
+		b[4] = outsideVersion
+	}
 	if h.final {
 		b[6] = 1
 	}
@@ -143,10 +155,10 @@ func decodeHeader(b []byte, id [16]byte, self int64) (header, error) {
 		return h, fmt.Errorf("no record starts here")
 	case le.Uint32(b[112:]) != block.ChecksumUpdate(block.Checksum(id[:]), b[:112]):
 		return h, fmt.Errorf("record header fails its checksum")
-	case b[4] != recordVersion:
-		return h, fmt.Errorf("record has format version %d, this program knows %d", b[4], recordVersion)
+	case b[4] != recordVersion && b[4] != outsideVersion:
+		return h, fmt.Errorf("record has format version %d, this program knows %d and %d", b[4], recordVersion, outsideVersion)
 	}
-	h.Kind, h.final = Kind(b[5]), b[6] == 1
+	h.Kind, h.final, h.outside = Kind(b[5]), b[6] == 1, b[4] == outsideVersion
 	h.seq = le.Uint64(b[8:])
 	h.flush = le.Uint64(b[16:])
 	h.flushStart = le.Uint32(b[24:])

@@ -281,6 +281,13 @@ func (j *Journal) index(s *segment) error {
 		}
 		g.accept(h.Pos)
 		g.add(s, int64(h.self), h.Pos.Place)
+		if !h.outside || j.o.Places == nil {
+			return nil
+		}
+		// What can't be claimed is where nobody writes either; whoever reads it is told.
+		if at, err := j.o.Places.Claim(h.Payload); err == nil {
+			g.outs = append(g.outs, outsider{h.Pos.Place, at})
+		}
 		return nil
 	})
 }

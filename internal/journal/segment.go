@@ -82,6 +82,7 @@ type window struct {
 	buf  []byte
 	from int64
 	n    int
+	out  []byte // the last payload that was outside
 }
 
 const windowSize = 1 << 20

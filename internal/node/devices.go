@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/journal"
 	"github.com/perdure/perdure/internal/vfs"
+	"github.com/perdure/perdure/internal/volume"
 )
 
 // minDevice is the smallest device or file that a journal or a CPG's pages may be on.
@@ -110,7 +113,7 @@ func (n *Node) openJournal() error {
 	}
 	n.jnlDevice = device
 	n.jnl, err = journal.Open(files, ".", journal.Options{
-		Limit: limit, Durable: n.durable,
+		Limit: limit, Durable: n.durable, Places: volume.Pools(slices.Collect(maps.Values(n.cpgs))),
 		Failed: func(err error) { n.journalFailed(err) },
 		// A device's files were overwritten with zeros when they were made.
 		NoPrefill: device != nil,
@@ -156,7 +159,13 @@ func (c *inspection) inspectJournal() error {
 	if device != nil {
 		defer device.Close()
 	}
-	logs, err := journal.Inspect(files, ".", func(text string) { c.report("journal: " + text) })
+	pools := c.openToRead()
+	defer func() {
+		for _, p := range pools {
+			_ = p.CloseToRead()
+		}
+	}()
+	logs, err := journal.Inspect(files, ".", pools, func(text string) { c.report("journal: " + text) })
 	for _, l := range logs {
 		c.logs[l.Group] = l
 	}

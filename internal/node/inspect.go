@@ -90,6 +90,20 @@ func (c *inspection) inspectStore() error {
 	return nil
 }
 
+// openToRead opens the CPGs for what the journal says lies there. What is wrong with one
+// is told when its turn comes.
+func (c *inspection) openToRead() (pools volume.Pools) {
+	for _, g := range c.cfg.CPGs {
+		if _, err := os.Stat(filepath.Join(g.Dir, "map.db")); err != nil {
+			continue
+		}
+		if p, err := volume.OpenToRead(vfs.NewOS(g.Dir), ".", filepath.Join(g.Dir, "map.db"), g.Device); err == nil {
+			pools = append(pools, p)
+		}
+	}
+	return pools
+}
+
 func (c *inspection) inspectCPGs() error {
 	for _, g := range c.cfg.CPGs {
 		dir, err := filepath.Abs(g.Dir)

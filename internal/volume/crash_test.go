@@ -46,6 +46,7 @@ type frozen struct {
 	places  int
 	shows   map[array.VolumeID][]byte
 	doing   array.VolumeID // being removed at that moment
+	refs    map[array.Place][]byte
 }
 
 func copyMap(db *bolt.DB) []byte {
@@ -76,7 +77,7 @@ func powerCuts(t *testing.T, seed uint64, steps int, forgetful bool) (*family, [
 		if now == nil {
 			return // closed: it is being opened again
 		}
-		out = append(out, frozen{f.disk.CrashClone(rng, keep), now, len(f.log), maps.Clone(f.shows), f.removing})
+		out = append(out, frozen{f.disk.CrashClone(rng, keep), now, len(f.log), maps.Clone(f.shows), f.removing, maps.Clone(f.refs)})
 	}
 	f.disk.SetHook(func(vfs.Op) {
 		if rng.IntN(3) == 0 {
@@ -114,6 +115,9 @@ func (z frozen) verify(t *testing.T, f *family) (err error) {
 		}
 	}()
 	if err := check(p); err != nil {
+		return err
+	}
+	if err := f.claim(p, z.refs); err != nil {
 		return err
 	}
 	if p.Destaged(1) > array.Place(z.places) {

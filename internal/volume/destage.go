@@ -88,10 +88,8 @@ func (p *Pool) tellLevel() {
 }
 
 // destageLocked notes how far the groups are before it looks at the volumes: a
-// record up to there is in an overlay then, or overwritten by a later one. What is in
-// memory goes to pages even if the group counts as destaged that far: after a restart
-// records are applied again from where the slowest pool stands. A volume that fails
-// holds up its own group only.
+// record up to there is in an overlay then, or overwritten by a later one. A volume that
+// fails holds up its own group only.
 func (p *Pool) destageLocked(only *array.GroupID) ([]goal, error) {
 	goals := map[array.GroupID]goal{}
 	states := map[array.GroupID]resyncState{}

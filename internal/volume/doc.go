@@ -29,8 +29,9 @@
 //     the first that have the same ones are counted in the map, in the same transaction.
 //   - Units that a transaction freed are taken again only after the readers that
 //     may have seen them can notice: see Volume.Read.
-//   - All records of a group up to its destaged place are on pages. Pages may
-//     already have later ones, which the journal still has.
+//   - All records of a group up to its destaged place are on pages, for good: those that
+//     are applied again change nothing. Pages may already have later ones, which the
+//     journal still has.
 //   - What was applied before a snapshot is on pages, and the snapshot in the map, before
 //     a later record of that volume is put on pages. Applied again after a crash, records
 //     and entries up to that place change nothing that a snapshot shows.
@@ -39,6 +40,8 @@
 //   - A block that is bad stays bad, over destages too, until Repair or a write that
 //     covers it: zeros or an older content never take its place.
 //   - Every value of the map has a seal; a map that is not whole is not opened.
+//   - What the journal names outside of itself is on units that are held: Pool.units. They
+//     may become an entry's, once, and are free when neither holds them.
 //
 // # Resync
 //

@@ -33,6 +33,9 @@ type family struct {
 	// everOf is of, with those that were removed; removing is being removed.
 	everOf   map[array.VolumeID]array.VolumeID
 	removing array.VolumeID
+	refs     map[array.Place][]byte             // what the journal names outside
+	outs     map[*Pool]map[array.Place]*Outside // the same, claimed
+	released array.Place                        // what it has let go of
 }
 
 func newFamily(t *testing.T, seed uint64) *family {
@@ -40,7 +43,9 @@ func newFamily(t *testing.T, seed uint64) *family {
 		rng: rand.New(rand.NewPCG(seed, 1)), disk: vfs.NewMem(), o: testOptions(t.TempDir()), next: 1,
 		shows: map[array.VolumeID][]byte{}, of: map[array.VolumeID]array.VolumeID{}, base: map[array.VolumeID]array.VolumeID{},
 		everOf: map[array.VolumeID]array.VolumeID{},
+		refs:   map[array.Place][]byte{}, outs: map[*Pool]map[array.Place]*Outside{},
 	}
+	f.o.Outside = 1
 	f.o.Limit = 4000 * block.Page
 	f.open(t)
 	t.Cleanup(func() { _ = f.p.Close() })
@@ -58,6 +63,31 @@ func (f *family) open(t *testing.T) {
 	var err error
 	f.p, err = OpenPool(f.disk, "pool", f.o)
 	ok(t, err)
+	ok(t, f.claim(f.p, f.refs))
+}
+
+// claim claims what lies outside the journal, as the journal does when it is opened.
+func (f *family) claim(p *Pool, refs map[array.Place][]byte) (err error) {
+	f.outs[p] = map[array.Place]*Outside{}
+	for at, ref := range refs {
+		if f.outs[p][at], err = p.ClaimOutside(ref); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// release lets go of what is on pages.
+func (f *family) release() {
+	f.released = f.p.Destaged(1)
+	for at, o := range f.outs[f.p] {
+		if at <= f.released {
+			o.Drop()
+			delete(f.outs[f.p], at)
+			delete(f.refs, at)
+		}
+	}
+	f.did = append(f.did, fmt.Sprintf("released up to %d", f.released))
 }
 
 // pick returns one of the volumes, or of the snapshots, 0 if there is none.
@@ -115,12 +145,27 @@ func (f *family) write() error {
 	if f.rng.IntN(4) > 0 {
 		r.Kind, r.Payload = journal.Data, f.content(n)
 	}
+	o, _ := f.p.Volume(id).Outside(&r).(*Outside)
+	if o != nil {
+		ref, err := o.Write()
+		if array.KindOf(err) == array.Full { // as much as may be held is
+			o = nil
+		} else if err != nil {
+			return err
+		} else {
+			f.refs[at], f.outs[f.p][at] = ref, o
+		}
+	}
 	model := bytes.Clone(f.shows[id]) // a power cut may have kept the one before
 	clear(model[off : off+n])
 	copy(model[off:off+n], r.Payload)
 	f.shows[id] = model
-	f.did = append(f.did, fmt.Sprintf("%d: write %v at %d+%d, kind %d", at, id, off, n, r.Kind))
+	f.did = append(f.did, fmt.Sprintf("%d: write %v at %d+%d, kind %d, outside %v", at, id, off, n, r.Kind, o != nil))
 	return f.apply(func(p *Pool) error {
+		r := r
+		if o := f.outs[p][at]; o != nil {
+			r.Outside = o
+		}
 		if v := p.Volume(id); v != nil {
 			return v.Apply(r)
 		}
@@ -219,10 +264,17 @@ func (f *family) restart(t *testing.T) error {
 		return err
 	}
 	f.open(t)
-	f.did = append(f.did, fmt.Sprintf("restart, applied again from %d", f.p.Destaged(1)+1))
-	for _, step := range f.log[f.p.Destaged(1):] {
+	// Another pool of the group may be less far.
+	from := f.released + array.Place(f.rng.IntN(int(f.p.Destaged(1)-f.released)+1))
+	f.did = append(f.did, fmt.Sprintf("restart, applied again from %d", from+1))
+	for _, step := range f.log[from:] {
 		if err := step(f.p); err != nil {
 			return err
+		}
+		if f.rng.IntN(20) == 0 {
+			if err := f.p.Flush(1); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -267,6 +319,7 @@ func TestFamilies(t *testing.T) {
 			}
 		}
 		ok(t, f.p.Flush(1))
+		f.release()
 		for len(f.shows) > 0 {
 			before := len(f.shows)
 			for id := range f.shows {
@@ -311,6 +364,8 @@ func (f *family) act(t *testing.T) (err error) {
 		err = f.remove()
 	case n < 35:
 		err = f.restart(t)
+	case n < 37:
+		f.release()
 	default:
 		err = f.p.Flush(1)
 	}

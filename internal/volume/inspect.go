@@ -51,6 +51,24 @@ func Inspect(fs vfs.FS, dir, mapFile, pages string, content bool, report func(st
 	return f, store.Guard(func() error { return p.Check(content, report) })
 }
 
+// OpenToRead opens a pool for LoadOutside alone, without changing anything.
+func OpenToRead(fs vfs.FS, dir, mapFile, pages string) (*Pool, error) {
+	p := &Pool{}
+	err := store.Guard(func() error {
+		if err := p.openToRead(fs, dir, mapFile, pages); err != nil {
+			return err
+		}
+		return p.db.View(p.readName)
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open pool %s to read: %w", dir, err), p.closeFiles())
+	}
+	return p, nil
+}
+
+// CloseToRead closes what OpenToRead opened.
+func (p *Pool) CloseToRead() error { return p.closeFiles() }
+
 func (p *Pool) openToRead(fs vfs.FS, dir, mapFile, pages string) (err error) {
 	p.db, err = store.OpenFile(mapFile, bolt.Options{Timeout: time.Second, ReadOnly: true})
 	if errors.Is(err, berrors.ErrTimeout) {

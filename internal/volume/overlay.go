@@ -18,6 +18,7 @@ type extent struct {
 	data       []byte // nil for zeros
 	long       bool   // part of a long range of zeros, of which pages without a slot don't count
 	owner      *owner
+	out        *Outside // of the record, if it is on pages already
 }
 
 // owner is the memory that extents of one record share.

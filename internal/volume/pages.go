@@ -26,6 +26,8 @@ type change struct {
 	same   *change
 	shared bool
 	bad    uint8 // units, by bit, that must fail their checksums: see fill
+	// adopted: the content is on pages already, and e says where.
+	adopted bool
 }
 
 // write puts pages in fresh units, flushes them, and turns the map to them. The changes
@@ -63,13 +65,17 @@ func (p *Pool) writeThen(into bucket, changes []change, turn func(*edit) error) 
 		})
 	}
 	if err != nil && p.broken == nil {
-		p.mu.Lock()
-		for _, r := range taken {
-			p.units.give(r)
-		}
-		p.mu.Unlock()
+		p.giveBack(taken)
 	}
 	return err
+}
+
+func (p *Pool) giveBack(taken []run) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range taken {
+		p.units.give(r)
+	}
 }
 
 // prepare decides how each page is stored: as zeros, with others, packed or plain.
@@ -78,6 +84,9 @@ func (p *Pool) prepare(changes []change) error {
 	seen := map[contentHash]*change{}
 	for i := range changes {
 		c := &changes[i]
+		if c.adopted {
+			continue
+		}
 		if c.data == nil || c.bad == 0 && isZero(c.data) {
 			c.data, c.e.kind = nil, zeroes
 			continue
@@ -212,6 +221,8 @@ func (e *edit) adopt(changes []change) error {
 
 // extend makes the page file reach to size.
 func (p *Pool) extend(size int64) error {
+	p.growing.Lock()
+	defer p.growing.Unlock()
 	if size <= p.fileSize {
 		return nil
 	}

@@ -53,6 +53,9 @@ type Options struct {
 	// OnBad is told of a bad page that a destage met and went on with. It must not wait,
 	// nor use the pool.
 	OnBad func(Bad)
+	// Outside is from how many bytes on the payload of a record is put on pages at once,
+	// instead of into the journal first; 0 for 256 KiB, negative for none.
+	Outside int
 	// NoChecksum believes whatever the disk returns. DAMAGE IS THEN SERVED: it is for
 	// tests that must notice.
 	NoChecksum bool
@@ -102,6 +105,11 @@ type Pool struct {
 	broken                   error
 	made                     []VolumeSpec // snapshots that OnSnapshot is to be told of
 
+	// growing guards fileSize.
+	growing  sync.Mutex
+	fileSize int64
+	id       poolID // what the journal calls it
+
 	// shape counts the changes of what volumes read through each other.
 	shape atomic.Uint64
 
@@ -117,8 +125,8 @@ type Pool struct {
 	unread       map[pageName]int         // how often pages gave an error to a destage
 	groups       map[array.GroupID]*groupPlaces
 	units        units
-	fileSize     int64
 	overlay      int64 // bytes in overlays
+	held         int64 // pages that the journal holds
 	starved      bool  // Room said no since OnRoom was last called
 }
 
@@ -162,6 +170,9 @@ func OpenPool(fs vfs.FS, dir string, o Options) (*Pool, error) {
 	if o.Grow == 0 {
 		o.Grow = 64 << 20
 	}
+	if o.Outside == 0 {
+		o.Outside = 256 << 10
+	}
 	p := &Pool{
 		o: o, kick: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
 		staging: vfs.NewBuffer(stagingPages * block.Page),
@@ -199,6 +210,9 @@ func (p *Pool) open(fs vfs.FS, dir string) (err error) {
 		return err
 	}
 	if err = p.db.Update(prepareMap); err != nil {
+		return err
+	}
+	if err = p.name(); err != nil {
 		return err
 	}
 	if err = p.db.View(p.load); err != nil {

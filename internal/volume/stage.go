@@ -30,7 +30,9 @@ func (v *Volume) destageLayer(into bucket, l *overlay) error {
 		if err != nil {
 			return err
 		}
-		err = v.p.write(into, changes)
+		if err = v.p.write(into, changes); err != nil {
+			v.p.disown(changes)
+		}
 		if array.KindOf(err) == array.Full && len(batch) > stagingPages/32 {
 			most = len(batch) / 2 // less at a time takes less room until what it replaces is free
 			continue
@@ -68,9 +70,10 @@ type staged struct {
 	buf   []byte // of the page, as far as the volume goes
 	gaps  []span // what the layer hasn't
 	birth array.Place
-	bad   uint8 // blocks that are bad on disk and not in the layer
-	err   error // what the disk or the checksum said of them
-	fails bool  // the error may pass: the page is staged again later
+	bad   uint8    // blocks that are bad on disk and not in the layer
+	err   error    // what the disk or the checksum said of them
+	fails bool     // the error may pass: the page is staged again later
+	whole *Outside // set if one record covers the page and put it on pages already
 }
 
 // stage makes the new content of some pages: what the layer has, over what is on disk.
@@ -83,8 +86,11 @@ func (v *Volume) stage(into bucket, l *overlay, batch []int64) ([]change, error)
 		off := page * block.Page
 		buf := v.p.staging[i*block.Page : (i+1)*block.Page]
 		n := min(block.Page, size-off)
-		clear(buf[n:])
 		all[i].buf = buf[:n]
+		if all[i].findWhole(l, page); all[i].whole != nil {
+			continue
+		}
+		clear(buf[n:])
 		all[i].birth, all[i].gaps = l.copy(buf[:n], off)
 	}
 	v.mu.RUnlock()
@@ -108,6 +114,7 @@ func (v *Volume) stage(into bucket, l *overlay, batch []int64) ([]change, error)
 			data: v.p.staging[i*block.Page : (i+1)*block.Page],
 		}
 	}
+	v.adopt(l, changes, all)
 	return changes, nil
 }
 

@@ -31,11 +31,16 @@ type run struct {
 //
 // The units of a page lie in one aligned group of pageUnits, so that whole pages find
 // room as long as a group is free.
+//
+// What the journal names outside of itself is held, mapped or not: nothing else may be
+// written there. Of that the map knows nothing; the journal does.
 type units struct {
-	words []uint64 // a bit per unit of the file; 1 is used
-	used  int64
-	whole int64 // where the search for whole pages begins: a word
-	parts int64 // where the search for packed ones begins: a word
+	words []uint64 // a bit per unit of the file; 1 is mapped, or about to be
+	held  []uint64 // the same; 1 is held
+	used  int64    // either
+	whole int64    // where the search for whole pages begins: a word
+	parts int64    // where the search for packed ones begins: a word
+	wide  int64    // where the search for stretches of pages begins: a word
 	dirty map[int64]struct{}
 	limit int64
 }
@@ -64,6 +69,7 @@ func (s *units) load(tx *bolt.Tx) error {
 func (s *units) grow(n int64) {
 	if need := (n + 63) / 64; need > int64(len(s.words)) {
 		s.words = append(s.words, make([]uint64, need-int64(len(s.words)))...)
+		s.held = append(s.held, make([]uint64, need-int64(len(s.held)))...)
 	}
 }
 
@@ -89,6 +95,53 @@ func (s *units) take(sizes []int) ([]int64, error) {
 	return out, nil
 }
 
+// takePages marks units of n whole pages used, in stretches of many where there are some:
+// one write then does for many pages. Nothing is taken if not all are found.
+func (s *units) takePages(n int) ([]int64, error) {
+	const stretch = 64 / pageUnits // pages of a word
+	out := make([]int64, 0, n)
+	for n-len(out) >= stretch/2 {
+		at := s.findWord()
+		if at < 0 {
+			break
+		}
+		for range min(stretch, n-len(out)) {
+			s.set(run{at, pageUnits}, true)
+			out = append(out, at)
+			at += pageUnits
+		}
+	}
+	sizes := make([]int, n-len(out))
+	for i := range sizes {
+		sizes[i] = pageUnits
+	}
+	rest, err := s.take(sizes)
+	if err != nil {
+		for _, a := range out {
+			s.give(run{a, pageUnits})
+		}
+		return nil, err
+	}
+	return append(out, rest...), nil
+}
+
+// findWord returns where 64 free units begin, or -1.
+func (s *units) findWord() int64 {
+	last := s.limit / 64
+	for range 2 {
+		for ; s.wide < last; s.wide++ {
+			if s.wide >= int64(len(s.words)) {
+				s.grow(min(last*64, int64(len(s.words))*64+chunkUnits))
+			}
+			if s.words[s.wide]|s.held[s.wide] == 0 {
+				return s.wide * 64
+			}
+		}
+		s.wide = 0
+	}
+	return -1
+}
+
 // find returns where n free units begin in one group, from the cursor on and once
 // around, or -1.
 func (s *units) find(n int, cursor *int64) int64 {
@@ -98,7 +151,7 @@ func (s *units) find(n int, cursor *int64) int64 {
 			if *cursor >= int64(len(s.words)) {
 				s.grow(min(last*64, int64(len(s.words))*64+chunkUnits))
 			}
-			if at := fit(s.words[*cursor], n); at >= 0 && *cursor*64+int64(at+n) <= s.limit {
+			if at := fit(s.words[*cursor]|s.held[*cursor], n); at >= 0 && *cursor*64+int64(at+n) <= s.limit {
 				return *cursor*64 + int64(at)
 			}
 		}
@@ -126,15 +179,35 @@ func fit(w uint64, n int) int {
 func (s *units) give(r run) { s.set(r, false) }
 
 func (s *units) set(r run, used bool) {
-	mask := (uint64(1)<<r.n - 1) << (r.addr % 64)
-	w := &s.words[r.addr/64]
-	s.used -= int64(bits.OnesCount64(*w & mask))
-	*w &^= mask
-	if used {
-		*w |= mask
-		s.used += int64(r.n)
-	}
+	s.change(s.words, r, used)
 	s.dirty[r.addr/chunkUnits] = struct{}{}
+}
+
+// hold is set for what the journal holds.
+func (s *units) hold(r run, held bool) { s.change(s.held, r, held) }
+
+func (s *units) change(words []uint64, r run, to bool) {
+	i, mask := r.addr/64, (uint64(1)<<r.n-1)<<(r.addr%64)
+	s.used -= int64(bits.OnesCount64((s.words[i] | s.held[i]) & mask))
+	if words[i] &^= mask; to {
+		words[i] |= mask
+	}
+	s.used += int64(bits.OnesCount64((s.words[i] | s.held[i]) & mask))
+	if !to {
+		s.whole, s.parts, s.wide = back(s.whole, i), back(s.parts, i), back(s.wide, i)
+	}
+}
+
+// nearBy is how many words back a search begins again for what was freed: blocks that
+// were written once are faster than those that were only allocated, and the file stays
+// small. Farther back it waits for the search to come round.
+const nearBy = 1 << 18
+
+func back(cursor, freed int64) int64 {
+	if freed < cursor && cursor-freed < nearBy {
+		return freed
+	}
+	return cursor
 }
 
 // inside reports whether a run could have been taken.

@@ -92,7 +92,7 @@ func (v *Volume) apply(r *journal.Record) error {
 	case v.snap != nil:
 		return array.Errorf(array.Invalid, "it is a snapshot, which never changes")
 	}
-	if r.Length == 0 {
+	if r.Length == 0 || v.p.settled(v.group, r.Pos.Place) {
 		return nil
 	}
 	e := extent{
@@ -101,6 +101,9 @@ func (v *Volume) apply(r *journal.Record) error {
 	}
 	if r.Kind == journal.Data {
 		e.data = r.Payload
+		if o, ok := r.Outside.(*Outside); ok && o.p == v.p && o.off == r.Offset {
+			e.out = o
+		}
 		if r.Buf != nil {
 			r.Buf.Retain()
 			e.owner.buf = r.Buf
@@ -124,6 +127,18 @@ func (v *Volume) apply(r *journal.Record) error {
 	}
 	v.over.put(e)
 	return nil
+}
+
+// settled reports whether a record is on pages for good, or what came over it since. After
+// a restart a group is applied again from where its slowest pool stands: a destage here
+// before all of that has come would take pages back behind the destaged place, and the
+// next restart might not begin early enough to bring them forward again. During a resync
+// places may be those of another lineage.
+func (p *Pool) settled(id array.GroupID, place array.Place) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := p.groups[id]
+	return g != nil && g.state == steady && place <= g.destaged
 }
 
 // zeroLong puts a long range of zeros. At destage only those of its pages count

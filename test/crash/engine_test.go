@@ -23,7 +23,7 @@ import (
 
 const (
 	theGroup = array.GroupID(1)
-	volumes  = 2
+	volumes  = 3
 	size     = 24*block.Page + 3*block.Sector
 	sectors  = size / block.Sector
 )
@@ -43,11 +43,13 @@ type engine struct {
 	// turn is held by whoever writes the history and the pages, but not while it waits
 	// for the journal: so a cut sees disk, map and history of one moment.
 	turn sync.Mutex
+	// waiting says that whoever writes the history waits for the journal.
+	waiting atomic.Bool
 }
 
 const (
 	journalSize = 6 << 18
-	poolSize    = 256 * block.Page
+	poolSize    = 384 * block.Page
 	// The devices' names begin like the directories'.
 	journalDevice, poolDevice = "journal.dev", "pool.dev"
 )
@@ -82,8 +84,14 @@ func open(disk *vfs.Mem, mapFile string) (e *engine, err error) {
 		}
 		files, dir, pages = e.device, ".", poolDevice
 	}
+	e.pool, err = volume.OpenPool(disk, "pool", volume.Options{
+		MapFile: mapFile, Pages: pages, Limit: poolSize, Grow: 64 * block.Page, Age: -1, NoSync: true, Outside: block.Page,
+	})
+	if err != nil {
+		return e, err
+	}
 	e.jnl, err = journal.Open(files, dir, journal.Options{
-		Limit: journalSize, SegmentSize: 1 << 18, MaxPayload: 48 << 10, MaxGroups: 4, NoPrefill: true,
+		Places: volume.Pools{e.pool}, Limit: journalSize, SegmentSize: 1 << 18, MaxPayload: 48 << 10, MaxGroups: 4, NoPrefill: true,
 		Durable: func(ds []journal.Durable) {
 			for _, d := range ds {
 				e.acked.Store(uint64(d.Pos.Place))
@@ -95,19 +103,14 @@ func open(disk *vfs.Mem, mapFile string) (e *engine, err error) {
 		},
 		Failed: func(err error) { e.failed.Store(&err) },
 	})
-	if err != nil {
-		return e, err
-	}
-	e.pool, err = volume.OpenPool(disk, "pool", volume.Options{
-		MapFile: mapFile, Pages: pages, Limit: poolSize, Grow: 64 * block.Page, Age: -1, NoSync: true,
-	})
 	return e, err
 }
 
 // begin makes the volumes on an empty disk.
 func (e *engine) begin() error {
-	for id, how := range [volumes]volume.Provisioning{volume.Thin, volume.Dedup} {
-		s := volume.VolumeSpec{ID: array.VolumeID(id + 1), Group: theGroup, Size: size, Provisioning: how, Compress: true}
+	for id, how := range [volumes]volume.Provisioning{volume.Thin, volume.Dedup, volume.Thin} {
+		// The last has its large writes put on pages at once.
+		s := volume.VolumeSpec{ID: array.VolumeID(id + 1), Group: theGroup, Size: size, Provisioning: how, Compress: id < 2}
 		if _, err := e.pool.Create(s); err != nil {
 			return err
 		}
@@ -117,11 +120,11 @@ func (e *engine) begin() error {
 
 func (e *engine) close() error {
 	var errs []error
-	if e.pool != nil {
-		errs = append(errs, e.pool.Close())
-	}
 	if e.jnl != nil {
 		errs = append(errs, e.jnl.Close())
+	}
+	if e.pool != nil {
+		errs = append(errs, e.pool.Close())
 	}
 	if e.device != nil {
 		errs = append(errs, e.device.Close())
@@ -136,7 +139,11 @@ func (e *engine) append(recs []journal.Record) error {
 		return err
 	}
 	e.turn.Unlock()
-	defer e.turn.Lock()
+	e.waiting.Store(true)
+	defer func() {
+		e.waiting.Store(false)
+		e.turn.Lock()
+	}()
 	for last := recs[len(recs)-1].Pos.Place; array.Place(e.acked.Load()) < last; {
 		<-e.durable
 		if err := e.failed.Load(); err != nil {
@@ -214,14 +221,16 @@ func (e *engine) judge(f frozen, history []journal.Record) error {
 		return fmt.Errorf("LOST: the journal begins after %d, but only what was written up to %d is on pages", base.Place, destaged)
 	}
 	err := e.jnl.Read(theGroup, base.Place+1, func(r journal.Record) error {
-		want := history[r.Pos.Place-1]
-		if r.Kind != want.Kind || r.Volume != want.Volume || r.Offset != want.Offset || r.Length != want.Length || !bytes.Equal(r.Payload, want.Payload) {
-			return fmt.Errorf("record %d is another one", r.Pos.Place)
+		if err := same(r, history); err != nil {
+			return err
 		}
 		if r.Pos.Place <= destaged {
 			return nil
 		}
-		return e.apply(r)
+		if err := e.apply(r); err != nil || r.Pos.Place%7 != 0 {
+			return err
+		}
+		return e.pool.Flush(theGroup) // as an array does that has much to replay
 	})
 	if err != nil {
 		return err
@@ -239,7 +248,20 @@ func (e *engine) judge(f frozen, history []journal.Record) error {
 	if err := want.compare(e.pool, true); err != nil {
 		return fmt.Errorf("on pages: %w", err)
 	}
+	// The journal has it all still: the other array may need it.
+	if err := e.jnl.Read(theGroup, base.Place+1, func(r journal.Record) error { return same(r, history) }); err != nil {
+		return fmt.Errorf("once it is on pages: %w", err)
+	}
 	return e.check()
+}
+
+// same compares a record of the journal with what was written.
+func same(r journal.Record, history []journal.Record) error {
+	want := history[r.Pos.Place-1]
+	if r.Kind != want.Kind || r.Volume != want.Volume || r.Offset != want.Offset || r.Length != want.Length || !bytes.Equal(r.Payload, want.Payload) {
+		return fmt.Errorf("record %d is another one", r.Pos.Place)
+	}
+	return nil
 }
 
 // apply takes up a record: an entry says that a snapshot is made.

@@ -66,7 +66,9 @@ func run(t *testing.T, seed uint64, most int, forgetful bool, wrong func(string)
 		}
 	}
 	disk.SetHook(func(op vfs.Op) {
-		if strings.HasPrefix(op.Name, "journal") { // the committer's: it may go on while others do
+		// The committer's, and pages that are written on the way to it: they may go on while
+		// others do.
+		if strings.HasPrefix(op.Name, "journal") || e.waiting.Load() {
 			if !e.turn.TryLock() {
 				return
 			}
@@ -79,6 +81,9 @@ func run(t *testing.T, seed uint64, most int, forgetful bool, wrong func(string)
 		var batch []journal.Record
 		for range 1 + rng.IntN(4) {
 			r := randomRecord(rng, array.Place(len(history)+1))
+			if r.Kind == journal.Data {
+				r.Outside = e.pool.Volume(r.Volume).Outside(&r)
+			}
 			batch, history = append(batch, r), append(history, r)
 		}
 		must(t, e.makeRoom())

@@ -77,7 +77,7 @@ func (e *engine) open(dir string, journalLimit int64) (err error) {
 		return err
 	}
 	e.jnl, err = journal.Open(vfs.NewOS(files["journal"]), ".", journal.Options{
-		Limit: journalLimit, Durable: e.durable, Failed: e.fail,
+		Limit: journalLimit, Durable: e.durable, Failed: e.fail, Places: volume.Pools{e.pool},
 	})
 	return err
 }

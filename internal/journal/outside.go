@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package journal
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/vfs"
+)
+
+// A large payload need not be written twice, to the journal and then to pages: its owner
+// may put it on fresh pages at once, and the record in the journal says where. Such a
+// record is written when its payload is durable, and the records of its group that
+// follow wait for it; those of other groups do not.
+//
+// What it said stays true for as long as the record can be met again: after a Release
+// that is until a checkpoint without it is durable, and nobody reads it any more; after a
+// Cut, SetBase or Forget until that is durable.
+
+// Outside is the payload of one record, on its way to where it stays outside the journal.
+type Outside interface {
+	// Write takes room and makes the payload durable there; ref says where, in at most
+	// as many bytes. After an error the payload goes to the journal. It is called once,
+	// from a goroutine of its own.
+	Write() (ref []byte, err error)
+	// Drop says that the journal doesn't have the record any more.
+	Drop()
+}
+
+// Places is where payloads lie that are outside.
+type Places interface {
+	// Claim is called for each such record when the journal is opened, before Open
+	// returns: what ref names must stay as it is until Drop.
+	Claim(ref []byte) (Outside, error)
+	// Load reads the payload that ref names, of exactly len(dst) bytes. dst is aligned.
+	Load(ref []byte, dst []byte) error
+}
+
+// writers is how many payloads are written at the same time, outside.
+const writers = 8
+
+// outsider is an outside payload of a place.
+type outsider struct {
+	place array.Place
+	at    Outside
+}
+
+// sendOutside lets an item's payload be written. The caller holds j.mu.
+func (j *Journal) sendOutside(it *item) {
+	it.waits = true
+	if it.Buf != nil {
+		it.Buf.Retain() // a journal that breaks lets go of its own
+	}
+	j.outward = append(j.outward, it)
+	if j.writers < writers {
+		j.writers++
+		go j.writeOutside()
+	}
+}
+
+// writeOutside writes payloads until there are none.
+func (j *Journal) writeOutside() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for len(j.outward) > 0 {
+		it := j.outward[0]
+		j.outward = slices.Delete(j.outward, 0, 1)
+		j.mu.Unlock()
+		ref, err := it.Outside.Write()
+		if err == nil && len(ref) > len(it.Payload) {
+			it.Outside.Drop()
+			err = fmt.Errorf("%d bytes say where %d lie", len(ref), len(it.Payload))
+		}
+		if it.Buf != nil {
+			it.Buf.Release()
+		}
+		j.mu.Lock()
+		if it.waits = false; err == nil {
+			it.ref = ref
+		}
+		j.wake.Broadcast()
+	}
+	j.writers--
+	j.wake.Broadcast()
+}
+
+// body is what the journal itself keeps of a record.
+func (it *item) body() []byte {
+	if it.ref != nil {
+		return it.ref
+	}
+	return it.Payload
+}
+
+// letGo takes out those that are not from lo to hi.
+func (g *group) letGo(lo, hi array.Place) (gone []Outside) {
+	from := sort.Search(len(g.outs), func(i int) bool { return g.outs[i].place >= lo })
+	to := sort.Search(len(g.outs), func(i int) bool { return g.outs[i].place > hi })
+	for i, o := range g.outs {
+		if i < from || i >= to {
+			gone = append(gone, o.at)
+		}
+	}
+	if len(gone) > 0 {
+		g.outs = slices.Clone(g.outs[from:to])
+	}
+	return gone
+}
+
+// droppable returns what no record names any more, unless somebody reads that may have
+// begun before. The caller holds j.mu.
+func (j *Journal) droppable() []Outside {
+	if j.readers > 0 {
+		return nil
+	}
+	gone := j.gone
+	j.gone = nil
+	return gone
+}
+
+func drop(gone []Outside) {
+	for _, o := range gone {
+		o.Drop()
+	}
+}
+
+// load returns a record's payload, wherever it is. Of one that lies outside it is valid
+// until the window loads another.
+func (j *Journal) load(w *window, h *header) error {
+	if !h.outside {
+		return nil
+	}
+	if j.o.Places == nil {
+		return array.Errorf(array.Invalid, "its %d bytes are outside the journal, and nothing says where that is", h.Length)
+	}
+	if h.Length < 0 || h.Length > maxOutside {
+		return array.Errorf(array.Medium, "it says that %d bytes are outside the journal", h.Length)
+	}
+	if int64(len(w.out)) < h.Length {
+		w.out = vfs.NewBuffer(int(h.Length))
+	}
+	dst := w.out[:h.Length]
+	if err := j.o.Places.Load(h.Payload, dst); err != nil {
+		return err
+	}
+	h.Payload = dst
+	return nil
+}
+
+// maxOutside bounds what a damaged record can ask for.
+const maxOutside = 64 << 20
