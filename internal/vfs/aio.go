@@ -13,28 +13,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// aioDepth is how many reads of a file the kernel is given at once. More are read as if
-// there were no queue.
+// aioDepth is how many reads and writes of a file the kernel is given at once. More are
+// made as if there were no queue.
 const aioDepth = 128
 
-// aioQueue reads without a thread per read. A read that blocks keeps one of the
+// aioQueue reads and writes without a thread for each. A read that blocks keeps one of the
 // runtime's processors from all other goroutines until the runtime notices; with as
 // few processors as a small machine has, not many more reads than those would be on
 // their way at once.
 //
-// The kernel tells the end of reads on an eventfd, for which the runtime waits as it
-// does for sockets.
+// The kernel tells the end of them on an eventfd, for which the runtime waits as it does
+// for sockets.
 type aioQueue struct {
 	ctx   uintptr
 	event *os.File
 	efd   int32
-	free  chan *aioRead
-	reads []aioRead
+	free  chan *aioCall
+	calls []aioCall
 	ended chan struct{} // closed when the reaper has ended
 }
 
-// aioRead is a read under way. The kernel names it by its index.
-type aioRead struct {
+// aioCall is a read or write under way. The kernel names it by its index.
+type aioCall struct {
 	cb    iocb
 	ended chan int64 // what the kernel returned
 }
@@ -42,7 +42,7 @@ type aioRead struct {
 // iocb and ioEvent are the kernel's, see io_submit(2).
 type iocb struct {
 	data          uint64
-	_             uint64 // key and flags of the read: none
+	_             uint64 // key and flags of the call: none
 	opcode        uint16
 	_             uint16 // priority
 	fd            uint32
@@ -57,18 +57,19 @@ type ioEvent struct {
 	res, res2 int64
 }
 
-// aloneFor is after how many reads that found no other one under way reads are taken
-// to come one at a time again.
+// aloneFor is after how many calls that found no other one under way calls are taken to
+// come one at a time again.
 const aloneFor = 64
 
 const (
 	iocbRead     = 0 // IOCB_CMD_PREAD
+	iocbWrite    = 1 // IOCB_CMD_PWRITE
 	iocbUseEvent = 1 // IOCB_FLAG_RESFD
 )
 
 // newAIOQueue fails where the kernel has no such queues, or no more of them.
 func newAIOQueue() (*aioQueue, error) {
-	q := &aioQueue{free: make(chan *aioRead, aioDepth), reads: make([]aioRead, aioDepth), ended: make(chan struct{})}
+	q := &aioQueue{free: make(chan *aioCall, aioDepth), calls: make([]aioCall, aioDepth), ended: make(chan struct{})}
 	efd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return nil, fmt.Errorf("make an eventfd: %w", err)
@@ -78,8 +79,8 @@ func newAIOQueue() (*aioQueue, error) {
 		_ = q.event.Close()
 		return nil, fmt.Errorf("io_setup: %w", e)
 	}
-	for i := range q.reads {
-		r := &q.reads[i]
+	for i := range q.calls {
+		r := &q.calls[i]
 		r.cb.data, r.ended = uint64(i), make(chan int64, 1)
 		q.free <- r
 	}
@@ -87,21 +88,21 @@ func newAIOQueue() (*aioQueue, error) {
 	return q, nil
 }
 
-// read reads like pread and reports whether all of b was read. If not, why is found
-// out by reading as usual.
-func (q *aioQueue) read(fd uintptr, b []byte, off int64) bool {
-	var r *aioRead
+// call reads like pread or writes like pwrite, by the opcode, and reports whether that was
+// done with all of b. If not, why is found out by doing it as usual.
+func (q *aioQueue) call(opcode uint16, fd uintptr, b []byte, off int64) bool {
+	var r *aioCall
 	select {
 	case r = <-q.free:
 	default:
 		return false
 	}
 	defer func() { q.free <- r }()
-	var pin runtime.Pinner // the kernel writes to b after the call
+	var pin runtime.Pinner // the kernel uses b after the call
 	defer pin.Unpin()
 	pin.Pin(&b[0])
 	r.cb = iocb{
-		data: r.cb.data, opcode: iocbRead, fd: uint32(fd), buf: uint64(uintptr(unsafe.Pointer(&b[0]))), n: uint64(len(b)), offset: off,
+		data: r.cb.data, opcode: opcode, fd: uint32(fd), buf: uint64(uintptr(unsafe.Pointer(&b[0]))), n: uint64(len(b)), offset: off,
 		flags: iocbUseEvent, eventf: uint32(q.efd),
 	}
 	list := &r.cb
@@ -130,23 +131,23 @@ func (q *aioQueue) reap() {
 				break
 			}
 			for _, v := range events[:n] {
-				q.reads[v.data].ended <- v.res
+				q.calls[v.data].ended <- v.res
 			}
 		}
 	}
 }
 
-// close ends the queue. No read is under way any more.
+// close ends the queue. No call is under way any more.
 func (q *aioQueue) close() {
 	_ = q.event.Close()
 	<-q.ended
 	_, _, _ = unix.Syscall(unix.SYS_IO_DESTROY, q.ctx, 0, 0)
 }
 
-// directReads reads a direct file: reads that come one at a time as usual, which takes
-// the least time, and others by a queue, made when the first of them comes.
-type directReads struct {
-	under atomic.Int32 // reads under way
+// directIO reads and writes a direct file: calls that come one at a time as usual, which
+// takes the least time, and others by a queue, made when the first of them comes.
+type directIO struct {
+	under atomic.Int32 // calls under way
 	crowd atomic.Int32 // how many more may come alone before they count as single
 	once  sync.Once
 	queue *aioQueue // nil where there is none
@@ -155,8 +156,8 @@ type directReads struct {
 	closed bool
 }
 
-// read reports whether it filled b. It may refuse any read.
-func (d *directReads) read(f *os.File, b []byte, off int64) bool {
+// call reports whether it did with b what the opcode says. It may refuse anything.
+func (d *directIO) call(opcode uint16, f *os.File, b []byte, off int64) bool {
 	defer d.under.Add(-1)
 	if d.under.Add(1) > 1 {
 		d.crowd.Store(aloneFor)
@@ -173,11 +174,11 @@ func (d *directReads) read(f *os.File, b []byte, off int64) bool {
 		return false
 	}
 	d.once.Do(func() { d.queue, _ = newAIOQueue() })
-	return d.queue != nil && d.queue.read(f.Fd(), b, off)
+	return d.queue != nil && d.queue.call(opcode, f.Fd(), b, off)
 }
 
-// close waits for the reads in the queue and ends it.
-func (d *directReads) close() {
+// close waits for the calls in the queue and ends it.
+func (d *directIO) close() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.closed && d.queue != nil {

@@ -78,25 +78,58 @@ func TestTheQueueReads(t *testing.T) {
 	b := NewBuffer(2 * Align)
 	for n := range 4 * aioDepth { // each place of the queue is used again
 		clear(b)
-		if !q.read(f.f.Fd(), b, int64(n%(aioBlocks-1))*Align) {
+		if !q.call(iocbRead, f.f.Fd(), b, int64(n%(aioBlocks-1))*Align) {
 			t.Fatalf("read %d was refused", n)
 		}
 		if got := binary.LittleEndian.Uint64(b[Align:]); got != uint64(n%(aioBlocks-1))+2 {
 			t.Fatalf("read %d found block %d", n, got)
 		}
 	}
-	if q.read(f.f.Fd(), b, (aioBlocks-1)*Align) {
+	if q.call(iocbRead, f.f.Fd(), b, (aioBlocks-1)*Align) {
 		t.Error("a read beyond the end passes for whole")
 	}
-	if q.read(^uintptr(0)>>33, b, 0) {
+	if q.call(iocbRead, ^uintptr(0)>>33, b, 0) {
 		t.Error("a read of no file passes")
+	}
+}
+
+// TestTheQueueWrites: the same for writes, and of a file that is closed.
+func TestTheQueueWrites(t *testing.T) {
+	f := numbered(t)
+	f.queued.under.Add(1) // as if one were under way
+	var wg sync.WaitGroup
+	for i := range 2 * aioDepth {
+		wg.Go(func() {
+			b := NewBuffer(Align)
+			for n := i; n < aioBlocks; n += 2 * aioDepth {
+				binary.LittleEndian.PutUint64(b, uint64(n)+1)
+				binary.LittleEndian.PutUint64(b[Align-8:], uint64(n)+1)
+				if got, err := f.WriteAt(b, int64(n)*Align); err != nil || got != Align {
+					t.Errorf("block %d: %d, %v", n, got, err)
+				}
+				clear(b)
+				if err := checkBlock(f, b, n); err != nil {
+					t.Errorf("block %d: %v", n, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := f.Sync(); err != nil {
+		t.Error(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(NewBuffer(Align), 0); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("of a closed file: %v", err)
 	}
 }
 
 // TestReadsBesideOthersEndAsUsual: the end of the file, and a file that is closed.
 func TestReadsBesideOthersEndAsUsual(t *testing.T) {
 	f := numbered(t)
-	f.reads.under.Add(1) // as if one were under way
+	f.queued.under.Add(1) // as if one were under way
 	b := NewBuffer(2 * Align)
 	if n, err := f.ReadAt(b, (aioBlocks-1)*Align); n != Align || !errors.Is(err, io.EOF) {
 		t.Errorf("at the end: %d, %v", n, err)
@@ -125,7 +158,7 @@ func TestOneAtATimeNeedsNoQueue(t *testing.T) {
 			t.Fatal(n, err)
 		}
 	}
-	if f.reads.queue != nil {
+	if f.queued.queue != nil {
 		t.Error("a queue was made")
 	}
 }

@@ -28,9 +28,9 @@
 // succeeds up to it and fails with ENOSPC beyond. Nothing is written to a device for
 // the first time unless its first MiB is zeros: CheckBlank says what it holds instead.
 //
-// Where many reads of a Direct file are under way at once, the kernel is given them as
-// a queue (io_submit(2)), if it has such queues; what it doesn't read whole is read
-// again as usual, and that says why. A buffer is not touched after ReadAt returned.
+// Where many reads and writes of a Direct file are under way at once, the kernel is given
+// them as a queue (io_submit(2)), if it has such queues; what it doesn't do whole is done
+// again as usual, and that says why. A buffer is not touched after the call returned.
 //
 // # Concurrency
 //

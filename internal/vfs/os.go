@@ -127,7 +127,7 @@ type osFile struct {
 	f      *os.File
 	strict bool // opened as Direct
 	direct bool // and the file system took it
-	reads  directReads
+	queued directIO
 }
 
 func (f *osFile) ReadAt(b []byte, off int64) (int, error) {
@@ -136,7 +136,7 @@ func (f *osFile) ReadAt(b []byte, off int64) (int, error) {
 			return 0, err
 		}
 	}
-	if f.direct && f.reads.read(f.f, b, off) {
+	if f.direct && f.queued.call(iocbRead, f.f, b, off) {
 		return len(b), nil
 	}
 	return f.f.ReadAt(b, off)
@@ -148,11 +148,14 @@ func (f *osFile) WriteAt(b []byte, off int64) (int, error) {
 			return 0, err
 		}
 	}
+	if f.direct && f.queued.call(iocbWrite, f.f, b, off) {
+		return len(b), nil
+	}
 	return f.f.WriteAt(b, off)
 }
 
 func (f *osFile) Close() error {
-	f.reads.close()
+	f.queued.close()
 	return f.f.Close()
 }
 

@@ -5,6 +5,8 @@ package volume
 import (
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/perdure/perdure/internal/array"
@@ -150,17 +152,24 @@ func (p *Pool) writePages(changes []change, taken []run) error {
 	if err := p.extend(end * unitSize); err != nil {
 		return err
 	}
-	var joined []byte
-	var start, next int64
-	flush := func() error {
-		if joined == nil {
-			return nil
-		}
-		if _, err := p.pages.WriteAt(joined, start*unitSize); err != nil {
-			return fmt.Errorf("write pages: %w", err)
-		}
-		return nil
+	if err := p.writePieces(pieces(changes, taken)); err != nil {
+		return fmt.Errorf("write pages: %w", err)
 	}
+	if err := p.pages.Sync(); err != nil {
+		return fmt.Errorf("flush pages: %w", err)
+	}
+	return nil
+}
+
+// piece is content that lies side by side in memory and goes side by side to the file.
+type piece struct {
+	addr int64
+	b    []byte
+}
+
+// pieces says where each change's content goes, and its checksums, and what there is to
+// write.
+func pieces(changes []change, taken []run) (all []piece) {
 	i := 0
 	for k := range changes {
 		c := &changes[k]
@@ -177,23 +186,43 @@ func (p *Pool) writePages(changes []change, taken []run) error {
 				c.e.crc[u] = ^c.e.crc[u]
 			}
 		}
-		if joined != nil && r.addr == next && cap(joined)-len(joined) >= n && &joined[:len(joined)+1][len(joined)] == &c.bytes[0] {
-			joined = joined[:len(joined)+n]
+		if l := len(all) - 1; l >= 0 && all[l].continues(r.addr, c.bytes, n) {
+			all[l].b = all[l].b[:len(all[l].b)+n]
 		} else {
-			if err := flush(); err != nil {
-				return err
-			}
-			joined, start = c.bytes[:n], r.addr
+			all = append(all, piece{r.addr, c.bytes[:n]})
 		}
-		next = r.addr + int64(r.n)
 	}
-	if err := flush(); err != nil {
-		return err
+	return all
+}
+
+// continues reports whether n bytes at addr, which begin with b, lie behind the piece in
+// memory and in the file.
+func (x *piece) continues(addr int64, b []byte, n int) bool {
+	end := len(x.b)
+	return addr == x.addr+int64(end/unitSize) && cap(x.b)-end >= n && &x.b[:end+1][end] == &b[0]
+}
+
+// ioAtOnce is how many pages a destage reads or writes at a time.
+const ioAtOnce = 16
+
+// writePieces writes several at a time.
+func (p *Pool) writePieces(all []piece) error {
+	var next atomic.Int64
+	errs := make([]error, min(len(all), ioAtOnce))
+	var wg sync.WaitGroup
+	for w := range errs {
+		wg.Go(func() {
+			for errs[w] == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(all) {
+					return
+				}
+				_, errs[w] = p.pages.WriteAt(all[i].b, all[i].addr*unitSize)
+			}
+		})
 	}
-	if err := p.pages.Sync(); err != nil {
-		return fmt.Errorf("flush pages: %w", err)
-	}
-	return nil
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // adopt counts what the changes share, before anything is dropped: it may be the last of

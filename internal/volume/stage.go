@@ -13,10 +13,6 @@ import (
 	"github.com/perdure/perdure/internal/block"
 )
 
-// readsAtOnce is how many pages a destage reads at a time, to fill in around small
-// writes.
-const readsAtOnce = 16
-
 // destageLayer puts the records of the oldest layer on pages, and lets go of them as it
 // goes on: whoever waits for memory need not wait for all of it.
 func (v *Volume) destageLayer(into bucket, l *overlay) error {
@@ -169,7 +165,7 @@ func (v *Volume) entriesOf(into bucket, pages []int64) ([]entry, error) {
 // fillGaps reads what the layer hasn't, several pages at a time.
 func (v *Volume) fillGaps(pages []int64, all []staged, entries []entry) {
 	var wg sync.WaitGroup
-	turns := make(chan struct{}, readsAtOnce)
+	turns := make(chan struct{}, ioAtOnce)
 	for i := range all {
 		s, e := &all[i], &entries[i]
 		if len(s.gaps) == 0 {
