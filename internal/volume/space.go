@@ -3,6 +3,8 @@
 package volume
 
 import (
+	"math/bits"
+
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/perdure/perdure/internal/array"
@@ -50,6 +52,10 @@ func (p *Pool) spare() int64 { return min(stagingPages*pageUnits, p.units.limit/
 func (p *Pool) replaced(into bucket, changes []change) (n int64, err error) {
 	err = p.db.View(func(tx *bolt.Tx) error {
 		for i := range changes {
+			if c := &changes[i]; c.split() && c.blocks != everyBlock {
+				n += int64(bits.OnesCount8(c.replaces()))
+				continue
+			}
 			frees, err := changes[i].v.frees(tx, into, changes[i].page)
 			if err != nil {
 				return err
@@ -65,7 +71,7 @@ func (p *Pool) replaced(into bucket, changes []change) (n int64, err error) {
 // none if its units are shared, or if the newest snapshot shows them.
 func (v *Volume) frees(tx *bolt.Tx, into bucket, page int64) (int64, error) {
 	e, err := lookup(tx, into, v.id, page)
-	if err != nil || e.kind != stored || tx.Bucket([]byte(sharedBucket)).Get(numberKey(uint64(e.addr))) != nil {
+	if err != nil || e.kind != stored || !e.split && tx.Bucket([]byte(sharedBucket)).Get(numberKey(uint64(e.addr))) != nil {
 		return 0, err
 	}
 	if s := v.newest(); s != nil && into == pageBucket {
