@@ -65,6 +65,8 @@ type Node struct {
 	scrubs     map[string]*scrubber // by CPG
 	stopScrubs context.CancelFunc
 
+	copies copies
+
 	refusals refusals
 	ops      atomic.Uint64 // commands of this array's own to its units
 
@@ -96,6 +98,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	n := &Node{cfg: cfg, log: log, stop: stop, cpgs: map[string]*volume.Pool{}, groups: map[array.GroupID]*running{}, unopened: map[array.GroupID]unopened{}}
 	n.exports.n = n
+	n.copies.init()
 	steps := []struct {
 		what string
 		do   func() error
@@ -118,6 +121,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 		}
 	}
 	n.wg.Go(func() { n.watchExpiry(ctx) })
+	n.wg.Go(func() { n.watchCopies(ctx) })
 	return n, nil
 }
 

@@ -33,6 +33,8 @@ type VV struct {
 	// Taking is what the volume is being made a copy of. It is neither the one nor the
 	// other until that is done, and can't be exported.
 	Taking array.VolumeID `json:"taking,omitempty"`
+	// Copy is the physical copy that the volume becomes, or could not become.
+	Copy Copying `json:"copy,omitzero"`
 }
 
 // RCGroup is a Remote Copy group, or the private group of an un-mirrored volume.

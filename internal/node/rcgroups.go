@@ -108,6 +108,9 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 		if v.Of != 0 && time.Now().Before(v.Retain) {
 			return array.Errorf(array.Conflict, "snapshot %s is retained until %s", v.Name, v.Retain.Format(time.DateTime))
 		}
+		if v.Copy.underWay() {
+			return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: 'createvvcopy -halt' ends that", v.Name, v.Copy.Name)
+		}
 	}
 	if err := n.unneeded(d.VVs); err != nil {
 		return err

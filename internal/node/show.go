@@ -114,6 +114,7 @@ func status(n *Node, _ context.Context, a *args) error {
 	for _, c := range n.cfg.CPGs {
 		a.printf("scrub\t%s\t%s\n", c.Name, n.scrubs[c.Name].text(n.cfg.Scrub.MiBPerSecond))
 	}
+	n.copiesStatus(a)
 	for _, u := range n.leftOut() {
 		a.printf("failed\t%v\n", u.err())
 	}

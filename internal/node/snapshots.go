@@ -218,6 +218,8 @@ func (n *Node) nameSnapshot(t *store.Tx, p pairOf, g RCGroup, like VV) (VV, erro
 		return VV{}, array.Errorf(array.Invalid, "volume %s is not in group %s: snapshots of one moment are of one group", p.vv, g.Name)
 	case of.Of != 0:
 		return VV{}, array.Errorf(array.Invalid, "%s is a read-only snapshot, which never changes: make a volume from it, without -ro", p.vv)
+	case of.Copy.partial():
+		return VV{}, array.Errorf(array.Conflict, "volume %s is not a whole copy of %s yet", p.vv, of.Copy.Name)
 	case of.Taking != 0:
 		return VV{}, array.Errorf(array.Conflict, "volume %s is being promoted", p.vv)
 	case n.cpgs[of.CPG].Volume(of.ID).SnapshotCount() >= volume.MaxSnapshots:
@@ -293,6 +295,9 @@ func (n *Node) unneeded(vvs []VV) error {
 			switch {
 			case going[o.ID] != "":
 			case going[o.Taking] != "":
+				if o.Copy.underWay() {
+					return array.Errorf(array.Conflict, "volume %s is being made a copy of snapshot %s: wait for that, or 'createvvcopy -halt' it", o.Name, going[o.Taking])
+				}
 				return array.Errorf(array.Conflict, "volume %s is being made what snapshot %s was: promote that first", o.Name, going[o.Taking])
 			case going[o.Of] != "":
 				return array.Errorf(array.Conflict, "volume %s has the snapshot %s: remove that first", going[o.Of], o.Name)

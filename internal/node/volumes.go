@@ -89,7 +89,11 @@ func createVV(n *Node, _ context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	v := VV{Name: a.rest[1], CPG: a.rest[0], Size: size}
+	return n.createVolume(VV{Name: a.rest[1], CPG: a.rest[0], Size: size}, how)
+}
+
+// createVolume makes a volume on this array alone that people named.
+func (n *Node) createVolume(v VV, how storing) error {
 	if !validName(v.Name) {
 		return array.Errorf(array.Invalid, "volume name %q: want 1 to 31 letters, digits, '.', '_' or '-'", v.Name)
 	}
@@ -247,6 +251,9 @@ func (n *Node) mayRemove(v VV) error {
 	if ex, err := n.exported(v); err != nil || ex {
 		return orElse(err, array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", v.Name))
 	}
+	if v.Copy.underWay() {
+		return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: 'createvvcopy -halt' ends that", v.Name, v.Copy.Name)
+	}
 	return n.unneeded([]VV{v})
 }
 
@@ -258,12 +265,12 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	if v.Taking != 0 {
-		return array.Errorf(array.Conflict, "volume %s is being made what a snapshot was: see promotesv", v.Name)
-	}
 	host := a.rest[2]
 	l := VLUN{Volume: v.ID, Host: host}
 	err = n.changeGroup(ctx, v.Group, func(t *store.Tx) error {
+		if err := mayExport(t, v); err != nil {
+			return err
+		}
 		if err := hostExists(t, host); err != nil {
 			return err
 		}
@@ -303,6 +310,22 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 		a.printf("volume %s is LUN %d of %s\n", v.Name, l.LUN, host)
 	}
 	return err
+}
+
+// mayExport refuses a volume whose content is neither the one nor the other.
+func mayExport(t *store.Tx, v VV) error {
+	v, ok, err := tables.vvs.Get(t, store.Key(uint64(v.ID)))
+	switch {
+	case err != nil || !ok:
+		return orElse(err, array.Errorf(array.NotFound, "the volume does not exist any more"))
+	case v.Copy.State == copyFailed:
+		return array.Errorf(array.Conflict, "volume %s holds part of a copy of %s, which was not finished (%s): copy to it again, or remove it", v.Name, v.Copy.Name, v.Copy.Why)
+	case v.Copy.partial():
+		return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: see createvvcopy", v.Name, v.Copy.Name)
+	case v.Taking != 0:
+		return array.Errorf(array.Conflict, "volume %s is being made what a snapshot was: see promotesv", v.Name)
+	}
+	return nil
 }
 
 func hostExists(t *store.Tx, host string) error {
