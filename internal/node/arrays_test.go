@@ -93,6 +93,10 @@ func (a *testArray) run(words ...string) string {
 	if err != nil {
 		a.t.Fatalf("%s: %s: %v", a.cfg.Name, strings.Join(words, " "), err)
 	}
+	if words[0] == "createvv" { // it is opened beside
+		name := words[len(words)-2]
+		a.until(name+" to be served", func() bool { return a.serves(a.stored(name).Group) })
+	}
 	return text
 }
 

@@ -140,7 +140,7 @@ func find(name string) *command {
 func commands() []command {
 	return slices.Concat([]command{
 		{name: "help", usage: "help [command]", about: "lists the commands", run: help},
-	}, volumeCommands(), snapshotCommands(), copyCommands(), groupCommands(), integrityCommands(), showCommands())
+	}, volumeCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), groupCommands(), integrityCommands(), showCommands())
 }
 
 func help(_ *Node, _ context.Context, a *args) error {

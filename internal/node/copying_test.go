@@ -166,3 +166,31 @@ func TestMirroredCopy(t *testing.T) {
 		t.Errorf("%d snapshots made for copies are left", n)
 	}
 }
+
+// TestWhatACopyHeldIsLetGo: an array that was away while a copy ended takes up that its
+// snapshot is gone.
+func TestWhatACopyHeldIsLetGo(t *testing.T) {
+	arrays := openArrays(t, 2, nil)
+	a, b := arrays[0], arrays[1]
+	a.run("creatercopygroup", "g", "array-b:sync")
+	for _, v := range []string{"from", "to"} {
+		a.run("admitrcopyvv", "-createvv", "-size", "16", v, "g")
+	}
+	a.run("startrcopygroup", "-wait", "g")
+	a.until("the group to be served", func() bool { return a.serves(a.stored("to").Group) })
+	a.run("createsv", "-ro", "sv", "from")
+	a.copies.mu.Lock()
+	a.copies.runs[1], a.copies.runs[2] = &copyRun{}, &copyRun{}
+	a.copies.mu.Unlock()
+	a.run("createvvcopy", "-p", "sv", "to")
+	a.refuses("is being made a copy of snapshot sv", "removevv", "-f", "sv")
+	b.Close()
+	a.until("array-a to go on alone", func() bool { return !a.pair.Reachable() && a.serves(a.stored("to").Group) })
+	a.copies.mu.Lock()
+	clear(a.copies.runs)
+	a.copies.mu.Unlock()
+	a.until("the copy to be whole", func() bool { return a.stored("to").Copy.State == "" })
+	a.run("removevv", "-f", "sv")
+	b.open()
+	b.until("the snapshot to go", func() bool { return b.count("sv") == 0 })
+}

@@ -20,6 +20,8 @@ type Description struct {
 	VLUNs []VLUN    `json:"vluns"`
 	Hosts []Host    `json:"hosts"`
 	Sets  []HostSet `json:"sets"`
+	// Schedules are what is to be done to the group's volumes again and again.
+	Schedules []Schedule `json:"schedules,omitempty"`
 	// Record is the membership record of the array that sends it, in stored form: an
 	// array that has nothing of the group begins with it, and so as a copy to be made.
 	Record []byte `json:"record,omitempty"`
@@ -140,6 +142,14 @@ func (n *Node) describe(id array.GroupID) (Description, error) {
 		}); err != nil {
 			return err
 		}
+		if err := tables.scheds.Each(t, func(_ string, s Schedule) error {
+			if s.Group == id {
+				d.Schedules = append(d.Schedules, s)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
 		names := map[string]bool{}
 		if err := tables.vluns.Each(t, func(_ string, v VLUN) error {
 			if in[v.Volume] {
@@ -191,6 +201,9 @@ func (n *Node) checkDescription(d Description) error {
 			}
 		}
 		if err := n.checkExports(t, d); err != nil {
+			return err
+		}
+		if err := n.checkSchedules(t, d); err != nil {
 			return err
 		}
 		return tables.groups.Each(t, func(_ string, g RCGroup) error {
@@ -257,7 +270,7 @@ func (n *Node) take(d Description) error {
 			gone = append(gone, o)
 		}
 	}
-	if err := n.unneeded(gone); err != nil {
+	if err := n.unneeded(gone, d.VVs...); err != nil {
 		return err
 	}
 	if err := n.store.Update(func(t *store.Tx) error { return putDescription(t, old, d, gone) }); err != nil {
@@ -358,6 +371,16 @@ func (n *Node) apply(d Description, gone []VV) error {
 func putDescription(t *store.Tx, old, d Description, gone []VV) error {
 	for _, v := range old.VLUNs {
 		if err := tables.vluns.Delete(t, vlunKey(v)); err != nil {
+			return err
+		}
+	}
+	for _, s := range old.Schedules {
+		if err := tables.scheds.Delete(t, s.Name); err != nil {
+			return err
+		}
+	}
+	for _, s := range d.Schedules {
+		if err := tables.scheds.Put(t, s.Name, s); err != nil {
 			return err
 		}
 	}

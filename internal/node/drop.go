@@ -46,6 +46,11 @@ func (n *Node) dropGroup(id array.GroupID) error {
 				return err
 			}
 		}
+		for _, s := range d.Schedules {
+			if err := tables.scheds.Delete(t, s.Name); err != nil {
+				return err
+			}
+		}
 		if err := tables.remains.Put(t, store.Key(uint64(id)), remains{id, d.VVs}); err != nil {
 			return err
 		}

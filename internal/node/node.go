@@ -66,6 +66,7 @@ type Node struct {
 	stopScrubs context.CancelFunc
 
 	copies copies
+	scheds scheds
 
 	refusals refusals
 	ops      atomic.Uint64 // commands of this array's own to its units
@@ -99,6 +100,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	n := &Node{cfg: cfg, log: log, stop: stop, cpgs: map[string]*volume.Pool{}, groups: map[array.GroupID]*running{}, unopened: map[array.GroupID]unopened{}}
 	n.exports.n = n
 	n.copies.init()
+	n.scheds.told = map[string]string{}
 	steps := []struct {
 		what string
 		do   func() error
@@ -122,7 +124,16 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	}
 	n.wg.Go(func() { n.watchExpiry(ctx) })
 	n.wg.Go(func() { n.watchCopies(ctx) })
+	n.wg.Go(func() { n.watchSchedules(ctx) })
 	return n, nil
+}
+
+// now is the time for people.
+func (n *Node) now() time.Time {
+	if n.cfg.Clock != nil {
+		return n.cfg.Clock()
+	}
+	return time.Now()
 }
 
 // raiseStarts makes durable that so many starts of this array are known elsewhere.

@@ -115,6 +115,21 @@ type VLUN struct {
 	Host   string         `json:"host"`
 }
 
+// Schedule is a command that is carried out again and again, by the array that serves the
+// group of the volumes it names.
+type Schedule struct {
+	Name  string        `json:"name"`
+	Group array.GroupID `json:"group"`
+	// Command is createsv or creategroupsv with its words, Times when, as cron has it.
+	Command   []string `json:"command"`
+	Times     string   `json:"times"`
+	Suspended bool     `json:"suspended,omitempty"`
+	// Last is when it was last carried out, made, or resumed, by the clock of the array
+	// that did.
+	Last time.Time `json:"last"`
+	Runs uint64    `json:"runs,omitempty"`
+}
+
 // small is one of a group's small durable facts.
 type small struct {
 	Value []byte `json:"value"`
@@ -132,6 +147,7 @@ var tables = struct {
 	// remains are of groups whose removal is not finished.
 	remains store.Bucket[remains]
 	scrubs  store.Bucket[scrubbed]
+	scheds  store.Bucket[Schedule]
 }{
 	store.Bucket[VV]{Name: "vvs"},
 	store.Bucket[RCGroup]{Name: "groups"},
@@ -142,6 +158,7 @@ var tables = struct {
 	store.Bucket[uint64]{Name: "counters"},
 	store.Bucket[remains]{Name: "remains"},
 	store.Bucket[scrubbed]{Name: "scrubs"},
+	store.Bucket[Schedule]{Name: "schedules"},
 }
 
 // keep is a group's small facts in the store.

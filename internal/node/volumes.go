@@ -229,7 +229,7 @@ func removeVV(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	if v.Of != 0 {
-		if time.Now().Before(v.Retain) {
+		if n.now().Before(v.Retain) {
 			return array.Errorf(array.Conflict, "snapshot %s is retained until %s", v.Name, v.Retain.Format(time.DateTime))
 		}
 		if err := n.mayRemove(v); err != nil {
@@ -253,6 +253,9 @@ func (n *Node) mayRemove(v VV) error {
 	}
 	if v.Copy.underWay() {
 		return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: 'createvvcopy -halt' ends that", v.Name, v.Copy.Name)
+	}
+	if err := n.unscheduled(v); err != nil {
+		return err
 	}
 	return n.unneeded([]VV{v})
 }
