@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
-	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/store"
 )
 
@@ -241,13 +240,7 @@ func (n *Node) copyPages(ctx context.Context, v VV, r *copyRun) error {
 	if err != nil {
 		return err
 	}
-	n.mu.RLock()
-	g := n.groups[v.Group]
-	var to *group.Unit
-	if g != nil {
-		to = g.units[v.ID]
-	}
-	n.mu.RUnlock()
+	to := n.unitOf(v.Group, v.ID)
 	if to == nil {
 		return array.Errorf(array.Unavailable, "volume %s is not open", v.Name)
 	}

@@ -84,7 +84,11 @@ func (n *Node) createForCopy(cpg, dest, parent string, how storing) error {
 	if err != nil {
 		return err
 	}
-	return n.createVolume(VV{Name: dest, CPG: cpg, Size: p.Size}, how)
+	v := VV{Name: dest, CPG: cpg, Size: p.Size}
+	if err := how.of(&v); err != nil {
+		return err
+	}
+	return n.createVolume(v)
 }
 
 // beginCopy makes it durable, on both arrays, that a volume is to become a copy.

@@ -314,9 +314,11 @@ func (n *Node) apply(d Description, gone []VV) error {
 				continue
 			}
 			// An array that was away when it grew learns the size so; else the entry was first.
-			if err := n.cpgs[v.CPG].Volume(v.ID).Grow(v.Size); err != nil {
+			d := n.cpgs[v.CPG].Volume(v.ID)
+			if err := d.Grow(v.Size); err != nil {
 				return err
 			}
+			d.SetCap(v.mayTake())
 			continue
 		}
 		if n.awaits(v) {

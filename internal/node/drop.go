@@ -93,7 +93,8 @@ func (n *Node) finishDrop(id array.GroupID) error {
 			return err
 		}
 	}
-	if err := n.jnl.Forget(id); err != nil {
+	// It has nothing of a group that was never opened, or that a crash came after.
+	if err := n.jnl.Forget(id); err != nil && array.KindOf(err) != array.NotFound {
 		return err
 	}
 	for _, name := range []string{"segments", "doubted"} {

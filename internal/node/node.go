@@ -67,6 +67,7 @@ type Node struct {
 
 	copies copies
 	scheds scheds
+	allocs allocs
 
 	refusals refusals
 	ops      atomic.Uint64 // commands of this array's own to its units
@@ -107,6 +108,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	}{
 		{"open the store", n.openStore},
 		{"open the CPGs", n.openCPGs},
+		{"limit the CPGs", n.capCPGs},
 		{"open the journal", n.openJournal},
 		{"open the relation to the other array", n.openPair},
 		{"finish removals", n.finishDrops},
@@ -125,6 +127,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	n.wg.Go(func() { n.watchExpiry(ctx) })
 	n.wg.Go(func() { n.watchCopies(ctx) })
 	n.wg.Go(func() { n.watchSchedules(ctx) })
+	n.wg.Go(func() { n.watchAllocation(ctx) })
 	return n, nil
 }
 

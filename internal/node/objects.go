@@ -33,6 +33,10 @@ type VV struct {
 	// Taking is what the volume is being made a copy of. It is neither the one nor the
 	// other until that is done, and can't be exported.
 	Taking array.VolumeID `json:"taking,omitempty"`
+	// AllocWarn and AllocLimit are percentages of Size: what pages of the volume itself may
+	// take before people and hosts are told, and before writes are refused; 0 for neither.
+	AllocWarn  int `json:"alloc_warn,omitempty"`
+	AllocLimit int `json:"alloc_limit,omitempty"`
 	// Copy is the physical copy that the volume becomes, or could not become.
 	Copy Copying `json:"copy,omitzero"`
 }
@@ -148,6 +152,7 @@ var tables = struct {
 	remains store.Bucket[remains]
 	scrubs  store.Bucket[scrubbed]
 	scheds  store.Bucket[Schedule]
+	limits  store.Bucket[cpgLimits]
 }{
 	store.Bucket[VV]{Name: "vvs"},
 	store.Bucket[RCGroup]{Name: "groups"},
@@ -159,6 +164,7 @@ var tables = struct {
 	store.Bucket[remains]{Name: "remains"},
 	store.Bucket[scrubbed]{Name: "scrubs"},
 	store.Bucket[Schedule]{Name: "schedules"},
+	store.Bucket[cpgLimits]{Name: "cpglimits"},
 }
 
 // keep is a group's small facts in the store.

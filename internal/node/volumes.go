@@ -17,7 +17,8 @@ import (
 
 func volumeCommands() []command {
 	return []command{
-		{name: "createvv", usage: "createvv [-tpvv|-full|-tdvv] [-compr] <cpg> <vv> <size>[m|g|t]", about: "creates a virtual volume: thin, fully provisioned or deduplicated, compressed with -compr", run: createVV},
+		{name: "createvv", usage: "createvv [-tpvv|-full|-tdvv] [-compr] [-usr_aw <percent>] [-usr_al <percent>] <cpg> <vv> <size>[m|g|t]", about: "creates a virtual volume: thin, fully provisioned or deduplicated, compressed with -compr; -usr_aw and -usr_al warn, and refuse writes, when so much of it is allocated", run: createVV},
+		{name: "setvv", usage: "setvv [-usr_aw <percent>] [-usr_al <percent>] <vv>", about: "changes the allocation warning and limit of a thin volume; 0 is none", of: groupOfLastVolume, run: setVV},
 		{name: "growvv", usage: "growvv <vv> <size>[m|g|t]", about: "makes a volume larger by so much while hosts use it", of: groupOfVolume, run: growVV},
 		{name: "removevv", usage: "removevv [-f] <vv>", about: "removes an unexported snapshot, or volume that is in no Remote Copy group", of: groupOfLastVolume, run: removeVV},
 		{name: "createhost", usage: "createhost [-persona n] [-chap user:secret] <host> <iqn>...", about: "defines a host by its iSCSI names", run: createHost},
@@ -81,7 +82,7 @@ func (s storing) of(v *VV) error {
 }
 
 func createVV(n *Node, _ context.Context, a *args) error {
-	how := storingFlags(a)
+	how, alloc := storingFlags(a), allocFlags(a)
 	if err := a.parse(3, 3); err != nil {
 		return err
 	}
@@ -89,19 +90,23 @@ func createVV(n *Node, _ context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	return n.createVolume(VV{Name: a.rest[1], CPG: a.rest[0], Size: size}, how)
+	v := VV{Name: a.rest[1], CPG: a.rest[0], Size: size}
+	if err := how.of(&v); err != nil {
+		return err
+	}
+	if err := alloc.of(&v); err != nil {
+		return err
+	}
+	return n.createVolume(v)
 }
 
 // createVolume makes a volume on this array alone that people named.
-func (n *Node) createVolume(v VV, how storing) error {
+func (n *Node) createVolume(v VV) error {
 	if !validName(v.Name) {
 		return array.Errorf(array.Invalid, "volume name %q: want 1 to 31 letters, digits, '.', '_' or '-'", v.Name)
 	}
 	if n.cpgs[v.CPG] == nil {
 		return array.Errorf(array.NotFound, "CPG %s does not exist", v.CPG)
-	}
-	if err := how.of(&v); err != nil {
-		return err
 	}
 	return n.createPrivate(v)
 }
