@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/progress"
 	"github.com/perdure/perdure/internal/store"
 )
 
@@ -181,6 +182,7 @@ const waitCopyEvery = 100 * time.Millisecond
 
 // waitCopy returns when a copy is whole, or says why it is not.
 func (n *Node) waitCopy(ctx context.Context, a *args, dest string) error {
+	m := progress.NewMeter("copy to volume "+dest, a.tell)
 	for {
 		v, _, err := n.vv(dest)
 		switch {
@@ -191,6 +193,9 @@ func (n *Node) waitCopy(ctx context.Context, a *args, dest string) error {
 		case v.Copy.State == "":
 			a.printf("volume %s is a copy\n", dest)
 			return nil
+		}
+		if r := n.copies.run(v.ID); r != nil { // else it is carried out by the other array, or waits
+			m.At(r.done.Load(), r.size.Load(), r.done.Load(), "")
 		}
 		if !pause(ctx, waitCopyEvery) {
 			return ctx.Err()

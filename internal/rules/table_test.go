@@ -22,6 +22,7 @@ var table = []row{
 	{pkg: "vfs", may: []string{"block"}, why: "the seam at which disks are replaced by crashing ones"},
 	{pkg: "store", may: []string{"vfs"}, why: "small durable facts; knows neither volumes nor roles"},
 	{pkg: "schedule", why: "when something is due is a function of two times, or it could not be stepped by tests"},
+	{pkg: "progress", why: "how far something is, as data; between whoever does it and whoever shows it"},
 	{pkg: "event", why: "what happened, as data; who reports it decides what it means"},
 	{pkg: "pki", why: "keys and certificates; used by whoever speaks over a network"},
 
@@ -51,15 +52,15 @@ var table = []row{
 		pkg: "node",
 		may: []string{
 			"block", "boottime", "vfs", "store", "event", "pki", "arbitration", "replication", "reservation", "journal", "volume",
-			"link", "witness", "scsi", "iscsi", "group", "pair", "schedule",
+			"link", "witness", "scsi", "iscsi", "group", "pair", "schedule", "progress",
 		},
 		why: "configuration, commands and composition; below the faces, so that each face is thin",
 	},
 
 	{pkg: "matrix", why: "the expectations of the failure matrix: if it knew the product, they could be bent to it"},
 
-	{pkg: "wsapi", may: []string{"node", "event", "pki"}, why: "a face: translates, decides nothing"},
-	{pkg: "cli", may: []string{"node", "event", "pki"}, why: "a face: translates, decides nothing; but init makes keys, before there is a daemon to ask"},
+	{pkg: "wsapi", may: []string{"node", "event", "pki", "progress"}, why: "a face: translates, decides nothing"},
+	{pkg: "cli", may: []string{"node", "event", "pki", "progress"}, why: "a face: translates, decides nothing; but init makes keys, before there is a daemon to ask"},
 	{pkg: "sshd", may: []string{"node", "event", "cli"}, why: "a face: the command line over SSH"},
 	{pkg: "console", may: []string{"node", "event", "wsapi"}, why: "a face: speaks the REST interface only"},
 

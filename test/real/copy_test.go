@@ -7,10 +7,13 @@ package real
 import (
 	"bytes"
 	"context"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/perdure/perdure/internal/progress"
 	"github.com/perdure/perdure/internal/rig"
+	"github.com/perdure/perdure/internal/wsapi"
 )
 
 // TestPhysicalCopy: a copy to a mirrored volume whose owner dies under way is finished
@@ -62,7 +65,14 @@ func TestPhysicalCopy(t *testing.T) {
 			}
 		}
 	}
-	if out := p.command(rig.A, "verify", group); !strings.Contains(out, " 0 different") {
-		t.Errorf("verify says %s", out)
+	var told []progress.Step
+	out, err := wsapi.DoTelling(ctx, filepath.Join(p.Dir, rig.Name(rig.A), "perdured.sock"), []string{"verify", group, "-rate", "150"},
+		func(s progress.Step) { told = append(told, s) })
+	if err != nil || !strings.Contains(out, " 0 different") {
+		t.Errorf("verify says %s, %v", out, err)
 	}
+	if len(told) == 0 || told[len(told)-1].Percent < 10 || !strings.Contains(told[0].String(), "0 different") {
+		t.Errorf("meanwhile it told %v", told)
+	}
+	t.Log(told)
 }
