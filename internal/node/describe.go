@@ -34,6 +34,7 @@ type request struct {
 	Check   *Description  `json:"check,omitempty"`
 	Drop    array.GroupID `json:"drop,omitempty"`
 	Command []string      `json:"command,omitempty"`
+	Host    *hostChange   `json:"host,omitempty"`
 	// Leaving: the asking array shuts down.
 	Leaving bool `json:"leaving,omitempty"`
 }
@@ -105,6 +106,8 @@ func (n *Node) serveCall(body []byte) []byte {
 		r.Text, err = n.give(q.Give)
 	case q.Drop != 0:
 		err = n.dropGroup(q.Drop)
+	case q.Host != nil:
+		err = n.takeHost(*q.Host)
 	case q.Leaving:
 		err = n.letGo()
 	case len(q.Command) > 0:
@@ -238,6 +241,9 @@ func (n *Node) checkExports(t *store.Tx, d Description) error {
 func (n *Node) take(d Description) error {
 	n.taking.Lock()
 	defer n.taking.Unlock()
+	if err := n.keepUntold(&d); err != nil {
+		return err
+	}
 	if err := n.checkDescription(d); err != nil {
 		return err
 	}
@@ -424,7 +430,7 @@ func vlunKey(v VLUN) string { return v.Host + "/" + strings.ToLower(store.Key(ui
 func (n *Node) pushAll(ctx context.Context) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
-	sent, refused := map[array.GroupID]uint64{}, map[array.GroupID]string{}
+	sent, refused := map[array.GroupID]uint64{}, map[string]string{}
 	var start array.StartID
 	for {
 		select {
@@ -440,6 +446,7 @@ func (n *Node) pushAll(ctx context.Context) {
 			start = s
 			clear(sent)
 		}
+		n.tellHosts(ctx, refused)
 		for _, r := range n.shared() {
 			if sent[r.rec.ID] == r.rec.Version {
 				continue
@@ -452,8 +459,8 @@ func (n *Node) pushAll(ctx context.Context) {
 				continue
 			}
 			if _, err := n.ask(ctx, request{Take: &d}); err != nil {
-				if text := err.Error(); refused[r.rec.ID] != text {
-					refused[r.rec.ID] = text
+				if text := err.Error(); refused["group "+r.rec.Name] != text {
+					refused["group "+r.rec.Name] = text
 					n.event(fmt.Sprintf("group %s: the other array does not take its newest description: %s", r.rec.Name, text))
 				}
 				continue

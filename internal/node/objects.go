@@ -153,6 +153,8 @@ var tables = struct {
 	scrubs  store.Bucket[scrubbed]
 	scheds  store.Bucket[Schedule]
 	limits  store.Bucket[cpgLimits]
+	// untold are changes of hosts, by name, that the other array has not heard of.
+	untold store.Bucket[hostChange]
 }{
 	store.Bucket[VV]{Name: "vvs"},
 	store.Bucket[RCGroup]{Name: "groups"},
@@ -165,6 +167,7 @@ var tables = struct {
 	store.Bucket[scrubbed]{Name: "scrubs"},
 	store.Bucket[Schedule]{Name: "schedules"},
 	store.Bucket[cpgLimits]{Name: "cpglimits"},
+	store.Bucket[hostChange]{Name: "untold"},
 }
 
 // keep is a group's small facts in the store.
