@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
@@ -51,139 +49,6 @@ func (c Copying) underWay() bool { return c.State == copyRuns || c.State == copy
 // partial reports whether the volume is neither what it was nor the copy.
 func (c Copying) partial() bool {
 	return c.State == copyRuns || c.State == copyFailed || c.State == copyEnds && c.Why != ""
-}
-
-// copiesAtOnce is how many physical copies one array carries out at a time, as the
-// incumbent; others wait.
-const copiesAtOnce = 2
-
-// copies are the physical copies under way on this array.
-type copies struct {
-	kick chan struct{}
-	mu   sync.Mutex
-	runs map[array.VolumeID]*copyRun
-	told map[array.VolumeID]string // why those don't go on
-}
-
-// copyRun is one of them.
-type copyRun struct {
-	name, parent string
-	done, size   atomic.Int64
-	began        time.Time
-	stop         context.CancelFunc
-	ended        chan struct{}
-}
-
-func (c *copies) init() {
-	c.kick = make(chan struct{}, 1)
-	c.runs, c.told = map[array.VolumeID]*copyRun{}, map[array.VolumeID]string{}
-}
-
-func (c *copies) wake() {
-	select {
-	case c.kick <- struct{}{}:
-	default:
-	}
-}
-
-func (c *copies) run(id array.VolumeID) *copyRun {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.runs[id]
-}
-
-// percent is how much of a copy is there; what is written again after an interruption
-// counts again.
-func (r *copyRun) percent() int64 {
-	if size := r.size.Load(); size > 0 {
-		return r.done.Load() * 100 / size
-	}
-	return 0
-}
-
-// copyEvery is how often copies are looked for that are to go on here.
-const copyEvery = time.Second
-
-// watchCopies carries out the copies to volumes that are served here.
-func (n *Node) watchCopies(ctx context.Context) {
-	t := time.NewTicker(copyEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		case <-n.copies.kick:
-		}
-		due, err := n.copiesDue()
-		if err != nil {
-			n.event("look for physical copies: " + err.Error())
-		}
-		for _, v := range due {
-			n.startCopy(ctx, v)
-		}
-	}
-}
-
-// copiesDue returns the volumes that are served here and are to become copies.
-func (n *Node) copiesDue() (due []VV, err error) {
-	err = n.store.View(func(t *store.Tx) error {
-		return tables.vvs.Each(t, func(_ string, v VV) error {
-			if v.Copy.underWay() && n.serves(v.Group) {
-				due = append(due, v)
-			}
-			return nil
-		})
-	})
-	return due, err
-}
-
-// serves reports whether a group is served here.
-func (n *Node) serves(id array.GroupID) bool {
-	n.mu.RLock()
-	r := n.groups[id]
-	n.mu.RUnlock()
-	if r == nil {
-		return false
-	}
-	i, err := r.g.Info()
-	return err == nil && i.Serving
-}
-
-// startCopy carries a copy out beside others, unless it is under way or it isn't its
-// turn.
-func (n *Node) startCopy(ctx context.Context, v VV) {
-	c := &n.copies
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.runs[v.ID] != nil || len(c.runs) >= copiesAtOnce {
-		return
-	}
-	ctx, stop := context.WithCancel(ctx)
-	r := &copyRun{name: v.Name, parent: v.Copy.Name, began: time.Now(), stop: stop, ended: make(chan struct{})}
-	c.runs[v.ID] = r
-	n.wg.Go(func() {
-		defer close(r.ended)
-		err := n.copyStep(ctx, v.ID, r)
-		stop()
-		c.mu.Lock()
-		delete(c.runs, v.ID)
-		text := ""
-		if err != nil {
-			text = err.Error()
-		}
-		news := c.told[v.ID] != text
-		if c.told[v.ID] = text; text == "" {
-			delete(c.told, v.ID)
-		}
-		c.mu.Unlock()
-		switch {
-		case err != nil && ctx.Err() == nil && news:
-			n.event(fmt.Sprintf("the copy of %s to volume %s waits: %v", v.Copy.Name, v.Name, err))
-		case err == nil:
-			c.wake()
-		}
-	})
 }
 
 // passing reports whether an error of a copy will be over some time.
@@ -261,12 +126,13 @@ const madeWithin = 10 * time.Second
 // that is served, if it has to.
 func (n *Node) copySource(ctx context.Context, v VV) (sv VV, err error) {
 	if v.Taking != 0 {
-		return n.vvOf(v.Taking)
+		sv, err = n.vvOf(v.Taking)
+		return sv, n.notHere(v, err)
 	}
 	if _, _, err = n.vv(v.Copy.Snapshot); array.KindOf(err) == array.NotFound {
 		parent, err := n.vvOf(v.Copy.Parent)
 		if err != nil {
-			return VV{}, fmt.Errorf("%s, which was to be copied: %w", v.Copy.Name, err)
+			return VV{}, n.notHere(v, err)
 		}
 		if _, err := n.Run(ctx, []string{"createsv", "-ro", v.Copy.Snapshot, parent.Name}); err != nil {
 			return VV{}, err
@@ -291,6 +157,18 @@ func (n *Node) copySource(ctx context.Context, v VV) (sv VV, err error) {
 		return nil
 	})
 }
+
+// notHere turns the error that what is to be copied does not exist. If another array than
+// the one that began serves the volume now, it may be that array's alone.
+func (n *Node) notHere(v VV, err error) error {
+	if array.KindOf(err) != array.NotFound || !n.shares(v.Group) {
+		return err
+	}
+	return array.Errorf(array.Unavailable, "%s is not on array %s: switch the group over to the other one, or 'createvvcopy -halt %s'", v.Copy.Name, n.cfg.Name, v.Name)
+}
+
+// shares reports whether a group is the other array's, too.
+func (n *Node) shares(id array.GroupID) bool { return n.runningShared(id) != nil }
 
 // setCopy changes what is said of a copy, on both arrays.
 func (n *Node) setCopy(ctx context.Context, v VV, f func(*VV) error) error {
@@ -343,7 +221,7 @@ func (v *VV) endCopy(why error) {
 func (n *Node) dropCopySnapshot(ctx context.Context, v VV) error {
 	c := v.Copy
 	if c.Snapshot != "" && (!c.Keep || c.Why != "") {
-		if _, err := n.Run(ctx, []string{"removevv", "-f", c.Snapshot}); err != nil && array.KindOf(err) != array.NotFound {
+		if err := n.removeSnapshot(ctx, c.Snapshot, n.shares(v.Group)); err != nil {
 			return err
 		}
 	}
@@ -359,29 +237,20 @@ func (n *Node) dropCopySnapshot(ctx context.Context, v VV) error {
 	})
 }
 
-// copyState is the incumbent's word for how a copy stands.
-func (n *Node) copyState(v VV) string {
-	switch {
-	case v.Copy.State == copyFailed || v.Copy.Why != "":
-		return "copyfailed"
-	case v.Copy.State == copyEnds:
-		return "normal"
+// removeSnapshot removes a snapshot that may be gone already, or be of a volume that only
+// the other array has.
+func (n *Node) removeSnapshot(ctx context.Context, name string, orThere bool) error {
+	words := []string{"removevv", "-f", name}
+	_, err := n.Run(ctx, words)
+	if array.KindOf(err) == array.NotFound && orThere && n.pair != nil {
+		if !n.pair.Reachable() {
+			n.event(fmt.Sprintf("snapshot %s is not here; if it is on array %s, which does not answer, it stays there", name, n.cfg.Target.Name))
+			return nil
+		}
+		_, err = n.askWithin(ctx, commandWithin, request{Command: words})
 	}
-	if r := n.copies.run(v.ID); r != nil {
-		return fmt.Sprintf("copying(%d%%)", r.percent())
+	if array.KindOf(err) == array.NotFound {
+		return nil
 	}
-	return "copying"
-}
-
-// copiesStatus tells of the copies under way here.
-func (n *Node) copiesStatus(a *args) {
-	n.copies.mu.Lock()
-	defer n.copies.mu.Unlock()
-	for _, r := range n.copies.runs {
-		a.printf("copy\t%s\tfrom %s, %d percent of %d MiB, %s\n", r.name, r.parent, r.percent(), r.size.Load()>>20, rateText(r.done.Load(), time.Since(r.began)))
-	}
-}
-
-func rateText(bytes int64, in time.Duration) string {
-	return fmt.Sprintf("%.1f MiB/s", float64(bytes)/(1<<20)/max(in.Seconds(), 1e-3))
+	return err
 }

@@ -165,6 +165,25 @@ func TestMirroredCopy(t *testing.T) {
 	if n := a.count("vvcp.") + b.count("vvcp."); n != 0 {
 		t.Errorf("%d snapshots made for copies are left", n)
 	}
+
+	// The group moves away from what is copied to it: it waits, and can be given up.
+	a.run("setrcopygroup", "switchover", "g")
+	a.until("array-a to serve", func() bool { return a.serves(a.stored("to").Group) })
+	a.copies.mu.Lock()
+	a.copies.runs[1] = &copyRun{}
+	a.copies.runs[2] = &copyRun{}
+	a.copies.mu.Unlock()
+	a.run("createvvcopy", "-p", "from", "to")
+	a.run("createsv", "-ro", a.stored("to").Copy.Snapshot, "from") // it came as far as that
+	a.run("setrcopygroup", "switchover", "g")
+	b.until("array-b to wait", func() bool {
+		return strings.Contains(b.run("showeventlog"), "from is not on array array-b")
+	})
+	b.run("createvvcopy", "-halt", "to")
+	b.until("the copy to be given up", func() bool { return b.stored("to").Copy.State == copyFailed })
+	if n := a.count("vvcp."); n != 0 {
+		t.Errorf("%d snapshots made for copies are left", n)
+	}
 }
 
 // TestWhatACopyHeldIsLetGo: an array that was away while a copy ended takes up that its
