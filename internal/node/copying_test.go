@@ -53,7 +53,9 @@ func TestPhysicalCopy(t *testing.T) {
 	if v := a.stored("new"); v.Size != 8<<20 || !v.Compress || v.Copy != (Copying{}) || v.Taking != 0 {
 		t.Errorf("the new volume is %+v", v)
 	}
-	a.run("createvvcopy", "-p", "from", "-s", "-b", "to")
+	a.run("createvvcopy", "-p", "from", "-s", "-b", "to") // over what was there
+	a.has("to", 0, filled(block.Page, 4))
+	a.has("to", 5<<20, filled(2*block.Page, 2))
 	if n := a.count("vvcp."); n != 1 {
 		t.Errorf("%d snapshots are kept, want one", n)
 	}

@@ -88,9 +88,22 @@ func TestHostsOfAnArrayThatWasAway(t *testing.T) {
 	b.until("it to hear of the hosts", func() bool { return b.hosts() == want })
 	a.until("nothing to be told", func() bool { return len(a.untold()) == 0 })
 
+	d, err := b.describe(a.stored("v").Group)
+	if err != nil {
+		t.Fatal(err)
+	}
 	a.Close()
 	b.until("array-a to be missed", func() bool { return !b.pair.Reachable() })
 	b.run("sethost", "-persona", "7", "h") // though array-a serves what is exported to it
+	if d.Group.Version++; d.Hosts[0].Persona != 6 {
+		t.Fatalf("the group is described with %+v", d.Hosts)
+	}
+	if err := b.take(d); err != nil { // before it hears of that
+		t.Fatal(err)
+	}
+	if text := b.hosts(); !strings.Contains(text, "h 7") {
+		t.Errorf("what was changed is undone: %s", text)
+	}
 	a.open()
 	want = "h 7 " + iqn1 + " new 2 " + iqn3
 	a.until("it to hear of the host", func() bool { return a.hosts() == want })

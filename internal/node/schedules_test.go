@@ -63,6 +63,14 @@ func (a *testArray) tick() {
 	a.runSchedules(a.t.Context())
 }
 
+// ran wants a schedule to have been carried out so often.
+func (a *testArray) ran(name string, want uint64) {
+	a.t.Helper()
+	if s, err := a.schedule(name); err != nil || s.Runs != want {
+		a.t.Errorf("schedule %s ran %d times, want %d: %v", name, s.Runs, want, err)
+	}
+}
+
 func TestSchedules(t *testing.T) {
 	clock := newClock()
 	a := openArrays(t, 1, func(c *Config) { c.Clock = clock.Now })[0]
@@ -92,6 +100,7 @@ func TestSchedules(t *testing.T) {
 	if v := a.stored("v.260301094520"); !v.Expires.Equal(clock.Now().Add(2*time.Hour)) || !v.Retain.Equal(clock.Now().Add(time.Hour)) {
 		t.Errorf("the snapshot is %+v", v)
 	}
+	a.ran("s", 1)
 	clock.step(-30 * time.Minute) // set back
 	for range 30 {
 		a.tick()
@@ -102,6 +111,7 @@ func TestSchedules(t *testing.T) {
 	if text := a.run("showeventlog"); strings.Count(text, "the clock has not reached yet") != 1 {
 		t.Errorf("a clock that was set back is told as\n%s", text)
 	}
+	a.ran("s", 1)
 	clock.step(50 * time.Hour) // asleep
 	a.Close()
 	a.open()
@@ -111,6 +121,7 @@ func TestSchedules(t *testing.T) {
 	if n := len(a.names("v.")); n != 2 {
 		t.Errorf("after two days %d snapshots, want one more than one", n)
 	}
+	a.ran("s", 2)
 	if text := a.run("showsched"); !strings.Contains(text, "*/15") || !strings.Contains(text, "2026-03-03 12:00 UTC") {
 		t.Errorf("showsched says\n%s", text)
 	}
