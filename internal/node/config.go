@@ -5,6 +5,7 @@ package node
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/BurntSushi/toml"
 
@@ -33,6 +34,9 @@ type Config struct {
 
 	// Pages, if set, changes the options of every CPG: for tests that break something.
 	Pages func(*volume.Options) `toml:"-"`
+	// Clock says what time it is for people; nil: the machine's. It decides what expires
+	// and which schedules are due, never who may serve.
+	Clock func() time.Time `toml:"-"`
 }
 
 // ISCSI is the front end.

@@ -82,8 +82,9 @@ func (v *Volume) frees(tx *bolt.Tx, into bucket, page int64) (int64, error) {
 	return int64(e.units()), nil
 }
 
-// underWay is what is kept for writes that were admitted and are not applied yet.
-func (p *Pool) underWay() int64 { return min((32<<20)/unitSize, p.units.limit/32) }
+// underWay is what is kept of a limit for writes that were admitted and are not applied
+// yet.
+func underWay(limit int64) int64 { return min((32<<20)/unitSize, limit/32) }
 
 // Answer says whether there is room for a write.
 type Answer uint8
@@ -104,19 +105,20 @@ func (v *Volume) Spacious(off, n int64) (Answer, error) {
 	p := v.p
 	need := (pagesOf(off+n) - off/block.Page) * pageUnits
 	p.mu.Lock()
-	free := max(0, p.units.limit-p.spare()-p.underWay()-p.units.used-p.aside+p.reservedFor(v.id))
-	pending := p.pending
+	limit := p.units.limit
+	rooms := append(make([]room, 0, 3), room{limit - p.spare() - underWay(limit) - p.units.used - p.aside + p.reservedFor(v.id), p.pending})
+	rooms = append(rooms, v.capped()...)
 	p.mu.Unlock()
-	if need+pending <= free {
+	if inAll(rooms, func(r room) bool { return need+r.pending <= r.free }) {
 		return Enough, nil
 	}
 	has, err := v.replaces(off, n)
 	switch {
 	case err != nil:
 		return None, err
-	case need <= has || pending == 0 && need-has <= free:
+	case need <= has || inAll(rooms, func(r room) bool { return r.pending == 0 && need-has <= r.free || need+r.pending <= r.free }):
 		return Enough, nil
-	case pending == 0:
+	case !inAll(rooms, func(r room) bool { return r.pending > 0 || need-has <= r.free }):
 		return None, nil
 	}
 	p.mu.Lock()
