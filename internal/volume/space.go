@@ -165,11 +165,32 @@ func (v *Volume) replaces(off, n int64) (units int64, err error) {
 			if err != nil {
 				return err
 			}
+			if frees > 0 {
+				if frees, err = v.keepsOf(tx, page, off, n); err != nil {
+					return err
+				}
+			}
 			units += frees
 		}
 		return nil
 	})
 	return units, err
+}
+
+// keepsOf returns how many of a page's units a write of a range doesn't make more, if the
+// page's are its own: of a split page those of blocks that are stored, or not written.
+func (v *Volume) keepsOf(tx *bolt.Tx, page, off, n int64) (keeps int64, err error) {
+	e, err := lookup(tx, pageBucket, v.id, page)
+	for u := range int64(pageUnits) {
+		at := page*block.Page + u*unitSize
+		if !e.split || e.parts[u] != noPart || at >= off+n || at+unitSize <= off {
+			keeps++
+		}
+	}
+	if e.packed {
+		keeps = int64(e.units())
+	}
+	return keeps, err
 }
 
 // levels are the fullness, in percent, at which people are told.

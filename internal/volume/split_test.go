@@ -158,6 +158,33 @@ func TestSplitPagesAndSnapshots(t *testing.T) {
 	s.units()
 }
 
+// TestRoomForBlocks: in a full pool what is stored may be written again, block by block.
+func TestRoomForBlocks(t *testing.T) {
+	s := newSplitPool(t)
+	s.v.SetCap(40 * unitSize)
+	s.put(0, 9*block.Page, 1)
+	s.put(9*block.Page, unitSize, 2)
+	s.put(10*block.Page+unitSize, unitSize, 2)
+	s.units()
+	for _, c := range []struct {
+		off, n int64
+		want   Answer
+	}{
+		{9 * block.Page, unitSize, Enough},
+		{9*block.Page + 512, 512, Enough},
+		{10*block.Page + unitSize, unitSize, Enough},
+		{8 * block.Page, block.Page + unitSize, Enough},
+		{9 * block.Page, 3 * unitSize, None},
+		{10 * block.Page, unitSize, Enough}, // one more there is
+		{10 * block.Page, block.Page, None},
+		{11 * block.Page, block.Page, None},
+	} {
+		if got, err := s.v.Spacious(c.off, c.n); err != nil || got != c.want {
+			t.Errorf("%d bytes at %d: %v, %v", c.n, c.off, got, err)
+		}
+	}
+}
+
 // TestDamagedPart: damage of a block that stays where it is stays there, and is repaired.
 func TestDamagedPart(t *testing.T) {
 	s := newSplitPool(t)
