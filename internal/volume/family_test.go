@@ -312,7 +312,7 @@ func (f *family) compare() error {
 func TestFamilies(t *testing.T) {
 	seeds := uint64(10)
 	if testing.Short() {
-		seeds = 2
+		seeds = 1
 	}
 	for seed := range seeds {
 		f := newFamily(t, seed)
