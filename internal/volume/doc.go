@@ -64,6 +64,7 @@
 //
 // A pool is one file or one device; on a device the last page is a label that ties it to
 // its map. Small writes near a full pool may find it full although a destage would free as
-// much as it takes; so may packed pages, which need their units side by side. A snapshot
-// that can't be made because the pool is full holds up what comes after it.
+// much as it takes. Where no units are free side by side, pages are split that would be
+// packed or deduplicated. A snapshot that can't be made because the pool is full holds up
+// what comes after it.
 package volume

@@ -58,6 +58,10 @@ func (p *Pool) writeThen(into bucket, changes []change, turn func(*edit) error) 
 		return err
 	}
 	taken, err := p.take(into, changes)
+	if errors.Is(err, errScattered) {
+		p.scatter(changes)
+		taken, err = p.take(into, changes)
+	}
 	if err != nil {
 		return err
 	}

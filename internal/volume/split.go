@@ -226,6 +226,25 @@ func (e *entry) keeps(before *entry) bool {
 	return false
 }
 
+// scatter prepares changes once more for a pool in which no whole pages are free any more:
+// each page takes units wherever they are. What packing and deduplication would save is
+// lost with these pages, which is better than that there is no room for them.
+func (p *Pool) scatter(changes []change) {
+	packed := 0
+	for i := range changes {
+		c := &changes[i]
+		if c.data == nil || c.adopted || c.shared {
+			continue
+		}
+		if !c.split() {
+			c.blocks, c.before = everyBlock, entry{}
+		}
+		c.hash, c.same, c.bytes = nil, nil, nil
+		c.e = entry{birth: c.e.birth}
+		packed += p.splitPage(c, packed)
+	}
+}
+
 // replaceParts frees the units of old that to hasn't.
 func (e *edit) replaceParts(old, to entry) error {
 	if old.kind == stored && !old.split && e.tx.Bucket([]byte(sharedBucket)).Get(numberKey(uint64(old.addr))) != nil {

@@ -185,6 +185,55 @@ func TestRoomForBlocks(t *testing.T) {
 	}
 }
 
+// TestScattered: where free units lie apart, whole pages, packed and deduplicated ones find
+// room all the same.
+func TestScattered(t *testing.T) {
+	for name, how := range map[string]VolumeSpec{"plain": {}, "packed": {Compress: true}, "deduplicated": {Provisioning: Dedup}} {
+		t.Run(name, func(t *testing.T) {
+			o := testOptions(t.TempDir())
+			o.Limit = 64 * unitSize
+			p, v := onePool(t, vfs.NewMem(), o, 100*block.Page)
+			how.ID, how.Group, how.Size = 2, 1, 100*block.Page
+			other, err := p.Create(how)
+			ok(t, err)
+			place := array.Place(0)
+			apply := func(v *Volume, r journal.Record) {
+				r.Volume = v.id
+				ok(t, v.Apply(r))
+			}
+			put := func(v *Volume, off int64, b []byte) { place++; apply(v, data(place, off, b)) }
+			for n := range int64(50) {
+				put(v, n*block.Page, page(byte(n + 1))[:unitSize])
+			}
+			ok(t, p.Flush(1))
+			for n := range int64(50) {
+				if n%4 != 0 {
+					place++
+					apply(v, zeros(place, n*block.Page, unitSize))
+				}
+			}
+			ok(t, p.Flush(1))
+			rng := rand.New(rand.NewPCG(1, 1))
+			want := make([]byte, 7*block.Page)
+			for i := range want {
+				want[i] = byte(rng.Uint32()) % 200 // packs a little
+			}
+			copy(want[3*block.Page:], want[:block.Page])
+			for n := range int64(7) {
+				put(other, n*block.Page, want[n*block.Page:(n+1)*block.Page])
+			}
+			ok(t, p.Flush(1))
+			got := make([]byte, len(want))
+			if ok(t, other.Read(got, 0)); !bytes.Equal(got, want) {
+				t.Error("what is read is something else")
+			}
+			ok(t, check(p))
+			ok(t, p.Remove(2))
+			ok(t, check(p))
+		})
+	}
+}
+
 // TestDamagedPart: damage of a block that stays where it is stays there, and is repaired.
 func TestDamagedPart(t *testing.T) {
 	s := newSplitPool(t)

@@ -88,7 +88,7 @@ func (s *units) take(sizes []int) ([]int64, error) {
 			for k, a := range out {
 				s.give(run{a, sizes[k]})
 			}
-			return nil, array.Errorf(array.Full, "the CPG is full: %d of %d units of %d bytes are used, and no %d together are free", s.used, s.limit, unitSize, n)
+			return nil, fmt.Errorf("%w: %d of %d units of %d bytes are used, and no %d together are free", errScattered, s.used, s.limit, unitSize, n)
 		}
 		s.set(run{addr, sizes[i]}, true)
 		out = append(out, addr)
@@ -206,6 +206,9 @@ func (s *units) findWord() int64 {
 	}
 	return -1
 }
+
+// errScattered says that what is free is not free together.
+var errScattered = array.Errorf(array.Full, "the CPG is full")
 
 // find returns where n free units begin in one group, from the cursor on and once
 // around, or -1.
