@@ -82,7 +82,7 @@ func (g *Group) loadSegments() ([]replication.Segment, error) {
 	if base.Place > lastOf(segs) {
 		segs = replication.Extend(segs, base, owner) // stored when its term began
 	}
-	err = g.cfg.Log.Read(g.cfg.ID, base.Place+1, func(r journal.Record) error {
+	err = g.cfg.Log.Scan(g.cfg.ID, base.Place+1, func(r journal.Record) error {
 		if r.Kind == journal.Entry {
 			var n note
 			switch err := json.Unmarshal(r.Payload, &n); {

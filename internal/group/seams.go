@@ -14,6 +14,8 @@ import (
 type Log interface {
 	Append(recs ...journal.Record) error
 	Read(g array.GroupID, from array.Place, fn func(journal.Record) error) error
+	// Scan is Read without the data that lie outside the journal.
+	Scan(g array.GroupID, from array.Place, fn func(journal.Record) error) error
 	Bounds(g array.GroupID) (base, last array.Position, ok bool)
 	Cut(g array.GroupID, after array.Place) error
 	SetBase(g array.GroupID, at array.Position) error

@@ -41,7 +41,7 @@ func (j *Journal) take() (batch []*item, rotate *segment, ok bool) {
 		if j.err != nil || (j.closing && len(j.queue) == 0) {
 			return nil, nil, false
 		}
-		idle := j.freeable() || len(j.released) > 0
+		idle := j.freeable()
 		next := j.firstReady()
 		fits := next != nil && j.cur.end+up(next.size(), flushAlign) <= j.o.SegmentSize-j.o.checkpointRoom()
 		room := j.cur.end+j.o.checkpointRoom() <= j.o.SegmentSize
@@ -51,7 +51,7 @@ func (j *Journal) take() (batch []*item, rotate *segment, ok bool) {
 				return []*item{j.checkpoint(true)}, s, true
 			}
 		}
-		if idle && room {
+		if room && (idle || j.mayLetGo()) {
 			batch = append(batch, j.checkpoint(false))
 		}
 		if fits {
@@ -228,12 +228,14 @@ func (j *Journal) settle(batch []*item) {
 	}
 	j.flying = time.Time{}
 	for _, it := range batch {
-		j.gone = append(j.gone, it.names...)
+		if len(it.names) > 0 {
+			j.gone = append(j.gone, gone{j.lastReader, it.names})
+		}
 	}
-	gone := j.droppable()
+	rest := j.droppable()
 	j.wake.Broadcast()
 	j.mu.Unlock()
-	drop(gone)
+	drop(rest)
 	finish(batch, nil)
 	if len(out) > 0 && j.o.Durable != nil {
 		j.o.Durable(out)

@@ -24,7 +24,7 @@ type Log struct {
 // nothing. What it names outside is loaded from places. It calls report for what is wrong, in words for people, and returns what it
 // found of each group up to there. A journal that is open is refused.
 func Inspect(files vfs.FS, dir string, places Places, report func(string)) ([]Log, error) {
-	j := &Journal{fs: files, dir: dir, groups: map[array.GroupID]*group{}, kept: map[array.GroupID]*group{}}
+	j := &Journal{fs: files, dir: dir, groups: map[array.GroupID]*group{}, kept: map[array.GroupID]*group{}, readers: map[uint64]struct{}{}}
 	j.wake.L = &j.mu
 	if places != nil {
 		j.o.Places = readOnly{places}
@@ -43,7 +43,7 @@ func Inspect(files vfs.FS, dir string, places Places, report func(string)) ([]Lo
 			_ = s.file.Close()
 		}
 	}()
-	if err := j.read(); err != nil {
+	if err := j.readIndex(); err != nil {
 		report(err.Error())
 	}
 	return j.readAll(report), nil
@@ -54,8 +54,8 @@ type readOnly struct{ Places }
 
 func (readOnly) Claim([]byte) (Outside, error) { return nil, nil }
 
-// read finds all records without writing anything.
-func (j *Journal) read() error {
+// readIndex finds all records without writing anything.
+func (j *Journal) readIndex() error {
 	f, err := j.readFormat()
 	if err != nil {
 		return err

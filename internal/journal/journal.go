@@ -113,9 +113,11 @@ type Journal struct {
 	outward []*item
 	writers int
 	// released is outside and named by no record since the last checkpoint, gone by none
-	// on disk either. Readers are those that may still meet it.
-	released, gone []Outside
-	readers        int
+	// on disk either. Readers, by number, are those that may still meet it.
+	released   []Outside
+	gone       []gone
+	readers    map[uint64]struct{}
+	lastReader uint64
 
 	flying time.Time // when the oldest item of the flush under way was queued
 	// queued is the cost of what was accepted and isn't durable, reserved of what
@@ -135,6 +137,7 @@ type item struct {
 	off  int64      // where it was written
 	// waits says that the payload is on its way outside, ref where it is then.
 	waits bool
+	late  *time.Timer
 	ref   []byte
 	// names are outside payloads that no record names once the item is durable.
 	names []Outside

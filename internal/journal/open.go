@@ -70,7 +70,7 @@ func Open(files vfs.FS, dir string, o Options) (*Journal, error) {
 	j := &Journal{
 		fs: files, dir: dir, o: o,
 		stopped: make(chan struct{}), filled: make(chan struct{}),
-		groups: map[array.GroupID]*group{}, kept: map[array.GroupID]*group{},
+		groups: map[array.GroupID]*group{}, kept: map[array.GroupID]*group{}, readers: map[uint64]struct{}{},
 	}
 	j.wake.L = &j.mu
 	if err := j.open(); err != nil {

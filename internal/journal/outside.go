@@ -3,9 +3,10 @@
 package journal
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/vfs"
@@ -48,12 +49,22 @@ type outsider struct {
 	at    Outside
 }
 
+// lateAfter is how long a payload may be on its way outside. Then it goes to the journal:
+// pages that hang must not keep the journal, and with it all groups, from going on.
+const lateAfter = 500 * time.Millisecond
+
 // sendOutside lets an item's payload be written. The caller holds j.mu.
 func (j *Journal) sendOutside(it *item) {
 	it.waits = true
 	if it.Buf != nil {
 		it.Buf.Retain() // a journal that breaks lets go of its own
 	}
+	it.late = time.AfterFunc(lateAfter, func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		it.waits = false
+		j.wake.Broadcast()
+	})
 	j.outward = append(j.outward, it)
 	if j.writers < writers {
 		j.writers++
@@ -68,24 +79,33 @@ func (j *Journal) writeOutside() {
 	for len(j.outward) > 0 {
 		it := j.outward[0]
 		j.outward = slices.Delete(j.outward, 0, 1)
-		j.mu.Unlock()
-		ref, err := it.Outside.Write()
-		if err == nil && len(ref) > len(it.Payload) {
-			it.Outside.Drop()
-			err = fmt.Errorf("%d bytes say where %d lie", len(ref), len(it.Payload))
+		var ref []byte
+		err := errLate
+		if it.waits {
+			j.mu.Unlock()
+			ref, err = it.Outside.Write()
+			j.mu.Lock()
 		}
-		if it.Buf != nil {
-			it.Buf.Release()
+		if err == nil && (len(ref) > len(it.Payload) || !it.waits) {
+			j.mu.Unlock()
+			it.Outside.Drop() // of no use: the journal has the payload, or will
+			j.mu.Lock()
+			err = errLate
 		}
-		j.mu.Lock()
 		if it.waits = false; err == nil {
 			it.ref = ref
+		}
+		it.late.Stop()
+		if it.Buf != nil {
+			it.Buf.Release()
 		}
 		j.wake.Broadcast()
 	}
 	j.writers--
 	j.wake.Broadcast()
 }
+
+var errLate = errors.New("the payload goes to the journal")
 
 // body is what the journal itself keeps of a record.
 func (it *item) body() []byte {
@@ -110,21 +130,41 @@ func (g *group) letGo(lo, hi array.Place) (gone []Outside) {
 	return gone
 }
 
-// droppable returns what no record names any more, unless somebody reads that may have
-// begun before. The caller holds j.mu.
-func (j *Journal) droppable() []Outside {
-	if j.readers > 0 {
-		return nil
-	}
-	gone := j.gone
-	j.gone = nil
-	return gone
+// gone is what no record on disk names any more since a moment: readers up to a number
+// may still meet it.
+type gone struct {
+	readers uint64
+	outs    []Outside
 }
 
-func drop(gone []Outside) {
-	for _, o := range gone {
+// droppable returns what nobody can meet any more. The caller holds j.mu.
+func (j *Journal) droppable() (outs []Outside) {
+	oldest := j.lastReader + 1
+	for n := range j.readers {
+		oldest = min(oldest, n)
+	}
+	k := 0
+	for ; k < len(j.gone) && j.gone[k].readers < oldest; k++ {
+		outs = append(outs, j.gone[k].outs...)
+	}
+	j.gone = slices.Delete(j.gone, 0, k)
+	return outs
+}
+
+func drop(outs []Outside) {
+	for _, o := range outs {
 		o.Drop()
 	}
+}
+
+// enoughReleased is how many payloads are let go of at once while records are written: a
+// checkpoint has something of every group.
+const enoughReleased = 16
+
+// mayLetGo reports whether a checkpoint is worth while that frees no segment: if it takes
+// no room that was promised. The caller holds j.mu.
+func (j *Journal) mayLetGo() bool {
+	return len(j.released) > 0 && (len(j.released) >= enoughReleased || len(j.queue) == 0) && j.room(keepForData) >= j.o.checkpointRoom()
 }
 
 // load returns a record's payload, wherever it is. Of one that lies outside it is valid

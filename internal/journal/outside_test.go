@@ -272,3 +272,98 @@ func TestOutsideAfterRestart(t *testing.T) {
 		t.Error("a payload that is not there was read")
 	}
 }
+
+// TestOutsideHangs: pages that hang keep the journal from nothing for long: the payload
+// goes there.
+func TestOutsideHangs(t *testing.T) {
+	s, disk := newShelf(), vfs.NewMem()
+	s.dropped = make(chan uint64, writers+1)
+	j := mustOpen(t, disk, shelfOptions(s))
+	ok(t, j.SetBase(1, pos(0)))
+	gate := make(chan struct{})
+	for p := range array.Place(writers + 1) { // the last doesn't even begin
+		r, x := s.outside(1, p+1)
+		x.gate = gate
+		ok(t, j.Append(r))
+	}
+	j.waitFor(1, writers+1)
+	close(gate)
+	for range writers {
+		<-s.dropped
+	}
+	n := 0
+	ok(t, j.Read(1, 1, func(r Record) error {
+		if n++; r.Outside != nil || r.Payload[0] != byte(n) {
+			t.Errorf("record %d is outside, or another one", n)
+		}
+		return nil
+	}))
+	ok(t, j.Close())
+}
+
+// TestLettingGoTakesNothingPromised: a full journal keeps what it promised, however often
+// payloads are released.
+func TestLettingGoTakesNothingPromised(t *testing.T) {
+	s := newShelf()
+	j := mustOpen(t, vfs.NewMem(), shelfOptions(s))
+	defer j.Close()
+	ok(t, j.SetBase(1, pos(0)))
+	ok(t, j.SetBase(2, pos(0)))
+	const outs, promised = 30, 6
+	for p := range array.Place(outs) {
+		r, _ := s.outside(2, p+1)
+		ok(t, j.Append(r))
+		j.waitFor(2, p+1)
+	}
+	if !j.Reserve(promised * Cost(100)) {
+		t.Fatal("no room to reserve")
+	}
+	p := array.Place(0)
+	for j.Append(rec(1, p+1, 4000)) == nil {
+		p++
+		j.waitFor(1, p)
+	}
+	released := array.Place(0)
+	for range promised {
+		for range outs / promised {
+			released++
+			j.Release(2, released)
+			ok(t, j.Cut(1, p)) // which takes part in the flush after
+		}
+		p++
+		r := rec(1, p, 100)
+		r.Reserved = true
+		ok(t, j.Append(r))
+		j.waitFor(1, p)
+	}
+}
+
+// TestLaterReadersHoldNothing: a reader that begins when a payload is released already
+// does not keep it.
+func TestLaterReadersHoldNothing(t *testing.T) {
+	s := newShelf()
+	s.dropped = make(chan uint64, 8)
+	j := mustOpen(t, vfs.NewMem(), shelfOptions(s))
+	defer j.Close()
+	ok(t, j.SetBase(1, pos(0)))
+	ok(t, j.SetBase(2, pos(0)))
+	r, _ := s.outside(1, 1)
+	ok(t, j.Append(r, rec(2, 1, 8), rec(2, 2, 8)))
+	j.waitFor(1, 1)
+	ok(t, j.Read(2, 1, func(first Record) error {
+		if first.Pos.Place > 1 {
+			return nil
+		}
+		j.Release(1, 1)
+		return j.Read(2, 2, func(Record) error { // ends after the one around it would have
+			return nil
+		})
+	}))
+	<-s.dropped
+	r, _ = s.outside(1, 2)
+	ok(t, j.Append(r))
+	j.waitFor(1, 2)
+	j.Release(1, 2)
+	<-s.dropped // with a checkpoint behind which reads begin
+	ok(t, j.Read(2, 1, func(Record) error { return nil }))
+}

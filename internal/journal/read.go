@@ -14,11 +14,20 @@ import (
 // fails if records are wanted that were released. An error of fn is returned as
 // it is.
 func (j *Journal) Read(id array.GroupID, from array.Place, fn func(Record) error) error {
-	runs, outs, err := j.pinRuns(id, from)
+	return j.read(id, from, true, fn)
+}
+
+// Scan is Read for who needs no data: a payload that lies outside is not loaded, and is nil.
+func (j *Journal) Scan(id array.GroupID, from array.Place, fn func(Record) error) error {
+	return j.read(id, from, false, fn)
+}
+
+func (j *Journal) read(id array.GroupID, from array.Place, data bool, fn func(Record) error) error {
+	runs, outs, reader, err := j.pinRuns(id, from)
 	if err != nil {
 		return fmt.Errorf("read journal of group %s from place %d: %w", id, from, err)
 	}
-	defer j.unpin(runs)
+	defer j.unpin(runs, reader)
 	for _, r := range runs {
 		w := j.window(r.seg)
 		for i, off := range r.offs {
@@ -33,8 +42,11 @@ func (j *Journal) Read(id array.GroupID, from array.Place, fn func(Record) error
 				err = damaged(r.seg, at, torn.why)
 			}
 			if err == nil && h.outside {
-				err = j.load(w, &h)
-				h.Outside = outs[place]
+				if h.Outside = outs[place]; data {
+					err = j.load(w, &h)
+				} else {
+					h.Payload = nil
+				}
 			}
 			if err != nil {
 				return fmt.Errorf("read journal of group %s at place %d: %w", id, place, err)
@@ -49,18 +61,17 @@ func (j *Journal) Read(id array.GroupID, from array.Place, fn func(Record) error
 
 // pinRuns returns the pieces of the group's log from place from on, and keeps
 // their segments, and what is outside, from being used again.
-func (j *Journal) pinRuns(id array.GroupID, from array.Place) ([]run, map[array.Place]Outside, error) {
+func (j *Journal) pinRuns(id array.GroupID, from array.Place) (runs []run, outs map[array.Place]Outside, reader uint64, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	g := j.groups[id]
 	if g == nil {
-		return nil, nil, array.Errorf(array.NotFound, "no such group")
+		return nil, nil, 0, array.Errorf(array.NotFound, "no such group")
 	}
 	if from <= g.base.Place {
-		return nil, nil, array.Errorf(array.Range, "the journal begins at place %d", g.base.Place+1)
+		return nil, nil, 0, array.Errorf(array.Range, "the journal begins at place %d", g.base.Place+1)
 	}
 	last := g.last().Place
-	var runs []run
 	for _, r := range g.runs {
 		lo, hi := max(r.first, from), min(r.last(), last)
 		if lo > hi {
@@ -69,19 +80,20 @@ func (j *Journal) pinRuns(id array.GroupID, from array.Place) ([]run, map[array.
 		r.seg.pins++
 		runs = append(runs, run{seg: r.seg, first: lo, offs: r.offs[lo-r.first : hi-r.first+1]})
 	}
-	outs := map[array.Place]Outside{}
+	outs = map[array.Place]Outside{}
 	for _, o := range g.outs {
 		outs[o.place] = o.at
 	}
-	j.readers++
-	return runs, outs, nil
+	j.lastReader++
+	j.readers[j.lastReader] = struct{}{}
+	return runs, outs, j.lastReader, nil
 }
 
-func (j *Journal) unpin(runs []run) {
+func (j *Journal) unpin(runs []run, reader uint64) {
 	j.mu.Lock()
-	j.readers--
-	gone := j.droppable()
-	defer drop(gone)
+	delete(j.readers, reader)
+	outs := j.droppable()
+	defer drop(outs)
 	defer j.mu.Unlock()
 	for _, r := range runs {
 		r.seg.pins--
