@@ -337,7 +337,7 @@ var errStop = fmt.Errorf("enough")
 func (g *Group) release() {
 	up := g.cfg.Pages.Destaged(g.cfg.ID)
 	total, room := g.cfg.Space.Usage()
-	roomy := room > total/8
+	roomy := room > total/8 && !g.cfg.Pages.Crowded()
 	switch {
 	case g.cfg.Peer == nil:
 	case g.view.Members == array.Both, roomy && g.copying == nil:

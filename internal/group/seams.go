@@ -72,6 +72,8 @@ type Pages interface {
 	Room(n int) bool
 	// Destaged returns the place up to which all is durable on pages.
 	Destaged(g array.GroupID) array.Place
+	// Crowded says that pages are short, and that the journal holds some.
+	Crowded() bool
 	// Advance says that all up to place is applied, though it may have no data.
 	Advance(g array.GroupID, place array.Place)
 	// Flush puts all that was applied so far on pages.

@@ -45,6 +45,10 @@ func (p *pages) Room(n int) bool {
 	return true
 }
 
+func (p *pages) Crowded() bool {
+	return slices.ContainsFunc(p.pools(), (*volume.Pool).Crowded)
+}
+
 func (p *pages) Destaged(g array.GroupID) array.Place {
 	var low array.Place
 	for i, x := range p.pools() {
@@ -79,17 +83,36 @@ func (p *pages) BeginResync(g array.GroupID) error {
 	return p.all(func(x *volume.Pool) error { return x.BeginResync(g) })
 }
 
+// FinishResync turns all pools to the new state, one after the other, once each of them has
+// all of it on pages: what can fail for want of room fails before the first. A pool that
+// turned before an error came goes on from there.
 func (p *pages) FinishResync(g array.GroupID, at array.Place) error {
-	return p.all(func(x *volume.Pool) error { return x.FinishResync(g, at) })
+	if err := p.all(func(x *volume.Pool) error { return x.FlushResync(g) }); err != nil {
+		return err
+	}
+	return p.all(func(x *volume.Pool) error {
+		if x.Finished(g) {
+			return nil
+		}
+		return x.FinishResync(g, at)
+	})
 }
 
+// AbortResync takes all pools back. One that had turned to the new state already can't give
+// it up, but counts from where the others are: what is written from now on must not pass
+// for what it has.
 func (p *pages) AbortResync(g array.GroupID) error {
-	return p.all(func(x *volume.Pool) error {
+	err := p.all(func(x *volume.Pool) error {
 		if !x.Resyncing(g) {
 			return nil
 		}
 		return x.AbortResync(g)
 	})
+	if err != nil {
+		return err
+	}
+	at := p.Destaged(g)
+	return p.all(func(x *volume.Pool) error { return x.Rewind(g, at) })
 }
 
 // PutPages refuses pages of a volume that is in no pool: dropped in silence, they

@@ -45,16 +45,19 @@ func (p *Pool) free() int64 {
 
 // room is what one limit leaves, in units, and what may be taken of it by what is applied
 // and not on pages.
-type room struct{ free, pending int64 }
+type room struct {
+	free, pending int64
+	own           bool // of the volume alone, not of the pool
+}
 
 // capped returns what the limits that a person set leave to the volume. p.mu is held.
 func (v *Volume) capped() (l []room) {
 	p := v.p
 	if p.cap > 0 {
-		l = append(l, room{p.cap - underWay(p.cap) - p.units.used - p.aside + p.reservedFor(v.id), p.pending})
+		l = append(l, room{p.cap - underWay(p.cap) - p.units.used - p.aside + p.reservedFor(v.id), p.pending, false})
 	}
 	if v.cap > 0 {
-		l = append(l, room{v.cap - underWay(v.cap) - p.use[v.id].units, v.pending})
+		l = append(l, room{v.cap - underWay(v.cap) - p.use[v.id].units, v.pending, true})
 	}
 	return l
 }

@@ -92,6 +92,7 @@ func (o *Outside) write(w *whereabouts, body []byte) error {
 	if err != nil {
 		return err
 	}
+	since := p.failures.Load()
 	var sums sync.WaitGroup
 	sums.Go(func() { sumPages(w.pages, body) })
 	err = p.extend(end * unitSize)
@@ -102,7 +103,7 @@ func (o *Outside) write(w *whereabouts, body []byte) error {
 		})
 	}
 	if err == nil && need > 0 {
-		err = p.pages.Sync()
+		err = p.flushPages(since)
 	}
 	sums.Wait()
 	if err != nil {
@@ -192,7 +193,16 @@ func (o *Outside) Drop() {
 	o.p.mu.Unlock()
 	if w != nil {
 		o.p.unhold(w.pages)
+		o.p.tellRoom()
 	}
+}
+
+// Crowded reports whether the pool is short of room, and the journal holds some of it: it
+// should keep no more than it must.
+func (p *Pool) Crowded() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held > 0 && p.free() < p.units.limit/8
 }
 
 // findWhole sets whole if one record of the layer, with its payload outside, covers a page.

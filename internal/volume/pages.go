@@ -170,7 +170,7 @@ func (p *Pool) writePages(changes []change, taken []run) error {
 	if len(taken) == 0 {
 		return nil
 	}
-	end := int64(0)
+	since, end := p.failures.Load(), int64(0)
 	for _, r := range taken {
 		end = max(end, r.addr+int64(r.n))
 	}
@@ -180,8 +180,29 @@ func (p *Pool) writePages(changes []change, taken []run) error {
 	if err := p.writePieces(pieces(changes, taken)); err != nil {
 		return fmt.Errorf("write pages: %w", err)
 	}
-	if err := p.pages.Sync(); err != nil {
+	if err := p.flushPages(since); err != nil {
 		return fmt.Errorf("flush pages: %w", err)
+	}
+	return nil
+}
+
+// flushPages makes durable what was written since failures of a flush were counted. The
+// kernel tells of a failure once, to whoever flushes first, and may have dropped what
+// others wrote: they must write it again.
+func (p *Pool) flushPages(since uint64) error {
+	p.flushing.RLock()
+	err := p.pages.Sync()
+	if err != nil {
+		p.failures.Add(1)
+	}
+	p.flushing.RUnlock()
+	if err != nil {
+		return err
+	}
+	p.flushing.Lock() // flushes that were under way beside this one are counted
+	defer p.flushing.Unlock()
+	if p.failures.Load() != since {
+		return array.Errorf(array.Medium, "a flush that others began failed meanwhile")
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ func (p *Pool) Begin(id array.GroupID, place array.Place) error {
 	defer p.single.Unlock()
 	p.mu.Lock()
 	known := p.groups[id]
-	settled := known != nil && (known.destaged >= place || known.state != steady)
+	settled := known != nil && (known.destaged == place || known.state != steady)
 	p.mu.Unlock()
 	if settled || known != nil && len(p.members(id)) > 0 {
 		return nil
@@ -32,6 +32,20 @@ func (p *Pool) Begin(id array.GroupID, place array.Place) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.groups[id] = &groupPlaces{destaged: place, applied: place}
+	return nil
+}
+
+// Rewind takes a group back to a place, durably: what comes after it is applied again, or is
+// of another order. It is for a group of which another pool stands there.
+func (p *Pool) Rewind(id array.GroupID, place array.Place) error {
+	p.single.Lock()
+	defer p.single.Unlock()
+	if p.state(id) != steady || p.Destaged(id) <= place {
+		return nil
+	}
+	if err := p.setState(id, steady, place); err != nil {
+		return fmt.Errorf("take group %s back to place %d: %w", id, place, err)
+	}
 	return nil
 }
 

@@ -107,6 +107,11 @@ type Pool struct {
 	broken                   error
 	made                     []VolumeSpec // snapshots that OnSnapshot is to be told of
 
+	// flushing is read-locked while the page file is flushed, failures counts those that
+	// failed.
+	flushing sync.RWMutex
+	failures atomic.Uint64
+
 	// growing guards fileSize.
 	growing  sync.Mutex
 	fileSize int64

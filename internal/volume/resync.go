@@ -37,6 +37,9 @@ func (p *Pool) state(id array.GroupID) resyncState {
 // restart too.
 func (p *Pool) Resyncing(id array.GroupID) bool { return p.state(id) == resyncing }
 
+// Finished reports whether no resync of the group is under way or ending.
+func (p *Pool) Finished(id array.GroupID) bool { return p.state(id) == steady }
+
 // setState makes a group's state and destaged place durable. p.single is held.
 func (p *Pool) setState(id array.GroupID, s resyncState, destaged array.Place) error {
 	p.mu.Lock()
@@ -169,6 +172,22 @@ func (v *Volume) ResyncBirth(page int64) (array.Place, error) {
 	return e.birth, err
 }
 
+// FlushResync puts all of a resync that was applied on pages, so that FinishResync has
+// little left to do that can fail.
+func (p *Pool) FlushResync(id array.GroupID) error {
+	p.single.Lock()
+	defer p.single.Unlock()
+	if p.state(id) != resyncing {
+		return nil
+	}
+	for _, v := range p.members(id) {
+		if err := v.destage(shadowBucket); err != nil {
+			return fmt.Errorf("put the resync of group %s on pages: %w", id, err)
+		}
+	}
+	return nil
+}
+
 // FinishResync turns the group to the resynced state, which is complete up to
 // place, at once and durably.
 func (p *Pool) FinishResync(id array.GroupID, place array.Place) error {
@@ -179,9 +198,6 @@ func (p *Pool) FinishResync(id array.GroupID, place array.Place) error {
 			return fmt.Errorf("finish resync of group %s: %w", id, err)
 		}
 		return nil
-	}
-	if p.state(id) == steady && p.Destaged(id) >= place {
-		return nil // it was finished; another pool of the group was not
 	}
 	if p.state(id) != resyncing {
 		return fmt.Errorf("finish resync: %w", array.Errorf(array.Conflict, "group %s is not being resynced", id))

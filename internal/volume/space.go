@@ -79,6 +79,14 @@ func (v *Volume) frees(tx *bolt.Tx, into bucket, page int64) (int64, error) {
 			return 0, err
 		}
 	}
+	var buf [pageUnits]run
+	v.p.mu.Lock()
+	defer v.p.mu.Unlock()
+	for _, r := range e.runs(&buf) {
+		if v.p.units.isHeld(r) {
+			return 0, nil // it is the journal's as well
+		}
+	}
 	return int64(e.units()), nil
 }
 
@@ -105,24 +113,39 @@ func (v *Volume) Spacious(off, n int64) (Answer, error) {
 	p := v.p
 	need := (pagesOf(off+n) - off/block.Page) * pageUnits
 	p.mu.Lock()
+	if v.cap == 0 && need+v.pending <= p.reservedFor(v.id) {
+		p.mu.Unlock()
+		return Enough, nil // it was set aside
+	}
 	limit := p.units.limit
-	rooms := append(make([]room, 0, 3), room{limit - p.spare() - underWay(limit) - p.units.used - p.aside + p.reservedFor(v.id), p.pending})
+	rooms := append(make([]room, 0, 3), room{limit - p.spare() - underWay(limit) - p.units.used - p.aside + p.reservedFor(v.id), p.pending, false})
 	rooms = append(rooms, v.capped()...)
 	p.mu.Unlock()
 	if inAll(rooms, func(r room) bool { return need+r.pending <= r.free }) {
 		return Enough, nil
 	}
-	has, err := v.replaces(off, n)
-	switch {
-	case err != nil:
+	frees, keeps, err := v.replaces(off, n)
+	if err != nil {
 		return None, err
-	case need <= has || inAll(rooms, func(r room) bool { return r.pending == 0 && need-has <= r.free || need+r.pending <= r.free }):
-		return Enough, nil
-	case !inAll(rooms, func(r room) bool { return r.pending > 0 || need-has <= r.free }):
-		return None, nil
+	}
+	fits, may := true, true
+	for _, r := range rooms {
+		more := need - frees
+		if r.own { // what a snapshot takes over is no more the volume's
+			more = need - keeps
+		}
+		now := more <= 0 || r.pending == 0 && more <= r.free || need+r.pending <= r.free
+		fits = fits && now
+		may = may && (now || r.pending > 0 || more <= r.free)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	switch {
+	case fits:
+		return Enough, nil
+	case !may && p.held == 0: // else the journal may let go of some
+		return None, nil
+	}
 	p.starved = true
 	p.wake()
 	return Unsure, nil
@@ -147,17 +170,22 @@ func (v *Volume) waiting(page int64) (is bool) {
 }
 
 // replaces returns the units that writing a range will free for certain, or that are
-// counted already.
-func (v *Volume) replaces(off, n int64) (units int64, err error) {
+// counted already, and those that will be the volume's own no more.
+func (v *Volume) replaces(off, n int64) (units, keeps int64, err error) {
 	v.mu.RLock()
 	freezing := v.freezing() > 0
 	v.mu.RUnlock()
 	err = v.p.db.View(func(tx *bolt.Tx) error {
 		for page := off / block.Page; page*block.Page < off+n; page++ {
 			if v.waiting(page) {
-				units += pageUnits
+				units, keeps = units+pageUnits, keeps+pageUnits
 				continue
 			}
+			own, err := v.keepsOf(tx, page, off, n)
+			if err != nil {
+				return err
+			}
+			keeps += own
 			if freezing {
 				continue // the snapshot that is being made shows what is there
 			}
@@ -166,21 +194,21 @@ func (v *Volume) replaces(off, n int64) (units int64, err error) {
 				return err
 			}
 			if frees > 0 {
-				if frees, err = v.keepsOf(tx, page, off, n); err != nil {
-					return err
-				}
+				units += own
 			}
-			units += frees
 		}
 		return nil
 	})
-	return units, err
+	return units, keeps, err
 }
 
 // keepsOf returns how many of a page's units a write of a range doesn't make more, if the
 // page's are its own: of a split page those of blocks that are stored, or not written.
 func (v *Volume) keepsOf(tx *bolt.Tx, page, off, n int64) (keeps int64, err error) {
 	e, err := lookup(tx, pageBucket, v.id, page)
+	if err != nil || e.kind != stored {
+		return 0, err
+	}
 	for u := range int64(pageUnits) {
 		at := page*block.Page + u*unitSize
 		if !e.split || e.parts[u] != noPart || at >= off+n || at+unitSize <= off {
@@ -190,7 +218,7 @@ func (v *Volume) keepsOf(tx *bolt.Tx, page, off, n int64) (keeps int64, err erro
 	if e.packed {
 		keeps = int64(e.units())
 	}
-	return keeps, err
+	return keeps, nil
 }
 
 // levels are the fullness, in percent, at which people are told.

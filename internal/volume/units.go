@@ -193,19 +193,23 @@ func (s *units) findWord() int64 {
 	if s.used*2 < s.end {
 		last = min(last, s.end/64) // there is room enough: the file need not grow
 	}
-	for range 2 {
-		for ; s.wide < last; s.wide++ {
-			if s.wide >= int64(len(s.words)) {
-				s.grow(min(last*64, int64(len(s.words))*64+chunkUnits))
-			}
-			if s.words[s.wide]|s.held[s.wide] == 0 {
-				return s.wide * 64
-			}
+	for range widely {
+		if s.wide >= last {
+			s.wide = 0
 		}
-		s.wide = 0
+		if s.wide >= int64(len(s.words)) {
+			s.grow(min(s.limit, int64(len(s.words))*64+chunkUnits))
+		}
+		if s.wide < int64(len(s.words)) && s.words[s.wide]|s.held[s.wide] == 0 && s.wide < last {
+			return s.wide * 64
+		}
+		s.wide++
 	}
 	return -1
 }
+
+// widely is how many words one search for a stretch looks at; the next one goes on there.
+const widely = 1 << 14
 
 // errScattered says that what is free is not free together.
 var errScattered = array.Errorf(array.Full, "the CPG is full")
@@ -253,6 +257,10 @@ func (s *units) set(r run, used bool) {
 
 // hold is set for what the journal holds.
 func (s *units) hold(r run, held bool) { s.change(s.held, r, held) }
+
+func (s *units) isHeld(r run) bool {
+	return s.held[r.addr/64]>>(r.addr%64)&(uint64(1)<<r.n-1) != 0
+}
 
 func (s *units) change(words []uint64, r run, to bool) {
 	i, mask := r.addr/64, (uint64(1)<<r.n-1)<<(r.addr%64)

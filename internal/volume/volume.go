@@ -84,6 +84,9 @@ func (v *Volume) apply(r *journal.Record) error {
 	if r.Kind == journal.Entry {
 		return nil
 	}
+	if v.p.settled(v.group, r.Pos.Place) {
+		return nil
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	switch {
@@ -96,7 +99,7 @@ func (v *Volume) apply(r *journal.Record) error {
 	case v.snap != nil:
 		return array.Errorf(array.Invalid, "it is a snapshot, which never changes")
 	}
-	if r.Length == 0 || v.p.settled(v.group, r.Pos.Place) {
+	if r.Length == 0 {
 		return nil
 	}
 	e := extent{
