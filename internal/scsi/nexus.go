@@ -49,6 +49,7 @@ type binding struct {
 	pending atomic.Int32 // len(codes), readable without the lock
 	mu      sync.Mutex
 	codes   []Code
+	copies  map[byte]*copyStatus // by list identifier
 }
 
 // NewNexus returns the nexus of an initiator port (name, initiator port name as

@@ -27,6 +27,7 @@ type Server struct {
 	revision string
 	table    table
 	lastOp   atomic.Uint64
+	copies   atomic.Int32 // EXTENDED COPY commands under way
 	stop     func()
 
 	mu      sync.Mutex
