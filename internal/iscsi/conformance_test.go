@@ -22,7 +22,6 @@ var knownFailures = map[string]string{}
 // knownSkips are the suites, or tests, that have nothing to test here.
 // docs/conformance.md says more.
 var knownSkips = map[string]string{
-	"ExtendedCopy":  "the part about the NUL bit",
 	"Sanitize":      "not supported, nor claimed",
 	"PreventAllow":  "for removable media",
 	"StartStopUnit": "the one about ejecting is for removable media",

@@ -137,7 +137,7 @@ func TestCopyOverlapping(t *testing.T) {
 	}
 }
 
-// TestCopyRefused goes through SPC-4 6.4 and 6.6: what each wrong list is answered, and
+// TestCopyRefused goes through SPC-4 (r37) 6.4 and 6.25: what each wrong list is answered, and
 // that nothing was written.
 func TestCopyRefused(t *testing.T) {
 	edit := func(d []byte, at int, v byte) []byte { d[at] = v; return d }
@@ -153,32 +153,32 @@ func TestCopyRefused(t *testing.T) {
 		list   []byte
 		sense  int
 	}{
-		{"6.4.3.1: cut off in the header", make([]byte, 15), 0x051A00},
-		{"6.4.3.1: cut off in a CSCD descriptor", copyParameters(1, 0, a, b, seg)[:16+40], 0x051A00},
-		{"6.4.3.1: cut off in a segment", copyParameters(1, 0, a, b, seg)[:16+64+27], 0x051A00},
+		{"6.4.1: cut off in the header", make([]byte, 15), 0x051A00},
+		{"6.4.1: cut off in a CSCD descriptor", copyParameters(1, 0, a, b, seg)[:16+40], 0x051A00},
+		{"6.4.1: cut off in a segment", copyParameters(1, 0, a, b, seg)[:16+64+27], 0x051A00},
 		{"6.4.3.2: reserved LIST ID USAGE", copyParameters(1, 1, a, b, seg), 0x052600},
 		{"6.4.3.2: an identifier that is said to be unused", copyParameters(1, 3, a, b, seg), 0x052600},
 		{"6.4.3.4: half a CSCD descriptor", edit(copyParameters(1, 0, a, b, seg), 3, 63), 0x051A00},
 		{"6.4.3.4: too many CSCD descriptors", copyParameters(1, 0, append(many(9, a), seg)...), 0x052606},
-		{"6.4.4.1: a segment in place of a CSCD descriptor", copyParameters(1, 0, append(many(2, seg), a, b)...), 0x052607},
+		{"6.4.5: a segment in place of a CSCD descriptor", copyParameters(1, 0, append(many(2, seg), a, b)...), 0x052607},
 		{"6.4.3.5: too many segments, in order", copyParameters(1, 0, append([][]byte{a, b}, many(5, seg)...)...), 0x052608},
 		{"6.4.3.5: a list longer than announced", copyParameters(1, 0, append(many(9, a), many(5, seg)...)...), 0x051A00},
 		{"6.4.3.6: inline data", edit(copyParameters(1, 0, a, b, seg), 15, 4), 0x05260B},
-		{"6.4.4.1: a CSCD descriptor of Fibre Channel", copyParameters(1, 0, edit(cscd(first()), 0, 0xE0), b, seg), 0x052607},
-		{"6.4.4.1: a null device", copyParameters(1, 0, edit(cscd(first()), 1, 0x20), b, seg), 0x0A0D02},
-		{"6.4.4.1: a tape", copyParameters(1, 0, edit(cscd(first()), 1, 0x01), b, seg), 0x0A0D03},
-		{"6.4.4.4: a unit by its vendor's name", copyParameters(1, 0, edit(cscd(first()), 5, 1), b, seg), 0x0A0D02},
-		{"6.4.4.4: a port", copyParameters(1, 0, edit(cscd(first()), 5, 0x13), b, seg), 0x0A0D02},
-		{"6.4.4.4: a unit that the host doesn't see", copyParameters(1, 0, a, cscd(array.MakeVolumeID(3, 11)), seg), 0x0A0D02},
-		{"6.4.4.4: blocks of another length", copyParameters(1, 0, a, edit(cscd(other), 30, 0x10), seg), 0x052600},
-		{"6.4.5.1: an index without CSCD descriptor", copyParameters(1, 0, a, b, copied(0, 2, 0, 0, 8)), 0x0A0D02},
-		{"6.4.5.1: a segment from stream to stream", copyParameters(1, 0, a, b, edit(copied(0, 1, 0, 0, 8), 0, 3)), 0x052609},
-		{"6.4.5.4: a segment of another length", copyParameters(1, 0, a, b, edit(copied(0, 1, 0, 0, 8), 3, 20)), 0x052600},
-		{"6.4.5.4: a segment larger than announced", copyParameters(1, 0, a, b, copied(0, 1, 0, 0, 8193)), 0x052600},
-		{"6.4.5.4: beyond the source's end", copyParameters(1, 0, a, b, copied(0, 1, 4090, 0, 8)), 0x0A0000},
-		{"6.4.5.4: beyond the target's end", copyParameters(1, 0, a, b, seg, copied(0, 1, 0, 4090, 8)), 0x0A0000},
-		{"6.4.5.4: beyond all numbers", copyParameters(1, 0, a, b, copied(0, 1, 1<<63, 0, 8)), 0x0A0000},
-		{"6.6.1: a service action that isn't there", nil, 0},
+		{"6.4.5: a CSCD descriptor of Fibre Channel", copyParameters(1, 0, edit(cscd(first()), 0, 0xE0), b, seg), 0x052607},
+		{"6.4.5: a null device", copyParameters(1, 0, edit(cscd(first()), 1, 0x20), b, seg), 0x0A0D02},
+		{"6.4.5: a tape", copyParameters(1, 0, edit(cscd(first()), 1, 0x01), b, seg), 0x0A0D03},
+		{"6.4.5: a unit by its vendor's name", copyParameters(1, 0, edit(cscd(first()), 5, 1), b, seg), 0x0A0D02},
+		{"6.4.5: a port", copyParameters(1, 0, edit(cscd(first()), 5, 0x13), b, seg), 0x0A0D02},
+		{"6.4.5: a unit that the host doesn't see", copyParameters(1, 0, a, cscd(array.MakeVolumeID(3, 11)), seg), 0x0A0D02},
+		{"6.4.5: blocks of another length", copyParameters(1, 0, a, edit(cscd(other), 30, 0x10), seg), 0x052600},
+		{"6.4.6: an index without CSCD descriptor", copyParameters(1, 0, a, b, copied(0, 2, 0, 0, 8)), 0x0A0D02},
+		{"6.4.6: a segment from stream to stream", copyParameters(1, 0, a, b, edit(copied(0, 1, 0, 0, 8), 0, 3)), 0x052609},
+		{"6.4.6: a segment of another length", copyParameters(1, 0, a, b, edit(copied(0, 1, 0, 0, 8), 3, 20)), 0x052600},
+		{"6.4.6: a segment larger than announced", copyParameters(1, 0, a, b, copied(0, 1, 0, 0, 8193)), 0x052600},
+		{"6.4.6: beyond the source's end", copyParameters(1, 0, a, b, copied(0, 1, 4090, 0, 8)), 0x0A0000},
+		{"6.4.6: beyond the target's end", copyParameters(1, 0, a, b, seg, copied(0, 1, 0, 4090, 8)), 0x0A0000},
+		{"6.4.6: beyond all numbers", copyParameters(1, 0, a, b, copied(0, 1, 1<<63, 0, 8)), 0x0A0000},
+		{"6.25: a service action that isn't there", nil, 0},
 	} {
 		r, second, n := copyRig(t)
 		before := second.Stores()
