@@ -195,6 +195,14 @@ func TestOpcodesAreReported(t *testing.T) {
 			}
 		}
 	}
+	timed := r.run(n, with(cdb(0xA3, 65535), 1, 0x0C, 2, 0x80), nil).In
+	if len(timed) != 4+(len(all)-4)/8*20 || timed[9]&2 == 0 || !bytes.Equal(timed[12:24], []byte{0, 10, 0, 0, 0, 0, 0, 4, 0, 0, 0, 30}) {
+		t.Errorf("with timeouts: %d bytes, % x", len(timed), timed[:24])
+	}
+	one := r.run(n, with(cdb(0xA3, 255), 1, 0x0C, 2, 0x81, 3, 0x28), nil).In
+	if len(one) != 4+10+12 || one[1] != 0x83 || !bytes.Equal(one[14:], timed[12:24]) {
+		t.Errorf("one with timeouts: % x", one)
+	}
 	if c := r.run(n, with(cdb(0xA3, 255), 1, 0x0C, 2, 1, 3, 0xFE), nil); c.In[1]&7 != 1 {
 		t.Errorf("a missing command: % x", c.In)
 	}
@@ -243,10 +251,13 @@ func TestLegacyReservationEndsWithItsNexus(t *testing.T) {
 // FuzzCommand runs any CDB with any data: it must end once, and give every buffer
 // back.
 func FuzzCommand(f *testing.F) {
-	for _, op := range []int{0x12, 0x28, 0x2A, 0x42, 0x5F, 0x89, 0x93, 0x9E, 0xA3, 0x15, 0x55, 0x8F} {
+	for _, op := range []int{0x83, 0x84, 0x12, 0x28, 0x2A, 0x42, 0x5F, 0x89, 0x93, 0x9E, 0xA3, 0x15, 0x55, 0x8F} {
 		c := cdb(byte(op), 24)
 		f.Add(c[:], make([]byte, 64), 64)
 	}
+	list := copyParameters(1, 0, cscd(first()), copied(0, 0, 0, 8, 8))
+	x := cdb(0x83, len(list))
+	f.Add(x[:], list, len(list))
 	f.Fuzz(func(t *testing.T, raw, out []byte, expected int) {
 		if len(out) > 1<<16 || expected < 0 || expected > 1<<16 {
 			return
@@ -275,5 +286,42 @@ func FuzzCommand(f *testing.F) {
 			t.Fatalf("%s ended %d times", c.Name(), ended)
 		}
 		c.Abort()
+	})
+}
+
+// FuzzCopy gives EXTENDED COPY any parameter list: it must end once, give every buffer
+// back, and write no more than it announces.
+func FuzzCopy(f *testing.F) {
+	a, b := cscd(first()), cscd(other)
+	f.Add(copyParameters(1, 0, a, b, copied(0, 1, 0, 0, 8)))
+	f.Add(copyParameters(0, 3, a, b, copied(0, 1, 0, 100, 3000), copied(1, 1, 100, 200, 3000)))
+	f.Add(copyParameters(2, 2, b, a, copied(0, 0, 4000, 0, 96)))
+	f.Fuzz(func(t *testing.T, list []byte) {
+		if len(list) > 4096 {
+			return
+		}
+		r, second, n := copyRig(t)
+		r.store(n, 0, noise(64*512))
+		before, limit := r.disk.Stores()+second.Stores(), 4*4
+		c := r.copy(n, list)
+		if c.Status != scsi.Good && c.Status != check {
+			t.Fatalf("status %#x", c.Status)
+		}
+		if wrote := r.disk.Stores() + second.Stores() - before; wrote > limit || c.Status == check && senseOf(c)>>16 == 5 && wrote > 0 {
+			t.Fatalf("%d writes, status %#x, sense %06x", wrote, c.Status, senseOf(c))
+		}
+	})
+}
+
+// FuzzLUN: what is decoded is a number that fits, and is found again.
+func FuzzLUN(f *testing.F) {
+	f.Add(uint64(0x0001) << 48)
+	f.Add(uint64(0x412C) << 48)
+	f.Add(uint64(0xC101) << 48)
+	f.Fuzz(func(t *testing.T, wire uint64) {
+		n, ok := scsi.DecodeLUN(wire)
+		if ok && (n > 0x3FFF || wire<<16 != 0) {
+			t.Fatalf("%#x is LUN %d", wire, n)
+		}
 	})
 }
