@@ -148,6 +148,55 @@ func TestWriteSame(t *testing.T) {
 	}
 }
 
+// TestVerify: BYTCHK 0 looks that the blocks can be read, 1 compares each, 3 compares
+// all with one; the sense data say where the first difference is.
+func TestVerify(t *testing.T) {
+	r := newRig(t)
+	n := r.nexus("iqn.h", 1)
+	data := noise(4 * 512)
+	r.store(n, 0, data)
+	r.store(n, 100, bytes.Repeat(data[:512], 4))
+	bad := bytes.Clone(data)
+	bad[700]++
+	for _, op := range []byte{0x2F, 0xAF, 0x8F} {
+		at := func(check, lba, blocks int) [16]byte {
+			c := with(cdb(op, blocks), 1, check<<1)
+			if op == 0x8F {
+				c[9] = byte(lba)
+			} else {
+				c[5] = byte(lba)
+			}
+			return c
+		}
+		want(t, "BYTCHK 0", r.run(n, at(0, 0, 4), nil), scsi.Good, 0)
+		want(t, "BYTCHK 1", r.run(n, at(1, 0, 4), data), scsi.Good, 0)
+		want(t, "BYTCHK 3", r.run(n, at(3, 100, 4), data[:512]), scsi.Good, 0)
+		want(t, "no blocks", r.run(n, at(3, 100, 0), nil), scsi.Good, 0)
+		for _, c := range []*scsi.Command{r.run(n, at(1, 0, 4), bad), r.run(n, at(3, 0, 4), data[:512])} {
+			want(t, "different", c, check, 0x0E1D00)
+			if where := binary.BigEndian.Uint32(c.Sense[3:]); where != 700 && where != 512 {
+				t.Errorf("operation %02x: different at %d", op, where)
+			}
+		}
+	}
+	for _, op := range []byte{0x2E, 0xAE, 0x8E} {
+		want(t, "WRITE AND VERIFY", r.run(n, with(cdb(op, 4), 1, 2), bad), scsi.Good, 0)
+		if !bytes.Equal(r.load(n, 0, 0, 4), bad) {
+			t.Errorf("WRITE AND VERIFY, operation %02x: something else is there", op)
+		}
+		r.store(n, 0, data)
+	}
+	want(t, "ORWRITE", r.run(n, cdb(0x8B, 1), bytes.Repeat([]byte{0x80}, 512)), scsi.Good, 0)
+	for i, b := range r.load(n, 0, 0, 1) {
+		if b != data[i]|0x80 {
+			t.Fatalf("ORWRITE: byte %d is %02x, was %02x", i, b, data[i])
+		}
+	}
+	if c := r.run(n, with(cdb(0x12, 64), 1, 1, 2, 0xB0), nil); c.In[5] == 0 || binary.BigEndian.Uint32(c.In[44:]) == 0 {
+		t.Errorf("limits of COMPARE AND WRITE and WRITE ATOMIC: % x", c.In)
+	}
+}
+
 func TestReadOnly(t *testing.T) {
 	r := newRig(t)
 	r.disk.SetReadOnly()
