@@ -12,9 +12,10 @@ import (
 )
 
 // copyChunk is how much is read and written at a time, copyLanes how many of these are
-// under way for one command.
+// under way for one command. With maxCopies they bound what copies take of the memory
+// that hosts' own commands need: 16 MiB.
 const (
-	copyChunk = block.MaxIO
+	copyChunk = block.MaxIO / 2
 	copyLanes = 4
 )
 

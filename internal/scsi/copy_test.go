@@ -281,3 +281,29 @@ func TestCopyParametersAgree(t *testing.T) {
 		t.Error("INQUIRY doesn't say 3PC")
 	}
 }
+
+// TestCopiesAreBounded over all hosts: one more is answered BUSY, and none is kept once
+// they have ended.
+func TestCopiesAreBounded(t *testing.T) {
+	r, second, n := copyRig(t)
+	r.store(n, 0, noise(2048*512))
+	held := second.Hold(false)
+	var all []<-chan *scsi.Command
+	for id := range 8 {
+		list := copyParameters(byte(id), 0, cscd(first()), cscd(other), copied(0, 1, 0, uint64(id), 2048))
+		_, done := r.begin(n, cdb(0x83, len(list)), list, nil)
+		all = append(all, done)
+		<-held
+		<-held // both halves
+	}
+	if used := r.pool.Used(); used > 16<<20 {
+		t.Errorf("copies hold %d bytes", used)
+	}
+	list := copyParameters(99, 0, cscd(first()), cscd(other), copied(0, 1, 0, 0, 8))
+	want(t, "one more", r.copy(n, list), scsi.Busy, 0)
+	second.Resume()
+	for _, done := range all {
+		want(t, "held", <-done, scsi.Good, 0)
+	}
+	want(t, "afterwards", r.copy(n, list), scsi.Good, 0)
+}

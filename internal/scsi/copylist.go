@@ -16,7 +16,7 @@ const (
 	maxCopySegments = 4
 	maxCopySegment  = 4 << 20 // bytes
 	maxCopyList     = maxCopyUnits*cscdBytes + maxCopySegments*segmentBytes
-	maxCopies       = 16 // at a time, of all hosts
+	maxCopies       = 8 // at a time, of all hosts
 )
 
 // The parameter list of EXTENDED COPY(LID1), SPC-4 6.4.
