@@ -68,7 +68,11 @@ type arrayCmd struct {
 }
 
 func (c *arrayCmd) Run(o *options) error {
-	text, err := wsapi.Do(context.Background(), o.Array, c.Words)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	p := cli.NewProgress(os.Stderr, cli.Width(os.Stderr))
+	text, err := wsapi.DoTelling(ctx, o.Array, c.Words, p.Tell)
+	p.End()
 	fmt.Print(text)
 	return err
 }

@@ -227,7 +227,7 @@ func (g *Group) spacious(w *work) (ended, room bool) {
 	case answer == volume.Unsure && g.cfg.Now().Sub(w.op.Arrived) < spaceWithin:
 		return false, false
 	}
-	w.finish(array.Errorf(array.Full, "volume %s: its CPG is full", w.unit.id.Name))
+	w.finish(array.Errorf(array.Full, "volume %s: its CPG is full, or a limit of one of both is reached", w.unit.id.Name))
 	return true, false
 }
 

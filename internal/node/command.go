@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/progress"
 )
 
 // command is one entry of the command table.
@@ -55,6 +56,8 @@ type args struct {
 	rest  []string
 	out   *strings.Builder
 	tab   *tabwriter.Writer
+	// tell is told how far the command is, nil if nobody wants to know.
+	tell func(progress.Step)
 	// then is what the command waits for after it is done, while others run.
 	then func(context.Context) error
 }
@@ -76,6 +79,12 @@ func (a *args) parse(low, high int) error {
 // Run carries a command out and returns its text. A command on a group is passed
 // on to the array that serves it.
 func (n *Node) Run(ctx context.Context, words []string) (string, error) {
+	return n.RunTelling(ctx, words, nil)
+}
+
+// RunTelling does so and tells meanwhile how far a long command is, if it is carried out
+// here and tell is not nil.
+func (n *Node) RunTelling(ctx context.Context, words []string, tell func(progress.Step)) (string, error) {
 	if len(words) == 0 {
 		words = []string{"help"}
 	}
@@ -86,7 +95,7 @@ func (n *Node) Run(ctx context.Context, words []string) (string, error) {
 	if c.of != nil && n.elsewhere(c.of(n, words)) {
 		return n.askWithin(ctx, commandWithin, request{Command: words})
 	}
-	return n.runHere(ctx, words)
+	return n.runTelling(ctx, words, tell)
 }
 
 // elsewhere reports whether the other array serves a group.
@@ -99,11 +108,15 @@ func (n *Node) elsewhere(r *running) bool {
 }
 
 func (n *Node) runHere(ctx context.Context, words []string) (string, error) {
+	return n.runTelling(ctx, words, nil)
+}
+
+func (n *Node) runTelling(ctx context.Context, words []string, tell func(progress.Step)) (string, error) {
 	c := find(words[0])
 	if c == nil {
 		return "", array.Errorf(array.Invalid, "unknown command %q: 'help' lists them", words[0])
 	}
-	a := &args{cmd: c, rest: words[1:], out: &strings.Builder{}, flags: flag.NewFlagSet(c.name, flag.ContinueOnError)}
+	a := &args{cmd: c, rest: words[1:], out: &strings.Builder{}, tell: tell, flags: flag.NewFlagSet(c.name, flag.ContinueOnError)}
 	a.flags.SetOutput(io.Discard)
 	a.tab = tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 	err := n.runAlone(ctx, c, a)
@@ -140,7 +153,7 @@ func find(name string) *command {
 func commands() []command {
 	return slices.Concat([]command{
 		{name: "help", usage: "help [command]", about: "lists the commands", run: help},
-	}, volumeCommands(), snapshotCommands(), groupCommands(), integrityCommands(), showCommands())
+	}, volumeCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), groupCommands(), integrityCommands(), showCommands())
 }
 
 func help(_ *Node, _ context.Context, a *args) error {

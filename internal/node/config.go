@@ -5,6 +5,7 @@ package node
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/BurntSushi/toml"
 
@@ -33,6 +34,9 @@ type Config struct {
 
 	// Pages, if set, changes the options of every CPG: for tests that break something.
 	Pages func(*volume.Options) `toml:"-"`
+	// Clock says what time it is for people; nil: the machine's. It decides what expires
+	// and which schedules are due, never who may serve.
+	Clock func() time.Time `toml:"-"`
 }
 
 // ISCSI is the front end.
@@ -52,9 +56,11 @@ type Journal struct {
 
 // Memory bounds the buffers.
 type Memory struct {
-	// BuffersMiB holds data on its way; OverlayMiB what is not yet on pages, per CPG.
-	BuffersMiB int64 `toml:"buffers_mib"`
-	OverlayMiB int64 `toml:"overlay_mib"`
+	// BuffersMiB holds data on its way; OverlayMiB what is not yet on pages, per CPG;
+	// MapCacheMiB where reads found pages, per CPG.
+	BuffersMiB  int64 `toml:"buffers_mib"`
+	OverlayMiB  int64 `toml:"overlay_mib"`
+	MapCacheMiB int64 `toml:"map_cache_mib"`
 }
 
 // Scrub is how pages are looked at in the background.
@@ -128,6 +134,9 @@ func (c *Config) fill() {
 	}
 	if c.Memory.OverlayMiB == 0 {
 		c.Memory.OverlayMiB = 256
+	}
+	if c.Memory.MapCacheMiB == 0 {
+		c.Memory.MapCacheMiB = 32
 	}
 	if len(c.CPGs) == 0 {
 		c.CPGs = []CPG{{Name: "cpg0", Dir: c.DataDir + "/cpg0", LimitGiB: 1024}}

@@ -20,6 +20,8 @@ type Description struct {
 	VLUNs []VLUN    `json:"vluns"`
 	Hosts []Host    `json:"hosts"`
 	Sets  []HostSet `json:"sets"`
+	// Schedules are what is to be done to the group's volumes again and again.
+	Schedules []Schedule `json:"schedules,omitempty"`
 	// Record is the membership record of the array that sends it, in stored form: an
 	// array that has nothing of the group begins with it, and so as a copy to be made.
 	Record []byte `json:"record,omitempty"`
@@ -32,6 +34,7 @@ type request struct {
 	Check   *Description  `json:"check,omitempty"`
 	Drop    array.GroupID `json:"drop,omitempty"`
 	Command []string      `json:"command,omitempty"`
+	Host    *hostChange   `json:"host,omitempty"`
 	// Leaving: the asking array shuts down.
 	Leaving bool `json:"leaving,omitempty"`
 }
@@ -103,6 +106,8 @@ func (n *Node) serveCall(body []byte) []byte {
 		r.Text, err = n.give(q.Give)
 	case q.Drop != 0:
 		err = n.dropGroup(q.Drop)
+	case q.Host != nil:
+		err = n.takeHost(*q.Host)
 	case q.Leaving:
 		err = n.letGo()
 	case len(q.Command) > 0:
@@ -135,6 +140,14 @@ func (n *Node) describe(id array.GroupID) (Description, error) {
 				}
 				d.VVs = append(d.VVs, v)
 				in[v.ID] = true
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		if err := tables.scheds.Each(t, func(_ string, s Schedule) error {
+			if s.Group == id {
+				d.Schedules = append(d.Schedules, s)
 			}
 			return nil
 		}); err != nil {
@@ -193,6 +206,9 @@ func (n *Node) checkDescription(d Description) error {
 		if err := n.checkExports(t, d); err != nil {
 			return err
 		}
+		if err := n.checkSchedules(t, d); err != nil {
+			return err
+		}
 		return tables.groups.Each(t, func(_ string, g RCGroup) error {
 			if g.Name == d.Group.Name && g.ID != d.Group.ID && !g.Private {
 				return array.Errorf(array.Exists, "Remote Copy group %s exists on array %s and is another one", g.Name, n.cfg.Name)
@@ -225,6 +241,9 @@ func (n *Node) checkExports(t *store.Tx, d Description) error {
 func (n *Node) take(d Description) error {
 	n.taking.Lock()
 	defer n.taking.Unlock()
+	if err := n.keepUntold(&d); err != nil {
+		return err
+	}
 	if err := n.checkDescription(d); err != nil {
 		return err
 	}
@@ -257,7 +276,7 @@ func (n *Node) take(d Description) error {
 			gone = append(gone, o)
 		}
 	}
-	if err := n.unneeded(gone); err != nil {
+	if err := n.unneeded(gone, d.VVs...); err != nil {
 		return err
 	}
 	if err := n.store.Update(func(t *store.Tx) error { return putDescription(t, old, d, gone) }); err != nil {
@@ -301,9 +320,11 @@ func (n *Node) apply(d Description, gone []VV) error {
 				continue
 			}
 			// An array that was away when it grew learns the size so; else the entry was first.
-			if err := n.cpgs[v.CPG].Volume(v.ID).Grow(v.Size); err != nil {
+			d := n.cpgs[v.CPG].Volume(v.ID)
+			if err := d.Grow(v.Size); err != nil {
 				return err
 			}
+			d.SetCap(v.mayTake())
 			continue
 		}
 		if n.awaits(v) {
@@ -361,6 +382,16 @@ func putDescription(t *store.Tx, old, d Description, gone []VV) error {
 			return err
 		}
 	}
+	for _, s := range old.Schedules {
+		if err := tables.scheds.Delete(t, s.Name); err != nil {
+			return err
+		}
+	}
+	for _, s := range d.Schedules {
+		if err := tables.scheds.Put(t, s.Name, s); err != nil {
+			return err
+		}
+	}
 	for _, v := range gone {
 		if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
 			return err
@@ -399,7 +430,7 @@ func vlunKey(v VLUN) string { return v.Host + "/" + strings.ToLower(store.Key(ui
 func (n *Node) pushAll(ctx context.Context) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
-	sent, refused := map[array.GroupID]uint64{}, map[array.GroupID]string{}
+	sent, refused := map[array.GroupID]uint64{}, map[string]string{}
 	var start array.StartID
 	for {
 		select {
@@ -415,6 +446,7 @@ func (n *Node) pushAll(ctx context.Context) {
 			start = s
 			clear(sent)
 		}
+		n.tellHosts(ctx, refused)
 		for _, r := range n.shared() {
 			if sent[r.rec.ID] == r.rec.Version {
 				continue
@@ -427,8 +459,8 @@ func (n *Node) pushAll(ctx context.Context) {
 				continue
 			}
 			if _, err := n.ask(ctx, request{Take: &d}); err != nil {
-				if text := err.Error(); refused[r.rec.ID] != text {
-					refused[r.rec.ID] = text
+				if text := err.Error(); refused["group "+r.rec.Name] != text {
+					refused["group "+r.rec.Name] = text
 					n.event(fmt.Sprintf("group %s: the other array does not take its newest description: %s", r.rec.Name, text))
 				}
 				continue

@@ -13,6 +13,9 @@
 //     twice is taking it up once.
 //   - A failed command changes nothing here. One that concerns both arrays is tried
 //     at the other first.
+//   - What goes on by itself (copies, schedules, expiry) is part of the description, and
+//     done by the array that serves the group. A schedule's run is noted on both arrays
+//     before it is begun.
 //
 // # Concurrency
 //

@@ -46,6 +46,11 @@ func (n *Node) dropGroup(id array.GroupID) error {
 				return err
 			}
 		}
+		for _, s := range d.Schedules {
+			if err := tables.scheds.Delete(t, s.Name); err != nil {
+				return err
+			}
+		}
 		if err := tables.remains.Put(t, store.Key(uint64(id)), remains{id, d.VVs}); err != nil {
 			return err
 		}
@@ -88,7 +93,8 @@ func (n *Node) finishDrop(id array.GroupID) error {
 			return err
 		}
 	}
-	if err := n.jnl.Forget(id); err != nil {
+	// It has nothing of a group that was never opened, or that a crash came after.
+	if err := n.jnl.Forget(id); err != nil && array.KindOf(err) != array.NotFound {
 		return err
 	}
 	for _, name := range []string{"segments", "doubted"} {

@@ -26,7 +26,7 @@ func (n *Node) watchExpiry(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		old, err := n.expired(time.Now())
+		old, err := n.expired(n.now())
 		if err != nil {
 			n.event("look for expired snapshots: " + err.Error())
 			continue

@@ -301,13 +301,19 @@ func (n *Node) disk(v VV) (*volume.Volume, error) {
 		if v.Of != 0 {
 			return d, nil
 		}
+		d.SetCap(v.mayTake())
 		return d, d.Grow(v.Size)
 	}
 	s := volume.VolumeSpec{ID: v.ID, Group: v.Group, Size: v.Size, Provisioning: v.Provisioning, Compress: v.Compress, Base: v.Base}
+	create := p.Create
 	if v.Base != 0 {
-		return p.Branch(s)
+		create = p.Branch
 	}
-	return p.Create(s)
+	d, err := create(s)
+	if err == nil {
+		d.SetCap(v.mayTake())
+	}
+	return d, err
 }
 
 // awaits reports whether a snapshot is not made yet on this array, or was missed.

@@ -14,86 +14,139 @@ import (
 // maxPersona is the highest host persona of the incumbent's list.
 const maxPersona = 15
 
-func createHost(n *Node, _ context.Context, a *args) error {
-	persona := a.flags.Int("persona", 2, "")
-	chap := a.flags.String("chap", "", "")
-	if err := a.parse(2, 65); err != nil {
-		return err
+// maxInitiators bounds the iSCSI names of a host.
+const maxInitiators = 64
+
+// setCHAP sets the account that a host logs in with, if there is one.
+func (h *Host) setCHAP(account string) error {
+	if account == "" {
+		return nil
 	}
-	h := Host{Name: a.rest[0], Persona: *persona, Initiators: a.rest[1:]}
+	user, secret, ok := strings.Cut(account, ":")
+	if !ok || user == "" || len(secret) < 12 || len(secret) > 64 {
+		return array.Errorf(array.Invalid, "-chap: want user:secret with a secret of 12 to 64 characters")
+	}
+	h.CHAPUser, h.CHAPSecret = user, secret
+	return nil
+}
+
+// check finds what can't be meant.
+func (h *Host) check() error {
 	if h.Persona < 1 || h.Persona > maxPersona {
 		return array.Errorf(array.Invalid, "-persona %d: want 1 to %d", h.Persona, maxPersona)
 	}
 	if !validName(h.Name) {
 		return array.Errorf(array.Invalid, "host name %q: want 1 to 31 letters, digits, '.', '_' or '-'", h.Name)
 	}
+	if len(h.Initiators) == 0 || len(h.Initiators) > maxInitiators {
+		return array.Errorf(array.Invalid, "host %s: %d initiators, want 1 to %d", h.Name, len(h.Initiators), maxInitiators)
+	}
 	for _, i := range h.Initiators {
 		if len(i) > 223 || !strings.HasPrefix(i, "iqn.") && !strings.HasPrefix(i, "eui.") && !strings.HasPrefix(i, "naa.") {
 			return array.Errorf(array.Invalid, "initiator name %q: want an iSCSI name (iqn., eui. or naa.) of at most 223 bytes", i)
 		}
 	}
-	if *chap != "" {
-		user, secret, ok := strings.Cut(*chap, ":")
-		if !ok || user == "" || len(secret) < 12 || len(secret) > 64 {
-			return array.Errorf(array.Invalid, "-chap: want user:secret with a secret of 12 to 64 characters")
-		}
-		h.CHAPUser, h.CHAPSecret = user, secret
-	}
-	err := n.store.Update(func(t *store.Tx) error {
-		if err := tables.hosts.Each(t, func(_ string, o Host) error {
-			if o.Name == h.Name {
-				return array.Errorf(array.Exists, "host %s exists already", h.Name)
-			}
-			for _, i := range h.Initiators {
-				for _, j := range o.Initiators {
-					if i == j {
-						return array.Errorf(array.Exists, "initiator %s belongs to host %s already", i, o.Name)
-					}
-				}
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
-		return tables.hosts.Put(t, h.Name, h)
-	})
-	if err != nil {
-		return err
-	}
-	return n.exports.rebuild()
+	return nil
 }
 
-func removeHost(n *Node, _ context.Context, a *args) error {
+func createHost(n *Node, ctx context.Context, a *args) error {
+	persona := a.flags.Int("persona", 2, "")
+	chap, add := a.flags.String("chap", "", ""), a.flags.Bool("add", false, "")
+	if err := a.parse(2, 1+maxInitiators); err != nil {
+		return err
+	}
+	if *add {
+		return n.changeHost(ctx, a.rest[0], func(h *Host) error {
+			for _, i := range a.rest[1:] {
+				if slices.Contains(h.Initiators, i) {
+					return array.Errorf(array.Exists, "initiator %s belongs to host %s already", i, h.Name)
+				}
+				h.Initiators = append(h.Initiators, i)
+			}
+			return nil
+		})
+	}
+	h := Host{Name: a.rest[0], Persona: *persona, Initiators: a.rest[1:]}
+	if err := h.setCHAP(*chap); err != nil {
+		return err
+	}
+	return n.changeHosts(ctx, hostChange{Name: h.Name, Now: &h})
+}
+
+func setHost(n *Node, ctx context.Context, a *args) error {
+	persona := a.flags.Int("persona", 0, "")
+	chap, none := a.flags.String("chap", "", ""), a.flags.Bool("nochap", false, "")
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
-	name := a.rest[0]
-	err := n.store.Update(func(t *store.Tx) error {
-		if _, ok, err := tables.hosts.Get(t, name); err != nil || !ok {
-			return orElse(err, array.Errorf(array.NotFound, "host %s does not exist", name))
+	if *persona == 0 && *chap == "" && !*none || *chap != "" && *none {
+		return array.Errorf(array.Invalid, "sethost: want -persona, or one of -chap and -nochap; usage: %s", a.cmd.usage)
+	}
+	return n.changeHost(ctx, a.rest[0], func(h *Host) error {
+		if *persona != 0 {
+			h.Persona = *persona
 		}
-		if err := tables.vluns.Each(t, func(_ string, v VLUN) error {
-			if v.Host == name {
-				return array.Errorf(array.Conflict, "host %s sees LUN %d: remove its VLUNs first", name, v.LUN)
-			}
-			return nil
-		}); err != nil {
-			return err
+		if *none {
+			h.CHAPUser, h.CHAPSecret = "", ""
 		}
-		if err := tables.sets.Each(t, func(_ string, s HostSet) error {
-			if slices.Contains(s.Hosts, name) {
-				return array.Errorf(array.Conflict, "host %s is in host set %s", name, s.Name)
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
-		return tables.hosts.Delete(t, name)
+		return h.setCHAP(*chap)
 	})
+}
+
+func removeHost(n *Node, ctx context.Context, a *args) error {
+	if err := a.parse(1, 1+maxInitiators); err != nil {
+		return err
+	}
+	name := a.rest[0]
+	if len(a.rest) > 1 {
+		return n.changeHost(ctx, name, func(h *Host) error {
+			for _, i := range a.rest[1:] {
+				if !slices.Contains(h.Initiators, i) {
+					return array.Errorf(array.NotFound, "initiator %s does not belong to host %s", i, name)
+				}
+				h.Initiators = slices.DeleteFunc(h.Initiators, func(o string) bool { return o == i })
+			}
+			if len(h.Initiators) == 0 {
+				return array.Errorf(array.Invalid, "host %s would have no initiator left: 'removehost %s' removes it", name, name)
+			}
+			return nil
+		})
+	}
+	h, err := n.host(name)
 	if err != nil {
 		return err
 	}
-	return n.exports.rebuild()
+	return n.changeHosts(ctx, hostChange{Name: name, Was: &h})
+}
+
+func (n *Node) host(name string) (h Host, err error) {
+	err = n.store.View(func(t *store.Tx) error {
+		var ok bool
+		h, ok, err = tables.hosts.Get(t, name)
+		return orElse(err, orExists(ok, name))
+	})
+	return h, err
+}
+
+func orExists(ok bool, name string) error {
+	if !ok {
+		return array.Errorf(array.NotFound, "host %s does not exist", name)
+	}
+	return nil
+}
+
+// changeHost changes a host that exists.
+func (n *Node) changeHost(ctx context.Context, name string, f func(*Host) error) error {
+	was, err := n.host(name)
+	if err != nil {
+		return err
+	}
+	now := was
+	now.Initiators = slices.Clone(was.Initiators)
+	if err := f(&now); err != nil {
+		return err
+	}
+	return n.changeHosts(ctx, hostChange{Name: name, Was: &was, Now: &now})
 }
 
 func createHostSet(n *Node, _ context.Context, a *args) error {

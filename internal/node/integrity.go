@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/progress"
 	"github.com/perdure/perdure/internal/volume"
 )
 
@@ -32,9 +33,6 @@ func rateOf(a *args, mib *int64) (int64, error) {
 	return *mib << 20, nil
 }
 
-// progressEvery is between two lines of progress.
-const progressEvery = 10 * time.Second
-
 func verify(n *Node, _ context.Context, a *args) error {
 	mib := a.flags.Int64("rate", defaultRate, "")
 	if len(a.rest) > 1 && !strings.HasPrefix(a.rest[0], "-") { // the group comes first
@@ -52,13 +50,8 @@ func verify(n *Node, _ context.Context, a *args) error {
 		return err
 	}
 	a.then = func(ctx context.Context) error {
-		told := time.Now()
-		v, err := r.g.Verify(ctx, rate, func(v group.Verified) {
-			if time.Since(told) > progressEvery {
-				told = time.Now()
-				a.printf("%s\t%d of %d pages looked at: %s\n", told.Format(time.TimeOnly), v.Done, v.Total, verifiedText(v))
-			}
-		})
+		m := progress.NewMeter("verify group "+r.rec.Name, a.tell)
+		v, err := r.g.Verify(ctx, rate, func(v group.Verified) { m.At(v.Done, v.Total, v.Pages*block.Page, verifiedText(v)) })
 		if err != nil {
 			return fmt.Errorf("verify group %s: %w", r.rec.Name, err)
 		}
@@ -115,13 +108,9 @@ func (n *Node) scrubCPG(ctx context.Context, a *args, s *scrubber, rate int64) e
 	s.mu.Lock()
 	s.state.At = volume.Cursor{}
 	s.mu.Unlock()
-	told := time.Now()
-	f, err := n.scrub(ctx, s, rate, func(f found) {
-		if time.Since(told) > progressEvery {
-			told = time.Now()
-			a.printf("%s\tCPG %s\t%v\n", told.Format(time.TimeOnly), s.name, f)
-		}
-	})
+	m := progress.NewMeter("scrub CPG "+s.name, a.tell)
+	total := s.pool.Capacity().Written / block.Page
+	f, err := n.scrub(ctx, s, rate, func(f found) { m.At(f.Pages, max(total, f.Pages), f.Pages*block.Page, f.String()) })
 	if err != nil {
 		return err
 	}

@@ -74,6 +74,7 @@ func (c *Config) checkMemory() error {
 		{"journal.size_mib", c.Journal.SizeMiB, 64, c.Journal.Device != ""},
 		{"memory.buffers_mib", c.Memory.BuffersMiB, 32, false},
 		{"memory.overlay_mib", c.Memory.OverlayMiB, 16, false},
+		{"memory.map_cache_mib", c.Memory.MapCacheMiB, 1, false},
 	} {
 		if n.open && n.value == 0 {
 			continue

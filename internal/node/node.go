@@ -65,6 +65,10 @@ type Node struct {
 	scrubs     map[string]*scrubber // by CPG
 	stopScrubs context.CancelFunc
 
+	copies copies
+	scheds scheds
+	allocs allocs
+
 	refusals refusals
 	ops      atomic.Uint64 // commands of this array's own to its units
 
@@ -96,12 +100,15 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	n := &Node{cfg: cfg, log: log, stop: stop, cpgs: map[string]*volume.Pool{}, groups: map[array.GroupID]*running{}, unopened: map[array.GroupID]unopened{}}
 	n.exports.n = n
+	n.copies.init()
+	n.scheds.told = map[string]string{}
 	steps := []struct {
 		what string
 		do   func() error
 	}{
 		{"open the store", n.openStore},
 		{"open the CPGs", n.openCPGs},
+		{"limit the CPGs", n.capCPGs},
 		{"open the journal", n.openJournal},
 		{"open the relation to the other array", n.openPair},
 		{"finish removals", n.finishDrops},
@@ -118,7 +125,18 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 		}
 	}
 	n.wg.Go(func() { n.watchExpiry(ctx) })
+	n.wg.Go(func() { n.watchCopies(ctx) })
+	n.wg.Go(func() { n.watchSchedules(ctx) })
+	n.wg.Go(func() { n.watchAllocation(ctx) })
 	return n, nil
+}
+
+// now is the time for people.
+func (n *Node) now() time.Time {
+	if n.cfg.Clock != nil {
+		return n.cfg.Clock()
+	}
+	return time.Now()
 }
 
 // raiseStarts makes durable that so many starts of this array are known elsewhere.
@@ -168,7 +186,7 @@ func (n *Node) openCPGs() error {
 		}
 		files := vfs.NewOS(dir)
 		o := volume.Options{
-			MapFile: filepath.Join(dir, "map.db"), Pages: c.Device, Limit: c.limit(), Overlay: n.cfg.Memory.OverlayMiB << 20,
+			MapFile: filepath.Join(dir, "map.db"), Pages: c.Device, Limit: c.limit(), Overlay: n.cfg.Memory.OverlayMiB << 20, Cache: n.cfg.Memory.MapCacheMiB << 20,
 			OnRoom:     n.onRoom,
 			OnBad:      n.damaged,
 			OnSnapshot: n.snapshotMade,

@@ -33,6 +33,12 @@ type VV struct {
 	// Taking is what the volume is being made a copy of. It is neither the one nor the
 	// other until that is done, and can't be exported.
 	Taking array.VolumeID `json:"taking,omitempty"`
+	// AllocWarn and AllocLimit are percentages of Size: what pages of the volume itself may
+	// take before people and hosts are told, and before writes are refused; 0 for neither.
+	AllocWarn  int `json:"alloc_warn,omitempty"`
+	AllocLimit int `json:"alloc_limit,omitempty"`
+	// Copy is the physical copy that the volume becomes, or could not become.
+	Copy Copying `json:"copy,omitzero"`
 }
 
 // RCGroup is a Remote Copy group, or the private group of an un-mirrored volume.
@@ -113,6 +119,21 @@ type VLUN struct {
 	Host   string         `json:"host"`
 }
 
+// Schedule is a command that is carried out again and again, by the array that serves the
+// group of the volumes it names.
+type Schedule struct {
+	Name  string        `json:"name"`
+	Group array.GroupID `json:"group"`
+	// Command is createsv or creategroupsv with its words, Times when, as cron has it.
+	Command   []string `json:"command"`
+	Times     string   `json:"times"`
+	Suspended bool     `json:"suspended,omitempty"`
+	// Last is when it was last carried out, made, or resumed, by the clock of the array
+	// that did.
+	Last time.Time `json:"last"`
+	Runs uint64    `json:"runs,omitempty"`
+}
+
 // small is one of a group's small durable facts.
 type small struct {
 	Value []byte `json:"value"`
@@ -130,6 +151,10 @@ var tables = struct {
 	// remains are of groups whose removal is not finished.
 	remains store.Bucket[remains]
 	scrubs  store.Bucket[scrubbed]
+	scheds  store.Bucket[Schedule]
+	limits  store.Bucket[cpgLimits]
+	// untold are changes of hosts, by name, that the other array has not heard of.
+	untold store.Bucket[hostChange]
 }{
 	store.Bucket[VV]{Name: "vvs"},
 	store.Bucket[RCGroup]{Name: "groups"},
@@ -140,6 +165,9 @@ var tables = struct {
 	store.Bucket[uint64]{Name: "counters"},
 	store.Bucket[remains]{Name: "remains"},
 	store.Bucket[scrubbed]{Name: "scrubs"},
+	store.Bucket[Schedule]{Name: "schedules"},
+	store.Bucket[cpgLimits]{Name: "cpglimits"},
+	store.Bucket[hostChange]{Name: "untold"},
 }
 
 // keep is a group's small facts in the store.

@@ -7,12 +7,7 @@ import (
 	"fmt"
 
 	"github.com/perdure/perdure/internal/array"
-	"github.com/perdure/perdure/internal/block"
-	"github.com/perdure/perdure/internal/boottime"
-	"github.com/perdure/perdure/internal/group"
-	"github.com/perdure/perdure/internal/scsi"
 	"github.com/perdure/perdure/internal/store"
-	"github.com/perdure/perdure/internal/volume"
 )
 
 // promoteSV writes back what was written since a snapshot, as any host's writes: in the
@@ -42,9 +37,9 @@ func promoteSV(n *Node, ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	from, to := n.cpgs[v.CPG].Volume(sv.ID), r.units[v.ID]
+	w := writer{n, n.cpgs[v.CPG], n.cpgs[v.CPG].Volume(sv.ID), r.units[v.ID]}
 	a.then = func(ctx context.Context) error {
-		written, err := n.writeBack(ctx, n.cpgs[v.CPG], from, to)
+		written, err := w.differences(ctx)
 		if err != nil {
 			return fmt.Errorf("volume %s is not what snapshot %s is yet, promote it again: %w", v.Name, sv.Name, err)
 		}
@@ -68,6 +63,9 @@ func (n *Node) setTaking(ctx context.Context, id array.GroupID, of array.VolumeI
 		if err != nil || !ok {
 			return orElse(err, array.Errorf(array.NotFound, "the volume of snapshot %s does not exist", from.Name))
 		}
+		if from.ID != 0 && v.Copy.underWay() {
+			return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: see createvvcopy", v.Name, v.Copy.Name)
+		}
 		if from.ID != 0 && v.Taking != 0 && v.Taking != from.ID {
 			return array.Errorf(array.Conflict, "volume %s is being made another snapshot's content: promote that one again", v.Name)
 		}
@@ -76,7 +74,9 @@ func (n *Node) setTaking(ctx context.Context, id array.GroupID, of array.VolumeI
 				return err
 			}
 		}
-		v.Taking = from.ID
+		if v.Taking = from.ID; from.ID == 0 {
+			v.Copy = Copying{} // what was left of a copy is whole again
+		}
 		return tables.vvs.Put(t, store.Key(uint64(of)), v)
 	})
 	return v, err
@@ -89,67 +89,4 @@ func notExported(t *store.Tx, v VV) error {
 		}
 		return nil
 	})
-}
-
-// writesAtOnce is how many pages are under way when a volume is written back.
-const writesAtOnce = 32
-
-// writeBack writes the pages of from that may differ to its volume, and returns how many.
-func (n *Node) writeBack(ctx context.Context, p *volume.Pool, from *volume.Volume, to *group.Unit) (written int64, err error) {
-	results := make(chan error, writesAtOnce)
-	flying := 0
-	wait := func(until int) {
-		for ; flying > until; flying-- {
-			if e := <-results; err == nil {
-				err = e
-			}
-		}
-	}
-	e := p.Differ(from.Spec().ID, to.Identity().Volume, 0, func(page int64) bool {
-		wait(writesAtOnce - 1)
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return false
-		}
-		if err = n.writePage(ctx, from, to, page, results); err == nil {
-			flying++
-			written++
-		}
-		return err == nil
-	})
-	wait(0)
-	return written, orElse(err, e)
-}
-
-// writePage writes one page as it is in a snapshot. The result follows unless there is
-// an error.
-func (n *Node) writePage(ctx context.Context, from *volume.Volume, to *group.Unit, page int64, result chan<- error) error {
-	off := page * block.Page
-	length := min(block.Page, from.Spec().Size-off)
-	if length <= 0 {
-		m := scsi.Mutation{Kind: scsi.Unmap, Offset: off, Length: min(block.Page, to.Size()-off)} // it was shorter
-		to.Mutate(n.ownOp(to), m, func(err error) { result <- err })
-		return nil
-	}
-	b, err := n.pool.Wait(ctx, int(length))
-	if err != nil {
-		return err
-	}
-	if err := from.Read(b.Bytes(), off); err != nil {
-		b.Release()
-		return err
-	}
-	m := scsi.Mutation{Kind: scsi.Write, Offset: off, Length: length, Data: b}
-	to.Mutate(n.ownOp(to), m, func(err error) {
-		b.Release()
-		result <- err
-	})
-	return nil
-}
-
-// ownOp is a command of the array's own.
-func (n *Node) ownOp(u *group.Unit) *scsi.Op {
-	return &scsi.Op{ID: n.ops.Add(1) | 1<<63, Arrived: boottime.Now(), Generation: u.Reservations().Revision}
 }

@@ -105,8 +105,11 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 		return array.Errorf(array.Conflict, "group %s has exported volumes: remove their VLUNs first", r.rec.Name)
 	}
 	for _, v := range d.VVs {
-		if v.Of != 0 && time.Now().Before(v.Retain) {
+		if v.Of != 0 && n.now().Before(v.Retain) {
 			return array.Errorf(array.Conflict, "snapshot %s is retained until %s", v.Name, v.Retain.Format(time.DateTime))
+		}
+		if v.Copy.underWay() {
+			return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: 'createvvcopy -halt' ends that", v.Name, v.Copy.Name)
 		}
 	}
 	if err := n.unneeded(d.VVs); err != nil {

@@ -20,6 +20,7 @@ func showCommands() []command {
 		{name: "explain", usage: "explain <group>", about: "shows who may serve a group, why, and what was decided", run: explain},
 		{name: "showrcopy", usage: "showrcopy", about: "shows targets, links and groups", run: showRCopy},
 		{name: "showvv", usage: "showvv", about: "lists volumes and snapshots", run: showVV},
+		{name: "setcpg", usage: "setcpg [-sdgw <size>] [-sdgl <size>] <cpg>", about: "changes at which size people and hosts are told of a CPG of this array, and beyond which it takes no more; 0 is none", run: setCPG},
 		{name: "showcpg", usage: "showcpg", about: "lists the common provisioning groups of this array and how full they are", run: showCPG},
 		{name: "showvlun", usage: "showvlun", about: "lists the exports", run: showVLUN},
 		{name: "showhost", usage: "showhost", about: "lists the hosts", run: showHost},
@@ -114,6 +115,7 @@ func status(n *Node, _ context.Context, a *args) error {
 	for _, c := range n.cfg.CPGs {
 		a.printf("scrub\t%s\t%s\n", c.Name, n.scrubs[c.Name].text(n.cfg.Scrub.MiBPerSecond))
 	}
+	n.copiesStatus(a)
 	for _, u := range n.leftOut() {
 		a.printf("failed\t%v\n", u.err())
 	}

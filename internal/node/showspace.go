@@ -37,15 +37,15 @@ func showVV(n *Node, _ context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	a.printf("Id\tName\tProv\tCompr\tCopyOf\tCPG\tSizeMiB\tUsedMiB\tRsvdMiB\tState\tWWN\tRCGroup\n")
+	a.printf("Id\tName\tProv\tCompr\tCopyOf\tCPG\tSizeMiB\tUsedMiB\tRsvdMiB\tState\tWWN\tRCGroup\tAWrn%%\tALim%%\n")
 	for _, v := range vvs {
 		u, state := n.usedBy(v)
 		compr := "No"
 		if v.Compress {
 			compr = "Yes"
 		}
-		a.printf("%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%v\t%s\n", uint32(v.ID), v.Name, prov(v), compr, cmp.Or(names[v.Of], names[v.Base], "---"),
-			v.CPG, v.Size>>20, mib(u.Stored), mib(u.Reserved), state, array.MakeWWN(v.ID), groups[v.Group])
+		a.printf("%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%v\t%s\t%s\t%s\n", uint32(v.ID), v.Name, prov(v), compr, cmp.Or(names[v.Of], names[v.Base], "---"),
+			v.CPG, v.Size>>20, mib(u.Stored), mib(u.Reserved), state, array.MakeWWN(v.ID), groups[v.Group], orDash(int64(v.AllocWarn)), orDash(int64(v.AllocLimit)))
 	}
 	return nil
 }
@@ -58,6 +58,8 @@ func (n *Node) usedBy(v VV) (volume.Used, string) {
 		return volume.Used{}, "failed"
 	case p.Volume(v.ID) == nil:
 		return volume.Used{}, "missing"
+	case v.Copy.State != "":
+		return p.Volume(v.ID).Used(), n.copyState(v)
 	case v.Taking != 0:
 		return p.Volume(v.ID).Used(), "promoting"
 	}
@@ -78,19 +80,3 @@ func prov(v VV) string {
 }
 
 func mib(n int64) string { return fmt.Sprintf("%.1f", float64(n)/(1<<20)) }
-
-func showCPG(n *Node, _ context.Context, a *args) error {
-	if err := a.parse(0, 0); err != nil {
-		return err
-	}
-	a.printf("Name\tLimitMiB\tUsedMiB\tRsvdMiB\tFreeMiB\tWrittenMiB\tSavings\n")
-	for _, c := range n.cfg.CPGs {
-		s := n.cpgs[c.Name].Capacity()
-		savings := "-"
-		if s.Used > 0 {
-			savings = fmt.Sprintf("%.2f:1", float64(s.Written)/float64(s.Used))
-		}
-		a.printf("%s\t%d\t%s\t%s\t%s\t%s\t%s\n", c.Name, s.Limit>>20, mib(s.Used), mib(s.Reserved), mib(max(0, s.Limit-s.Used-s.Reserved)), mib(s.Written), savings)
-	}
-	return nil
-}

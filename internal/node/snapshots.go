@@ -64,7 +64,7 @@ func parseAge(what, s string) (time.Duration, error) {
 }
 
 // life reads a snapshot's times.
-func life(exp, retain string) (VV, error) {
+func life(exp, retain string, now time.Time) (VV, error) {
 	e, err := parseAge("-exp", exp)
 	if err != nil {
 		return VV{}, err
@@ -76,7 +76,7 @@ func life(exp, retain string) (VV, error) {
 	if e > 0 && r > e {
 		return VV{}, array.Errorf(array.Invalid, "-retain %s is longer than -exp %s", retain, exp)
 	}
-	v := VV{Made: time.Now().UTC()}
+	v := VV{Made: now.UTC()}
 	if e > 0 {
 		v.Expires = v.Made.Add(e)
 	}
@@ -89,19 +89,56 @@ func life(exp, retain string) (VV, error) {
 // pairOf is a snapshot to be made, by names.
 type pairOf struct{ sv, vv string }
 
-func createSV(n *Node, ctx context.Context, a *args) error {
+// wish is what a command that makes snapshots asks for.
+type wish struct {
+	ro    bool
+	pairs []pairOf
+	life  VV // with the snapshots' times
+}
+
+// wished reads the words of createsv or creategroupsv. Names may have parts in them that
+// stand for the volume or the time, see fillIn.
+func (n *Node) wished(a *args) (w wish, err error) {
 	ro := a.flags.Bool("ro", false, "")
+	a.flags.Bool("f", false, "") // scripts for the incumbent say it with -retain
 	exp, retain := a.flags.String("exp", "", ""), a.flags.String("retain", "", "")
-	if err := a.parse(2, 2); err != nil {
-		return err
+	low, high := 2, 2
+	if a.cmd.name == "creategroupsv" {
+		low, high = 1, -1
 	}
-	v, err := life(*exp, *retain)
+	if err := a.parse(low, high); err != nil {
+		return w, err
+	}
+	now := n.now()
+	if w.life, err = life(*exp, *retain, now); err != nil {
+		return w, err
+	}
+	if w.ro = *ro; a.cmd.name == "createsv" {
+		w.pairs = []pairOf{{a.rest[0], a.rest[1]}}
+		return w, n.fillIn(w.pairs, now)
+	}
+	if !*ro {
+		return w, array.Errorf(array.Invalid, "creategroupsv: snapshots of a group are read-only: say -ro; createsv makes volumes from them")
+	}
+	named := map[string]bool{}
+	for _, word := range a.rest {
+		sv, vv, ok := strings.Cut(word, ":")
+		if !ok || named[vv] {
+			return w, array.Errorf(array.Invalid, "creategroupsv %q: want <sv>:<vv>, each volume once", word)
+		}
+		w.pairs, named[vv] = append(w.pairs, pairOf{sv, vv}), true
+	}
+	return w, n.fillIn(w.pairs, now)
+}
+
+func createSV(n *Node, ctx context.Context, a *args) error {
+	w, err := n.wished(a)
 	if err != nil {
 		return err
 	}
-	sv, vv := a.rest[0], a.rest[1]
-	if *ro {
-		return n.makeSnapshots(ctx, []pairOf{{sv, vv}}, v)
+	v, sv, vv := w.life, w.pairs[0].sv, w.pairs[0].vv
+	if w.ro {
+		return n.makeSnapshots(ctx, w.pairs, v)
 	}
 	parent, _, err := n.vv(vv)
 	if err != nil {
@@ -133,28 +170,11 @@ func createSV(n *Node, ctx context.Context, a *args) error {
 }
 
 func createGroupSV(n *Node, ctx context.Context, a *args) error {
-	ro := a.flags.Bool("ro", false, "")
-	exp, retain := a.flags.String("exp", "", ""), a.flags.String("retain", "", "")
-	if err := a.parse(1, -1); err != nil {
-		return err
-	}
-	if !*ro {
-		return array.Errorf(array.Invalid, "creategroupsv: snapshots of a group are read-only: say -ro; createsv makes volumes from them")
-	}
-	v, err := life(*exp, *retain)
+	w, err := n.wished(a)
 	if err != nil {
 		return err
 	}
-	pairs := make([]pairOf, len(a.rest))
-	named := map[string]bool{}
-	for i, w := range a.rest {
-		sv, vv, ok := strings.Cut(w, ":")
-		if !ok || named[vv] {
-			return array.Errorf(array.Invalid, "creategroupsv %q: want <sv>:<vv>, each volume once", w)
-		}
-		pairs[i], named[vv] = pairOf{sv, vv}, true
-	}
-	return n.makeSnapshots(ctx, pairs, v)
+	return n.makeSnapshots(ctx, w.pairs, w.life)
 }
 
 // makeSnapshots makes read-only snapshots of volumes of one group. Their names are
@@ -218,6 +238,8 @@ func (n *Node) nameSnapshot(t *store.Tx, p pairOf, g RCGroup, like VV) (VV, erro
 		return VV{}, array.Errorf(array.Invalid, "volume %s is not in group %s: snapshots of one moment are of one group", p.vv, g.Name)
 	case of.Of != 0:
 		return VV{}, array.Errorf(array.Invalid, "%s is a read-only snapshot, which never changes: make a volume from it, without -ro", p.vv)
+	case of.Copy.partial():
+		return VV{}, array.Errorf(array.Conflict, "volume %s is not a whole copy of %s yet", p.vv, of.Copy.Name)
 	case of.Taking != 0:
 		return VV{}, array.Errorf(array.Conflict, "volume %s is being promoted", p.vv)
 	case n.cpgs[of.CPG].Volume(of.ID).SnapshotCount() >= volume.MaxSnapshots:
@@ -282,17 +304,27 @@ func (n *Node) snapshotMade(s volume.VolumeSpec) {
 	})
 }
 
-// unneeded says which of volumes can't be removed because others depend on them.
-func (n *Node) unneeded(vvs []VV) error {
-	going := map[array.VolumeID]string{}
+// unneeded says which of volumes can't be removed because others depend on them. What is
+// said of some others at the same time is after.
+func (n *Node) unneeded(vvs []VV, after ...VV) error {
+	going, then := map[array.VolumeID]string{}, map[array.VolumeID]VV{}
 	for _, v := range vvs {
 		going[v.ID] = v.Name
 	}
+	for _, v := range after {
+		then[v.ID] = v
+	}
 	return n.store.View(func(t *store.Tx) error {
 		return tables.vvs.Each(t, func(_ string, o VV) error {
+			if v, ok := then[o.ID]; ok {
+				o = v
+			}
 			switch {
 			case going[o.ID] != "":
 			case going[o.Taking] != "":
+				if o.Copy.underWay() {
+					return array.Errorf(array.Conflict, "volume %s is being made a copy of snapshot %s: wait for that, or 'createvvcopy -halt' it", o.Name, going[o.Taking])
+				}
 				return array.Errorf(array.Conflict, "volume %s is being made what snapshot %s was: promote that first", o.Name, going[o.Taking])
 			case going[o.Of] != "":
 				return array.Errorf(array.Conflict, "volume %s has the snapshot %s: remove that first", going[o.Of], o.Name)

@@ -17,11 +17,13 @@ import (
 
 func volumeCommands() []command {
 	return []command{
-		{name: "createvv", usage: "createvv [-tpvv|-full|-tdvv] [-compr] <cpg> <vv> <size>[m|g|t]", about: "creates a virtual volume: thin, fully provisioned or deduplicated, compressed with -compr", run: createVV},
+		{name: "createvv", usage: "createvv [-tpvv|-full|-tdvv] [-compr] [-usr_aw <percent>] [-usr_al <percent>] <cpg> <vv> <size>[m|g|t]", about: "creates a virtual volume: thin, fully provisioned or deduplicated, compressed with -compr; -usr_aw and -usr_al warn, and refuse writes, when so much of it is allocated", run: createVV},
+		{name: "setvv", usage: "setvv [-usr_aw <percent>] [-usr_al <percent>] <vv>", about: "changes the allocation warning and limit of a thin volume; 0 is none", of: groupOfLastVolume, run: setVV},
 		{name: "growvv", usage: "growvv <vv> <size>[m|g|t]", about: "makes a volume larger by so much while hosts use it", of: groupOfVolume, run: growVV},
 		{name: "removevv", usage: "removevv [-f] <vv>", about: "removes an unexported snapshot, or volume that is in no Remote Copy group", of: groupOfLastVolume, run: removeVV},
-		{name: "createhost", usage: "createhost [-persona n] [-chap user:secret] <host> <iqn>...", about: "defines a host by its iSCSI names", run: createHost},
-		{name: "removehost", usage: "removehost <host>", about: "removes a host that has no VLUN", run: removeHost},
+		{name: "createhost", usage: "createhost [-persona n] [-chap user:secret] [-add] <host> <iqn>...", about: "defines a host by its iSCSI names, on both arrays; -add gives one that exists more of them", run: createHost},
+		{name: "sethost", usage: "sethost [-persona n] [-chap user:secret|-nochap] <host>", about: "changes a host, on both arrays", run: setHost},
+		{name: "removehost", usage: "removehost <host> [<iqn>...]", about: "removes a host that has no VLUN, or some of its iSCSI names, on both arrays", run: removeHost},
 		{name: "createhostset", usage: "createhostset <set> <host>...", about: "defines a set of hosts", run: createHostSet},
 		{name: "createvlun", usage: "createvlun <vv> <lun|auto> <host|set:hosts>", about: "exports a volume, through both arrays if it is in a Remote Copy group", of: groupOfVolume, run: createVLUN},
 		{name: "removevlun", usage: "removevlun <vv> <lun> <host|set:hosts>", about: "ends an export", of: groupOfVolume, run: removeVLUN},
@@ -81,7 +83,7 @@ func (s storing) of(v *VV) error {
 }
 
 func createVV(n *Node, _ context.Context, a *args) error {
-	how := storingFlags(a)
+	how, alloc := storingFlags(a), allocFlags(a)
 	if err := a.parse(3, 3); err != nil {
 		return err
 	}
@@ -90,14 +92,22 @@ func createVV(n *Node, _ context.Context, a *args) error {
 		return err
 	}
 	v := VV{Name: a.rest[1], CPG: a.rest[0], Size: size}
+	if err := how.of(&v); err != nil {
+		return err
+	}
+	if err := alloc.of(&v); err != nil {
+		return err
+	}
+	return n.createVolume(v)
+}
+
+// createVolume makes a volume on this array alone that people named.
+func (n *Node) createVolume(v VV) error {
 	if !validName(v.Name) {
 		return array.Errorf(array.Invalid, "volume name %q: want 1 to 31 letters, digits, '.', '_' or '-'", v.Name)
 	}
 	if n.cpgs[v.CPG] == nil {
 		return array.Errorf(array.NotFound, "CPG %s does not exist", v.CPG)
-	}
-	if err := how.of(&v); err != nil {
-		return err
 	}
 	return n.createPrivate(v)
 }
@@ -225,7 +235,7 @@ func removeVV(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	if v.Of != 0 {
-		if time.Now().Before(v.Retain) {
+		if n.now().Before(v.Retain) {
 			return array.Errorf(array.Conflict, "snapshot %s is retained until %s", v.Name, v.Retain.Format(time.DateTime))
 		}
 		if err := n.mayRemove(v); err != nil {
@@ -247,6 +257,12 @@ func (n *Node) mayRemove(v VV) error {
 	if ex, err := n.exported(v); err != nil || ex {
 		return orElse(err, array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", v.Name))
 	}
+	if v.Copy.underWay() {
+		return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: 'createvvcopy -halt' ends that", v.Name, v.Copy.Name)
+	}
+	if err := n.unscheduled(v); err != nil {
+		return err
+	}
 	return n.unneeded([]VV{v})
 }
 
@@ -258,12 +274,12 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	if v.Taking != 0 {
-		return array.Errorf(array.Conflict, "volume %s is being made what a snapshot was: see promotesv", v.Name)
-	}
 	host := a.rest[2]
 	l := VLUN{Volume: v.ID, Host: host}
 	err = n.changeGroup(ctx, v.Group, func(t *store.Tx) error {
+		if err := mayExport(t, v); err != nil {
+			return err
+		}
 		if err := hostExists(t, host); err != nil {
 			return err
 		}
@@ -303,6 +319,22 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 		a.printf("volume %s is LUN %d of %s\n", v.Name, l.LUN, host)
 	}
 	return err
+}
+
+// mayExport refuses a volume whose content is neither the one nor the other.
+func mayExport(t *store.Tx, v VV) error {
+	v, ok, err := tables.vvs.Get(t, store.Key(uint64(v.ID)))
+	switch {
+	case err != nil || !ok:
+		return orElse(err, array.Errorf(array.NotFound, "the volume does not exist any more"))
+	case v.Copy.State == copyFailed:
+		return array.Errorf(array.Conflict, "volume %s holds part of a copy of %s, which was not finished (%s): copy to it again, or remove it", v.Name, v.Copy.Name, v.Copy.Why)
+	case v.Copy.partial():
+		return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: see createvvcopy", v.Name, v.Copy.Name)
+	case v.Taking != 0:
+		return array.Errorf(array.Conflict, "volume %s is being made what a snapshot was: see promotesv", v.Name)
+	}
+	return nil
 }
 
 func hostExists(t *store.Tx, host string) error {

@@ -33,8 +33,11 @@ type brokenPeriod struct {
 // counts as ended later, with the next.
 const maxBroken = 64
 
-// Start begins the account at now, as if a lease had just been granted.
+// Start begins the account at now, as if a lease had just been granted. Before, nothing is
+// held, and nothing has ended.
 func (l *Leases) Start(now int64, t Timing) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.t, l.last, l.lastGrant, l.born = t, 1, now, now
 	l.broken = []brokenPeriod{{1, now}} // as if it had just granted
 	l.renewed = now - int64(t.Detect) - 1

@@ -21,6 +21,8 @@ var table = []row{
 	{pkg: "block", why: "buffers are below everything that has bytes"},
 	{pkg: "vfs", may: []string{"block"}, why: "the seam at which disks are replaced by crashing ones"},
 	{pkg: "store", may: []string{"vfs"}, why: "small durable facts; knows neither volumes nor roles"},
+	{pkg: "schedule", why: "when something is due is a function of two times, or it could not be stepped by tests"},
+	{pkg: "progress", why: "how far something is, as data; between whoever does it and whoever shows it"},
 	{pkg: "event", why: "what happened, as data; who reports it decides what it means"},
 	{pkg: "pki", why: "keys and certificates; used by whoever speaks over a network"},
 
@@ -50,15 +52,15 @@ var table = []row{
 		pkg: "node",
 		may: []string{
 			"block", "boottime", "vfs", "store", "event", "pki", "arbitration", "replication", "reservation", "journal", "volume",
-			"link", "witness", "scsi", "iscsi", "group", "pair",
+			"link", "witness", "scsi", "iscsi", "group", "pair", "schedule", "progress",
 		},
 		why: "configuration, commands and composition; below the faces, so that each face is thin",
 	},
 
 	{pkg: "matrix", why: "the expectations of the failure matrix: if it knew the product, they could be bent to it"},
 
-	{pkg: "wsapi", may: []string{"node", "event", "pki"}, why: "a face: translates, decides nothing"},
-	{pkg: "cli", may: []string{"node", "event", "pki"}, why: "a face: translates, decides nothing; but init makes keys, before there is a daemon to ask"},
+	{pkg: "wsapi", may: []string{"node", "event", "pki", "progress"}, why: "a face: translates, decides nothing"},
+	{pkg: "cli", may: []string{"node", "event", "pki", "progress"}, why: "a face: translates, decides nothing; but init makes keys, before there is a daemon to ask"},
 	{pkg: "sshd", may: []string{"node", "event", "cli"}, why: "a face: the command line over SSH"},
 	{pkg: "console", may: []string{"node", "event", "wsapi"}, why: "a face: speaks the REST interface only"},
 
@@ -92,6 +94,7 @@ var heavy = []struct {
 	{"google.golang.org/grpc", []string{"cmd/perdure-csi", "csi"}, "the container storage interface asks for it, nothing else does"},
 	{"go.etcd.io/bbolt", []string{"store", "volume", "witness"}, "metadata live behind these three"},
 	{"github.com/alecthomas/kong", []string{"cmd"}, "command lines of our own commands"},
+	{"github.com/robfig/cron", []string{"schedule"}, "its parser only; its goroutines and clock have no place here"},
 	{"github.com/BurntSushi/toml", []string{"cmd", "node"}, "configuration files are read at the top"},
 }
 

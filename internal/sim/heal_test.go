@@ -302,7 +302,7 @@ func TestReadThroughAndStandAside(t *testing.T) {
 		w.must(w.await(w.write(a, 0, 1)))
 		w.must(w.await(w.write(a, 5, 2)))
 		w.run(time.Second)
-		a.limit = 2 * block.Page
+		a.limit = 2 * blockSize // each of the pages has one block
 		w.again(a)
 		w.damage(a, 0)
 		dst, err := w.read(a, 0, 8)
@@ -380,16 +380,14 @@ func TestVerify(t *testing.T) {
 		w.damage(w.m[1], 204)
 		w.damage(w.m[0], 208)
 		w.damage(w.m[1], 208)
+		w.must(w.await(w.write(owner, 240, 1)))
+		w.run(4 * step) // applied on both, and not on pages yet
 		i, err := w.m[0].p.g.Info()
 		w.must(err)
 		rogue := bytes.Repeat([]byte{9}, blockSize)
 		w.must(w.m[0].p.pool.Volume(1).Apply(journal.Record{
 			Group: groupID, Pos: array.Position{Place: i.Applied}, Kind: journal.Data, Volume: 1, Offset: 212 * blockSize, Length: blockSize, Payload: rogue,
 		}))
-		w.must(w.m[0].p.pool.Volume(1).Apply(journal.Record{ // so that there is something to flush
-			Group: groupID, Pos: array.Position{Place: i.Applied}, Kind: journal.Zeros, Volume: 1, Offset: 250 * blockSize, Length: blockSize,
-		}))
-		w.must(w.await(w.write(owner, 240, 1)))
 		w.run(time.Second)
 		v = verify()
 		if v.Repaired != 2 || v.Different != 1 || v.Damaged != 1 || v.Unsettled != 0 || w.said("a person must find out which copy is right") != 1 {

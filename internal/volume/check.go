@@ -85,7 +85,7 @@ func (c *checker) bucket(in bucket) error {
 	return c.tx.Bucket([]byte(in)).ForEach(func(k, b []byte) error {
 		v, leaf, err := leafOf(k)
 		if err == nil {
-			b, err = unseal(in, k, b, leafSize)
+			b, err = unsealLeaf(in, k, b)
 		}
 		if err != nil {
 			c.report(fmt.Sprintf("%s map: leaf %x: %v", in, k, err))
@@ -98,7 +98,7 @@ func (c *checker) bucket(in bucket) error {
 			}
 		}
 		for i := range int64(leafPages) {
-			e := decodeEntry(b[i*entrySize:])
+			e := leafEntry(b, i)
 			c.entry(fmt.Sprintf("%s map: volume %s page %d", in, v, leaf*leafPages+i), in, v, e)
 		}
 		return nil
@@ -121,20 +121,23 @@ func (c *checker) entry(name string, in bucket, v array.VolumeID, e entry) {
 	if e.birth == 0 {
 		c.report(name + " is stored but has no birth")
 	}
-	r := run{e.addr, e.units()}
-	switch {
-	case !c.met.inside(r) || (e.addr+int64(r.n))*unitSize > c.p.fileSize:
-		c.report(fmt.Sprintf("%s is in unit %d, beyond the page file's end", name, e.addr))
-		return
-	case !c.said.has(r):
-		c.report(fmt.Sprintf("%s is in unit %d, which counts as free", name, e.addr))
-	case c.met.has(r):
-		c.more[e.addr]++ // compared with what the map says of sharing
-	case c.met.any(r):
-		c.report(fmt.Sprintf("%s is in unit %d, of which another page has a part", name, e.addr))
+	var buf [pageUnits]run
+	first := false
+	for _, r := range e.runs(&buf) {
+		switch {
+		case !c.met.inside(r) || (r.addr+int64(r.n))*unitSize > c.p.size():
+			c.report(fmt.Sprintf("%s is in unit %d, beyond the page file's end", name, r.addr))
+			return
+		case !c.said.has(r):
+			c.report(fmt.Sprintf("%s is in unit %d, which counts as free", name, r.addr))
+		case c.met.has(r) && !e.split:
+			c.more[r.addr]++ // compared with what the map says of sharing
+		case c.met.any(r):
+			c.report(fmt.Sprintf("%s is in unit %d, of which another page has a part", name, r.addr))
+		}
+		first = first || !c.met.has(r)
+		c.met.set(r, true)
 	}
-	first := !c.met.has(r)
-	c.met.set(r, true)
 	if c.content && first {
 		if err := c.p.readPart(c.buf, 0, &e); err != nil {
 			c.report(fmt.Sprintf("%s in unit %d: %v", name, e.addr, err))

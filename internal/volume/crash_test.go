@@ -28,7 +28,7 @@ func ok(t testing.TB, err error) {
 }
 
 func testOptions(dir string) Options {
-	return Options{MapFile: filepath.Join(dir, "map"), Limit: 400 * block.Page, Grow: 64 * block.Page, Age: -1, NoSync: true}
+	return Options{MapFile: filepath.Join(dir, "map"), Limit: 400 * block.Page, Grow: 64 * block.Page, Age: -1, NoSync: true, AtOnce: 1}
 }
 
 func check(p *Pool) (err error) {

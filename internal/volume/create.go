@@ -64,7 +64,7 @@ func (p *Pool) maySetAside(how Provisioning, n int64) error {
 		return nil
 	}
 	p.mu.Lock()
-	free := p.units.limit - p.spare() - p.units.used - p.aside
+	free := p.free()
 	end := p.units.used + p.aside + n
 	p.mu.Unlock()
 	if n > free {

@@ -90,4 +90,6 @@ func (e *edit) forgetHash(addr int64) error {
 
 // isZero compares the bytes with themselves, one further: all are equal to the
 // first.
-func isZero(b []byte) bool { return b[0] == 0 && bytes.Equal(b[1:], b[:block.Page-1]) }
+func isZero(b []byte) bool { return allZero(b[:block.Page]) }
+
+func allZero(b []byte) bool { return b[0] == 0 && bytes.Equal(b[1:], b[:len(b)-1]) }

@@ -234,5 +234,6 @@ func (p *Pool) openPages(fs vfs.FS, own, named string, flags vfs.Flag) (err erro
 		return err
 	}
 	p.fileSize, err = p.pages.Size()
+	p.units.end = p.fileSize / unitSize
 	return err
 }

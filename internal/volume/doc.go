@@ -19,12 +19,13 @@
 //     a place. A page that was zeroed gives its space back but keeps its birth.
 //   - How pages are stored is the volume's choice: packed or not, each alone or, of a
 //     deduplicated volume, once for all pages of that content. Zeros are never stored.
+//     Of a plain page of which few blocks change only those are written: see split.go.
 //
 // # Invariants
 //
-//   - A page is never overwritten: its new content goes to free units, is flushed,
-//     and then one transaction of the map turns to it and lets go of the old ones. A
-//     crash leaves the one or the other.
+//   - A page is never overwritten: its new content, or that of its changed blocks, goes to
+//     free units, is flushed, and then one transaction of the map turns to it and lets go
+//     of the old ones. A crash leaves the one or the other.
 //   - Units are free when no entry of any volume or snapshot has them. Entries beyond
 //     the first that have the same ones are counted in the map, in the same transaction.
 //   - Units that a transaction freed are taken again only after the readers that

@@ -96,13 +96,8 @@ func (a leafName) compare(b leafName) int {
 }
 
 func (e *edit) putLeaf(n leafName, l *leaf) error {
-	b := make([]byte, leafSize)
-	empty := true
-	for i := range l.entries {
-		l.entries[i].encode(b[i*entrySize:])
-		empty = empty && l.entries[i].kind == nothing
-	}
-	if empty {
+	b := encodeLeaf(&l.entries)
+	if b == nil {
 		return e.tx.Bucket([]byte(n.in)).Delete(leafKey(n.v, n.leaf))
 	}
 	return put(e.tx, n.in, leafKey(n.v, n.leaf), b)
@@ -185,6 +180,9 @@ func (e *edit) set(in bucket, v array.VolumeID, page int64, to entry) (old entry
 // snapshot, if that read it through the volume, and dropped otherwise.
 func (e *edit) write(in bucket, v *Volume, page int64, to entry) error {
 	old, err := e.set(in, v.id, page, to)
+	if err == nil && to.keeps(&old) {
+		return e.replaceParts(old, to)
+	}
 	if err != nil || in == shadowBucket {
 		return e.dropped(old, err)
 	}
@@ -216,6 +214,11 @@ func (e *edit) dropped(old entry, err error) error {
 // drop lets go of an entry's units: they are free unless another entry has them too.
 func (e *edit) drop(old entry) error {
 	if old.kind != stored {
+		return nil
+	}
+	if old.split {
+		var buf [pageUnits]run
+		e.freed = append(e.freed, old.runs(&buf)...)
 		return nil
 	}
 	key := numberKey(uint64(old.addr))

@@ -16,6 +16,8 @@ const (
 	// the whole page.
 	pageUnits = block.Page / unitSize
 	entrySize = 32
+	// partsSize is what a split page has besides.
+	partsSize = 16
 )
 
 // entryKind says what the map knows of a page. Values are on disk.
@@ -36,9 +38,11 @@ const (
 type entry struct {
 	kind   entryKind
 	packed bool // compressed
+	split  bool // its blocks lie apart: see split.go
 	// length is how many bytes are stored, addr the first of the units that they lie in.
 	length int
 	addr   int64
+	parts  [pageUnits]int64  // of a split page: each block's unit, or noPart
 	crc    [pageUnits]uint32 // of the stored units
 	birth  array.Place
 }
@@ -48,6 +52,9 @@ func (e *entry) units() int {
 	if e.kind != stored {
 		return 0
 	}
+	if e.split {
+		return e.partsStored()
+	}
 	return (e.length + unitSize - 1) / unitSize
 }
 
@@ -56,12 +63,19 @@ const (
 	lengthBits = 15
 )
 
-// encode writes kind (2 bits), packed (1), length (15) and addr (40) as one word, the
-// checksums, and the birth.
+// encode writes kind (2 bits), packed (1), split (1), length (15) and addr (40) as one word,
+// the checksums, and the birth.
 func (e *entry) encode(b []byte) {
-	w := uint64(e.addr) | uint64(e.length)<<addrBits | uint64(e.kind)<<(addrBits+lengthBits)
+	addr := e.addr
+	if e.split {
+		addr = e.parts[0]
+	}
+	w := uint64(addr) | uint64(e.length)<<addrBits | uint64(e.kind)<<(addrBits+lengthBits)
 	if e.packed {
 		w |= 1 << (addrBits + lengthBits + 2)
+	}
+	if e.split {
+		w |= 1 << (addrBits + lengthBits + 3)
 	}
 	binary.LittleEndian.PutUint64(b, w)
 	for i, c := range e.crc {
@@ -75,6 +89,7 @@ func decodeEntry(b []byte) entry {
 	e := entry{
 		kind:   entryKind(w >> (addrBits + lengthBits) & 3),
 		packed: w>>(addrBits+lengthBits+2)&1 == 1,
+		split:  w>>(addrBits+lengthBits+3)&1 == 1,
 		length: int(w >> addrBits & (1<<lengthBits - 1)),
 		addr:   int64(w & (1<<addrBits - 1)),
 		birth:  array.Place(binary.LittleEndian.Uint64(b[24:])),
@@ -90,6 +105,8 @@ func (e *entry) sound() error {
 	switch {
 	case e.kind != stored:
 		return nil
+	case e.split:
+		return e.soundParts()
 	case e.length < 1 || e.length > block.Page || !e.packed && e.length != block.Page:
 		return array.Errorf(array.Medium, "the map says that %d bytes are stored", e.length)
 	case e.packed && e.units() == pageUnits:

@@ -133,7 +133,10 @@ func (f *family) write() error {
 	id, at := f.pick(false), f.place()
 	page := f.rng.Int64N(12)
 	off, n := page*block.Page, int64(block.Page)
-	switch f.rng.IntN(6) {
+	switch f.rng.IntN(9) {
+	case 3, 4, 5:
+		off += f.rng.Int64N(pageUnits) * unitSize
+		n = unitSize
 	case 0:
 		off, n = off+block.Sector, block.Sector*3
 	case 1:
@@ -309,7 +312,7 @@ func (f *family) compare() error {
 func TestFamilies(t *testing.T) {
 	seeds := uint64(10)
 	if testing.Short() {
-		seeds = 2
+		seeds = 1
 	}
 	for seed := range seeds {
 		f := newFamily(t, seed)

@@ -36,7 +36,7 @@ func (v *Volume) MayGrow(size int64) error {
 	}
 	p := v.p
 	p.mu.Lock()
-	free := p.units.limit - p.spare() - p.units.used - p.aside
+	free := p.free()
 	p.mu.Unlock()
 	if need := (pagesOf(size) - pagesOf(s.Size)) * pageUnits; s.Provisioning == Full && need > free {
 		return array.Errorf(array.Full, "%d MiB are to be set aside, the CPG has %d free", need*unitSize>>20, max(0, free)*unitSize>>20)

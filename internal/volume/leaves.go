@@ -4,6 +4,7 @@ package volume
 
 import (
 	"sync"
+	"unsafe"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -28,7 +29,7 @@ type cache struct {
 
 // newCache returns a cache of about so many bytes.
 func newCache(bytes int64) *cache {
-	const leafBytes = leafPages*48 + 64
+	const leafBytes = leafPages*int64(unsafe.Sizeof(entry{})) + 64
 	return &cache{most: max(int(bytes/leafBytes/2), 16), fresh: map[leafName]*[leafPages]entry{}}
 }
 
@@ -91,12 +92,15 @@ func (p *Pool) leafAt(v array.VolumeID, number int64) (*[leafPages]entry, error)
 // readLeaf returns the entries of a leaf.
 func readLeaf(tx *bolt.Tx, n leafName) (*[leafPages]entry, error) {
 	l := new([leafPages]entry)
-	b, err := get(tx, n.in, leafKey(n.v, n.leaf), leafSize)
-	for i := range len(b) / entrySize {
-		l[i] = decodeEntry(b[i*entrySize:])
-		if err == nil {
-			err = l[i].sound()
-		}
+	key := leafKey(n.v, n.leaf)
+	b := tx.Bucket([]byte(n.in)).Get(key)
+	if b == nil {
+		return l, nil
+	}
+	b, err := unsealLeaf(n.in, key, b)
+	for i := int64(0); i < leafPages && err == nil; i++ {
+		l[i] = leafEntry(b, i)
+		err = l[i].sound()
 	}
 	if err != nil {
 		return nil, err

@@ -14,10 +14,14 @@ import (
 )
 
 const (
-	mapFormat = 2
+	// mapFormat 3 has split pages; a map of format 2 becomes one of 3 when it is opened.
+	mapFormat, oldFormat = 3, 2
 	// leafPages is how many pages one value of the map describes.
 	leafPages = 64
 	leafSize  = leafPages * entrySize
+	// splitLeafSize is that of a leaf with split pages: where their parts lie follows the
+	// entries.
+	splitLeafSize = leafSize + leafPages*partsSize
 )
 
 // The buckets of the map. Keys are big endian, so that they sort.
@@ -67,11 +71,11 @@ func lookup(tx *bolt.Tx, in bucket, v array.VolumeID, page int64) (entry, error)
 	if b == nil {
 		return entry{}, nil
 	}
-	b, err := unseal(in, key, b, leafSize)
+	b, err := unsealLeaf(in, key, b)
 	if err != nil {
 		return entry{}, err
 	}
-	e := decodeEntry(b[page%leafPages*entrySize:])
+	e := leafEntry(b, page%leafPages)
 	if err := e.sound(); err != nil {
 		return e, fmt.Errorf("volume %s page %d: %w", v, page, err)
 	}
@@ -85,6 +89,48 @@ func unseal(in bucket, key, b []byte, size int) ([]byte, error) {
 		err = array.Errorf(array.Medium, "the value of %s %x has %d bytes", in, key, len(b))
 	}
 	return b, err
+}
+
+// unsealLeaf returns a leaf, with parts or without.
+func unsealLeaf(in bucket, key, b []byte) ([]byte, error) {
+	b, err := unseal(in, key, b, 0)
+	if err == nil && len(b) != leafSize && len(b) != splitLeafSize {
+		err = array.Errorf(array.Medium, "the value of %s %x has %d bytes", in, key, len(b))
+	}
+	return b, err
+}
+
+// leafEntry returns an entry of a leaf.
+func leafEntry(b []byte, i int64) entry {
+	e := decodeEntry(b[i*entrySize:])
+	if len(b) == splitLeafSize {
+		e.decodeParts(b[leafSize+i*partsSize:])
+	} else if e.split {
+		e.kind, e.length = stored, 0 // which is not sound
+	}
+	return e
+}
+
+// encodeLeaf returns a leaf's value, nil if it says nothing.
+func encodeLeaf(entries *[leafPages]entry) []byte {
+	empty, size := true, leafSize
+	for i := range entries {
+		empty = empty && entries[i].kind == nothing
+		if entries[i].split {
+			size = splitLeafSize
+		}
+	}
+	if empty {
+		return nil
+	}
+	b := make([]byte, size)
+	for i := range entries {
+		entries[i].encode(b[i*entrySize:])
+		if entries[i].split {
+			entries[i].encodeParts(b[leafSize+i*partsSize:])
+		}
+	}
+	return b
 }
 
 // get returns a value of the map, nil if there is none.
@@ -110,7 +156,7 @@ func eachEntry(tx *bolt.Tx, in bucket, v array.VolumeID, start, end int64, fn fu
 		if err != nil || id != v || leaf*leafPages >= end {
 			return err
 		}
-		if b, err = unseal(in, k, b, leafSize); err != nil {
+		if b, err = unsealLeaf(in, k, b); err != nil {
 			return err
 		}
 		for i := range int64(leafPages) {
@@ -118,7 +164,7 @@ func eachEntry(tx *bolt.Tx, in bucket, v array.VolumeID, start, end int64, fn fu
 			if page < start || page >= end {
 				continue
 			}
-			e := decodeEntry(b[i*entrySize:])
+			e := leafEntry(b, i)
 			if e.kind != nothing && !fn(page, e) {
 				return nil
 			}
@@ -130,7 +176,10 @@ func eachEntry(tx *bolt.Tx, in bucket, v array.VolumeID, start, end int64, fn fu
 // prepareMap makes the buckets and refuses a map of another format.
 func prepareMap(tx *bolt.Tx) error {
 	if name, _ := tx.Cursor().First(); name != nil {
-		return checkFormat(tx)
+		if err := checkFormat(tx); err != nil {
+			return err
+		}
+		return tx.Bucket([]byte(metaBucket)).Put([]byte("format"), numberKey(mapFormat))
 	}
 	for _, b := range buckets {
 		if _, err := tx.CreateBucket([]byte(b)); err != nil {
@@ -144,8 +193,8 @@ func prepareMap(tx *bolt.Tx) error {
 func checkFormat(tx *bolt.Tx) error {
 	if meta := tx.Bucket([]byte(metaBucket)); meta != nil {
 		v := meta.Get([]byte("format"))
-		if len(v) != 8 || binary.BigEndian.Uint64(v) != mapFormat {
-			return array.Errorf(array.Medium, "the map of pages has format %x, this program knows %d", v, mapFormat)
+		if len(v) != 8 || binary.BigEndian.Uint64(v) != mapFormat && binary.BigEndian.Uint64(v) != oldFormat {
+			return array.Errorf(array.Medium, "the map of pages has format %x, this program knows %d and %d", v, oldFormat, mapFormat)
 		}
 	}
 	for _, b := range buckets {

@@ -146,7 +146,7 @@ func eachStretch(pages []entry, fn func(from, to int) error) error {
 func (p *Pool) holdPages(pages []entry, n int) (end int64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.units.used+p.aside+p.pending+int64(n*pageUnits)+p.spare()+p.underWay() > p.units.limit || p.held+int64(n) > p.mostHeld() {
+	if int64(n*pageUnits)+p.pending+underWay(p.units.limit) > p.free() || p.held+int64(n) > p.mostHeld() {
 		return 0, array.Errorf(array.Full, "too little is free")
 	}
 	addrs, err := p.units.takePages(n)

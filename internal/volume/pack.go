@@ -18,10 +18,7 @@ var errPacked = errors.New("a packed page is damaged")
 // pack compresses a change's page into p.packing, from at on, if that saves a unit, and
 // returns how much room that took. p.single is held.
 func (p *Pool) pack(c *change, at int) int {
-	if p.packing == nil {
-		p.packing = vfs.NewBuffer(stagingPages * block.Page)
-		p.packed = make([]byte, s2.MaxEncodedLen(block.Page))
-	}
+	p.needPacking()
 	small := s2.Encode(p.packed, c.data)
 	n := (len(small) + unitSize - 1) / unitSize
 	if n >= pageUnits {
@@ -31,6 +28,13 @@ func (p *Pool) pack(c *change, at int) int {
 	clear(b[copy(b, small):])
 	c.bytes, c.e.length, c.e.packed = b, len(small), true
 	return len(b)
+}
+
+func (p *Pool) needPacking() {
+	if p.packing == nil {
+		p.packing = vfs.NewBuffer(stagingPages * block.Page)
+		p.packed = make([]byte, s2.MaxEncodedLen(block.Page))
+	}
 }
 
 // readPacked reads a part of a compressed page, of which all units are needed.

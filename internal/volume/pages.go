@@ -28,6 +28,10 @@ type change struct {
 	same   *change
 	shared bool
 	bad    uint8 // units, by bit, that must fail their checksums: see fill
+	// blocks are, by bit, those that get units of their own while the others stay where
+	// before says; 0 if the page is written whole.
+	blocks uint8
+	before entry
 	// adopted: the content is on pages already, and e says where.
 	adopted bool
 }
@@ -89,12 +93,21 @@ func (p *Pool) prepare(changes []change) error {
 		if c.adopted {
 			continue
 		}
+		if c.split() {
+			packed += p.splitPage(c, packed)
+			continue
+		}
 		if c.data == nil || c.bad == 0 && isZero(c.data) {
 			c.data, c.e.kind = nil, zeroes
 			continue
 		}
 		c.e.kind = stored
 		spec := c.v.Spec()
+		if !spec.Compress && spec.Provisioning != Dedup && c.bad == 0 && hasZeros(c.data) {
+			c.blocks = everyBlock
+			packed += p.splitPage(c, packed)
+			continue
+		}
 		if spec.Provisioning == Dedup && c.bad == 0 {
 			if err := p.findSame(c, seen); err != nil {
 				return err
@@ -116,9 +129,17 @@ func (p *Pool) take(into bucket, changes []change) ([]run, error) {
 	var sizes []int
 	total := int64(0)
 	for i := range changes {
-		if c := &changes[i]; c.bytes != nil {
-			sizes = append(sizes, c.e.units())
+		c := &changes[i]
+		switch n := len(c.bytes) / unitSize; {
+		case n == 0:
+		case c.split():
+			total += int64(n)
+			for range n {
+				sizes = append(sizes, 1)
+			}
+		default:
 			total += int64(c.e.units())
+			sizes = append(sizes, c.e.units())
 		}
 	}
 	if total == 0 {
@@ -129,7 +150,7 @@ func (p *Pool) take(into bucket, changes []change) ([]run, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	addrs, err := p.units.take(sizes)
+	addrs, err := p.units.takeAll(sizes)
 	if err != nil {
 		return nil, err
 	}
@@ -176,39 +197,58 @@ func pieces(changes []change, taken []run) (all []piece) {
 		if c.bytes == nil {
 			continue
 		}
+		if c.split() {
+			k := 0
+			for u := range pageUnits {
+				if c.e.parts[u] != partToCome {
+					continue
+				}
+				b := c.bytes[k*unitSize : (k+1)*unitSize]
+				c.e.parts[u] = taken[i].addr
+				c.sum(u, b)
+				all = join(all, piece{taken[i].addr, b})
+				i, k = i+1, k+1
+			}
+			continue
+		}
 		r := taken[i]
 		i++
 		c.e.addr = r.addr
-		n := r.n * unitSize
 		for u := range r.n {
-			c.e.crc[u] = blockSum(c.bytes[u*unitSize : (u+1)*unitSize])
-			if c.bad>>u&1 == 1 {
-				c.e.crc[u] = ^c.e.crc[u]
-			}
+			c.sum(u, c.bytes[u*unitSize:(u+1)*unitSize])
 		}
-		if l := len(all) - 1; l >= 0 && all[l].continues(r.addr, c.bytes, n) {
-			all[l].b = all[l].b[:len(all[l].b)+n]
-		} else {
-			all = append(all, piece{r.addr, c.bytes[:n]})
-		}
+		all = join(all, piece{r.addr, c.bytes[:r.n*unitSize]})
 	}
 	return all
 }
 
-// continues reports whether n bytes at addr, which begin with b, lie behind the piece in
-// memory and in the file.
-func (x *piece) continues(addr int64, b []byte, n int) bool {
-	end := len(x.b)
-	return addr == x.addr+int64(end/unitSize) && cap(x.b)-end >= n && &x.b[:end+1][end] == &b[0]
+// sum sets the checksum of a stored unit.
+func (c *change) sum(u int, b []byte) {
+	c.e.crc[u] = blockSum(b)
+	if c.bad>>u&1 == 1 {
+		c.e.crc[u] = ^c.e.crc[u]
+	}
 }
 
-// ioAtOnce is how many pages a destage reads or writes at a time.
-const ioAtOnce = 16
+// join adds a piece to the last one if it continues that.
+func join(all []piece, x piece) []piece {
+	if l := len(all) - 1; l >= 0 && all[l].continues(x.addr, x.b) {
+		all[l].b = all[l].b[:len(all[l].b)+len(x.b)]
+		return all
+	}
+	return append(all, x)
+}
+
+// continues reports whether b, at addr, lies behind the piece in memory and in the file.
+func (x *piece) continues(addr int64, b []byte) bool {
+	end := len(x.b)
+	return addr == x.addr+int64(end/unitSize) && cap(x.b)-end >= len(b) && &x.b[:end+1][end] == &b[0]
+}
 
 // writePieces writes several at a time.
 func (p *Pool) writePieces(all []piece) error {
 	var next atomic.Int64
-	errs := make([]error, min(len(all), ioAtOnce))
+	errs := make([]error, min(len(all), p.o.AtOnce))
 	var wg sync.WaitGroup
 	for w := range errs {
 		wg.Go(func() {
@@ -263,6 +303,9 @@ func (p *Pool) extend(size int64) error {
 		return fmt.Errorf("grow page file to %d bytes: %w", size, err)
 	}
 	p.fileSize = size
+	p.mu.Lock()
+	p.units.end = size / unitSize
+	p.mu.Unlock()
 	return nil
 }
 
@@ -288,10 +331,13 @@ func (p *Pool) readPart(dst []byte, in int64, e *entry) error {
 
 // readUnits reads whole units of an entry, from the first-th on, and checks them.
 func (p *Pool) readUnits(b []byte, e *entry, first int) error {
-	if _, err := p.pages.ReadAt(b, (e.addr+int64(first))*unitSize); err != nil {
+	if err := p.readStored(b, e, first); err != nil {
 		return err
 	}
 	for i := range len(b) / unitSize {
+		if e.split && e.parts[first+i] == noPart {
+			continue
+		}
 		if got, want := blockSum(b[i*unitSize:(i+1)*unitSize]), e.crc[first+i]; got != want && !p.o.NoChecksum {
 			return sumError{got, want}
 		}

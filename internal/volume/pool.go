@@ -53,6 +53,8 @@ type Options struct {
 	// OnBad is told of a bad page that a destage met and went on with. It must not wait,
 	// nor use the pool.
 	OnBad func(Bad)
+	// AtOnce is how many pages a destage reads or writes at a time; 0 for 16.
+	AtOnce int
 	// Outside is from how many bytes on the payload of a record is put on pages at once,
 	// instead of into the journal first; 0 for 256 KiB, negative for none.
 	Outside int
@@ -121,6 +123,7 @@ type Pool struct {
 	full         map[array.VolumeID]int64 // units to set aside for each fully provisioned volume
 	aside        int64                    // units set aside and not used yet
 	pending      int64                    // units that what isn't on pages may take
+	cap          int64                    // units that hosts may take, 0 for no such limit; see SetCap
 	told         int                      // the level that OnLevel was told of
 	unread       map[pageName]int         // how often pages gave an error to a destage
 	groups       map[array.GroupID]*groupPlaces
@@ -169,6 +172,9 @@ func OpenPool(fs vfs.FS, dir string, o Options) (*Pool, error) {
 	}
 	if o.Grow == 0 {
 		o.Grow = 64 << 20
+	}
+	if o.AtOnce <= 0 {
+		o.AtOnce = 16
 	}
 	if o.Outside == 0 {
 		o.Outside = 256 << 10

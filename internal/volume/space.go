@@ -3,6 +3,8 @@
 package volume
 
 import (
+	"math/bits"
+
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/perdure/perdure/internal/array"
@@ -50,6 +52,10 @@ func (p *Pool) spare() int64 { return min(stagingPages*pageUnits, p.units.limit/
 func (p *Pool) replaced(into bucket, changes []change) (n int64, err error) {
 	err = p.db.View(func(tx *bolt.Tx) error {
 		for i := range changes {
+			if c := &changes[i]; c.split() && c.blocks != everyBlock {
+				n += int64(bits.OnesCount8(c.replaces()))
+				continue
+			}
 			frees, err := changes[i].v.frees(tx, into, changes[i].page)
 			if err != nil {
 				return err
@@ -65,7 +71,7 @@ func (p *Pool) replaced(into bucket, changes []change) (n int64, err error) {
 // none if its units are shared, or if the newest snapshot shows them.
 func (v *Volume) frees(tx *bolt.Tx, into bucket, page int64) (int64, error) {
 	e, err := lookup(tx, into, v.id, page)
-	if err != nil || e.kind != stored || tx.Bucket([]byte(sharedBucket)).Get(numberKey(uint64(e.addr))) != nil {
+	if err != nil || e.kind != stored || !e.split && tx.Bucket([]byte(sharedBucket)).Get(numberKey(uint64(e.addr))) != nil {
 		return 0, err
 	}
 	if s := v.newest(); s != nil && into == pageBucket {
@@ -76,8 +82,9 @@ func (v *Volume) frees(tx *bolt.Tx, into bucket, page int64) (int64, error) {
 	return int64(e.units()), nil
 }
 
-// underWay is what is kept for writes that were admitted and are not applied yet.
-func (p *Pool) underWay() int64 { return min((32<<20)/unitSize, p.units.limit/32) }
+// underWay is what is kept of a limit for writes that were admitted and are not applied
+// yet.
+func underWay(limit int64) int64 { return min((32<<20)/unitSize, limit/32) }
 
 // Answer says whether there is room for a write.
 type Answer uint8
@@ -98,19 +105,20 @@ func (v *Volume) Spacious(off, n int64) (Answer, error) {
 	p := v.p
 	need := (pagesOf(off+n) - off/block.Page) * pageUnits
 	p.mu.Lock()
-	free := max(0, p.units.limit-p.spare()-p.underWay()-p.units.used-p.aside+p.reservedFor(v.id))
-	pending := p.pending
+	limit := p.units.limit
+	rooms := append(make([]room, 0, 3), room{limit - p.spare() - underWay(limit) - p.units.used - p.aside + p.reservedFor(v.id), p.pending})
+	rooms = append(rooms, v.capped()...)
 	p.mu.Unlock()
-	if need+pending <= free {
+	if inAll(rooms, func(r room) bool { return need+r.pending <= r.free }) {
 		return Enough, nil
 	}
 	has, err := v.replaces(off, n)
 	switch {
 	case err != nil:
 		return None, err
-	case need <= has || pending == 0 && need-has <= free:
+	case need <= has || inAll(rooms, func(r room) bool { return r.pending == 0 && need-has <= r.free || need+r.pending <= r.free }):
 		return Enough, nil
-	case pending == 0:
+	case !inAll(rooms, func(r room) bool { return r.pending > 0 || need-has <= r.free }):
 		return None, nil
 	}
 	p.mu.Lock()
@@ -157,11 +165,32 @@ func (v *Volume) replaces(off, n int64) (units int64, err error) {
 			if err != nil {
 				return err
 			}
+			if frees > 0 {
+				if frees, err = v.keepsOf(tx, page, off, n); err != nil {
+					return err
+				}
+			}
 			units += frees
 		}
 		return nil
 	})
 	return units, err
+}
+
+// keepsOf returns how many of a page's units a write of a range doesn't make more, if the
+// page's are its own: of a split page those of blocks that are stored, or not written.
+func (v *Volume) keepsOf(tx *bolt.Tx, page, off, n int64) (keeps int64, err error) {
+	e, err := lookup(tx, pageBucket, v.id, page)
+	for u := range int64(pageUnits) {
+		at := page*block.Page + u*unitSize
+		if !e.split || e.parts[u] != noPart || at >= off+n || at+unitSize <= off {
+			keeps++
+		}
+	}
+	if e.packed {
+		keeps = int64(e.units())
+	}
+	return keeps, err
 }
 
 // levels are the fullness, in percent, at which people are told.

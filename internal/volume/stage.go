@@ -63,13 +63,14 @@ func (p *Pool) tellRoom() {
 
 // staged is a page on its way to the staging buffer.
 type staged struct {
-	buf   []byte // of the page, as far as the volume goes
-	gaps  []span // what the layer hasn't
-	birth array.Place
-	bad   uint8    // blocks that are bad on disk and not in the layer
-	err   error    // what the disk or the checksum said of them
-	fails bool     // the error may pass: the page is staged again later
-	whole *Outside // set if one record covers the page and put it on pages already
+	buf    []byte // of the page, as far as the volume goes
+	gaps   []span // what the layer hasn't
+	birth  array.Place
+	bad    uint8    // blocks that are bad on disk and not in the layer
+	err    error    // what the disk or the checksum said of them
+	fails  bool     // the error may pass: the page is staged again later
+	blocks uint8    // those that are written apart, 0 for all together
+	whole  *Outside // set if one record covers the page and put it on pages already
 }
 
 // stage makes the new content of some pages: what the layer has, over what is on disk.
@@ -91,6 +92,9 @@ func (v *Volume) stage(into bucket, l *overlay, batch []int64) ([]change, error)
 	}
 	v.mu.RUnlock()
 	entries, err := v.entriesOf(into, batch)
+	if err == nil {
+		err = v.splitPages(into, batch, all, entries)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +111,10 @@ func (v *Volume) stage(into bucket, l *overlay, batch []int64) ([]change, error)
 		}
 		changes[i] = change{
 			v: v, page: page, e: entry{birth: birth}, bad: s.bad,
-			data: v.p.staging[i*block.Page : (i+1)*block.Page],
+			data: v.p.staging[i*block.Page : (i+1)*block.Page], blocks: s.blocks,
+		}
+		if s.blocks != 0 {
+			changes[i].before = entries[i]
 		}
 	}
 	v.adopt(l, changes, all)
@@ -165,7 +172,7 @@ func (v *Volume) entriesOf(into bucket, pages []int64) ([]entry, error) {
 // fillGaps reads what the layer hasn't, several pages at a time.
 func (v *Volume) fillGaps(pages []int64, all []staged, entries []entry) {
 	var wg sync.WaitGroup
-	turns := make(chan struct{}, ioAtOnce)
+	turns := make(chan struct{}, v.p.o.AtOnce)
 	for i := range all {
 		s, e := &all[i], &entries[i]
 		if len(s.gaps) == 0 {

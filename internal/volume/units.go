@@ -43,6 +43,7 @@ type units struct {
 	wide  int64    // where the search for stretches of pages begins: a word
 	dirty map[int64]struct{}
 	limit int64
+	end   int64 // of the file
 }
 
 func (s *units) load(tx *bolt.Tx) error {
@@ -95,6 +96,67 @@ func (s *units) take(sizes []int) ([]int64, error) {
 	return out, nil
 }
 
+// takeAll is take for sizes of which many may be single units: those go side by side.
+func (s *units) takeAll(sizes []int) ([]int64, error) {
+	var rest []int
+	single := 0
+	for _, n := range sizes {
+		if n == 1 {
+			single++
+		} else {
+			rest = append(rest, n)
+		}
+	}
+	ones, err := s.takeSingle(single)
+	if err != nil {
+		return nil, err
+	}
+	others, err := s.take(rest)
+	if err != nil {
+		for _, a := range ones {
+			s.give(run{a, 1})
+		}
+		return nil, err
+	}
+	out := make([]int64, len(sizes))
+	for i, n := range sizes {
+		from := &others
+		if n == 1 {
+			from = &ones
+		}
+		out[i], *from = (*from)[0], (*from)[1:]
+	}
+	return out, nil
+}
+
+// takeSingle marks n units used, in stretches where there are some.
+func (s *units) takeSingle(n int) ([]int64, error) {
+	out := make([]int64, 0, n)
+	for n-len(out) >= 64/2 {
+		at := s.findWord()
+		if at < 0 {
+			break
+		}
+		for range min(64, n-len(out)) {
+			s.set(run{at, 1}, true)
+			out = append(out, at)
+			at++
+		}
+	}
+	sizes := make([]int, n-len(out))
+	for i := range sizes {
+		sizes[i] = 1
+	}
+	rest, err := s.take(sizes)
+	if err != nil {
+		for _, a := range out {
+			s.give(run{a, 1})
+		}
+		return nil, err
+	}
+	return append(out, rest...), nil
+}
+
 // takePages marks units of n whole pages used, in stretches of many where there are some:
 // one write then does for many pages. Nothing is taken if not all are found.
 func (s *units) takePages(n int) ([]int64, error) {
@@ -128,6 +190,9 @@ func (s *units) takePages(n int) ([]int64, error) {
 // findWord returns where 64 free units begin, or -1.
 func (s *units) findWord() int64 {
 	last := s.limit / 64
+	if s.used*2 < s.end {
+		last = min(last, s.end/64) // there is room enough: the file need not grow
+	}
 	for range 2 {
 		for ; s.wide < last; s.wide++ {
 			if s.wide >= int64(len(s.words)) {

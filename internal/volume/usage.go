@@ -87,6 +87,8 @@ type Capacity struct {
 	// Limit is what it may grow to, Used what pages take, Reserved what is set aside
 	// for fully provisioned volumes.
 	Limit, Used, Reserved int64
+	// Cap is what hosts may take of it, at most Limit; see Pool.SetCap.
+	Cap int64
 	// Written is the size of all pages as the volumes and snapshots see them: more
 	// than Used by what sharing, packing and deduplication save.
 	Written int64
@@ -99,6 +101,7 @@ func (p *Pool) Capacity() Capacity {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := Capacity{Limit: p.units.limit * unitSize, Used: p.units.used * unitSize, Memory: p.overlay, Reserved: p.aside * unitSize}
+	c.Cap = p.ceiling() * unitSize
 	for _, u := range p.use {
 		c.Written += u.pages * block.Page
 	}

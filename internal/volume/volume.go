@@ -23,6 +23,9 @@ type Volume struct {
 	snap  *snapshot      // set if it is one
 	base  array.VolumeID // the snapshot it was made from, 0 for none
 	steps atomic.Pointer[[]step]
+	// pending and cap, in units, are guarded by the pool's mu: what isn't on pages may take,
+	// and what hosts may take, 0 for all.
+	pending, cap int64
 
 	mu sync.RWMutex
 	// spec, over, sealed, turn and gone are guarded by mu.
@@ -57,6 +60,7 @@ func (v *Volume) letGo(o *owner) {
 	v.p.mu.Lock()
 	v.p.overlay -= o.cost
 	v.p.pending -= o.units
+	v.pending -= o.units
 	v.p.mu.Unlock()
 }
 
@@ -116,6 +120,7 @@ func (v *Volume) apply(r *journal.Record) error {
 	if e.data != nil {
 		e.owner.units = e.pages() * pageUnits
 		v.p.pending += e.owner.units
+		v.pending += e.owner.units
 	}
 	if v.p.overlay > v.p.o.Overlay/4 {
 		v.p.wake()

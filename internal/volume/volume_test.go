@@ -290,15 +290,23 @@ func TestResync(t *testing.T) {
 }
 
 func FuzzLeaf(f *testing.F) {
-	f.Add(make([]byte, entrySize))
+	decode := func(b []byte) entry {
+		e := decodeEntry(b)
+		e.decodeParts(b[entrySize:])
+		return e
+	}
+	f.Add(make([]byte, entrySize+partsSize))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) < entrySize {
+		if len(b) < entrySize+partsSize {
 			return
 		}
-		e := decodeEntry(b)
+		e := decode(b)
 		_ = e.sound()
-		out := make([]byte, entrySize)
-		if e.encode(out); decodeEntry(out) != e {
+		out := make([]byte, entrySize+partsSize)
+		if e.encode(out); e.split {
+			e.encodeParts(out[entrySize:])
+		}
+		if decode(out) != e {
 			t.Fatal("not the same")
 		}
 	})

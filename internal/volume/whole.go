@@ -24,11 +24,11 @@ func (p *Pool) whole(tx *bolt.Tx) error {
 			if err != nil {
 				return err
 			}
-			if b, err = unseal(in, k, b, leafSize); err != nil {
+			if b, err = unsealLeaf(in, k, b); err != nil {
 				return err
 			}
 			for i := range int64(leafPages) {
-				e := decodeEntry(b[i*entrySize:])
+				e := leafEntry(b, i)
 				if err := met.meet(&p.units, &e); err != nil {
 					return fmt.Errorf("%s of volume %s, page %d: %w", in, v, leaf*leafPages+i, err)
 				}
@@ -56,13 +56,15 @@ func (s *units) meet(all *units, e *entry) error {
 	if err := e.sound(); err != nil || e.kind != stored {
 		return err
 	}
-	r := run{e.addr, e.units()}
-	switch {
-	case !s.inside(r) || !all.has(r):
-		return array.Errorf(array.Medium, "it is in unit %d, which counts as free", e.addr)
-	case s.any(r) && !s.has(r):
-		return array.Errorf(array.Medium, "it is in unit %d, of which another page has a part", e.addr)
+	var buf [pageUnits]run
+	for _, r := range e.runs(&buf) {
+		switch {
+		case !s.inside(r) || !all.has(r):
+			return array.Errorf(array.Medium, "it is in unit %d, which counts as free", r.addr)
+		case s.any(r) && (e.split || !s.has(r)):
+			return array.Errorf(array.Medium, "it is in unit %d, of which another page has a part", r.addr)
+		}
+		s.set(r, true)
 	}
-	s.set(r, true)
 	return nil
 }

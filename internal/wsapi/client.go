@@ -12,10 +12,17 @@ import (
 	"net"
 	"net/http"
 	"syscall"
+
+	"github.com/perdure/perdure/internal/progress"
 )
 
 // Do sends a command to the array whose socket is at path and returns its text.
 func Do(ctx context.Context, path string, words []string) (string, error) {
+	return DoTelling(ctx, path, words, nil)
+}
+
+// DoTelling does so and passes on how far the array is, unless tell is nil.
+func DoTelling(ctx context.Context, path string, words []string, tell func(progress.Step)) (string, error) {
 	c := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", path)
 	}}}
@@ -28,6 +35,9 @@ func Do(ctx context.Context, path string, words []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if tell != nil {
+		q.Header.Set("Accept", streamType)
+	}
 	a, err := c.Do(q)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return "", fmt.Errorf("no array listens at %s: start perdured, or name its socket with --array or $PERDURE_ARRAY", path)
@@ -37,8 +47,17 @@ func Do(ctx context.Context, path string, words []string) (string, error) {
 	}
 	defer a.Body.Close()
 	var r Response
-	if err := json.NewDecoder(a.Body).Decode(&r); err != nil {
-		return "", fmt.Errorf("read the array's answer: %w", err)
+	for d := json.NewDecoder(a.Body); ; {
+		r = Response{}
+		if err := d.Decode(&r); err != nil {
+			return "", fmt.Errorf("read the array's answer: %w", err)
+		}
+		if r.Progress == nil {
+			break
+		}
+		if tell != nil {
+			tell(*r.Progress)
+		}
 	}
 	if r.Error != "" {
 		return r.Text, fmt.Errorf("%s", r.Error)

@@ -2,5 +2,6 @@
 
 // Package wsapi is the array's management face over HTTP: it takes a command as a
 // list of words and returns its text, or an error with its kind. It decides
-// nothing. Requests come over a socket that only the array's owner can open.
+// nothing. A client that accepts application/x-ndjson hears meanwhile how far a long
+// command is, line by line. Requests come over a socket that only the array's owner can open.
 package wsapi

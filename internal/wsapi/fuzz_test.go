@@ -12,12 +12,13 @@ import (
 	"testing"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/progress"
 )
 
 // parrot answers with the words it was given.
 type parrot struct{}
 
-func (parrot) Run(_ context.Context, words []string) (string, error) {
+func (parrot) RunTelling(_ context.Context, words []string, _ func(progress.Step)) (string, error) {
 	if len(words) > 0 && words[0] == "bad" {
 		return "", array.Errorf(array.Invalid, "bad")
 	}

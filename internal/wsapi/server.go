@@ -13,14 +13,15 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/progress"
 )
 
 // maxRequest bounds a request's body.
 const maxRequest = 64 << 10
 
-// Runner carries commands out.
+// Runner carries commands out, and tells how far they are if tell is not nil.
 type Runner interface {
-	Run(ctx context.Context, words []string) (string, error)
+	RunTelling(ctx context.Context, words []string, tell func(progress.Step)) (string, error)
 }
 
 // Request is a command as words.
@@ -28,8 +29,11 @@ type Request struct {
 	Words []string `json:"words"`
 }
 
-// Response is its text, or what was wrong.
+// Response is its text, or what was wrong. Whoever accepts a stream gets a line for each
+// step of progress first, with nothing else in it.
 type Response struct {
+	Progress *progress.Step `json:"progress,omitempty"`
+
 	Text  string `json:"text"`
 	Error string `json:"error,omitempty"`
 	Kind  string `json:"kind,omitempty"`
@@ -58,21 +62,26 @@ func Serve(ctx context.Context, path string, r Runner) error {
 
 func handler(r Runner) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /api/v1/command", func(w http.ResponseWriter, q *http.Request) {
+	mux.HandleFunc("POST /api/v1/command", func(hw http.ResponseWriter, q *http.Request) {
+		w := &sender{ResponseWriter: hw}
 		var in Request
-		d := json.NewDecoder(http.MaxBytesReader(w, q.Body, maxRequest))
+		d := json.NewDecoder(http.MaxBytesReader(hw, q.Body, maxRequest))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&in); err != nil {
-			answer(w, http.StatusBadRequest, Response{Error: "the request can't be read: " + err.Error(), Kind: array.Invalid.String()})
+			w.answer(http.StatusBadRequest, Response{Error: "the request can't be read: " + err.Error(), Kind: array.Invalid.String()})
 			return
 		}
-		text, err := r.Run(q.Context(), in.Words)
+		var tell func(progress.Step)
+		if q.Header.Get("Accept") == streamType {
+			tell = func(p progress.Step) { w.answer(http.StatusOK, Response{Progress: &p}) }
+		}
+		text, err := r.RunTelling(q.Context(), in.Words, tell)
 		if err != nil {
 			k := array.KindOf(err)
-			answer(w, statusOf(k), Response{Text: text, Error: err.Error(), Kind: k.String()})
+			w.answer(statusOf(k), Response{Text: text, Error: err.Error(), Kind: k.String()})
 			return
 		}
-		answer(w, http.StatusOK, Response{Text: text})
+		w.answer(http.StatusOK, Response{Text: text})
 	})
 	return mux
 }
@@ -96,8 +105,25 @@ func statusOf(k array.Kind) int {
 	return http.StatusInternalServerError
 }
 
-func answer(w http.ResponseWriter, status int, r Response) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
+// streamType is what a client accepts that wants to hear of progress: one Response a line.
+const streamType = "application/x-ndjson"
+
+// sender is a ResponseWriter that begins its answer once and sends every line at once.
+type sender struct {
+	http.ResponseWriter
+	begun bool
+}
+
+// answer sends a line. The status of a stream is that of its first.
+func (w *sender) answer(status int, r Response) {
+	if !w.begun {
+		w.begun = true
+		w.Header().Set("Content-Type", "application/json")
+		if r.Progress != nil {
+			w.Header().Set("Content-Type", streamType)
+		}
+		w.WriteHeader(status)
+	}
 	_ = json.NewEncoder(w).Encode(r)
+	_ = http.NewResponseController(w.ResponseWriter).Flush()
 }

@@ -85,7 +85,7 @@ func open(disk *vfs.Mem, mapFile string) (e *engine, err error) {
 		files, dir, pages = e.device, ".", poolDevice
 	}
 	e.pool, err = volume.OpenPool(disk, "pool", volume.Options{
-		MapFile: mapFile, Pages: pages, Limit: poolSize, Grow: 64 * block.Page, Age: -1, NoSync: true, Outside: block.Page,
+		MapFile: mapFile, Pages: pages, Limit: poolSize, Grow: 64 * block.Page, Age: -1, NoSync: true, AtOnce: 1, Outside: block.Page,
 	})
 	if err != nil {
 		return e, err

@@ -169,7 +169,7 @@ func (p *player) play(ctx context.Context, r matrix.Row) (o outcome, err error) 
 		return o, err
 	}
 	if r.Pause > 0 && o.pause > r.Pause {
-		err = fmt.Errorf("a command took %v, at most %v are allowed", o.pause.Round(time.Millisecond), r.Pause)
+		err = late{o.pause, r.Pause}
 	}
 	for _, s := range r.Then {
 		if e := p.step(ctx, s); e != nil {

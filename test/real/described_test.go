@@ -123,13 +123,25 @@ func TestOneLUNOneVolume(t *testing.T) {
 	if text := p.command(rig.A, "createvlun", "other", "auto", "set:s"); !strings.Contains(text, "LUN 1") {
 		t.Errorf("auto: %s; want LUN 1", text)
 	}
+	p.must(p.CutLinks()) // hosts are not what they are on the other array
+	p.until(setUpIn, "the arrays to miss each other", func() bool {
+		return strings.Contains(p.command(rig.A, "status")+p.command(rig.B, "status"), "does not answer")
+	})
 	p.command(rig.B, "createhost", "h9", "iqn.2026-01.org.example:of-b")
 	p.command(rig.B, "createvv", "cpg0", "secret", "32m")
 	p.command(rig.B, "createvlun", "secret", "0", "h9")
 	p.command(rig.A, "createhost", "h9", "iqn.2026-01.org.example:of-a")
-	p.refused(rig.A, "host h9 is another one on array array-b", "createvlun", "g.0", "5", "h9")
 	p.command(rig.A, "createhost", "alias", "iqn.2026-01.org.example:of-b")
+	p.must(p.HealLinks())
+	p.whole()
+	p.refused(rig.A, "host h9 is another one on array array-b", "createvlun", "g.0", "5", "h9")
 	p.refused(rig.A, "initiator iqn.2026-01.org.example:of-b belongs to host alias and to host h9", "createvlun", "g.0", "5", "alias")
+	p.until(setUpIn, "an event on each array", func() bool {
+		return strings.Contains(p.command(rig.A, "showeventlog"), "host h9 was changed here") && strings.Contains(p.command(rig.B, "showeventlog"), "host h9 was changed here")
+	})
+	p.command(rig.A, "removehost", "alias")
+	p.command(rig.A, "removehost", "h9")
+	p.until(setUpIn, "the host of array-b to be on both", func() bool { return strings.Contains(p.command(rig.A, "showhost"), "of-b") })
 	p.whole()
 }
 

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"strings"
+	"testing"
+)
+
+const (
+	iqn1 = "iqn.2026-01.org.example:1"
+	iqn2 = "iqn.2026-01.org.example:2"
+	iqn3 = "iqn.2026-01.org.example:3"
+)
+
+// hosts returns what showhost says, in one line.
+func (a *testArray) hosts() string {
+	a.t.Helper()
+	_, text, _ := strings.Cut(a.run("showhost"), "\n")
+	return strings.Join(strings.Fields(text), " ")
+}
+
+func bothHave(t *testing.T, arrays []*testArray, want string) {
+	t.Helper()
+	for _, a := range arrays {
+		if got := a.hosts(); got != want {
+			t.Errorf("%s has the hosts %q, want %q", a.cfg.Name, got, want)
+		}
+	}
+}
+
+func TestHostsAreOnBothArrays(t *testing.T) {
+	arrays := openArrays(t, 2, nil)
+	a, b := arrays[0], arrays[1]
+	a.run("createhost", "h", iqn1)
+	bothHave(t, arrays, "h 2 "+iqn1)
+	b.refuses("exists already", "createhost", "h", iqn2)
+	b.refuses("belongs to host h", "createhost", "i", iqn1)
+	b.run("createhost", "-add", "h", iqn2)
+	a.run("sethost", "-persona", "11", "-chap", "user:secret-secret", "h")
+	bothHave(t, arrays, "h 11 "+iqn1+","+iqn2)
+	if h, err := b.host("h"); err != nil || h.CHAPSecret != "secret-secret" {
+		t.Errorf("%+v, %v", h, err)
+	}
+	a.refuses("belongs to host h", "createhost", "-add", "h", iqn1)
+	a.refuses("want -persona", "sethost", "h")
+	a.refuses("want 1 to", "sethost", "-persona", "99", "h")
+	a.run("sethost", "-nochap", "-persona", "2", "h")
+	b.run("removehost", "h", iqn1)
+	bothHave(t, arrays, "h 2 "+iqn2)
+	a.refuses("no initiator left", "removehost", "h", iqn2)
+
+	// What the other array refuses is done on neither.
+	b.run("createvv", "cpg0", "v", "1")
+	b.run("createvlun", "v", "3", "h")
+	a.refuses("sees LUN 3", "removehost", "h")
+	bothHave(t, arrays, "h 2 "+iqn2)
+	b.run("removevlun", "v", "3", "h")
+	a.run("removehost", "h")
+	bothHave(t, arrays, "")
+	a.refuses("does not exist", "removehost", "h")
+	if n := len(a.untold()) + len(b.untold()); n != 0 {
+		t.Errorf("%d changes are still to be told", n)
+	}
+}
+
+// TestHostsOfAnArrayThatWasAway: it hears of what was changed meanwhile, and what it
+// changed itself is not undone by what the other describes.
+func TestHostsOfAnArrayThatWasAway(t *testing.T) {
+	arrays := openArrays(t, 2, nil)
+	a, b := arrays[0], arrays[1]
+	a.run("creatercopygroup", "g", "array-b:sync")
+	a.run("admitrcopyvv", "-createvv", "-size", "1", "v", "g")
+	a.run("startrcopygroup", "-wait", "g")
+	a.run("createhost", "h", iqn1)
+	a.run("createhost", "gone", iqn2)
+	a.run("createvlun", "v", "0", "h")
+	b.Close()
+	a.until("array-b to be missed", func() bool { return !a.pair.Reachable() })
+	a.run("createhost", "new", iqn3)
+	a.run("sethost", "-persona", "5", "h")
+	a.run("sethost", "-persona", "6", "h")
+	a.run("removehost", "gone")
+	a.run("createhost", "short", iqn2)
+	a.run("removehost", "short")
+	b.open()
+	want := "h 6 " + iqn1 + " new 2 " + iqn3
+	b.until("it to hear of the hosts", func() bool { return b.hosts() == want })
+	a.until("nothing to be told", func() bool { return len(a.untold()) == 0 })
+
+	d, err := b.describe(a.stored("v").Group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Close()
+	b.until("array-a to be missed", func() bool { return !b.pair.Reachable() })
+	b.run("sethost", "-persona", "7", "h") // though array-a serves what is exported to it
+	if d.Group.Version++; d.Hosts[0].Persona != 6 {
+		t.Fatalf("the group is described with %+v", d.Hosts)
+	}
+	if err := b.take(d); err != nil { // before it hears of that
+		t.Fatal(err)
+	}
+	if text := b.hosts(); !strings.Contains(text, "h 7") {
+		t.Errorf("what was changed is undone: %s", text)
+	}
+	a.open()
+	want = "h 7 " + iqn1 + " new 2 " + iqn3
+	a.until("it to hear of the host", func() bool { return a.hosts() == want })
+	b.until("nothing to be told", func() bool { return len(b.untold()) == 0 })
+	bothHave(t, arrays, want)
+}
+
+// TestTwoHostsOfOneName, made while the arrays did not reach each other, stay two until
+// a person removes one.
+func TestTwoHostsOfOneName(t *testing.T) {
+	arrays := openArrays(t, 2, nil)
+	a, b := arrays[0], arrays[1]
+	b.Close()
+	a.until("array-b to be missed", func() bool { return !a.pair.Reachable() })
+	a.run("createhost", "h", iqn1)
+	a.Close()
+	b.open()
+	b.run("createhost", "h", iqn2)
+	a.open()
+	for _, x := range arrays {
+		x.until("an event", func() bool { return strings.Contains(x.run("showeventlog"), "host h was changed here") })
+	}
+	a.run("removehost", "h")
+	a.until("it to hear of the other", func() bool { return a.hosts() == "h 2 "+iqn2 })
+	b.until("nothing to be told", func() bool { return len(b.untold())+len(a.untold()) == 0 })
+	bothHave(t, arrays, "h 2 "+iqn2)
+}

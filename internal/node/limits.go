@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/volume"
+)
+
+// cpgLimits are what a person set for a CPG of this array, in bytes; 0 for none.
+type cpgLimits struct {
+	Warn  int64 `json:"warn"`
+	Limit int64 `json:"limit"`
+}
+
+func (n *Node) limitsOf(cpg string) (l cpgLimits, err error) {
+	err = n.store.View(func(t *store.Tx) (err error) { l, _, err = tables.limits.Get(t, cpg); return err })
+	return l, err
+}
+
+// capCPGs bounds what hosts may take of the CPGs.
+func (n *Node) capCPGs() error {
+	for name, p := range n.cpgs {
+		l, err := n.limitsOf(name)
+		if err != nil {
+			return err
+		}
+		p.SetCap(l.Limit)
+	}
+	return nil
+}
+
+// parseLimit reads a size, or 0 for none.
+func parseLimit(text string) (int64, error) {
+	if text == "0" {
+		return 0, nil
+	}
+	return parseSize(text)
+}
+
+func setCPG(n *Node, _ context.Context, a *args) error {
+	warn, limit := a.flags.String("sdgw", "", ""), a.flags.String("sdgl", "", "")
+	a.flags.Bool("f", false, "")
+	if err := a.parse(1, 1); err != nil {
+		return err
+	}
+	p := n.cpgs[a.rest[0]]
+	switch {
+	case p == nil:
+		return array.Errorf(array.NotFound, "CPG %s does not exist", a.rest[0])
+	case *warn == "" && *limit == "":
+		return array.Errorf(array.Invalid, "setcpg: want -sdgw or -sdgl; usage: %s", a.cmd.usage)
+	}
+	l, err := n.limitsOf(a.rest[0])
+	if err != nil {
+		return err
+	}
+	for _, x := range []struct {
+		text string
+		to   *int64
+	}{{*warn, &l.Warn}, {*limit, &l.Limit}} {
+		if x.text == "" {
+			continue
+		}
+		if *x.to, err = parseLimit(x.text); err != nil {
+			return err
+		}
+	}
+	if l.Limit > 0 && l.Warn > l.Limit {
+		return array.Errorf(array.Invalid, "CPG %s: a warning at %d MiB would never come, the limit is %d", a.rest[0], l.Warn>>20, l.Limit>>20)
+	}
+	if err := n.store.Update(func(t *store.Tx) error { return tables.limits.Put(t, a.rest[0], l) }); err != nil {
+		return err
+	}
+	p.SetCap(l.Limit)
+	return nil
+}
+
+// mayTake is what pages of the volume itself may take, in bytes; 0 for no limit.
+func (v VV) mayTake() int64 { return v.Size / 100 * int64(v.AllocLimit) }
+
+// alloc are the options for a volume's allocation warning and limit.
+type alloc struct{ warn, limit *int }
+
+func allocFlags(a *args) alloc {
+	return alloc{a.flags.Int("usr_aw", -1, ""), a.flags.Int("usr_al", -1, "")}
+}
+
+// of sets what the options say.
+func (a alloc) of(v *VV) error {
+	for _, x := range []struct {
+		name  string
+		value int
+		to    *int
+	}{{"-usr_aw", *a.warn, &v.AllocWarn}, {"-usr_al", *a.limit, &v.AllocLimit}} {
+		if x.value < -1 || x.value > 100 {
+			return array.Errorf(array.Invalid, "%s %d: want a percentage of the volume's size, or 0 for none", x.name, x.value)
+		}
+		if x.value >= 0 {
+			*x.to = x.value
+		}
+	}
+	switch {
+	case v.Of != 0:
+		return array.Errorf(array.Invalid, "%s is a snapshot: nothing is allocated to it by writes of hosts", v.Name)
+	case v.Provisioning == volume.Full && v.AllocWarn+v.AllocLimit > 0:
+		return array.Errorf(array.Invalid, "volume %s is fully provisioned: all of it is allocated", v.Name)
+	case v.AllocLimit > 0 && v.AllocWarn > v.AllocLimit:
+		return array.Errorf(array.Invalid, "volume %s: a warning at %d percent would never come, the limit is %d", v.Name, v.AllocWarn, v.AllocLimit)
+	}
+	return nil
+}
+
+func setVV(n *Node, ctx context.Context, a *args) error {
+	al := allocFlags(a)
+	if err := a.parse(1, 1); err != nil {
+		return err
+	}
+	if *al.warn == -1 && *al.limit == -1 {
+		return array.Errorf(array.Invalid, "setvv: want -usr_aw or -usr_al; usage: %s", a.cmd.usage)
+	}
+	v, _, err := n.vv(a.rest[0])
+	if err != nil {
+		return err
+	}
+	return n.changeVV(ctx, v, al.of)
+}
+
+func orDash(n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprint(n)
+}
+
+func showCPG(n *Node, _ context.Context, a *args) error {
+	if err := a.parse(0, 0); err != nil {
+		return err
+	}
+	a.printf("Name\tLimitMiB\tUsedMiB\tRsvdMiB\tFreeMiB\tWrittenMiB\tSavings\tSDGwMiB\tSDGlMiB\n")
+	for _, c := range n.cfg.CPGs {
+		s := n.cpgs[c.Name].Capacity()
+		l, err := n.limitsOf(c.Name)
+		if err != nil {
+			return err
+		}
+		savings := "-"
+		if s.Used > 0 {
+			savings = fmt.Sprintf("%.2f:1", float64(s.Written)/float64(s.Used))
+		}
+		a.printf("%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, s.Limit>>20, mib(s.Used), mib(s.Reserved), mib(max(0, s.Cap-s.Used-s.Reserved)), mib(s.Written), savings,
+			orDash(l.Warn>>20), orDash(l.Limit>>20))
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"flag"
+	"io"
+	"strings"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/schedule"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// maxSchedules bounds the schedules of an array.
+const maxSchedules = 1024
+
+func scheduleCommands() []command {
+	return []command{
+		{name: "createsched", usage: "createsched <command> <schedule> <name>", about: "lets createsv or creategroupsv be carried out at times as cron has them: \"minute hour dom month dow\", @hourly, @daily, @weekly, @monthly or @yearly", of: groupToSchedule, run: createSched},
+		{name: "setsched", usage: "setsched [-s <schedule>] [-suspend|-resume] <name>", about: "changes when a schedule is due, suspends it, or lets it go on from now on", of: groupOfSchedule, run: setSched},
+		{name: "removesched", usage: "removesched [-f] <name>", about: "removes a schedule; the snapshots it made stay", of: groupOfSchedule, run: removeSched},
+		{name: "showsched", usage: "showsched", about: "lists the schedules", run: showSched},
+	}
+}
+
+// groupOfSchedule is command.of for commands that name a schedule last.
+func groupOfSchedule(n *Node, words []string) *running {
+	s, err := n.schedule(words[len(words)-1])
+	if err != nil {
+		return nil
+	}
+	return n.runningShared(s.Group)
+}
+
+// groupToSchedule is command.of for createsched.
+func groupToSchedule(n *Node, words []string) *running {
+	if len(words) < 2 {
+		return nil
+	}
+	_, w, err := n.scheduled(words[1])
+	if err != nil {
+		return nil
+	}
+	v, _, err := n.vv(w.pairs[0].vv)
+	if err != nil {
+		return nil
+	}
+	return n.runningShared(v.Group)
+}
+
+func (n *Node) runningShared(id array.GroupID) *running {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	if r := n.groups[id]; r != nil && !r.rec.Private {
+		return r
+	}
+	return nil
+}
+
+func (n *Node) schedule(name string) (s Schedule, err error) {
+	err = n.store.View(func(t *store.Tx) error {
+		var ok bool
+		s, ok, err = tables.scheds.Get(t, name)
+		if err == nil && !ok {
+			err = array.Errorf(array.NotFound, "schedule %s does not exist", name)
+		}
+		return err
+	})
+	return s, err
+}
+
+// scheduled reads a command that is to be scheduled.
+func (n *Node) scheduled(text string) (words []string, w wish, err error) {
+	words = strings.Fields(text)
+	if len(words) == 0 || words[0] != "createsv" && words[0] != "creategroupsv" {
+		return nil, w, array.Errorf(array.Invalid, "command %q: want createsv or creategroupsv with its words, in quotation marks", text)
+	}
+	a := &args{cmd: find(words[0]), rest: words[1:], flags: flag.NewFlagSet(words[0], flag.ContinueOnError)}
+	a.flags.SetOutput(io.Discard)
+	w, err = n.wished(a)
+	return words, w, err
+}
+
+func createSched(n *Node, ctx context.Context, a *args) error {
+	if err := a.parse(3, 3); err != nil {
+		return err
+	}
+	words, w, err := n.scheduled(a.rest[0])
+	if err != nil {
+		return err
+	}
+	if _, err := schedule.Parse(a.rest[1]); err != nil {
+		return err
+	}
+	s := Schedule{Name: a.rest[2], Command: words, Times: a.rest[1], Last: n.now()}
+	if !validName(s.Name) {
+		return array.Errorf(array.Invalid, "schedule name %q: %s", s.Name, nameWanted)
+	}
+	for _, p := range w.pairs {
+		v, _, err := n.vv(p.vv)
+		switch {
+		case err != nil:
+			return err
+		case s.Group != 0 && s.Group != v.Group:
+			return array.Errorf(array.Invalid, "volume %s is in another group: snapshots of one moment are of one group", v.Name)
+		case !validName(p.sv):
+			return array.Errorf(array.Invalid, "snapshot name %q: %s", p.sv, nameWanted)
+		case v.Of != 0 && w.ro:
+			return array.Errorf(array.Invalid, "%s is a read-only snapshot, which never changes", v.Name)
+		}
+		s.Group = v.Group
+	}
+	return n.changeGroup(ctx, s.Group, func(t *store.Tx) error {
+		count := 0
+		if err := tables.scheds.Each(t, func(_ string, o Schedule) error {
+			if count++; o.Name == s.Name {
+				return array.Errorf(array.Exists, "schedule %s exists already", s.Name)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		if count >= maxSchedules {
+			return array.Errorf(array.Full, "there are %d schedules, the most there may be", count)
+		}
+		return tables.scheds.Put(t, s.Name, s)
+	})
+}
+
+func setSched(n *Node, ctx context.Context, a *args) error {
+	times, suspend, resume := a.flags.String("s", "", ""), a.flags.Bool("suspend", false, ""), a.flags.Bool("resume", false, "")
+	if err := a.parse(1, 1); err != nil {
+		return err
+	}
+	if *suspend && *resume || *times == "" && !*suspend && !*resume {
+		return array.Errorf(array.Invalid, "setsched: want -s, or one of -suspend and -resume; usage: %s", a.cmd.usage)
+	}
+	if *times != "" {
+		if _, err := schedule.Parse(*times); err != nil {
+			return err
+		}
+	}
+	s, err := n.schedule(a.rest[0])
+	if err != nil {
+		return err
+	}
+	return n.changeSchedule(ctx, s, func(s *Schedule) error {
+		if *times != "" {
+			s.Times = *times
+		}
+		if *suspend || *resume {
+			s.Suspended = *suspend
+		}
+		if *times != "" || *resume {
+			s.Last = n.now() // what was missed stays missed
+		}
+		return nil
+	})
+}
+
+func removeSched(n *Node, ctx context.Context, a *args) error {
+	a.flags.Bool("f", false, "")
+	if err := a.parse(1, 1); err != nil {
+		return err
+	}
+	s, err := n.schedule(a.rest[0])
+	if err != nil {
+		return err
+	}
+	return n.changeGroup(ctx, s.Group, func(t *store.Tx) error { return tables.scheds.Delete(t, s.Name) })
+}
+
+func showSched(n *Node, _ context.Context, a *args) error {
+	if err := a.parse(0, 0); err != nil {
+		return err
+	}
+	all, err := n.schedules()
+	if err != nil {
+		return err
+	}
+	now := n.now()
+	a.printf("SchedName\tMin\tHour\tDOM\tMonth\tDOW\tStatus\tRuns\tNextRunTime\tCommand\n")
+	for _, s := range all {
+		fields := strings.Fields(s.Times)
+		if len(fields) == 1 {
+			fields = append(fields, "-", "-", "-", "-")
+		}
+		status, next := "active", "-"
+		if s.Suspended {
+			status = "suspended"
+		} else if times, err := schedule.Parse(s.Times); err == nil {
+			next = times.Next(s.Last, now).Format("2006-01-02 15:04 MST")
+		}
+		a.printf("%s\t%s\t%s\t%d\t%s\t%s\n", s.Name, strings.Join(fields, "\t"), status, s.Runs, next, strings.Join(s.Command, " "))
+	}
+	return nil
+}

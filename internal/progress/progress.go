@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package progress
+
+import (
+	"fmt"
+	"time"
+)
+
+// Step is how far a long command is.
+type Step struct {
+	What    string  `json:"what"`
+	Percent float64 `json:"percent"`
+	// Rate is in bytes a second since the command began, Text what it found so far.
+	Rate float64 `json:"rate"`
+	Text string  `json:"text,omitempty"`
+}
+
+func (p Step) String() string {
+	s := fmt.Sprintf("%s: %.1f percent, %.1f MiB/s", p.What, p.Percent, p.Rate/(1<<20))
+	if p.Text != "" {
+		s += ", " + p.Text
+	}
+	return s
+}
+
+// every is the least time between two steps that are told.
+const every = time.Second
+
+// Meter tells of steps now and then.
+type Meter struct {
+	what        string
+	tell        func(Step)
+	now         func() time.Time
+	began, told time.Time
+}
+
+// NewMeter returns one that begins now. It tells nobody if tell is nil.
+func NewMeter(what string, tell func(Step)) *Meter {
+	now := time.Now()
+	return &Meter{what: what, tell: tell, now: time.Now, began: now, told: now}
+}
+
+// At says that so much of all is done, for which so many bytes were read or written.
+func (m *Meter) At(done, total, bytes int64, text string) {
+	if m.tell == nil {
+		return
+	}
+	now := m.now()
+	if now.Sub(m.told) < every {
+		return
+	}
+	m.told = now
+	p := Step{What: m.what, Rate: float64(bytes) / now.Sub(m.began).Seconds(), Text: text}
+	if total > 0 {
+		p.Percent = 100 * float64(done) / float64(total)
+	}
+	m.tell(p)
+}

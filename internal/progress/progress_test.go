@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package progress
+
+import (
+	"testing"
+	"time"
+)
+
+func TestMeter(t *testing.T) {
+	now := time.Unix(1000, 0)
+	var told []string
+	m := &Meter{what: "x", tell: func(p Step) { told = append(told, p.String()) }, now: func() time.Time { return now }, began: now, told: now}
+	for n := range int64(40) { // 10 seconds
+		now = now.Add(250 * time.Millisecond)
+		m.At(n, 80, n<<20, "all well")
+	}
+	if len(told) != 10 {
+		t.Fatalf("told %d times in 10 seconds", len(told))
+	}
+	if want := "x: 23.8 percent, 3.8 MiB/s, all well"; told[4] != want {
+		t.Errorf("told %q, want %q", told[4], want)
+	}
+	(&Meter{}).At(1, 0, 1, "") // nobody wants to know
+}
