@@ -307,3 +307,25 @@ func TestCopiesAreBounded(t *testing.T) {
 	}
 	want(t, "afterwards", r.copy(n, list), scsi.Good, 0)
 }
+
+// TestCopyLate: nothing is placed later than Late after the command came. What had been
+// written by then is told.
+func TestCopyLate(t *testing.T) {
+	r, second, n := copyRig(t)
+	r.store(n, 0, noise(16*512))
+	list := copyParameters(1, 0, cscd(first()), cscd(other), copied(0, 1, 0, 0, 8), copied(0, 1, 8, 8, 8))
+	_, done := r.begin(n, cdb(0x83, len(list)), list, func(c *scsi.Command) { c.Arrived = c.Arrived.Add(-scsi.Late) })
+	want(t, "late from the beginning", <-done, scsi.Busy, 0)
+	held := second.Hold(true)
+	c, done := r.begin(n, cdb(0x83, len(list)), list, nil)
+	<-held
+	c.Arrived = c.Arrived.Add(-scsi.Late)
+	second.Resume()
+	want(t, "late after the first segment", <-done, check, 0x0A0D01)
+	if got := r.load(n, lun1, 0, 16); !bytes.Equal(got[:8*512], noise(8*512)) || !bytes.Equal(got[8*512:], make([]byte, 8*512)) {
+		t.Error("not the first segment alone was copied")
+	}
+	if got := r.run(n, with(cdb(0x84, 64), 2, 1), nil).In; got[4] != 2 || got[6] != 1 {
+		t.Errorf("status: % x", got)
+	}
+}
