@@ -4,7 +4,10 @@ package scsi
 
 import (
 	"encoding/binary"
+	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
@@ -44,6 +47,8 @@ type copying struct {
 	lanes int
 	wrote bool
 	err   error
+
+	waiters []func() // for its end; guarded by the lock of the unit that was asked
 }
 
 // participant is a unit that takes part.
@@ -86,7 +91,42 @@ func runCopy(c *Command) {
 		return
 	}
 	c.copying.Store(x)
+	c.bound.lu.copyBegins(x)
 	x.inspect(0)
+}
+
+// copyBegins notes a copy, for who resets the unit that was asked for it.
+func (lu *logicalUnit) copyBegins(x *copying) {
+	lu.mu.Lock()
+	defer lu.mu.Unlock()
+	if lu.copies == nil {
+		lu.copies = make(map[*copying]struct{})
+	}
+	lu.copies[x] = struct{}{}
+}
+
+// whenCopied drops the copies that the unit was asked for as far as that is possible,
+// and calls f when all of them are quiet: the units they write to know nothing of this
+// one's reset.
+func (lu *logicalUnit) whenCopied(f func()) {
+	var left atomic.Int32
+	left.Store(1)
+	end := func() {
+		if left.Add(-1) == 0 {
+			f()
+		}
+	}
+	lu.mu.Lock()
+	all := slices.Collect(maps.Keys(lu.copies))
+	left.Add(int32(len(all)))
+	for _, x := range all {
+		x.waiters = append(x.waiters, end)
+	}
+	lu.mu.Unlock()
+	for _, x := range all {
+		x.cancel()
+	}
+	end()
 }
 
 // participant finds the unit of that name among those that the initiator sees, if this
@@ -334,7 +374,15 @@ func (x *copying) end(err error) {
 	x.c.copying.Store(nil)
 	x.c.bound.closeCopy(x.list, x.status, err == nil)
 	x.c.nexus.server.copies.Add(-1)
+	lu := x.c.bound.lu
 	x.c.end(x.outcome(err))
+	lu.mu.Lock()
+	delete(lu.copies, x)
+	waiters := x.waiters
+	lu.mu.Unlock()
+	for _, f := range waiters {
+		f()
+	}
 }
 
 // outcome says what the host is told. BUSY invites it to do the same again, so it is

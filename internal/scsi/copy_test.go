@@ -329,3 +329,30 @@ func TestCopyLate(t *testing.T) {
 		t.Errorf("status: % x", got)
 	}
 }
+
+// TestCopyReset: a reset of the unit that was asked to copy is answered when the copy is
+// quiet on the unit it writes to, even if its write can't be dropped any more.
+func TestCopyReset(t *testing.T) {
+	r, second, n := copyRig(t)
+	other := r.nexus("iqn.other", 2)
+	r.store(n, 0, noise(8*512))
+	list := copyParameters(1, 0, cscd(first()), cscd(array.MakeVolumeID(3, 10)), copied(0, 1, 0, 0, 8), copied(0, 1, 0, 8, 8))
+	held := second.Hold(true)
+	_, done := r.begin(n, cdb(0x83, len(list)), list, nil)
+	<-held
+	reset := make(chan error, 1)
+	other.Reset(0, scsi.ResetUnit, func(err error) { reset <- err })
+	select {
+	case err := <-reset:
+		t.Fatalf("the reset was answered while the copy writes: %v", err)
+	default:
+	}
+	second.Resume()
+	want(t, "reset", <-done, scsi.TaskAborted, 0)
+	if err := <-reset; err != nil {
+		t.Error(err)
+	}
+	if !bytes.Equal(r.load(n, lun1, 8, 8), make([]byte, 8*512)) {
+		t.Error("the copy went on after the reset")
+	}
+}
