@@ -17,7 +17,7 @@ PROVE_COUNT ?= 5
 export CGO_ENABLED ?= 1
 TOOLS := .cache/tools
 
-.PHONY: help build check vet staticcheck format fix test unit race lab setup prove demo failure-matrix model crash corrupt bench-store clean
+.PHONY: help build check vet staticcheck format fix test unit race lab setup prove demo conformance fuzz failure-matrix model crash corrupt bench-store clean
 
 help: ## this list
 	@echo "Perdure: two block storage arrays that behave as one."
@@ -68,6 +68,12 @@ prove: build failure-matrix crash corrupt bench-store ## hours: the matrix with 
 
 demo: build ## two arrays, a witness and a host on this machine: see a failover
 	bin/perdure demo
+
+conformance: build ## libiscsi's suite against one array, the other, and tgt: what passes, fails and is skipped, per family
+	@PERDURE_LAB=required $(GO) test -tags lab -timeout 20m -count 1 -v -run TestConformance$$ ./test/real | grep --line-buffered -v -E '^ *=== '
+
+fuzz: ## every decoder for FUZZTIME each (20s of it by default), from the committed corpus
+	scripts/fuzz $(if $(filter file,$(origin FUZZTIME)),20s,$(FUZZTIME))
 
 failure-matrix: build ## every row of the failure matrix, with the core alone and with real processes, as tables
 	$(GO) test -count 1 -v -run TestMatrix ./internal/arbitration | grep -v -E '^ *(===|---)'

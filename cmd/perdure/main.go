@@ -3,6 +3,7 @@
 // Command perdure is the administrators' command line.
 //
 //	perdure init --dir DIR           keys and configuration for a pair and its witness
+//	perdure hosts recipe linux       settings of hosts: linux, windows, vmware, proxmox
 //	perdure --array SOCKET showrcopy any command of the array
 package main
 
@@ -23,9 +24,10 @@ import (
 type options struct {
 	Array string `help:"Socket of the array that takes the command." env:"PERDURE_ARRAY" default:"/var/lib/perdure/perdured.sock"`
 
-	Init initCmd  `cmd:"" help:"Make keys and configuration for two arrays and a witness."`
-	Demo demoCmd  `cmd:"" help:"Show a pair on this machine: a switchover, a killed array, a cut link; no root needed."`
-	Run  arrayCmd `cmd:"" default:"withargs" passthrough:"" help:"Run a command of the array; 'perdure help' lists them."`
+	Init  initCmd  `cmd:"" help:"Make keys and configuration for two arrays and a witness."`
+	Demo  demoCmd  `cmd:"" help:"Show a pair on this machine: a switchover, a killed array, a cut link; no root needed."`
+	Hosts hostsCmd `cmd:"" help:"What hosts need to be told."`
+	Run   arrayCmd `cmd:"" default:"withargs" passthrough:"" help:"Run a command of the array; 'perdure help' lists them."`
 }
 
 type initCmd struct {
@@ -44,6 +46,20 @@ func (c *initCmd) Run() error {
 	if err == nil {
 		fmt.Printf("made array-a, array-b and witness in %s\n", c.Dir)
 	}
+	return err
+}
+
+type hostsCmd struct {
+	Recipe recipeCmd `cmd:"" help:"Print the settings of a kind of host with which it fails over as fast as is safe."`
+}
+
+type recipeCmd struct {
+	Host string `arg:"" help:"linux, windows, vmware or proxmox."`
+}
+
+func (c *recipeCmd) Run() error {
+	text, err := cli.Recipe(c.Host)
+	fmt.Print(text)
 	return err
 }
 

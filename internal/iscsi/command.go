@@ -54,17 +54,17 @@ func (c *conn) command(h *pdu.Header) error {
 	n := h.DataLen()
 	switch {
 	case t.itt == pdu.NoTag:
-		return errors.New("a command without a task tag")
+		return c.violation(h, errors.New("a command without a task tag"))
 	case t.expecting && c.params.initialR2T:
-		return errors.New("unsolicited data although InitialR2T is Yes")
+		return c.violation(h, errors.New("unsolicited data although InitialR2T is Yes"))
 	case n > 0 && (!writes || !c.params.immediate || n > t.edtl || n > c.params.firstBurst):
-		return fmt.Errorf("immediate data of %d bytes aren't expected", n)
+		return c.violation(h, fmt.Errorf("immediate data of %d bytes aren't expected", n))
 	}
 	if err := c.enter(t); err != nil {
 		if errors.Is(err, errTaskSetFull) {
 			return c.taskSetFull(t)
 		}
-		return err
+		return c.violation(h, err)
 	}
 	t.cmd.LUN = t.lun
 	copy(t.cmd.CDB[:], h[32:48])
@@ -80,11 +80,11 @@ func (c *conn) command(h *pdu.Header) error {
 	}
 	t.gathering = true
 	t.need = min(want, t.cmd.Expected)
-	return c.gather(t, n)
+	return c.gather(t, h, n)
 }
 
 // gather takes the immediate data of n bytes, and sees to the rest.
-func (c *conn) gather(t *task, n int) error {
+func (c *conn) gather(t *task, h *pdu.Header, n int) error {
 	if t.need > 0 {
 		buf, ok := c.target.cfg.Server.Pool().Get(t.need)
 		if !ok {
@@ -96,6 +96,11 @@ func (c *conn) gather(t *task, n int) error {
 	if n > 0 {
 		switch err := c.take(t, n); {
 		case errors.Is(err, pdu.ErrDataDigest):
+			// The command is answered beside: it took its number, and not every host
+			// gives up a command for a reject.
+			if err := c.reject(h, pdu.ReasonDataDigest); err != nil {
+				return err
+			}
 			return c.damaged(t, nil)
 		case err != nil:
 			return err
@@ -232,7 +237,7 @@ func (c *conn) dataOut(h *pdu.Header) error {
 	}
 	if solicited {
 		if t.got != t.burstEnd {
-			return fmt.Errorf("a burst ended after %d bytes, %d were asked for", t.got, t.burstEnd)
+			return c.violation(h, fmt.Errorf("a burst ended after %d bytes, %d were asked for", t.got, t.burstEnd))
 		}
 		t.burstEnd = 0
 	} else {

@@ -17,24 +17,21 @@ import (
 )
 
 // knownFailures of libiscsi's suite, with the reason why each is the suite's.
-var knownFailures = map[string]string{
-	"GetLBAStatus.UnmapSingle": "asks for the status at LBA i+1 and expects i+8, the next physical block, in the answer: " +
-		"right only where physical blocks are logical ones",
-}
+var knownFailures = map[string]string{}
 
-// knownSkips are the suites that have nothing to test here.
+// knownSkips are the suites, or tests, that have nothing to test here.
+// docs/conformance.md says more.
 var knownSkips = map[string]string{
-	"ExtendedCopy":       "third-party copy is not supported, nor claimed",
-	"ReceiveCopyResults": "the same",
-	"Sanitize":           "not supported, nor claimed",
-	"PreventAllow":       "for removable media",
-	"StartStopUnit":      "the one about ejecting is for removable media",
-	"ReadOnly":           "for a medium that is write-protected by a switch of its own",
+	"Sanitize":      "not supported, nor claimed",
+	"PreventAllow":  "for removable media",
+	"StartStopUnit": "the one about ejecting is for removable media",
+	"ReadOnly":      "for a medium that is write-protected by a switch of its own",
 	"ReportSupportedOpcodes": "the suite takes the INVALID FIELD IN CDB that it expects for a missing command; " +
 		"internal/scsi tests the same",
-	"WriteSame10": "writing zero blocks is refused, as WSNZ announces",
-	"WriteSame16": "the same",
-	"MultipathIO": "needs a second path; TestLibiscsiMultipath has one",
+	"WriteSame10":     "writing zero blocks is refused, as WSNZ announces; and for large physical blocks",
+	"WriteSame16":     "the same",
+	"CompareAndWrite": "for large physical blocks",
+	"MultipathIO":     "needs a second path; TestLibiscsiMultipath has one",
 }
 
 // outcome of one test of the suite.

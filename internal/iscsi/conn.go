@@ -180,7 +180,7 @@ func (c *conn) handle(h *pdu.Header) error {
 	case pdu.SNACK:
 		return c.reject(h, pdu.ReasonSNACK) // error recovery level 0 has none
 	case pdu.LoginReq:
-		return errors.New("a login request in the full feature phase")
+		return c.violation(h, errors.New("a login request in the full feature phase"))
 	}
 	return c.reject(h, pdu.ReasonUnsupported)
 }
@@ -196,7 +196,7 @@ func (c *conn) sequence(h *pdu.Header) (fresh bool, err error) {
 	if ahead := int32(sn - exp); ahead < 0 || int32(c.sess.maxCmdSN.Load()-sn) < 0 {
 		return false, nil
 	} else if ahead > 0 {
-		return false, errors.New("a gap in the command numbers")
+		return false, c.violation(h, errors.New("a gap in the command numbers"))
 	}
 	c.sess.expCmdSN.Store(exp + 1)
 	if h.Op() != pdu.SCSICommand {
@@ -206,10 +206,31 @@ func (c *conn) sequence(h *pdu.Header) (fresh bool, err error) {
 }
 
 // reject sends a reject with the header in question, and drops its data.
-func (c *conn) reject(h *pdu.Header, reason byte) error {
+func (c *conn) reject(h *pdu.Header, reason byte) error { return c.rejectThen(h, reason, nil) }
+
+// rejectThen is reject, and calls after when it was sent.
+func (c *conn) rejectThen(h *pdu.Header, reason byte, after func()) error {
 	r := pdu.Make(pdu.Reject, 0x80)
 	r[2] = reason
 	r.Put32(pdu.OffITT, pdu.NoTag)
 	head := *h
-	return c.out.put(outgoing{h: r, data: head[:], status: true})
+	return c.out.put(outgoing{h: r, data: head[:], status: true, after: after})
+}
+
+// violation answers a breach of the protocol after which nothing that comes can be
+// trusted: a reject, and then the end of the connection (RFC 7143 7.13). What the host
+// sends meanwhile is dropped unread.
+func (c *conn) violation(h *pdu.Header, cause error) error {
+	if err := c.rejectThen(h, pdu.ReasonProtocol, func() { c.close(cause) }); err != nil {
+		return err
+	}
+	if err := c.nc.SetReadDeadline(time.Now().Add(c.target.limits.Answer)); err != nil {
+		return cause
+	}
+	for {
+		var next pdu.Header
+		if err := c.in.Next(&next); err != nil && !errors.Is(err, pdu.ErrDataDigest) {
+			return cause
+		}
+	}
 }

@@ -3,6 +3,7 @@
 package iscsi
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"testing"
@@ -91,6 +92,71 @@ func FuzzWire(f *testing.F) {
 		}
 		if n := pool.Used(); n != 0 {
 			t.Fatalf("%d bytes of buffers were kept", n)
+		}
+	})
+}
+
+// FuzzLogin sends login texts in two requests, with any flags: a session comes of it
+// only if the names are there, and every answer is a login response.
+func FuzzLogin(f *testing.F) {
+	names := pdu.AppendText(nil, loginKeys()...)
+	f.Add(names, byte(0x87), []byte{}, byte(0x87))
+	f.Add(names, byte(0x04), []byte("HeaderDigest=CRC32C,None\x00MaxBurstLength=0x4000\x00"), byte(0x87))
+	f.Add([]byte("InitiatorName="), byte(0x44), []byte("iqn.x:y\x00SessionType=Discovery\x00"), byte(0x87))
+	f.Add([]byte("InitiatorName=iqn.x:y\x00AuthMethod=CHAP,None\x00"), byte(0x81), []byte("CHAP_A=5,7\x00"), byte(0))
+	l := newLab(f, 1<<20, func(c *Config) {
+		c.Auth = accounts{hostName: {}, "iqn.x:y": {CHAP: true, User: "u", Secret: "a secret of length"}}
+	})
+	f.Fuzz(func(t *testing.T, one []byte, flags1 byte, two []byte, flags2 byte) {
+		if len(one)+len(two) > 16<<10 {
+			return
+		}
+		w := l.raw(t)
+		defer w.nc.Close()
+		for i, data := range [][]byte{one, two} {
+			h := loginHeader(1, 3)
+			h[1] = [2]byte{flags1, flags2}[i]
+			w.send(h, data)
+		}
+		w.nc.(*net.TCPConn).CloseWrite()
+		for {
+			switch got := w.next(); {
+			case got == "end":
+				return
+			case len(got) < 5 || got[:5] != "login":
+				if !bytes.Contains(one, []byte("InitiatorName=")) && !bytes.Contains(two, []byte("InitiatorName=")) {
+					t.Fatalf("%q, and nobody said who he is", got)
+				}
+			}
+		}
+	})
+}
+
+// FuzzKeys: the answer to a key is one that the protocol has, and what was negotiated
+// stays within our limits.
+func FuzzKeys(f *testing.F) {
+	for _, k := range []string{"MaxBurstLength", "FirstBurstLength", "HeaderDigest", "InitialR2T", "DefaultTime2Wait", "MaxRecvDataSegmentLength", "X-key"} {
+		f.Add(k, "8192", false)
+		f.Add(k, "Yes", true)
+	}
+	f.Fuzz(func(t *testing.T, key, value string, discovery bool) {
+		p := defaultParams()
+		p.answer(key, value, discovery)
+		p.settle()
+		if p.maxBurst < 512 || p.maxBurst > ourMaxBurst || p.firstBurst < 512 || p.firstBurst > p.maxBurst || p.sendMax < 512 || p.sendMax > pdu.MaxDataLen {
+			t.Fatalf("%s=%s leads to %+v", key, value, p)
+		}
+	})
+}
+
+// FuzzBinary: a binary value is decoded to no more bytes than it has characters.
+func FuzzBinary(f *testing.F) {
+	f.Add("0x00ff1")
+	f.Add("0bAAEC")
+	f.Add("0x")
+	f.Fuzz(func(t *testing.T, s string) {
+		if b, ok := binaryValue(s); ok && len(b) > len(s) {
+			t.Fatalf("%q is %d bytes", s, len(b))
 		}
 	})
 }

@@ -24,7 +24,10 @@ type login struct {
 	initiator string
 	discovery bool
 	isid      [6]byte
+	tsih      uint16
 	known     bool // the first request has been judged
+	heard     bool // a login request came
+	declared  map[string]bool
 	stage     byte
 	secured   bool // security negotiation is done or wasn't needed
 	chap      chap
@@ -73,7 +76,14 @@ func (c *conn) login() error {
 func (l *login) request(h *pdu.Header) (full bool, err error) {
 	const transit, more = 0x80, 0x40
 	if h.Op() != pdu.LoginReq {
-		return false, fmt.Errorf("operation %#x during login", h.Op())
+		if l.heard { // RFC 7143 6.3: before the login began there is no answer
+			return false, refuse(statusInvalid, "operation %#x during login", h.Op())
+		}
+		return false, fmt.Errorf("operation %#x before login", h.Op())
+	}
+	l.heard = true
+	if h[1]&transit != 0 && h[1]&more != 0 {
+		return false, refuse(statusInitiator, "a transit in the middle of a text")
 	}
 	if h[3] > 0 { // Version-min
 		return false, refuse(statusVersion, "version %d or newer is asked for", h[3])
@@ -98,6 +108,8 @@ func (l *login) request(h *pdu.Header) (full bool, err error) {
 		if err := l.first(h, pairs, csg); err != nil {
 			return false, err
 		}
+	} else if [6]byte(h[8:14]) != l.isid || h.U16(14) != l.tsih || h.U16(20) != l.c.cid {
+		return false, refuse(statusInitiator, "another session or connection in the middle of a login")
 	}
 	if csg != l.stage || csg != stageSecurity && csg != stageOperational {
 		return false, refuse(statusInitiator, "stage %d, the login is in stage %d", csg, l.stage)
@@ -132,6 +144,7 @@ func (l *login) first(h *pdu.Header, pairs []pdu.Pair, csg byte) error {
 	l.known = true
 	l.stage = csg
 	copy(l.isid[:], h[8:14])
+	l.tsih = h.U16(14)
 	l.c.cid = h.U16(20)
 	name, ok := pdu.Find(pairs, "InitiatorName")
 	if !ok {
@@ -173,8 +186,7 @@ func (l *login) first(h *pdu.Header, pairs []pdu.Pair, csg byte) error {
 }
 
 // security handles the keys of the security stage.
-func (l *login) security(pairs []pdu.Pair) ([]pdu.Pair, error) {
-	var answer []pdu.Pair
+func (l *login) security(pairs []pdu.Pair) (answer []pdu.Pair, err error) {
 	if methods, ok := pdu.Find(pairs, "AuthMethod"); ok {
 		want := "None"
 		if l.chap.account.CHAP {
@@ -205,17 +217,21 @@ func (l *login) security(pairs []pdu.Pair) ([]pdu.Pair, error) {
 		switch p.Key {
 		case "AuthMethod", "CHAP_A", "CHAP_N", "CHAP_R", "CHAP_I", "CHAP_C":
 		default:
-			answer = l.generalKey(answer, p)
+			if answer, err = l.generalKey(answer, p); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return answer, nil
 }
 
 // operational handles the keys of the operational stage.
-func (l *login) operational(pairs []pdu.Pair) ([]pdu.Pair, error) {
-	answer := l.opening(nil)
+func (l *login) operational(pairs []pdu.Pair) (answer []pdu.Pair, err error) {
+	answer = l.opening(nil)
 	for _, p := range pairs {
-		answer = l.generalKey(answer, p)
+		if answer, err = l.generalKey(answer, p); err != nil {
+			return nil, err
+		}
 	}
 	if !l.c.params.declared {
 		l.c.params.declared = true
@@ -224,16 +240,24 @@ func (l *login) operational(pairs []pdu.Pair) ([]pdu.Pair, error) {
 	return answer, nil
 }
 
-// generalKey answers a key that is not about security.
-func (l *login) generalKey(answer []pdu.Pair, p pdu.Pair) []pdu.Pair {
+// generalKey answers a key that is not about security. None may be negotiated twice
+// (RFC 7143 6.3); names, which the first request alone decides about, may be repeated.
+func (l *login) generalKey(answer []pdu.Pair, p pdu.Pair) ([]pdu.Pair, error) {
 	switch p.Key {
 	case "InitiatorName", "InitiatorAlias", "TargetName", "SessionType":
-		return answer
+		return answer, nil
 	}
+	if l.declared[p.Key] || len(l.declared) >= pdu.MaxPairs {
+		return nil, refuse(statusInitiator, "key %q was negotiated before, or too many are", p.Key)
+	}
+	if l.declared == nil {
+		l.declared = make(map[string]bool)
+	}
+	l.declared[p.Key] = true
 	if v := l.c.params.answer(p.Key, p.Value, l.discovery); v != "" {
 		answer = append(answer, pdu.Pair{Key: p.Key, Value: v})
 	}
-	return answer
+	return answer, nil
 }
 
 // opening adds what the first response of a login tells.

@@ -38,7 +38,8 @@ func (c *conn) text(h *pdu.Header) error {
 	}
 	pairs, err := pdu.ParseText(raw)
 	if err != nil {
-		return fmt.Errorf("read text request: %w", err)
+		c.log.Warn("iSCSI text request can't be read", "error", err)
+		return c.reject(h, pdu.ReasonProtocol)
 	}
 	answer := make([]byte, 0, 256)
 	for _, p := range pairs {

@@ -16,7 +16,7 @@ const (
 	maxUnmap          = 1 << 20
 	maxUnmapRanges    = 256 // descriptors
 	pageBlocks        = block.Page / block.Sector
-	physicalExponent  = 3 // 4 KiB
+	physicalExponent  = 0 // see runCapacity16
 	optimalTransfer   = 512
 	maxParameterBytes = 64 << 10
 	// maxBlocks keeps every byte offset within an int64.

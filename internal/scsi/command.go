@@ -68,7 +68,8 @@ type Command struct {
 	retries int
 	aborted atomic.Bool
 	op      atomic.Pointer[Op] // the step under way
-	first   Op                 // most commands have but one step
+	copying atomic.Pointer[copying]
+	first   Op // most commands have but one step
 }
 
 // Execute runs a command whose data, if it wants any, are in Out. Fewer than it
@@ -116,6 +117,9 @@ func (c *Command) Abort() {
 	if op := c.op.Load(); op != nil {
 		op.cancelled.Store(true)
 		c.unit.Cancel(op)
+	}
+	if x := c.copying.Load(); x != nil {
+		x.cancel()
 	}
 }
 

@@ -148,6 +148,55 @@ func TestWriteSame(t *testing.T) {
 	}
 }
 
+// TestVerify: BYTCHK 0 looks that the blocks can be read, 1 compares each, 3 compares
+// all with one; the sense data say where the first difference is.
+func TestVerify(t *testing.T) {
+	r := newRig(t)
+	n := r.nexus("iqn.h", 1)
+	data := noise(4 * 512)
+	r.store(n, 0, data)
+	r.store(n, 100, bytes.Repeat(data[:512], 4))
+	bad := bytes.Clone(data)
+	bad[700]++
+	for _, op := range []byte{0x2F, 0xAF, 0x8F} {
+		at := func(check, lba, blocks int) [16]byte {
+			c := with(cdb(op, blocks), 1, check<<1)
+			if op == 0x8F {
+				c[9] = byte(lba)
+			} else {
+				c[5] = byte(lba)
+			}
+			return c
+		}
+		want(t, "BYTCHK 0", r.run(n, at(0, 0, 4), nil), scsi.Good, 0)
+		want(t, "BYTCHK 1", r.run(n, at(1, 0, 4), data), scsi.Good, 0)
+		want(t, "BYTCHK 3", r.run(n, at(3, 100, 4), data[:512]), scsi.Good, 0)
+		want(t, "no blocks", r.run(n, at(3, 100, 0), nil), scsi.Good, 0)
+		for _, c := range []*scsi.Command{r.run(n, at(1, 0, 4), bad), r.run(n, at(3, 0, 4), data[:512])} {
+			want(t, "different", c, check, 0x0E1D00)
+			if where := binary.BigEndian.Uint32(c.Sense[3:]); where != 700 && where != 512 {
+				t.Errorf("operation %02x: different at %d", op, where)
+			}
+		}
+	}
+	for _, op := range []byte{0x2E, 0xAE, 0x8E} {
+		want(t, "WRITE AND VERIFY", r.run(n, with(cdb(op, 4), 1, 2), bad), scsi.Good, 0)
+		if !bytes.Equal(r.load(n, 0, 0, 4), bad) {
+			t.Errorf("WRITE AND VERIFY, operation %02x: something else is there", op)
+		}
+		r.store(n, 0, data)
+	}
+	want(t, "ORWRITE", r.run(n, cdb(0x8B, 1), bytes.Repeat([]byte{0x80}, 512)), scsi.Good, 0)
+	for i, b := range r.load(n, 0, 0, 1) {
+		if b != data[i]|0x80 {
+			t.Fatalf("ORWRITE: byte %d is %02x, was %02x", i, b, data[i])
+		}
+	}
+	if c := r.run(n, with(cdb(0x12, 64), 1, 1, 2, 0xB0), nil); c.In[5] == 0 || binary.BigEndian.Uint32(c.In[44:]) == 0 {
+		t.Errorf("limits of COMPARE AND WRITE and WRITE ATOMIC: % x", c.In)
+	}
+}
+
 func TestReadOnly(t *testing.T) {
 	r := newRig(t)
 	r.disk.SetReadOnly()
@@ -194,6 +243,14 @@ func TestOpcodesAreReported(t *testing.T) {
 				t.Errorf("opcode %02x/%02x: % x", d[0], d[3], c.In)
 			}
 		}
+	}
+	timed := r.run(n, with(cdb(0xA3, 65535), 1, 0x0C, 2, 0x80), nil).In
+	if len(timed) != 4+(len(all)-4)/8*20 || timed[9]&2 == 0 || !bytes.Equal(timed[12:24], []byte{0, 10, 0, 0, 0, 0, 0, 4, 0, 0, 0, 30}) {
+		t.Errorf("with timeouts: %d bytes, % x", len(timed), timed[:24])
+	}
+	one := r.run(n, with(cdb(0xA3, 255), 1, 0x0C, 2, 0x81, 3, 0x28), nil).In
+	if len(one) != 4+10+12 || one[1] != 0x83 || !bytes.Equal(one[14:], timed[12:24]) {
+		t.Errorf("one with timeouts: % x", one)
 	}
 	if c := r.run(n, with(cdb(0xA3, 255), 1, 0x0C, 2, 1, 3, 0xFE), nil); c.In[1]&7 != 1 {
 		t.Errorf("a missing command: % x", c.In)
@@ -243,10 +300,13 @@ func TestLegacyReservationEndsWithItsNexus(t *testing.T) {
 // FuzzCommand runs any CDB with any data: it must end once, and give every buffer
 // back.
 func FuzzCommand(f *testing.F) {
-	for _, op := range []int{0x12, 0x28, 0x2A, 0x42, 0x5F, 0x89, 0x93, 0x9E, 0xA3, 0x15, 0x55, 0x8F} {
+	for _, op := range []int{0x83, 0x84, 0x12, 0x28, 0x2A, 0x42, 0x5F, 0x89, 0x93, 0x9E, 0xA3, 0x15, 0x55, 0x8F} {
 		c := cdb(byte(op), 24)
 		f.Add(c[:], make([]byte, 64), 64)
 	}
+	list := copyParameters(1, 0, cscd(first()), copied(0, 0, 0, 8, 8))
+	x := cdb(0x83, len(list))
+	f.Add(x[:], list, len(list))
 	f.Fuzz(func(t *testing.T, raw, out []byte, expected int) {
 		if len(out) > 1<<16 || expected < 0 || expected > 1<<16 {
 			return
@@ -275,5 +335,42 @@ func FuzzCommand(f *testing.F) {
 			t.Fatalf("%s ended %d times", c.Name(), ended)
 		}
 		c.Abort()
+	})
+}
+
+// FuzzCopy gives EXTENDED COPY any parameter list: it must end once, give every buffer
+// back, and write no more than it announces.
+func FuzzCopy(f *testing.F) {
+	a, b := cscd(first()), cscd(other)
+	f.Add(copyParameters(1, 0, a, b, copied(0, 1, 0, 0, 8)))
+	f.Add(copyParameters(0, 3, a, b, copied(0, 1, 0, 100, 3000), copied(1, 1, 100, 200, 3000)))
+	f.Add(copyParameters(2, 2, b, a, copied(0, 0, 4000, 0, 96)))
+	f.Fuzz(func(t *testing.T, list []byte) {
+		if len(list) > 4096 {
+			return
+		}
+		r, second, n := copyRig(t)
+		r.store(n, 0, noise(64*512))
+		before, limit := r.disk.Stores()+second.Stores(), 4*4
+		c := r.copy(n, list)
+		if c.Status != scsi.Good && c.Status != check {
+			t.Fatalf("status %#x", c.Status)
+		}
+		if wrote := r.disk.Stores() + second.Stores() - before; wrote > limit || c.Status == check && senseOf(c)>>16 == 5 && wrote > 0 {
+			t.Fatalf("%d writes, status %#x, sense %06x", wrote, c.Status, senseOf(c))
+		}
+	})
+}
+
+// FuzzLUN: what is decoded is a number that fits, and is found again.
+func FuzzLUN(f *testing.F) {
+	f.Add(uint64(0x0001) << 48)
+	f.Add(uint64(0x412C) << 48)
+	f.Add(uint64(0xC101) << 48)
+	f.Fuzz(func(t *testing.T, wire uint64) {
+		n, ok := scsi.DecodeLUN(wire)
+		if ok && (n > 0x3FFF || wire<<16 != 0) {
+			t.Fatalf("%#x is LUN %d", wire, n)
+		}
 	})
 }

@@ -27,6 +27,8 @@
 //     never on a snapshot alone: a snapshot may be from before a takeover.
 //   - A write carries the reservation revision it was checked under; the unit
 //     refuses another, and the command is checked again.
+//   - EXTENDED COPY is reads and writes of ordinary ops, each with its unit's rights and
+//     resets; what it holds in memory at a time is bounded over all hosts.
 //   - Every parameter list, allocation length and transfer is bounded; data beyond
 //     block.MaxIO is refused as the block limits page announces.
 //   - Which error kind becomes which status is written once, in outcome.go; which

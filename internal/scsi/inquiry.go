@@ -33,7 +33,7 @@ func runInquiry(c *Command) {
 	var body []byte
 	switch page {
 	case 0x00:
-		body = []byte{0x00, 0x80, 0x83, 0x86, 0xB0, 0xB1, 0xB2, 0xC0}
+		body = []byte{0x00, 0x80, 0x83, 0x86, 0x8F, 0xB0, 0xB1, 0xB2, 0xC0}
 	case 0x80:
 		body = []byte(id.Serial)
 	case 0x83:
@@ -42,6 +42,8 @@ func runInquiry(c *Command) {
 		body = make([]byte, 60)
 		body[1] = 0x07 // HEADSUP, ORDSUP, SIMPSUP
 		body[3] = 0x01 // LUICLR
+	case 0x8F:
+		body = thirdPartyCopy()
 	case 0xB0:
 		body = blockLimits()
 	case 0xB1:
@@ -66,7 +68,7 @@ func (s *Server) standardInquiry(device byte) []byte {
 	out[2] = 6        // SPC-4
 	out[3] = 0x10 | 2 // HISUP, response format
 	out[4] = 74 - 5   // additional length
-	out[5] = 0x10     // TPGS: implicit
+	out[5] = 0x10 | 8 // TPGS: implicit; 3PC
 	out[6] = 0x10     // MULTIP
 	out[7] = 0x02     // CMDQUE
 	copy(out[8:], vendor)

@@ -49,6 +49,7 @@ type binding struct {
 	pending atomic.Int32 // len(codes), readable without the lock
 	mu      sync.Mutex
 	codes   []Code
+	copies  map[byte]*copyStatus // by list identifier
 }
 
 // NewNexus returns the nexus of an initiator port (name, initiator port name as
@@ -157,11 +158,19 @@ func (n *Nexus) Reset(lun uint64, scope Scope, done func(error)) {
 	number, ok := DecodeLUN(lun)
 	if ok {
 		if b := n.bind(number); b != nil {
-			b.lu.unit.Reset(n.newOp(boottime.Now()), scope, done)
+			b.reset(scope, done)
 			return
 		}
 	}
 	done(array.Errorf(array.NotFound, "no unit at LUN %#x", lun))
+}
+
+// reset resets the unit. done comes when its commands are quiet, and so are the copies to
+// other units that it was asked for here.
+func (b *binding) reset(scope Scope, done func(error)) {
+	b.lu.unit.Reset(b.nexus.newOp(boottime.Now()), scope, func(err error) {
+		b.lu.whenCopied(func() { done(err) })
+	})
 }
 
 // ResetAll resets every unit that the initiator sees: a target reset. done gets
@@ -188,7 +197,7 @@ func (n *Nexus) ResetAll(done func(error)) {
 			mu.Lock()
 			left++
 			mu.Unlock()
-			b.lu.unit.Reset(n.newOp(boottime.Now()), ResetUnit, end)
+			b.reset(ResetUnit, end)
 		}
 	}
 	end(nil)

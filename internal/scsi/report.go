@@ -4,6 +4,7 @@ package scsi
 
 import (
 	"encoding/binary"
+	"time"
 )
 
 // implicitTransitionTime is what RTPG's extended header announces, in seconds.
@@ -93,7 +94,7 @@ func (t *table) all(timeouts bool) []byte {
 			}
 			out = append(out, e...)
 			if timeouts {
-				out = append(out, noTimeouts()...)
+				out = append(out, timeoutsDescriptor()...)
 			}
 		}
 	}
@@ -110,13 +111,20 @@ func oneOpcode(d *descriptor, timeouts bool) []byte {
 	out = append(out, d.usage...)
 	if timeouts {
 		out[1] |= 0x80 // CTDP
-		out = append(out, noTimeouts()...)
+		out = append(out, timeoutsDescriptor()...)
 	}
 	return out
 }
 
-// noTimeouts is a command timeouts descriptor without values.
-func noTimeouts() []byte { return []byte{0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0} }
+// timeoutsDescriptor is a command timeouts descriptor: how long a command takes at most
+// while arrays and links are well, and when a host should take it for lost. They are the
+// same for all commands: each is under way within Late, or was answered BUSY.
+func timeoutsDescriptor() []byte {
+	const nominal, recommended = 2 * Late / time.Second, 30
+	d := []byte{0, 10, 0, 0}
+	d = binary.BigEndian.AppendUint32(d, uint32(nominal))
+	return binary.BigEndian.AppendUint32(d, recommended)
+}
 
 // runTaskFunctions is REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS.
 func runTaskFunctions(c *Command) {

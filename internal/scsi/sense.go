@@ -28,6 +28,7 @@ const (
 	IllegalRequest Key = 0x5
 	UnitAttention  Key = 0x6
 	DataProtect    Key = 0x7
+	CopyAborted    Key = 0xA
 	AbortedCommand Key = 0xB
 	MiscompareKey  Key = 0xE
 )
@@ -38,11 +39,15 @@ type Code uint16
 // The codes in use (SPC-4 annex F).
 const (
 	noSense               Code = 0x0000
+	operationInProgress   Code = 0x0016
 	lunTransitioning      Code = 0x040A
 	lunStandby            Code = 0x040B
 	lunUnavailable        Code = 0x040C
 	writeError            Code = 0x0C00
 	notEnoughData         Code = 0x0C0D
+	copyThirdParty        Code = 0x0D01
+	copyUnreachable       Code = 0x0D02
+	copyDeviceType        Code = 0x0D03
 	invalidInUnit         Code = 0x0E03
 	readError             Code = 0x1100
 	parameterLength       Code = 0x1A00
@@ -53,6 +58,11 @@ const (
 	lunNotSupported       Code = 0x2500
 	invalidInList         Code = 0x2600
 	invalidRelease        Code = 0x2604
+	tooManyCSCDs          Code = 0x2606
+	unknownCSCD           Code = 0x2607
+	tooManySegments       Code = 0x2608
+	unknownSegment        Code = 0x2609
+	inlineTooLong         Code = 0x260B
 	writeProtected        Code = 0x2700
 	spaceAllocation       Code = 0x2707
 	powerOn               Code = 0x2900

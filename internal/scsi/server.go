@@ -27,6 +27,7 @@ type Server struct {
 	revision string
 	table    table
 	lastOp   atomic.Uint64
+	copies   atomic.Int32 // EXTENDED COPY commands under way
 	stop     func()
 
 	mu      sync.Mutex
@@ -78,7 +79,8 @@ type logicalUnit struct {
 
 	mu       sync.Mutex
 	bindings map[*binding]struct{}
-	users    int // guarded by Server.mu
+	copies   map[*copying]struct{} // that this unit was asked for
+	users    int                   // guarded by Server.mu
 }
 
 // attach returns the shared part of unit u with b among those it tells.

@@ -55,7 +55,7 @@ func actionOf(cdb *[16]byte) byte { return cdb[1] & 0x1F }
 
 func newTable() table {
 	var t table
-	for _, list := range [][]*descriptor{mediumCommands(), unitCommands(), reservationCommands()} {
+	for _, list := range [][]*descriptor{mediumCommands(), copyCommands(), unitCommands(), reservationCommands()} {
 		for _, d := range list {
 			t[d.op] = append(t[d.op], d)
 		}
@@ -110,6 +110,17 @@ func mediumCommands() []*descriptor {
 		{name: "GET LBA STATUS(16)", op: 0x9E, action: 0x12, length: 16, usage: usage(0x9E, 0x12, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0x04), access: rd, decode: decodeLBAStatus, run: runLBAStatus},
 		{name: "READ DEFECT DATA(10)", op: 0x37, action: -1, length: 10, usage: usage(0x37, 0, 0x1F, 0, 0, 0, 0, 0xFF, 0xFF, 0x04), access: reservation.Ready, run: runDefects},
 		{name: "READ DEFECT DATA(12)", op: 0xB7, action: -1, length: 12, usage: usage(0xB7, 0x1F, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0x04), access: reservation.Ready, run: runDefects},
+	}
+}
+
+// copyCommands copy between units, which needs no right to write on the unit that is
+// asked to: each unit that takes part is judged by itself.
+func copyCommands() []*descriptor {
+	list := []byte{0xFF, 0xFF, 0xFF, 0xFF, 0, 0x04}
+	return []*descriptor{
+		{name: "EXTENDED COPY(LID1)", op: 0x83, action: 0, length: 16, usage: usage(0x83, append([]byte{0x00, 0, 0, 0, 0, 0, 0, 0, 0}, list...)...), access: reservation.Write, decode: decodeCopy, run: runCopy},
+		{name: "RECEIVE COPY STATUS(LID1)", op: 0x84, action: 0, length: 16, usage: usage(0x84, append([]byte{0x00, 0xFF, 0, 0, 0, 0, 0, 0, 0}, list...)...), access: reservation.Ready, run: runCopyStatus},
+		{name: "RECEIVE COPY OPERATING PARAMETERS", op: 0x84, action: 3, length: 16, usage: usage(0x84, append([]byte{0x03, 0, 0, 0, 0, 0, 0, 0, 0}, list...)...), access: reservation.Ready, when: onStandby, run: runCopyParameters},
 	}
 }
 

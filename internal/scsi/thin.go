@@ -171,7 +171,9 @@ func runCapacity10(c *Command) {
 	})
 }
 
-// runCapacity16 is READ CAPACITY(16).
+// runCapacity16 is READ CAPACITY(16). A physical block is a logical one: a write of any
+// length is one journal record, and nothing is read before it is acknowledged. That
+// larger writes are better, and which sizes suit the pages, the block limits say.
 func runCapacity16(c *Command) {
 	if c.CDB[14]&1 == 0 && binary.BigEndian.Uint64(c.CDB[2:]) != 0 {
 		c.end(badCDB())

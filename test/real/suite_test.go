@@ -7,6 +7,7 @@ package real
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -31,14 +32,16 @@ func (p *pair) suite(limit time.Duration, tests string, urls ...string) []verdic
 	p.t.Helper()
 	const program = "iscsi-test-cu"
 	args := []string{program, "--dataloss", "-V", "-i", initiators[0], "-I", initiators[1], "-t", tests}
-	q, err := p.Lab.Node(lab.Host).StartCommand(lab.Command{Name: tests, Args: append(args, urls...)})
+	before, _ := filepath.Glob(filepath.Join(p.Dir, "logs", lab.Host+"-suite*.log"))
+	name := fmt.Sprintf("suite%d", len(before)) // each run has a log of its own
+	q, err := p.Lab.Node(lab.Host).StartCommand(lab.Command{Name: name, Args: append(args, urls...)})
 	p.must(err)
 	ctx, cancel := context.WithTimeout(p.t.Context(), limit)
 	defer cancel()
 	err = q.Wait(ctx)
 	_ = q.Kill()
 	// It is more than the lab keeps in memory.
-	files, _ := filepath.Glob(filepath.Join(p.Dir, "logs", lab.Host+"-"+tests+"-*.log"))
+	files, _ := filepath.Glob(filepath.Join(p.Dir, "logs", lab.Host+"-"+name+"-*.log"))
 	if len(files) != 1 {
 		p.t.Fatalf("%s -t %s: logs %v", program, tests, files)
 	}
