@@ -70,7 +70,7 @@ demo: build ## two arrays, a witness and a host on this machine: see a failover
 	bin/perdure demo
 
 conformance: build ## libiscsi's suite against one array, the other, and tgt: what passes, fails and is skipped, per family
-	@PERDURE_LAB=required $(GO) test -tags lab -timeout 20m -count 1 -v -run TestConformance$$ ./test/real | grep --line-buffered -v -E '^ *=== '
+	@PERDURE_LAB=required $(GO) test -tags lab -timeout 20m -count 1 -v -run TestConformance$$ ./test/real -real.peer | grep --line-buffered -v -E '^ *=== '
 
 fuzz: ## every decoder for FUZZTIME each (20s of it by default), from the committed corpus
 	scripts/fuzz $(if $(filter file,$(origin FUZZTIME)),20s,$(FUZZTIME))
