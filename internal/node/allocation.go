@@ -25,14 +25,7 @@ type allocs struct {
 
 // watchAllocation tells people, and hosts, of warnings and limits that are passed.
 func (n *Node) watchAllocation(ctx context.Context) {
-	t := time.NewTicker(allocEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
+	for pause(ctx, allocEvery) {
 		n.lookAtAllocation()
 	}
 }

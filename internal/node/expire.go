@@ -17,15 +17,8 @@ const expireEvery = 10 * time.Second
 // watchExpiry removes snapshots, and volumes made from them, whose time is over. Those
 // of a group are removed by the array that serves it.
 func (n *Node) watchExpiry(ctx context.Context) {
-	t := time.NewTicker(expireEvery)
-	defer t.Stop()
 	told := map[string]string{} // why those are still there
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
+	for pause(ctx, expireEvery) {
 		old, err := n.expired(n.now())
 		if err != nil {
 			n.event("look for expired snapshots: " + err.Error())

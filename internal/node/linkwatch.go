@@ -63,14 +63,7 @@ func (w linkWatch) look(target string, links []link.Status) []string {
 // watchLinks turns what happens to the links into events.
 func (n *Node) watchLinks(ctx context.Context) {
 	w := newLinkWatch()
-	t := time.NewTicker(time.Second)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
+	for pause(ctx, time.Second) {
 		for _, text := range w.look(n.cfg.Target.Name, n.pair.Peer().Status()) {
 			n.event(text)
 		}

@@ -31,14 +31,7 @@ type scheds struct {
 
 // watchSchedules carries out what is due.
 func (n *Node) watchSchedules(ctx context.Context) {
-	t := time.NewTicker(schedEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
+	for pause(ctx, schedEvery) {
 		n.runSchedules(ctx)
 	}
 }

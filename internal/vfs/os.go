@@ -174,6 +174,13 @@ func (f *osFile) Sync() error {
 }
 
 func (f *osFile) Allocate(size int64) error {
+	st, err := f.f.Stat()
+	if err != nil {
+		return err
+	}
+	if err := f.fits(size - st.Size()); err != nil {
+		return err
+	}
 	for {
 		err := unix.Fallocate(int(f.f.Fd()), 0, 0, size)
 		switch {
@@ -182,10 +189,30 @@ func (f *osFile) Allocate(size int64) error {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case errors.Is(err, unix.EOPNOTSUPP):
-			return f.extend(size)
+			err = f.extend(size)
 		}
-		return &fs.PathError{Op: "fallocate", Path: f.f.Name(), Err: err}
+		if err == nil {
+			return nil
+		}
+		err = &fs.PathError{Op: "fallocate", Path: f.f.Name(), Err: err}
+		if st.Mode().IsRegular() {
+			// What was allocated before the disk was full would stay and fill it for all.
+			err = errors.Join(err, f.f.Truncate(st.Size()))
+		}
+		return err
 	}
+}
+
+// fits refuses what the file system has no room for, before any of it is taken.
+func (f *osFile) fits(more int64) error {
+	var s unix.Statfs_t
+	if more <= 0 || unix.Fstatfs(int(f.f.Fd()), &s) != nil {
+		return nil
+	}
+	if free := int64(s.Bavail) * s.Bsize; free >= 0 && more > free {
+		return &fs.PathError{Op: "fallocate", Path: f.f.Name(), Err: fmt.Errorf("%w: %d MiB more are wanted, %d MiB are free", unix.ENOSPC, more>>20, free>>20)}
+	}
+	return nil
 }
 
 // extend writes zeros beyond the end, for file systems that can't reserve blocks.

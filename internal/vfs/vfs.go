@@ -55,7 +55,8 @@ type File interface {
 	// Sync makes everything written, and the size, durable (fdatasync).
 	Sync() error
 	// Allocate makes the file at least size bytes long and its blocks its own, so
-	// that a later write there doesn't find the disk full. New bytes read as zeros.
+	// that a later write there doesn't find the disk full. New bytes read as zeros. If it
+	// fails the file is as it was; nobody may write beyond the end meanwhile.
 	Allocate(size int64) error
 	// Size returns the file's length.
 	Size() (int64, error)

@@ -6,9 +6,12 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // each runs fn on a real directory and on a disk in memory.
@@ -169,4 +172,28 @@ func TestInject(t *testing.T) {
 	}
 	i.Clear()
 	ok(t, f.Sync())
+}
+
+// TestAllocateTakesAllOrNothing: what a disk has no room for is refused, and takes none.
+func TestAllocateTakesAllOrNothing(t *testing.T) {
+	dir := t.TempDir()
+	f, err := NewOS(dir).Open("f", Create)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Allocate(1 << 20); err != nil {
+		t.Fatal(err)
+	}
+	var before, after unix.Stat_t
+	name := filepath.Join(dir, "f")
+	if err := unix.Stat(name, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Allocate(1 << 50); !errors.Is(err, unix.ENOSPC) {
+		t.Error("a file of a PiB:", err)
+	}
+	if err := unix.Stat(name, &after); err != nil || after.Blocks != before.Blocks || after.Size != before.Size {
+		t.Errorf("%d blocks and %d bytes, before %d and %d: %v", after.Blocks, after.Size, before.Blocks, before.Size, err)
+	}
 }

@@ -18,7 +18,7 @@ func TestCaps(t *testing.T) {
 	p, v := onePool(t, vfs.NewMem(), o, 1<<30)
 	other, err := p.Create(VolumeSpec{ID: 7, Group: 1, Size: 1 << 30})
 	ok(t, err)
-	place, others := array.Place(0), array.Place(0)
+	place := array.Place(0)
 	asks := func(v *Volume, page, n int64, want Answer) {
 		t.Helper()
 		if got, err := v.Spacious(page*block.Page, n*block.Page); got != want || err != nil {
@@ -56,7 +56,7 @@ func TestCaps(t *testing.T) {
 	asks(v, 1400, 100, None)
 	asks(v, 0, 100, Enough)
 	asks(other, 0, 1000, Enough)
-	fillPages(t, p, other, &others, 0, 100, false)
+	fillPages(t, p, other, &place, 0, 100, false)
 	asks(v, 1400, 100, None) // what other volumes have in memory plays no part
 	v.SetCap(0)
 	asks(v, 1400, 100, Enough)

@@ -142,6 +142,9 @@ type Pool struct {
 type groupPlaces struct {
 	applied, destaged array.Place
 	state             resyncState
+	// opened is how much was on pages when the pool was opened: up to there records may be
+	// applied again.
+	opened array.Place
 }
 
 // record returns what the map is to know of a group. p.mu is held.
@@ -257,7 +260,7 @@ func (p *Pool) load(tx *bolt.Tx) error {
 		if err != nil || len(k) != 8 {
 			return fmt.Errorf("map has a damaged group %x: %w", k, err)
 		}
-		p.groups[array.GroupID(binary.BigEndian.Uint64(k))] = &groupPlaces{r.Destaged, r.Destaged, r.State}
+		p.groups[array.GroupID(binary.BigEndian.Uint64(k))] = &groupPlaces{applied: r.Destaged, destaged: r.Destaged, opened: r.Destaged, state: r.State}
 		return nil
 	})
 	if err != nil {

@@ -51,7 +51,7 @@ func (p *Pool) setState(id array.GroupID, s resyncState, destaged array.Place) e
 	}
 	p.mu.Lock()
 	g := p.groups[id]
-	g.state, g.destaged = s, destaged
+	g.state, g.destaged, g.opened = s, destaged, min(g.opened, destaged)
 	if s != resyncing {
 		g.applied = destaged
 	}

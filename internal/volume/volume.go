@@ -84,8 +84,8 @@ func (v *Volume) apply(r *journal.Record) error {
 	if r.Kind == journal.Entry {
 		return nil
 	}
-	if v.p.settled(v.group, r.Pos.Place) {
-		return nil
+	if again, err := v.p.settled(v.group, r.Pos.Place); again || err != nil {
+		return err
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -142,11 +142,20 @@ func (v *Volume) apply(r *journal.Record) error {
 // before all of that has come would take pages back behind the destaged place, and the
 // next restart might not begin early enough to bring them forward again. During a resync
 // places may be those of another lineage.
-func (p *Pool) settled(id array.GroupID, place array.Place) bool {
+//
+// Only what was on pages when the pool was opened can come again. Anything else at a place
+// that is on pages is of another order, and must not be taken for what is there.
+func (p *Pool) settled(id array.GroupID, place array.Place) (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	g := p.groups[id]
-	return g != nil && g.state == steady && place <= g.destaged
+	if g == nil || g.state != steady || place > g.destaged {
+		return false, nil
+	}
+	if place > g.opened {
+		return false, array.Errorf(array.Conflict, "all of its group up to place %d is on pages, of which up to %d may come again", g.destaged, g.opened)
+	}
+	return true, nil
 }
 
 // zeroLong puts a long range of zeros. At destage only those of its pages count
