@@ -66,7 +66,7 @@ func TestPhysicalCopy(t *testing.T) {
 		}
 	}
 	var told []progress.Step
-	out, err := wsapi.DoTelling(ctx, filepath.Join(p.Dir, rig.Name(rig.A), "perdured.sock"), []string{"verify", group, "-rate", "150"},
+	out, err := wsapi.DoTelling(ctx, filepath.Join(p.Dir, rig.Name(rig.A), "perdured.sock"), []string{"verify", group, "-rate", "24"},
 		func(s progress.Step) { told = append(told, s) })
 	if err != nil || !strings.Contains(out, " 0 different") {
 		t.Errorf("verify says %s, %v", out, err)
