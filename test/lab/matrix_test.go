@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/perdure/perdure/internal/lab"
@@ -17,7 +19,10 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run)) }
 
-// TestMatrix plays every row. `-run 'TestMatrix/18b'` plays one.
+// atOnce is how many rows are played at the same time: most of a row is waiting.
+const atOnce = 2
+
+// TestMatrix plays every row. `-run 'TestMatrix/row/^18b$'` plays one.
 func TestMatrix(t *testing.T) {
 	bin, err := binaries()
 	if err != nil {
@@ -27,19 +32,31 @@ func TestMatrix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	passed, failed := 0, 0
-	var table strings.Builder
+	plays := &plays{turns: make(chan struct{}, atOnce)}
+	lines := make([]struct{ shown, kept string }, len(rows))
+	var passed, failed atomic.Int32
+	t.Run("row", func(t *testing.T) {
+		for n, r := range rows {
+			t.Run(r.ID, func(t *testing.T) {
+				t.Parallel()
+				o, err := plays.row(t, bin, r)
+				lines[n].shown, lines[n].kept = line(r, o, err), tableLine(r, o, err)
+				if err != nil {
+					failed.Add(1)
+					t.Errorf("row %s, %s: %v", r.ID, r.What, err)
+					return
+				}
+				passed.Add(1)
+			})
+		}
+	})
 	fmt.Printf("%-4s  %-76s  %-34s  %-11s  %s\n", "row", "what is lost", "the incumbent", "ours", "what the host saw")
-	for _, r := range rows {
-		t.Run(r.ID, func(t *testing.T) {
-			if playRow(t, bin, r, &table) {
-				passed++
-			} else {
-				failed++
-			}
-		})
+	var table strings.Builder
+	for _, l := range lines {
+		fmt.Print(l.shown)
+		table.WriteString(l.kept)
 	}
-	fmt.Printf("failure matrix: %d passed, %d failed\n", passed, failed)
+	fmt.Printf("failure matrix: %d passed, %d failed\n", passed.Load(), failed.Load())
 	if path := os.Getenv("PERDURE_TABLE"); path != "" {
 		if err := putTable(path, table.String()); err != nil {
 			t.Error(err)
@@ -47,27 +64,52 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// tries is how often a row is played whose machine stood still.
-const tries = 3
+// plays deals out the machine to the rows.
+type plays struct {
+	turns chan struct{} // holds one for each row being played
+	whole sync.Mutex    // taken by who wants all of them
+}
 
-// playRow plays a row and prints its line of the table.
-func playRow(t *testing.T, bin string, r matrix.Row, table *strings.Builder) bool {
-	for n := 1; ; n++ {
+// take waits for n turns, and returns what gives them back.
+func (p *plays) take(n int) (done func()) {
+	p.whole.Lock()
+	defer p.whole.Unlock()
+	for range n {
+		p.turns <- struct{}{}
+	}
+	return func() {
+		for range n {
+			<-p.turns
+		}
+	}
+}
+
+// alone is how often a row that was late is played with the machine to itself.
+const alone = 2
+
+// row plays a row. One of which nothing but the pause was wrong is played again alone,
+// and then that counts; once more, if the machine itself stood still meanwhile.
+func (p *plays) row(t *testing.T, bin string, r matrix.Row) (outcome, error) {
+	turns := 1
+	for n := 0; ; n++ {
+		give := p.take(turns)
 		s := watchStill()
 		o, dir, err := playOnce(t, bin, r)
 		long := s.end()
-		if onlyLate(err) && long > tooStill && n < tries {
-			t.Logf("row %s is played again, for the machine stood still for %v: %v; logs are in %s", r.ID, long, err, dir)
+		give()
+		if errors.Is(err, lab.ErrUnsupported) && os.Getenv("PERDURE_LAB") != "required" {
+			t.Skip(err)
+		}
+		if onlyLate(err) && (n == 0 || n < alone && long > tooStill) {
+			t.Logf("row %s is played again alone: %v, the machine stood still for %v; logs are in %s", r.ID, err, long, dir)
+			turns = atOnce
 			continue
 		}
-		fmt.Print(line(r, o, err))
-		table.WriteString(tableLine(r, o, err))
 		if err != nil {
-			t.Errorf("row %s, %s; logs are in %s: %v", r.ID, r.What, dir, err)
-			return false
+			return o, fmt.Errorf("logs are in %s: %w", dir, err)
 		}
 		_ = os.RemoveAll(dir)
-		return true
+		return o, nil
 	}
 }
 
@@ -75,12 +117,9 @@ func playRow(t *testing.T, bin string, r matrix.Row, table *strings.Builder) boo
 func playOnce(t *testing.T, bin string, r matrix.Row) (o outcome, dir string, err error) {
 	dir, err = os.MkdirTemp("", "pm-") // short: the arrays' sockets are in it
 	if err != nil {
-		t.Fatal(err)
+		return o, dir, err
 	}
 	p, err := newPlayer(t.Context(), bin, dir, t.Logf)
-	if errors.Is(err, lab.ErrUnsupported) && os.Getenv("PERDURE_LAB") != "required" {
-		t.Skip(err)
-	}
 	if err == nil {
 		o, err = p.play(t.Context(), r)
 		p.close()
