@@ -60,7 +60,7 @@ func (n *Node) changeGroup(ctx context.Context, id array.GroupID, f func(*store.
 			return err
 		}
 	}
-	return n.apply(now, missing(old.VVs, now.VVs))
+	return n.apply(now, idsOf(missing(old.VVs, now.VVs)))
 }
 
 // servesIn is how long a change of a group waits for it to be served here.
@@ -103,4 +103,12 @@ func missing(a, b []VV) []VV {
 		}
 	}
 	return m
+}
+
+func idsOf(vvs []VV) []array.VolumeID {
+	var ids []array.VolumeID
+	for _, v := range vvs {
+		ids = append(ids, v.ID)
+	}
+	return ids
 }

@@ -262,7 +262,7 @@ func (n *Node) take(d Description) error {
 			return err
 		}
 		if !d.Group.newerThan(old.Group) {
-			return nil
+			return n.applyAgain(old)
 		}
 		for _, v := range d.VVs {
 			if slices.Contains(old.Group.Gone, v.ID) {
@@ -270,19 +270,14 @@ func (n *Node) take(d Description) error {
 			}
 		}
 	}
-	var gone []VV
-	for _, o := range old.VVs {
-		if !slices.ContainsFunc(d.VVs, func(v VV) bool { return v.ID == o.ID }) {
-			gone = append(gone, o)
-		}
-	}
+	gone := missing(old.VVs, d.VVs)
 	if err := n.unneeded(gone, d.VVs...); err != nil {
 		return err
 	}
 	if err := n.store.Update(func(t *store.Tx) error { return putDescription(t, old, d, gone) }); err != nil {
 		return err
 	}
-	return n.apply(d, gone)
+	return n.apply(d, idsOf(gone))
 }
 
 // mayTake refuses a description of a group that is served here: the other array
@@ -301,8 +296,45 @@ func (n *Node) mayTake(d Description) error {
 	return err
 }
 
-// apply brings the running group in line with the stored description d.
-func (n *Node) apply(d Description, gone []VV) error {
+// takeOut ends the service of volumes that are gone.
+func (n *Node) takeOut(run *running, gone []array.VolumeID) error {
+	var served []array.VolumeID
+	n.mu.Lock()
+	for _, id := range gone {
+		if run.units[id] != nil {
+			delete(run.units, id)
+			served = append(served, id)
+		}
+	}
+	n.mu.Unlock()
+	if len(served) > 0 {
+		if err := n.exports.rebuild(); err != nil {
+			return err
+		}
+	}
+	for _, id := range gone {
+		if err := run.g.RemoveVolume(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applyAgain does what a description that was stored failed to bring about.
+func (n *Node) applyAgain(d Description) error {
+	n.mu.RLock()
+	run := n.groups[d.Group.ID]
+	behind := run != nil && d.Group.newerThan(run.rec)
+	n.mu.RUnlock()
+	if !behind {
+		return nil
+	}
+	return n.apply(d, d.Group.Gone)
+}
+
+// apply brings the running group in line with the stored description d, and removes the
+// pages of the volumes that are gone.
+func (n *Node) apply(d Description, gone []array.VolumeID) error {
 	n.applying.Lock()
 	defer n.applying.Unlock()
 	n.mu.RLock()
@@ -349,22 +381,11 @@ func (n *Node) apply(d Description, gone []VV) error {
 			return err
 		}
 	}
-	for _, v := range gone {
-		n.mu.Lock()
-		delete(run.units, v.ID)
-		n.mu.Unlock()
-		if err := n.exports.rebuild(); err != nil {
-			return err
-		}
-		if err := run.g.RemoveVolume(v.ID); err != nil {
-			return err
-		}
-		if n.awaits(v) {
-			continue
-		}
-		if err := n.cpgs[v.CPG].Remove(v.ID); err != nil {
-			return err
-		}
+	if err := n.takeOut(run, gone); err != nil {
+		return err
+	}
+	if err := n.removePages(gone...); err != nil {
+		return err
 	}
 	n.mu.Lock()
 	run.rec = d.Group

@@ -168,7 +168,7 @@ func (n *Node) openGroups() error {
 				mine = append(mine, v)
 			}
 		}
-		if err := n.finishRemovals(r); err != nil {
+		if err := n.removePages(r.Gone...); err != nil {
 			n.leaveOut(r, err)
 			continue
 		}
@@ -177,11 +177,12 @@ func (n *Node) openGroups() error {
 	return nil
 }
 
-// finishRemovals removes what was taken out of a group and a crash left on pages.
-func (n *Node) finishRemovals(r RCGroup) (err error) {
+// removePages removes the pages of volumes that are gone, where there are any: a volume
+// may never have been made here, and a crash may have come between.
+func (n *Node) removePages(gone ...array.VolumeID) (err error) {
 	for range 2 { // a volume goes after its snapshots
 		err = nil
-		for _, id := range r.Gone {
+		for _, id := range gone {
 			for _, p := range n.cpgs {
 				if p.Volume(id) != nil {
 					err = errors.Join(err, p.Remove(id))

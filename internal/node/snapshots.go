@@ -281,7 +281,7 @@ func (n *Node) snapshotMade(s volume.VolumeSpec) {
 			return
 		}
 		if slices.Contains(d.Group.Gone, s.ID) { // given up before it was made
-			if err := n.finishRemovals(d.Group); err != nil {
+			if err := n.removePages(d.Group.Gone...); err != nil {
 				n.event(err.Error())
 			}
 			return
