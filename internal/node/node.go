@@ -69,7 +69,7 @@ type Node struct {
 	scheds scheds
 	allocs allocs
 
-	refusals refusals
+	repeated repeated
 	ops      atomic.Uint64 // commands of this array's own to its units
 
 	// command is held while a command runs.
@@ -191,7 +191,7 @@ func (n *Node) openCPGs() error {
 			OnBad:      n.damaged,
 			OnSnapshot: n.snapshotMade,
 			OnLevel:    func(percent int) { n.cpgLevel(c.Name, percent) },
-			Alarm:      func(err error) { n.event("CPG " + c.Name + ": " + err.Error()) },
+			Alarm:      func(err error) { n.eventOnce("CPG " + c.Name + ": " + err.Error()) },
 		}
 		if n.cfg.Pages != nil {
 			n.cfg.Pages(&o)

@@ -33,7 +33,7 @@ var table = []row{
 	{pkg: "journal", may: []string{"block", "vfs"}, why: "appends placed records; knows no roles and not who reads them"},
 	{pkg: "volume", may: []string{"block", "vfs", "store", "journal"}, why: "applies the journal's records; knows no roles"},
 	{pkg: "link", may: []string{"block", "pki"}, why: "carries frames; what they mean is the user's"},
-	{pkg: "witness", may: []string{"pki"}, why: "a register that decides nothing must not know what is decided"},
+	{pkg: "witness", may: []string{"pki", "vfs"}, why: "a register that decides nothing must not know what is decided"},
 
 	{pkg: "scsi", may: []string{"block", "boottime", "reservation"}, why: "declares the unit it needs; an unmirrored disk looks the same to it"},
 	{pkg: "iscsi", may: []string{"block", "boottime", "reservation", "scsi", "pki"}, why: "transport of commands; must work over any unit"},

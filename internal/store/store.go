@@ -35,6 +35,8 @@ type Store struct {
 	waiting []*batch // what the next shared transaction takes
 	writing bool     // somebody is at a shared transaction
 	closed  bool
+
+	room Room
 }
 
 // Tx is a transaction. It ends with the function that it was given to.
@@ -58,7 +60,9 @@ func Open(path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, errors.Join(err, db.Close()))
 	}
-	return &Store{db: db}, nil
+	s := &Store{db: db}
+	s.makeRoom()
+	return s, nil
 }
 
 // OpenReadOnly opens a store that is there, to look at it.
@@ -125,7 +129,11 @@ func (s *Store) View(fn func(*Tx) error) error {
 
 // Update runs fn and makes what it changed durable, or nothing if it fails.
 func (s *Store) Update(fn func(*Tx) error) error {
-	return s.db.Update(func(tx *bolt.Tx) error { return fn(&Tx{tx}) })
+	if err := s.db.Update(func(tx *bolt.Tx) error { return fn(&Tx{tx}) }); err != nil {
+		return err
+	}
+	s.makeRoom()
+	return nil
 }
 
 // Check reports what is wrong with the file's structure.

@@ -51,6 +51,7 @@ func (p *Pool) edit(fn func(*edit) error) error {
 	if err != nil {
 		return err
 	}
+	_ = p.room.Make(p.o.MapFile, tx.Size()) // who takes more of the disk asked before
 	e := &edit{p: p, tx: tx, leaves: map[leafName]*leaf{}, use: map[array.VolumeID]usage{}}
 	if err = fn(e); err == nil {
 		err = e.flush()
@@ -65,6 +66,15 @@ func (p *Pool) edit(fn func(*edit) error) error {
 	}
 	e.settle()
 	return nil
+}
+
+// mapCanGrow says if the disk has no room for more entries.
+func (p *Pool) mapCanGrow() error {
+	var used int64
+	if err := p.db.View(func(tx *bolt.Tx) error { used = tx.Size(); return nil }); err != nil {
+		return err
+	}
+	return p.room.Make(p.o.MapFile, used)
 }
 
 // flush brings what was changed in memory into the transaction.

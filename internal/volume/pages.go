@@ -54,6 +54,9 @@ func (p *Pool) writeThen(into bucket, changes []change, turn func(*edit) error) 
 	if p.broken != nil {
 		return fmt.Errorf("the CPG must be opened again after: %w", p.broken)
 	}
+	if err := p.mapCanGrow(); err != nil {
+		return err
+	}
 	if err := p.prepare(changes); err != nil {
 		return err
 	}

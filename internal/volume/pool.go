@@ -112,6 +112,8 @@ type Pool struct {
 	flushing sync.RWMutex
 	failures atomic.Uint64
 
+	room store.Room // of the map's file
+
 	// growing guards fileSize.
 	growing  sync.Mutex
 	fileSize int64

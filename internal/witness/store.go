@@ -16,6 +16,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/perdure/perdure/internal/pki"
+	"github.com/perdure/perdure/internal/vfs"
 )
 
 const (
@@ -69,8 +70,15 @@ func OpenStore(dir string, perPair int) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare witness store %s: %w", path, err), db.Close())
 	}
+	// A register that can't be written because others filled the disk would end the
+	// witness. A disk that is full already has no room to give, and may do for long.
+	_ = vfs.SetAside(path, room)
 	return &Store{db: db, perPair: perPair, failed: make(chan struct{})}, nil
 }
+
+// room is what the file has of the disk for itself, in bytes: enough for some 10,000
+// registers.
+const room = 8 << 20
 
 // Close waits for requests in progress and closes the store.
 func (s *Store) Close() error {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-func TestTheSameRefusalIsToldOnce(t *testing.T) {
-	var r refusals
+func TestTheSameNewsAreToldOnce(t *testing.T) {
+	var r repeated
 	now := time.Unix(1, 0)
 	for _, want := range []bool{true, false, false} {
 		if got := r.fresh("a", now); got != want {
@@ -26,8 +26,8 @@ func TestTheSameRefusalIsToldOnce(t *testing.T) {
 			told++
 		}
 	}
-	if told != maxRefusals-2 {
-		t.Errorf("%d told, want %d", told, maxRefusals-2)
+	if told != maxRepeated-2 {
+		t.Errorf("%d told, want %d", told, maxRepeated-2)
 	}
 	if !r.fresh("a", now.Add(tellAgain)) {
 		t.Error("not told again after a while")

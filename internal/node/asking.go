@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+)
+
+// request is what one array asks of the other.
+type request struct {
+	Take    *Description  `json:"take,omitempty"`
+	Give    array.GroupID `json:"give,omitempty"`
+	Check   *Description  `json:"check,omitempty"`
+	Drop    array.GroupID `json:"drop,omitempty"`
+	Command []string      `json:"command,omitempty"`
+	Host    *hostChange   `json:"host,omitempty"`
+	// Leaving: the asking array shuts down.
+	Leaving bool `json:"leaving,omitempty"`
+}
+
+// response answers it.
+type response struct {
+	Text  string     `json:"text,omitempty"`
+	Error string     `json:"error,omitempty"`
+	Kind  array.Kind `json:"kind,omitempty"`
+}
+
+func (r response) err() error {
+	if r.Error == "" {
+		return nil
+	}
+	return &array.Error{Kind: r.Kind, Text: r.Error}
+}
+
+const (
+	// askWithin is how long the other array may take to answer, commandWithin for a
+	// command, which may wait until a group is in sync.
+	askWithin     = 20 * time.Second
+	commandWithin = syncWithin + time.Minute
+)
+
+// unanswered is the error of a request that the other array may have carried out.
+type unanswered struct{ error }
+
+func (u unanswered) Unwrap() error { return u.error }
+
+// ask sends a request to the other array.
+func (n *Node) ask(ctx context.Context, q request) (string, error) {
+	return n.askWithin(ctx, askWithin, q)
+}
+
+func (n *Node) askWithin(ctx context.Context, limit time.Duration, q request) (string, error) {
+	if n.pair == nil {
+		return "", array.Errorf(array.Conflict, "this array has no target")
+	}
+	b, err := pack(q)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	out, err := n.pair.Ask(ctx, b)
+	if err != nil {
+		return "", unanswered{err}
+	}
+	var r response
+	if err := unpack(out, &r); err != nil {
+		return "", unanswered{array.Errorf(array.Internal, "the other array's answer can't be read: %v", err)}
+	}
+	return r.Text, r.err()
+}
+
+func (n *Node) serveCall(body []byte) []byte {
+	var q request
+	var r response
+	err := unpack(body, &q)
+	switch {
+	case err != nil:
+		err = array.Errorf(array.Invalid, "the request can't be read: %v", err)
+	case q.Take != nil:
+		err = n.take(*q.Take)
+	case q.Check != nil:
+		err = n.checkDescription(*q.Check)
+	case q.Give != 0:
+		r.Text, err = n.give(q.Give)
+	case q.Drop != 0:
+		err = n.dropGroup(q.Drop)
+	case q.Host != nil:
+		err = n.takeHost(*q.Host)
+	case q.Leaving:
+		err = n.letGo()
+	case len(q.Command) > 0:
+		r.Text, err = n.runHere(context.Background(), q.Command)
+	}
+	if err != nil {
+		r.Error, r.Kind = err.Error(), array.KindOf(err)
+	}
+	b, err := pack(r)
+	if err != nil {
+		b, _ = pack(response{Error: err.Error(), Kind: array.KindOf(err)})
+	}
+	return b
+}

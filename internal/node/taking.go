@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// checkDescription says what would keep take from taking d up.
+func (n *Node) checkDescription(d Description) error {
+	return n.store.View(func(t *store.Tx) error {
+		for _, v := range d.VVs {
+			if n.cpgs[v.CPG] == nil {
+				return array.Errorf(array.NotFound, "CPG %s is not configured on array %s", v.CPG, n.cfg.Name)
+			}
+			if err := tables.vvs.Each(t, func(_ string, o VV) error {
+				switch {
+				case o.ID == v.ID && o.Size > v.Size:
+					return array.Errorf(array.Conflict, "volume %s has %d bytes on array %s and %d on the other: a volume never gets smaller", v.Name, o.Size, n.cfg.Name, v.Size)
+				case o.Name == v.Name && o.ID != v.ID:
+					return array.Errorf(array.Exists, "volume %s exists on array %s and is another one", v.Name, n.cfg.Name)
+				}
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		if err := n.checkExports(t, d); err != nil {
+			return err
+		}
+		if err := n.checkSchedules(t, d); err != nil {
+			return err
+		}
+		return tables.groups.Each(t, func(_ string, g RCGroup) error {
+			if g.Name == d.Group.Name && g.ID != d.Group.ID && !g.Private {
+				return array.Errorf(array.Exists, "Remote Copy group %s exists on array %s and is another one", g.Name, n.cfg.Name)
+			}
+			return nil
+		})
+	})
+}
+
+// checkExports refuses a description after which hosts of this array would see other
+// volumes than before, or a host would not be the one it is here.
+func (n *Node) checkExports(t *store.Tx, d Description) error {
+	s, err := loadSight(t)
+	if err != nil {
+		return err
+	}
+	private := map[array.GroupID]bool{}
+	if err := tables.groups.Each(t, func(_ string, g RCGroup) error { private[g.ID] = g.Private; return nil }); err != nil {
+		return err
+	}
+	after, err := s.with(d, n.cfg.Name, func(v array.VolumeID) bool { return !private[s.vvs[v].Group] })
+	if err != nil {
+		return err
+	}
+	_, err = after.seen()
+	return err
+}
+
+// take makes this array's side of a group what d says.
+func (n *Node) take(d Description) error {
+	n.taking.Lock()
+	defer n.taking.Unlock()
+	if err := n.keepUntold(&d); err != nil {
+		return err
+	}
+	if err := n.checkDescription(d); err != nil {
+		return err
+	}
+	old, err := n.describe(d.Group.ID)
+	fresh := err != nil
+	if fresh {
+		if err := n.finishDrop(d.Group.ID); err != nil {
+			return err
+		}
+		if err := n.beginWith(d); err != nil {
+			return err
+		}
+	}
+	if !fresh {
+		if err := n.mayTake(d); err != nil {
+			return err
+		}
+		if !d.Group.newerThan(old.Group) {
+			return n.applyAgain(old)
+		}
+		for _, v := range d.VVs {
+			if slices.Contains(old.Group.Gone, v.ID) {
+				return array.Errorf(array.Conflict, "volume %s was removed from group %s on array %s: its pages are gone there", v.Name, d.Group.Name, n.cfg.Name)
+			}
+		}
+	}
+	gone := missing(old.VVs, d.VVs)
+	if err := n.unneeded(gone, d.VVs...); err != nil {
+		return err
+	}
+	if err := n.store.Update(func(t *store.Tx) error { return putDescription(t, old, d, gone) }); err != nil {
+		return err
+	}
+	return n.apply(d, idsOf(gone))
+}
+
+// mayTake refuses a description of a group that is served here: the other array
+// doesn't know yet that it isn't served there any more.
+func (n *Node) mayTake(d Description) error {
+	n.mu.RLock()
+	r := n.groups[d.Group.ID]
+	n.mu.RUnlock()
+	if r == nil {
+		return nil
+	}
+	i, err := r.g.Info()
+	if err == nil && i.Serving {
+		err = array.Errorf(array.Conflict, "group %s is served by array %s, which describes it", d.Group.Name, n.cfg.Name)
+	}
+	return err
+}
+
+// takeOut ends the service of volumes that are gone.
+func (n *Node) takeOut(run *running, gone []array.VolumeID) error {
+	var served []array.VolumeID
+	n.mu.Lock()
+	for _, id := range gone {
+		if run.units[id] != nil {
+			delete(run.units, id)
+			served = append(served, id)
+		}
+	}
+	n.mu.Unlock()
+	if len(served) > 0 {
+		if err := n.exports.rebuild(); err != nil {
+			return err
+		}
+	}
+	for _, id := range gone {
+		if err := run.g.RemoveVolume(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applyAgain does what a description that was stored failed to bring about.
+func (n *Node) applyAgain(d Description) error {
+	n.mu.RLock()
+	run := n.groups[d.Group.ID]
+	behind := run != nil && d.Group.newerThan(run.rec)
+	n.mu.RUnlock()
+	if !behind {
+		return nil
+	}
+	return n.apply(d, d.Group.Gone)
+}
+
+// apply brings the running group in line with the stored description d, and removes the
+// pages of the volumes that are gone.
+func (n *Node) apply(d Description, gone []array.VolumeID) error {
+	n.applying.Lock()
+	defer n.applying.Unlock()
+	n.mu.RLock()
+	run := n.groups[d.Group.ID]
+	n.mu.RUnlock()
+	if run == nil {
+		if _, err := n.openGroup(d.Group, d.VVs); err != nil {
+			return err
+		}
+		return n.exports.rebuild()
+	}
+	for _, v := range d.VVs {
+		if run.units[v.ID] != nil {
+			if v.Of != 0 {
+				continue
+			}
+			// An array that was away when it grew learns the size so; else the entry was first.
+			d := n.cpgs[v.CPG].Volume(v.ID)
+			if err := d.Grow(v.Size); err != nil {
+				return err
+			}
+			d.SetCap(v.mayTake())
+			continue
+		}
+		if n.awaits(v) {
+			continue
+		}
+		i, err := run.g.Info()
+		if err != nil {
+			return err
+		}
+		if p := n.cpgs[v.CPG]; p != nil {
+			// What the group's log held before the volume came concerns other pools.
+			if err := p.Begin(v.Group, i.Applied); err != nil {
+				return err
+			}
+		}
+		disk, err := n.disk(v)
+		if err != nil {
+			return err
+		}
+		run.pages.add(n.cpgs[v.CPG])
+		if err := n.addUnit(run, v, disk); err != nil {
+			return err
+		}
+	}
+	if err := n.takeOut(run, gone); err != nil {
+		return err
+	}
+	if err := n.removePages(gone...); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	run.rec = d.Group
+	n.mu.Unlock()
+	run.g.SetPolicy(n.policy(d.Group))
+	if err := n.exports.rebuild(); err != nil {
+		return err
+	}
+	return run.g.Described(d.Group.Change)
+}
+
+func putDescription(t *store.Tx, old, d Description, gone []VV) error {
+	for _, v := range old.VLUNs {
+		if err := tables.vluns.Delete(t, vlunKey(v)); err != nil {
+			return err
+		}
+	}
+	for _, s := range old.Schedules {
+		if err := tables.scheds.Delete(t, s.Name); err != nil {
+			return err
+		}
+	}
+	for _, s := range d.Schedules {
+		if err := tables.scheds.Put(t, s.Name, s); err != nil {
+			return err
+		}
+	}
+	for _, v := range gone {
+		if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
+			return err
+		}
+	}
+	if err := tables.groups.Put(t, store.Key(uint64(d.Group.ID)), d.Group); err != nil {
+		return err
+	}
+	for _, v := range d.VVs {
+		if err := tables.vvs.Put(t, store.Key(uint64(v.ID)), v); err != nil {
+			return err
+		}
+	}
+	for _, h := range d.Hosts {
+		if err := tables.hosts.Put(t, h.Name, h); err != nil {
+			return err
+		}
+	}
+	for _, s := range d.Sets {
+		if err := tables.sets.Put(t, s.Name, s); err != nil {
+			return err
+		}
+	}
+	for _, v := range d.VLUNs {
+		if err := tables.vluns.Put(t, vlunKey(v), v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func vlunKey(v VLUN) string { return v.Host + "/" + strings.ToLower(store.Key(uint64(v.LUN))) }
