@@ -82,7 +82,7 @@ func (f *flights) any(off, n int64, upTo array.Place) bool {
 // departs notes a record of a group that has another half, before it is handed to the
 // journal.
 func (g *Group) departs(r journal.Record) {
-	if u := g.units[r.Volume]; u != nil && g.cfg.Peer != nil && r.Kind != journal.Entry {
+	if u := g.units[r.Volume]; u != nil && g.cfg.Peer != nil && r.Kind != journal.Entry && !g.cfg.Hasty {
 		u.flights.departs(r)
 	}
 }

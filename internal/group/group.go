@@ -50,6 +50,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Event is told what people should know.
 	Event func(text string)
+	// Hasty lets reads overtake what is in flight over their range: a mutant for tests.
+	Hasty bool
 	// Now is boottime.Now.
 	Now func() time.Time
 }
