@@ -72,6 +72,10 @@ type Policy struct {
 	WitnessStarted bool
 	// ActiveActive: the array that does not own the group serves it too.
 	ActiveActive bool
+	// PermanentLoss: while the other array serves alone and can't be reached, hosts are
+	// told that the unit is gone for good here, so that clusters start their machines
+	// elsewhere by themselves.
+	PermanentLoss bool
 	// Home is the group's home array, to which proximities refer.
 	Home array.Side
 	// AutoRecover takes the other array back after the owner went on without it,

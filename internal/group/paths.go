@@ -23,6 +23,9 @@ func (g *Group) pathStates(p Proximity) (mine, theirs scsi.PathState) {
 		mine, theirs = scsi.Standby, scsi.Optimized
 	case gateLost:
 		mine, theirs = scsi.Unavailable, scsi.Optimized
+		if g.cfg.Policy.PermanentLoss && g.cfg.Policy.ActiveActive {
+			mine = scsi.Lost
+		}
 	default:
 		if both {
 			return g.near(p) // as before and after

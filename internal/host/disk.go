@@ -154,12 +154,14 @@ func (d *Disk) tell(l *lane, from, to State) {
 	}
 }
 
-// look asks for the states of all paths to be read.
-func (d *Disk) look() {
+// look asks for all paths to be looked at. The states are to be read through l: the unit
+// attention that told of a change was given to a command, and won't be given again.
+func (d *Disk) look(l *lane) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, l := range d.lanes {
-		l.path.nudge()
+	l.doubt = true
+	for _, x := range d.lanes {
+		x.path.nudge()
 	}
 }
 
@@ -256,7 +258,7 @@ func (d *Disk) do(ctx context.Context, array string, cmd initiator.Command, writ
 			d.leave(l, down)
 		}
 		if look {
-			d.look()
+			d.look(l)
 		}
 	}
 }

@@ -99,6 +99,9 @@ type Policies struct {
 	AutoSynchronize bool `json:"auto_synchronize"`
 	// ActiveActive: both arrays serve the group; it holds the first two.
 	ActiveActive bool `json:"active_active,omitempty"`
+	// PermanentLoss, with ActiveActive: an array that has lost the group tells its hosts
+	// that the volumes are gone for good there.
+	PermanentLoss bool `json:"permanent_loss,omitempty"`
 }
 
 // Host is a host and its iSCSI names.

@@ -12,7 +12,7 @@ import (
 )
 
 // policyNames are the policies in the order in which they are told.
-const policyNames = "auto_failover, path_management, auto_recover, auto_synchronize or active_active"
+const policyNames = "auto_failover, path_management, auto_recover, auto_synchronize, active_active or permanent_loss"
 
 // setPolicy is setrcopygroup pol.
 func (n *Node) setPolicy(ctx context.Context, a *args, force *bool) error {
@@ -58,10 +58,15 @@ func (g *RCGroup) setPolicy(p string) error {
 	case "active_active":
 		g.Policies.ActiveActive = on
 		if !on {
-			g.Near = nil
+			g.Near, g.Policies.PermanentLoss = nil, false
 			break
 		}
-		g.Policies = Policies{AutoFailover: true, PathManagement: true, AutoRecover: true, AutoSynchronize: true, ActiveActive: true}
+		g.Policies = Policies{AutoFailover: true, PathManagement: true, AutoRecover: true, AutoSynchronize: true, ActiveActive: true, PermanentLoss: g.Policies.PermanentLoss}
+	case "permanent_loss":
+		if on && !g.Policies.ActiveActive {
+			return array.Errorf(array.Conflict, "group %s: permanent_loss is for groups with the policy active_active, whose hosts may see one array only", g.Name)
+		}
+		g.Policies.PermanentLoss = on
 	default:
 		return array.Errorf(array.Invalid, "policy %q: want %s, or no_ before it", p, policyNames)
 	}

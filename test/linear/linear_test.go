@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,7 @@ var (
 	operations = flag.Int64("linear.operations", 10000, "how many operations a run has at least")
 	faultCount = flag.Int("linear.faults", 6, "how many faults a run has at least")
 	linkDelay  = flag.Duration("linear.delay", 0, "delay of the links between the arrays, one way")
+	only       = flag.String("linear.only", "", "faults whose name holds this only")
 	seedFlag   = flag.Uint64("linear.seed", 0, "the seed of a run; drawn if 0")
 )
 
@@ -165,7 +167,7 @@ func (x *run) play(operations int64, count int) {
 		wg.Go(func() { w.run(ctx) })
 	}
 	per := max(operations/int64(count+1), 1)
-	all := faults(x.rng)
+	all := slices.DeleteFunc(faults(x.rng), func(f fault) bool { return !strings.Contains(f.name, *only) })
 	for n := 1; x.field.failed.Load() == nil && (x.hits < count || x.field.done.Load() < operations || !x.field.shared()); n++ {
 		x.after(per * int64(n))
 		if x.hits < count {
@@ -202,7 +204,9 @@ func (x *run) fault(f fault) {
 	x.hits++
 	must(x.t, x.r.UntilSync(x.t.Context(), group, wholeIn))
 	for _, w := range x.workers {
-		must(x.t, w.disk.WaitPaths(ctx, allOptimized))
+		if err := w.disk.WaitPaths(ctx, allOptimized); err != nil {
+			x.t.Fatalf("after %s: %v\n%s\n%s", f.name, err, x.explain(rig.A), x.explain(rig.B))
+		}
 	}
 	x.t.Logf("%6.1f s  %s, whole again after %.1f s", began.Seconds(), f.name, (time.Since(x.field.began) - began).Seconds())
 }
@@ -215,6 +219,14 @@ func (x *run) history() (all []porcupine.Operation) {
 }
 
 func (x *run) picture() string { return filepath.Join(os.TempDir(), "linearizability.html") }
+
+func (x *run) explain(i int) string {
+	out, err := x.r.Command(context.Background(), i, "explain", group)
+	if err != nil {
+		return err.Error()
+	}
+	return out
+}
 
 func (x *run) command(i int, words ...string) {
 	x.t.Helper()
