@@ -25,7 +25,7 @@ func showCommands() []command {
 		{name: "showcpg", right: people.Look, usage: "showcpg", about: "lists the common provisioning groups of this array and how full they are", run: showCPG},
 		{name: "showvlun", right: people.Look, usage: "showvlun", about: "lists the exports", run: showVLUN},
 		{name: "showhost", right: people.Look, usage: "showhost", about: "lists the hosts", run: showHost},
-		{name: "showeventlog", right: people.Look, usage: "showeventlog", about: "lists the newest events", run: showEvents},
+		{name: "showeventlog", right: people.Look, rightOf: rightToEvents, usage: "showeventlog [-min <minutes>] [-startt <time>] [-endt <time>] [-sev|-nsev|-msg|-nmsg <pattern>] [-more] [-oneline] [-audit]", about: "lists the newest events, or with -audit who did what; a pattern is a part of the text, with * and ?", run: showEvents},
 	}
 }
 
@@ -257,14 +257,4 @@ func showHost(n *Node, _ context.Context, a *args) error {
 			return nil
 		})
 	})
-}
-
-func showEvents(n *Node, _ context.Context, a *args) error {
-	if err := a.parse(0, 0); err != nil {
-		return err
-	}
-	for _, e := range n.Events() {
-		a.printf("%s\t%s\n", e.At.Format("2006-01-02 15:04:05.000"), e.Text)
-	}
-	return nil
 }
