@@ -30,6 +30,9 @@ func (n *Node) event(text string) { n.tellPeople(event.Informational, text) }
 func (n *Node) warn(text string)  { n.tellPeople(event.Minor, text) }
 func (n *Node) alarm(text string) { n.tellPeople(event.Major, text) }
 
+// Alarm tells people what a face of the array must tell.
+func (n *Node) Alarm(text string) { n.alarm(text) }
+
 func (n *Node) tellPeople(s event.Severity, text string) {
 	n.log.Info("event", "severity", string(s), "text", text)
 	n.events.Add(event.Event{At: time.Now(), Severity: s, Text: text})

@@ -32,6 +32,7 @@ type Config struct {
 	CPGs    []CPG   `toml:"cpg"`
 	Target  Target  `toml:"target"`
 	Witness Witness `toml:"witness"`
+	SSH     SSH     `toml:"ssh"`
 
 	// Pages, if set, changes the options of every CPG: for tests that break something.
 	Pages func(*volume.Options) `toml:"-"`
@@ -103,6 +104,12 @@ type Link struct {
 type Witness struct {
 	Address string  `toml:"address"`
 	Key     pki.Pin `toml:"key"`
+}
+
+// SSH is the command line over SSH.
+type SSH struct {
+	// Listen are host:port; none: there is no SSH.
+	Listen []string `toml:"listen"`
 }
 
 // LoadConfig reads the file. Unknown keys and values that can't be meant are
