@@ -16,5 +16,6 @@
 //
 // # Concurrency
 //
-// One goroutine a listener, connection and channel; all end with Close.
+// One goroutine a listener, connection and channel; all end with Close, which waits for
+// commands, but not for ever.
 package sshd

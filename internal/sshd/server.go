@@ -121,7 +121,10 @@ func (s *Server) Addrs() (all []net.Addr) {
 	return all
 }
 
-// Close ends all connections.
+// closeWithin is how long Close waits for commands that go on though nobody waits for them.
+const closeWithin = 5 * time.Second
+
+// Close ends all connections, and with them the commands they gave.
 func (s *Server) Close() {
 	s.stop()
 	s.mu.Lock()
@@ -133,7 +136,15 @@ func (s *Server) Close() {
 		_ = c.Close()
 	}
 	s.mu.Unlock()
-	s.wg.Wait()
+	ended := make(chan struct{})
+	go func() { // ends with the last command
+		s.wg.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(closeWithin):
+	}
 }
 
 func (s *Server) accept(l net.Listener) {
