@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -60,7 +61,7 @@ func newRig(t *testing.T, l Limits) *rig {
 		_, err = r.book.Make(c)
 		ok(t, err)
 	}
-	r.server, err = Open(Config{Name: "array-a", Listen: []string{"127.0.0.1:0"}, KeyDir: filepath.Join(dir, "ssh"), Users: r.book, Run: r.run, Limits: l})
+	r.server, err = Open(Config{Name: "array-a", Listen: []string{"127.0.0.1:0"}, KeyDir: keyDir(t), Users: r.book, Run: r.run, Limits: l})
 	ok(t, err)
 	t.Cleanup(func() {
 		r.server.Close()
@@ -68,6 +69,30 @@ func newRig(t *testing.T, l Limits) *rig {
 		goleak.VerifyNone(t, leaks)
 	})
 	return r
+}
+
+// keyDir has the host's keys, which are made once: an RSA key takes its time.
+func keyDir(t *testing.T) string {
+	t.Helper()
+	dir, err := madeOnce()
+	ok(t, err)
+	return dir
+}
+
+var madeOnce = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "perdure-sshd-")
+	if err == nil {
+		_, err = hostKeys(dir)
+	}
+	return dir, err
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := madeOnce(); err == nil {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
 }
 
 func ok(t testing.TB, err error) {
