@@ -54,8 +54,10 @@ func TestADescriptionHalfTaken(t *testing.T) {
 	}
 	a.run("startrcopygroup", "-wait", "g")
 	goes := a.stored("goes")
+	b.mu.RLock()
 	r := b.groups[goes.Group]
 	stale, unit := r.rec, r.units[goes.ID]
+	b.mu.RUnlock()
 	a.run("dismissrcopyvv", "-f", "goes", "g")
 	now, err := b.describe(goes.Group)
 	if err != nil {
@@ -67,6 +69,8 @@ func TestADescriptionHalfTaken(t *testing.T) {
 	if err := b.take(now); err != nil {
 		t.Fatal(err)
 	}
+	b.mu.RLock() // array-a tells it again, too
+	defer b.mu.RUnlock()
 	if r.rec.Version != now.Group.Version || r.units[goes.ID] != nil {
 		t.Errorf("version %d with volumes %v after it was told version %d again", r.rec.Version, r.units, now.Group.Version)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/pki"
 	"github.com/perdure/perdure/internal/volume"
 )
@@ -32,6 +33,7 @@ type Config struct {
 	CPGs    []CPG   `toml:"cpg"`
 	Target  Target  `toml:"target"`
 	Witness Witness `toml:"witness"`
+	SSH     SSH     `toml:"ssh"`
 
 	// Pages, if set, changes the options of every CPG, Groups those of every group: for
 	// tests that break something.
@@ -40,6 +42,8 @@ type Config struct {
 	// Clock says what time it is for people; nil: the machine's. It decides what expires
 	// and which schedules are due, never who may serve.
 	Clock func() time.Time `toml:"-"`
+	// LoginCost is what a password takes to try; none: as much as is safe.
+	LoginCost people.Cost `toml:"-"`
 }
 
 // ISCSI is the front end.
@@ -103,6 +107,12 @@ type Link struct {
 type Witness struct {
 	Address string  `toml:"address"`
 	Key     pki.Pin `toml:"key"`
+}
+
+// SSH is the command line over SSH.
+type SSH struct {
+	// Listen are host:port; none: there is no SSH.
+	Listen []string `toml:"listen"`
 }
 
 // LoadConfig reads the file. Unknown keys and values that can't be meant are

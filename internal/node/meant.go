@@ -26,7 +26,7 @@ func bad(key string, value any, want string, args ...any) error {
 
 // check finds what can't be meant.
 func (c *Config) check() error {
-	for _, f := range []func() error{c.checkSelf, c.checkMemory, c.checkCPGs, c.checkDevices, c.checkTarget, c.checkLinks, c.checkWitness} {
+	for _, f := range []func() error{c.checkSelf, c.checkMemory, c.checkCPGs, c.checkDevices, c.checkTarget, c.checkLinks, c.checkWitness, c.checkSSH} {
 		if err := f(); err != nil {
 			return err
 		}
@@ -56,6 +56,23 @@ func (c *Config) checkSelf() error {
 		}
 		if seen[a] {
 			return bad("iscsi.portals", a, "it is there twice")
+		}
+		seen[a] = true
+	}
+	return nil
+}
+
+func (c *Config) checkSSH() error {
+	if len(c.SSH.Listen) > 16 {
+		return bad("ssh.listen", c.SSH.Listen, "want at most 16 addresses host:port")
+	}
+	seen := map[string]bool{}
+	for _, a := range c.SSH.Listen {
+		if err := hostPort("ssh.listen", a); err != nil {
+			return err
+		}
+		if seen[a] {
+			return bad("ssh.listen", a, "it is there twice")
 		}
 		seen[a] = true
 	}

@@ -18,11 +18,13 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/event"
 	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/iscsi"
 	"github.com/perdure/perdure/internal/journal"
 	"github.com/perdure/perdure/internal/link"
 	"github.com/perdure/perdure/internal/pair"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/pki"
 	"github.com/perdure/perdure/internal/scsi"
 	"github.com/perdure/perdure/internal/store"
@@ -31,15 +33,6 @@ import (
 	"github.com/perdure/perdure/internal/witness"
 )
 
-// maxEvents bounds the events kept in memory.
-const maxEvents = 512
-
-// Event is something people should know.
-type Event struct {
-	At   time.Time
-	Text string
-}
-
 // Node is one array.
 type Node struct {
 	cfg   Config
@@ -47,8 +40,14 @@ type Node struct {
 	start array.StartID
 	ident *pki.Identity
 	store *store.Store
-	pool  *block.Pool
-	jnl   *journal.Journal
+	// events are what happened, audit who did what.
+	events *event.Log
+	audit  *event.Audit
+	// people are the users; telling is held while the other array is told of a change.
+	people  *people.Book
+	telling sync.Mutex
+	pool    *block.Pool
+	jnl     *journal.Journal
 	// jnlDevice is what the journal lies on, nil if that is a directory.
 	jnlDevice *vfs.Partitioned
 	cpgs      map[string]*volume.Pool
@@ -83,7 +82,6 @@ type Node struct {
 	// unopened are the groups that exist and could not be opened, with why.
 	unopened map[array.GroupID]unopened
 	exports  exports
-	events   []Event
 	room     atomic.Pointer[[]*group.Group]
 }
 
@@ -161,6 +159,12 @@ func (n *Node) openStore() error {
 	if n.store, err = store.Open(filepath.Join(n.cfg.DataDir, "array.db")); err != nil {
 		return err
 	}
+	if err := n.openLogs(); err != nil {
+		return err
+	}
+	n.people = people.Open(n.store, people.Options{Paired: n.paired(), Cost: n.cfg.LoginCost, Locked: func(user, from string) {
+		n.warn(fmt.Sprintf("user %s is locked out for a while after wrong passwords, the last from %s", user, from))
+	}})
 	n.pool = block.NewPool(n.cfg.Memory.BuffersMiB << 20)
 	var b [8]byte
 	_, _ = rand.Read(b[:])
@@ -218,7 +222,7 @@ func (n *Node) durable(ds []journal.Durable) {
 
 func (n *Node) journalFailed(err error) {
 	n.broken.Store(true)
-	n.event("the journal failed: " + err.Error())
+	n.alarm("the journal failed: " + err.Error())
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	for _, r := range n.groups {
@@ -361,24 +365,10 @@ func (n *Node) Close() {
 	for _, p := range n.cpgs {
 		_ = p.Close()
 	}
+	if n.events != nil {
+		n.events.Close()
+	}
 	if n.store != nil {
 		_ = n.store.Close()
 	}
-}
-
-func (n *Node) event(text string) {
-	n.log.Info("event", "text", text)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if len(n.events) == maxEvents {
-		n.events = append(n.events[:0], n.events[1:]...)
-	}
-	n.events = append(n.events, Event{time.Now(), text})
-}
-
-// Events returns the newest events, oldest first.
-func (n *Node) Events() []Event {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	return append([]Event(nil), n.events...)
 }

@@ -5,12 +5,15 @@ package node
 import (
 	"context"
 	"flag"
+	"fmt"
 	"io"
 	"strings"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/schedule"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/table"
 )
 
 // maxSchedules bounds the schedules of an array.
@@ -18,10 +21,10 @@ const maxSchedules = 1024
 
 func scheduleCommands() []command {
 	return []command{
-		{name: "createsched", usage: "createsched <command> <schedule> <name>", about: "lets createsv or creategroupsv be carried out at times as cron has them: \"minute hour dom month dow\", @hourly, @daily, @weekly, @monthly or @yearly", of: groupToSchedule, run: createSched},
-		{name: "setsched", usage: "setsched [-s <schedule>] [-suspend|-resume] <name>", about: "changes when a schedule is due, suspends it, or lets it go on from now on", of: groupOfSchedule, run: setSched},
-		{name: "removesched", usage: "removesched [-f] <name>", about: "removes a schedule; the snapshots it made stay", of: groupOfSchedule, run: removeSched},
-		{name: "showsched", usage: "showsched", about: "lists the schedules", run: showSched},
+		{name: "createsched", right: people.Make, usage: "createsched <command> <schedule> <name>", about: "lets createsv or creategroupsv be carried out at times as cron has them: \"minute hour dom month dow\", @hourly, @daily, @weekly, @monthly or @yearly", of: groupToSchedule, run: createSched},
+		{name: "setsched", right: people.Change, usage: "setsched [-s <schedule>] [-suspend|-resume] <name>", about: "changes when a schedule is due, suspends it, or lets it go on from now on", of: groupOfSchedule, run: setSched},
+		{name: "removesched", right: people.Change, usage: "removesched [-f] <name>", about: "removes a schedule; the snapshots it made stay", of: groupOfSchedule, run: removeSched},
+		{name: "showsched", right: people.Look, usage: "showsched", about: "lists the schedules", run: showSched},
 	}
 }
 
@@ -181,7 +184,7 @@ func showSched(n *Node, _ context.Context, a *args) error {
 		return err
 	}
 	now := n.now()
-	a.printf("SchedName\tMin\tHour\tDOM\tMonth\tDOW\tStatus\tRuns\tNextRunTime\tCommand\n")
+	t := table.New("SchedName", "Min", "Hour", "DOM", "Month", "DOW", "Status", ">Runs", "NextRunTime", "Command")
 	for _, s := range all {
 		fields := strings.Fields(s.Times)
 		if len(fields) == 1 {
@@ -193,7 +196,9 @@ func showSched(n *Node, _ context.Context, a *args) error {
 		} else if times, err := schedule.Parse(s.Times); err == nil {
 			next = times.Next(s.Last, now).Format("2006-01-02 15:04 MST")
 		}
-		a.printf("%s\t%s\t%s\t%d\t%s\t%s\n", s.Name, strings.Join(fields, "\t"), status, s.Runs, next, strings.Join(s.Command, " "))
+		t.Row(s.Name, fields[0], fields[1], fields[2], fields[3], fields[4], status, s.Runs, next, strings.Join(s.Command, " "))
 	}
+	t.Total(fmt.Sprintf("%d total", t.Rows()))
+	a.table(t)
 	return nil
 }

@@ -11,22 +11,23 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/volume"
 )
 
 func volumeCommands() []command {
 	return []command{
-		{name: "createvv", usage: "createvv [-tpvv|-full|-tdvv] [-compr] [-usr_aw <percent>] [-usr_al <percent>] <cpg> <vv> <size>[m|g|t]", about: "creates a virtual volume: thin, fully provisioned or deduplicated, compressed with -compr; -usr_aw and -usr_al warn, and refuse writes, when so much of it is allocated", run: createVV},
-		{name: "setvv", usage: "setvv [-usr_aw <percent>] [-usr_al <percent>] <vv>", about: "changes the allocation warning and limit of a thin volume; 0 is none", of: groupOfLastVolume, run: setVV},
-		{name: "growvv", usage: "growvv <vv> <size>[m|g|t]", about: "makes a volume larger by so much while hosts use it", of: groupOfVolume, run: growVV},
-		{name: "removevv", usage: "removevv [-f] <vv>", about: "removes an unexported snapshot, or volume that is in no Remote Copy group", of: groupOfLastVolume, run: removeVV},
-		{name: "createhost", usage: "createhost [-persona n] [-chap user:secret] [-add] <host> <iqn>...", about: "defines a host by its iSCSI names, on both arrays; -add gives one that exists more of them", run: createHost},
-		{name: "sethost", usage: "sethost [-persona n] [-chap user:secret|-nochap] <host>", about: "changes a host, on both arrays", run: setHost},
-		{name: "removehost", usage: "removehost <host> [<iqn>...]", about: "removes a host that has no VLUN, or some of its iSCSI names, on both arrays", run: removeHost},
-		{name: "createhostset", usage: "createhostset <set> <host>...", about: "defines a set of hosts", run: createHostSet},
-		{name: "createvlun", usage: "createvlun <vv> <lun|auto> <host|set:hosts>", about: "exports a volume, through both arrays if it is in a Remote Copy group", of: groupOfVolume, run: createVLUN},
-		{name: "removevlun", usage: "removevlun <vv> <lun> <host|set:hosts>", about: "ends an export", of: groupOfVolume, run: removeVLUN},
+		{name: "createvv", right: people.Make, usage: "createvv [-tpvv|-full|-tdvv] [-compr] [-usr_aw <percent>] [-usr_al <percent>] <cpg> <vv> <size>[m|g|t]", about: "creates a virtual volume: thin, fully provisioned or deduplicated, compressed with -compr; -usr_aw and -usr_al warn, and refuse writes, when so much of it is allocated", run: createVV},
+		{name: "setvv", right: people.Change, usage: "setvv [-usr_aw <percent>] [-usr_al <percent>] <vv>", about: "changes the allocation warning and limit of a thin volume; 0 is none", of: groupOfLastVolume, run: setVV},
+		{name: "growvv", right: people.Change, usage: "growvv <vv> <size>[m|g|t]", about: "makes a volume larger by so much while hosts use it", of: groupOfVolume, run: growVV},
+		{name: "removevv", right: people.Change, usage: "removevv [-f] <vv>", about: "removes an unexported snapshot, or volume that is in no Remote Copy group", of: groupOfLastVolume, run: removeVV},
+		{name: "createhost", right: people.Make, rightOf: rightToHost, secret: []string{"chap"}, usage: "createhost [-persona n] [-chap user:secret] [-add] <host> <iqn>...", about: "defines a host by its iSCSI names, on both arrays; -add gives one that exists more of them", run: createHost},
+		{name: "sethost", right: people.Change, secret: []string{"chap"}, usage: "sethost [-persona n] [-chap user:secret|-nochap] <host>", about: "changes a host, on both arrays", run: setHost},
+		{name: "removehost", right: people.Change, usage: "removehost <host> [<iqn>...]", about: "removes a host that has no VLUN, or some of its iSCSI names, on both arrays", run: removeHost},
+		{name: "createhostset", right: people.Make, usage: "createhostset <set> <host>...", about: "defines a set of hosts", run: createHostSet},
+		{name: "createvlun", right: people.Make, usage: "createvlun <vv> <lun|auto> <host|set:hosts>", about: "exports a volume, through both arrays if it is in a Remote Copy group", of: groupOfVolume, run: createVLUN},
+		{name: "removevlun", right: people.Change, usage: "removevlun <vv> <lun> <host|set:hosts>", about: "ends an export", of: groupOfVolume, run: removeVLUN},
 	}
 }
 
