@@ -27,6 +27,8 @@ type descriptor struct {
 	when   readiness
 	// writes says that the command changes the medium.
 	writes bool
+	// turns says that hosts take turns with it.
+	turns bool
 	// quiet commands neither report unit attentions nor are ever late.
 	quiet bool
 	// decode checks the CDB and sets off, length and want. Optional.
@@ -55,7 +57,11 @@ func actionOf(cdb *[16]byte) byte { return cdb[1] & 0x1F }
 
 func newTable() table {
 	var t table
-	for _, list := range [][]*descriptor{mediumCommands(), copyCommands(), unitCommands(), reservationCommands()} {
+	medium := mediumCommands()
+	for _, d := range medium {
+		d.turns = true
+	}
+	for _, list := range [][]*descriptor{medium, copyCommands(), unitCommands(), reservationCommands()} {
 		for _, d := range list {
 			t[d.op] = append(t[d.op], d)
 		}
