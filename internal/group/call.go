@@ -58,19 +58,6 @@ func replyTo(err error) reply {
 	return reply{Kind: array.Internal, Error: err.Error()}
 }
 
-// dropCalled drops what the other array asked for and has no place yet: there it has
-// been answered that the outcome is unknown.
-func (g *Group) dropCalled() {
-	keep := g.waiting[:0]
-	for _, w := range g.waiting {
-		if !w.called {
-			keep = append(keep, w)
-		}
-	}
-	clear(g.waiting[len(keep):])
-	g.waiting = keep
-}
-
 // forwardable: what a standby path answers although the other array serves.
 func (w *work) forwardable() bool { return w.request != nil || w.inspect != nil }
 
@@ -153,7 +140,7 @@ func (g *Group) serveCall(p Packet) {
 		answer(reply{Kind: array.Invalid, Error: "the call is of an unknown type"})
 		return
 	}
-	if g.state() == gateStandby || g.state() == gateLost {
+	if st := g.state(); st == gateStandby || st == gateLost || st == gateShare {
 		answer(reply{Kind: array.Moved, Error: "this array does not own the group"})
 		return
 	}
@@ -200,6 +187,10 @@ func (g *Group) checkCalls(now time.Time) {
 			g.greet()
 			return
 		}
+	}
+	if g.lateForward(now) {
+		g.lostContact()
+		g.greet()
 	}
 }
 
@@ -270,6 +261,12 @@ func (g *Group) resetHere(u *Unit, scope scsi.Scope, by reservation.Nexus, then 
 	}
 	clear(g.waiting[len(keep):])
 	g.waiting = keep
+	for _, w := range g.forwards.byID {
+		if w.unit == u { // ends with the owner's word
+			left++
+			w.ended = append(w.ended, part)
+		}
+	}
 	for _, w := range dead {
 		w.finish(array.Errorf(array.Aborted, "volume %s was reset", u.id.Name))
 	}

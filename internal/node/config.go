@@ -10,6 +10,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/pki"
 	"github.com/perdure/perdure/internal/volume"
 )
@@ -32,8 +33,10 @@ type Config struct {
 	Target  Target  `toml:"target"`
 	Witness Witness `toml:"witness"`
 
-	// Pages, if set, changes the options of every CPG: for tests that break something.
-	Pages func(*volume.Options) `toml:"-"`
+	// Pages, if set, changes the options of every CPG, Groups those of every group: for
+	// tests that break something.
+	Pages  func(*volume.Options) `toml:"-"`
+	Groups func(*group.Config)   `toml:"-"`
 	// Clock says what time it is for people; nil: the machine's. It decides what expires
 	// and which schedules are due, never who may serve.
 	Clock func() time.Time `toml:"-"`

@@ -216,10 +216,17 @@ func showRCopy(n *Node, _ context.Context, a *args) error {
 
 func policyText(p Policies) string {
 	var l []string
+	classic := !p.ActiveActive // which holds two of the policies, and stands for them
 	for _, x := range []struct {
 		on   bool
 		name string
-	}{{p.AutoRecover, "auto_recover"}, {p.AutoFailover, "auto_failover"}, {p.PathManagement, "path_management"}, {p.AutoSynchronize, "auto_synchronize"}} {
+	}{
+		{p.AutoRecover, "auto_recover"},
+		{p.AutoFailover && classic, "auto_failover"},
+		{p.PathManagement && classic, "path_management"},
+		{p.AutoSynchronize, "auto_synchronize"},
+		{p.ActiveActive, "active_active"},
+	} {
 		if x.on {
 			l = append(l, x.name)
 		}
