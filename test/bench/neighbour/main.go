@@ -78,11 +78,6 @@ func (b *bench) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.close()) }()
-	q, err := login(b.addr, quietName, 0)
-	if err != nil {
-		return fmt.Errorf("the quiet host logs in: %w", err)
-	}
-	defer q.close()
 	if err := b.fill(); err != nil {
 		return err
 	}
@@ -91,7 +86,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 		if b.load.name != "" && b.load.name != l.name {
 			continue
 		}
-		if err := b.measure(ctx, q, l); err != nil {
+		if err := b.measure(ctx, l); err != nil {
 			return fmt.Errorf("%s: %w", l.name, err)
 		}
 	}
@@ -99,10 +94,10 @@ func (b *bench) run(ctx context.Context) (err error) {
 }
 
 // measure plays one load's rounds and prints its line.
-func (b *bench) measure(ctx context.Context, q *session, l load) error {
+func (b *bench) measure(ctx context.Context, l load) error {
 	var idle50, idle99, loud50, loud99, ratio, iops []float64
 	for range b.rounds {
-		idle, err := q.alone(l, b.blocks(), b.turn)
+		idle, err := b.quiet(l)
 		if err != nil {
 			return err
 		}
@@ -110,7 +105,7 @@ func (b *bench) measure(ctx context.Context, q *session, l load) error {
 		if err != nil {
 			return err
 		}
-		loud, err := q.alone(l, b.blocks(), b.turn)
+		loud, err := b.quiet(l)
 		done, nerr := n.stop()
 		if err = errors.Join(err, nerr); err != nil {
 			return err
@@ -127,6 +122,17 @@ func (b *bench) measure(ctx context.Context, q *session, l load) error {
 	fmt.Printf("%-12s %9.0f %9.0f %6.1f %9.0f %9.0f %10.0f %4.0fx %s\n", l.name,
 		median(idle50), median(loud50), median(ratio), median(idle99), median(loud99), median(iops), budget, verdict)
 	return nil
+}
+
+// quiet is the quiet host's turn. It logs in for it: between turns nobody would answer
+// the array's pings.
+func (b *bench) quiet(l load) (latencies, error) {
+	q, err := login(b.addr, quietName, 0)
+	if err != nil {
+		return nil, fmt.Errorf("the quiet host logs in: %w", err)
+	}
+	defer q.close()
+	return q.alone(l, b.blocks(), b.turn)
 }
 
 // blocks is how many blocks a volume has.
