@@ -68,6 +68,10 @@ func (g *Group) forward(w *work) {
 		c.Type, c.Request = "reserve", w.request
 	}
 	c.answer = func(r reply) {
+		if r.Error != "" && elsewhere(r.Kind) {
+			g.waiting = append(g.waiting, w) // the owner moved, and nothing was done
+			return
+		}
 		if r.err() != nil || w.request != nil {
 			w.finish(r.err())
 			return
@@ -81,6 +85,11 @@ func (g *Group) forward(w *work) {
 		w.inspect(scsi.Facts{Size: r.Size, Reservations: &st}, nil)
 	}
 	g.send(c)
+}
+
+// elsewhere reports whether an array refused because it does not own the group.
+func elsewhere(k array.Kind) bool {
+	return k == array.Moved || k == array.Standby || k == array.Unavailable
 }
 
 func (g *Group) send(c call) {
@@ -112,7 +121,7 @@ func (g *Group) serveCall(p Packet) {
 	}
 	u := g.units[c.Volume]
 	if u == nil || p.Epoch != g.view.Epoch {
-		answer(reply{Kind: array.Busy, Error: "the group is changing hands"})
+		answer(reply{Kind: array.Moved, Error: "the group is changing hands"})
 		return
 	}
 	op := &scsi.Op{Nexus: c.Nexus, Arrived: g.cfg.Now().Add(-c.Age)}

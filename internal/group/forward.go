@@ -162,12 +162,12 @@ func (g *Group) takeRefused(p Packet) {
 		return
 	}
 	g.settled(w)
-	switch kind := array.Kind(p.Length); kind {
-	case 0: // what it was to do had been done: a repeat
+	switch kind := array.Kind(p.Length); {
+	case kind == 0: // what it was to do had been done: a repeat
 		w.finish(nil)
-	case array.Moved, array.Standby, array.Unavailable:
+	case elsewhere(kind):
 		g.waiting = append(g.waiting, w)
-	case array.Conflict:
+	case kind == array.Conflict:
 		// The owner knows of a change of the reservations. It is on its way here, and its
 		// rights are checked anew once it has come.
 		w.outdated = true
