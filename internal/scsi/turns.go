@@ -39,7 +39,9 @@ const (
 // commands that may be under way waits, for the host that had least so far to be served
 // first (start-time fair queueing).
 type turns struct {
-	most int // cost that may be under way
+	most     int // cost that may be under way
+	patience time.Duration
+	memory   time.Duration
 
 	mu       sync.Mutex
 	running  int
@@ -63,7 +65,9 @@ type hostTurn struct {
 	queue   commandList
 }
 
-func newTurns() *turns { return &turns{most: turnsPerProcessor * max(runtime.GOMAXPROCS(0), 2)} }
+func newTurns() *turns {
+	return &turns{most: turnsPerProcessor * max(runtime.GOMAXPROCS(0), 2), patience: turnPatience, memory: turnMemory}
+}
 
 // cost is what a command weighs.
 func (c *Command) cost() int { return 1 + int(min(c.length, maxTransfer*512)/turnBytes) }
@@ -80,7 +84,7 @@ func (t *turns) take(c *Command) bool {
 		t.last, t.otherAt = h, t.lastAt
 	}
 	t.lastAt = c.Arrived
-	alone := c.Arrived.Sub(t.otherAt) > turnMemory
+	alone := c.Arrived.Sub(t.otherAt) > t.memory
 	if h.running == 0 || h.queue.first == nil && (alone || t.running < t.most) {
 		t.begin(h, c)
 		return true
@@ -92,7 +96,7 @@ func (t *turns) take(c *Command) bool {
 	h.queue.push(c)
 	if !t.armed && !t.closed {
 		t.armed = true
-		time.AfterFunc(turnPatience, t.overdue)
+		time.AfterFunc(t.patience, t.overdue)
 	}
 	return false
 }
@@ -201,12 +205,12 @@ func (t *turns) withdraw(c *Command) bool {
 func (t *turns) overdue() {
 	t.mu.Lock()
 	now := time.Now()
-	for c := t.under.first; c != nil && now.Sub(c.began) >= turnPatience; c = t.under.first {
+	for c := t.under.first; c != nil && now.Sub(c.began) >= t.patience; c = t.under.first {
 		t.stop(c, turnOver)
 	}
 	t.armed = len(t.waiting) > 0 && !t.closed
 	if t.armed {
-		time.AfterFunc(turnPatience, t.overdue)
+		time.AfterFunc(t.patience, t.overdue)
 	}
 	if t.draining || len(t.waiting) == 0 {
 		t.mu.Unlock()

@@ -5,6 +5,7 @@ package scsi_test
 import (
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/boottime"
@@ -12,7 +13,7 @@ import (
 	"github.com/perdure/perdure/internal/scsi/ramunit"
 )
 
-// turns is a rig with two hosts that have both been there, and a disk that holds.
+// turnsRig is a rig with two hosts that have both been there, and a disk that holds.
 type turnsRig struct {
 	*rig
 	noisy, quiet *scsi.Nexus
@@ -20,8 +21,10 @@ type turnsRig struct {
 	ended        chan string
 }
 
-func newTurns(t *testing.T) *turnsRig {
+// newTurns makes one in which a command counts for as long as patience.
+func newTurns(t *testing.T, patience time.Duration) *turnsRig {
 	r := &turnsRig{rig: newRig(t), ended: make(chan string, 1000)}
+	r.server.SetTurnPatience(patience)
 	r.exports.Set(1, ramunit.New("vv1", array.MakeVolumeID(3, 10), 1<<20, 1).Unit(0))
 	r.noisy, r.quiet = r.nexus("iqn.noisy", 1), r.nexus("iqn.quiet", 1)
 	r.run(r.noisy, cdb(0x28, 1), nil)
@@ -51,7 +54,7 @@ func (r *turnsRig) read(x *scsi.Nexus, name string, n int) *scsi.Command {
 // TestTheQuietHostDoesNotWait: beside a host with many commands, one with a single one is
 // served at once, and of two with many neither gets ahead.
 func TestTheQuietHostDoesNotWait(t *testing.T) {
-	r := newTurns(t)
+	r := newTurns(t, time.Hour)
 	most := 8 * max(runtime.GOMAXPROCS(0), 2)
 	for range 3 * most {
 		r.read(r.noisy, "noisy", 1)
@@ -81,7 +84,7 @@ func TestTheQuietHostDoesNotWait(t *testing.T) {
 // TestWhatWaitsElsewhereDoesNotCount: commands that are held at their unit keep nobody
 // from another: each of them is begun in the end although none is answered.
 func TestWhatWaitsElsewhereDoesNotCount(t *testing.T) {
-	r := newTurns(t)
+	r := newTurns(t, time.Millisecond)
 	for range 100 {
 		r.read(r.noisy, "noisy", 1)
 	}
@@ -98,7 +101,7 @@ func TestWhatWaitsElsewhereDoesNotCount(t *testing.T) {
 
 // TestAbortOfWhatAwaitsItsTurn: it ends at once, and never begins.
 func TestAbortOfWhatAwaitsItsTurn(t *testing.T) {
-	r := newTurns(t)
+	r := newTurns(t, time.Hour)
 	r.read(r.noisy, "large", 2048) // one of those is more than may be under way
 	<-r.held
 	c := r.read(r.noisy, "waiting", 2048)
