@@ -146,45 +146,6 @@ func (p *pair) moving() (stop func() int) {
 	return func() int { cancel(); return <-done }
 }
 
-// shares reports whether array i serves the group that the other owns.
-func (p *pair) shares(i int) bool {
-	out, err := p.Command(p.t.Context(), i, "explain", group)
-	return err == nil && strings.Contains(out, "shares")
-}
-
-// clearCompared zeroes the block that MultipathIO.CompareAndWrite compares with zeros and
-// does not clear itself: it clears one less than it goes through.
-func (p *pair) clearCompared() {
-	h, err := p.HostNamed(initiators[0], rig.A)
-	p.must(err)
-	defer h.Close()
-	ctx, cancel := context.WithTimeout(p.t.Context(), setUpIn)
-	defer cancel()
-	disks, err := h.Wait(ctx, 1)
-	p.must(err)
-	p.must(disks[0].Write(ctx, make([]byte, 512), 256*512))
-}
-
-// moving moves the owner back and forth until stop is called, which tells how often.
-func (p *pair) moving() (stop func() int) {
-	ctx, cancel := context.WithCancel(p.t.Context())
-	done := make(chan int, 1)
-	go func() {
-		n := 0
-		for ctx.Err() == nil {
-			if _, err := p.Command(ctx, n%2, "setrcopygroup", "switchover", group); err == nil {
-				n++
-			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(20 * time.Millisecond): // so that hosts have a turn
-			}
-		}
-		done <- n
-	}()
-	return func() int { cancel(); return <-done }
-}
-
 // The size of the volume that the suite has.
 const (
 	suiteSize  = "128m"
