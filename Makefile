@@ -17,7 +17,7 @@ PROVE_COUNT ?= 5
 export CGO_ENABLED ?= 1
 TOOLS := .cache/tools
 
-.PHONY: help build check vet staticcheck format fix test unit race lab setup prove demo conformance fuzz linearizability failure-matrix model crash corrupt bench-store clean
+.PHONY: help build check vet staticcheck format fix test unit race lab setup prove demo conformance fuzz linearizability failure-matrix model crash corrupt bench-store bench-neighbour clean
 
 help: ## this list
 	@echo "Perdure: two block storage arrays that behave as one."
@@ -62,6 +62,7 @@ lab: build
 	PERDURE_LAB=required $(GO) test $(GOTESTFLAGS) -p 1 -tags lab -timeout 20m ./internal/lab/... ./test/...
 
 prove: build failure-matrix linearizability crash corrupt bench-store ## hours: the matrix with real processes, fuzzing, the race detector over everything, what depends on chance again and again
+	$(GO) test -tags prove $(GOTESTFLAGS) -count 1 -timeout 30m -run TestManyLogins -v ./internal/iscsi | grep -E "logins:|^(---|FAIL|ok)"
 	scripts/fuzz $(FUZZTIME)
 	$(GO) test -race $(GOTESTFLAGS) -timeout 60m ./...
 	PERDURE_LAB=required $(GO) test $(GOTESTFLAGS) -tags 'lab prove' -count $(PROVE_COUNT) -timeout 240m ./internal/lab/... $(if $(wildcard test),./test/...)
@@ -90,6 +91,9 @@ linearizability: build ## what hosts see through both arrays is one truth: a mil
 
 bench-store: ## the storage engine against fio on the same disk, and what it has to reach, in 3 minutes
 	$(GO) run ./test/bench/store
+
+bench-neighbour: build ## what a host with 8 sessions of 128 commands costs one with a single command at a time, in 2 minutes
+	$(GO) run ./test/bench/neighbour
 
 corrupt: build ## a disk that changes and loses what was written, under load: all of it found, none served
 	PERDURE_LAB=required $(GO) test -tags lab -timeout 30m -count 1 -v -run TestCorruptIsNoticed ./test/real | grep -E 'mutant|^(---|FAIL|ok)'

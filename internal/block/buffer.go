@@ -37,6 +37,9 @@ type Buffer struct {
 	class int
 	refs  atomic.Int32
 	pool  *Pool
+	// share is whose account the buffer is on, owned whether on its guarantee's.
+	share *Share
+	owned bool
 }
 
 // Bytes returns the buffer's content, of the length asked for.

@@ -10,6 +10,8 @@
 //     to direct I/O.
 //   - The bytes handed out by a Pool at any moment never exceed its limit. Who
 //     finds it empty waits or refuses; nobody allocates around it.
+//   - A Share never takes another's guarantee, and beyond its own leaves room for one
+//     more user: no user of a pool with shares can starve another.
 //   - A Buffer belongs to whoever holds a reference. Its bytes may be written only
 //     by the one who got it, until it is shared with Retain.
 //   - A buffer's content at Get is whatever it held before: callers overwrite all

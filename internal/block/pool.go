@@ -19,7 +19,9 @@ const classes = 10
 // use, and a quiet daemon shrinks.
 type Pool struct {
 	limit int64
-	used  atomic.Int64
+	used  atomic.Int64 // handed out, or set aside for shares
+	spare atomic.Int64 // of used: set aside and not handed out
+	aside atomic.Int64 // all guarantees of shares
 	idle  [classes]sync.Pool
 
 	waiting atomic.Int32 // length of queue, readable without the lock
@@ -40,7 +42,7 @@ func NewPool(limit int64) *Pool { return &Pool{limit: max(limit, MaxBuffer)} }
 func (p *Pool) Limit() int64 { return p.limit }
 
 // Used returns the bytes handed out now.
-func (p *Pool) Used() int64 { return p.used.Load() }
+func (p *Pool) Used() int64 { return p.used.Load() - p.spare.Load() }
 
 // Get returns a buffer of n bytes, or false when the pool is at its ceiling or
 // others already wait. It never blocks. It panics if n is beyond MaxBuffer: that
@@ -85,9 +87,18 @@ func (p *Pool) Wait(ctx context.Context, n int) (*Buffer, error) {
 
 // put takes back a buffer without references.
 func (p *Pool) put(b *Buffer) {
-	c := b.class
-	p.idle[c].Put(b)
-	p.used.Add(-int64(sizeOf(c)))
+	size := int64(sizeOf(b.class))
+	share, owned := b.share, b.owned
+	b.share = nil
+	p.idle[b.class].Put(b)
+	if share == nil || share.returned(size, owned) {
+		p.give(size)
+	}
+}
+
+// give counts n bytes as free again, and serves who waits for them.
+func (p *Pool) give(n int64) {
+	p.used.Add(-n)
 	if p.waiting.Load() > 0 {
 		p.mu.Lock()
 		p.serve()
@@ -105,20 +116,12 @@ func (p *Pool) serve() {
 	}
 }
 
-// reserve counts a buffer of the class if it fits. It never passes the limit even
-// for an instant: a waiter that looked just then would be left waiting.
-func (p *Pool) reserve(class int) bool {
-	n := int64(sizeOf(class))
-	for {
-		used := p.used.Load()
-		if used+n > p.limit {
-			return false
-		}
-		if p.used.CompareAndSwap(used, used+n) {
-			return true
-		}
-	}
-}
+// reserve counts a buffer of the class if it fits.
+func (p *Pool) reserve(class int) bool { return p.claim(int64(sizeOf(class))) }
+
+// claim counts n bytes if they fit. It never passes the limit even for an instant: a
+// waiter that looked just then would be left waiting.
+func (p *Pool) claim(n int64) bool { return grow(&p.used, n, p.limit) }
 
 func (p *Pool) take(class, n int) *Buffer {
 	b, ok := p.idle[class].Get().(*Buffer)

@@ -32,7 +32,7 @@ func (c *conn) nopOut(h *pdu.Header) error {
 	r.Put32(pdu.OffTTT, pdu.NoTag)
 	o := outgoing{h: r, status: true}
 	if n > 0 {
-		buf, ok := c.target.cfg.Server.Pool().Get(n)
+		buf, ok := c.host.share.Get(n)
 		if !ok {
 			return c.reject(h, pdu.ReasonTooManyImm)
 		}

@@ -86,7 +86,7 @@ func (c *conn) command(h *pdu.Header) error {
 // gather takes the immediate data of n bytes, and sees to the rest.
 func (c *conn) gather(t *task, h *pdu.Header, n int) error {
 	if t.need > 0 {
-		buf, ok := c.target.cfg.Server.Pool().Get(t.need)
+		buf, ok := c.host.share.Get(t.need)
 		if !ok {
 			t.fail(scsi.NoMemory)
 			return nil

@@ -36,6 +36,8 @@ type PortalGroup struct {
 	Relative uint16
 	// Listen are the addresses to listen on, host:port.
 	Listen []string
+	// Allow says who may use them.
+	Allow Allowed
 }
 
 // Auth knows the initiators.
@@ -61,6 +63,12 @@ type Limits struct {
 	Sessions, Logins int
 	// Commands is the command window of a session.
 	Commands int
+	// HostSessions, HostConnections and HostCommands bound what one host, known by its
+	// initiator name, may have: sessions with commands; connections of any kind;
+	// commands under way, over all its sessions, whose windows divide them.
+	HostSessions, HostConnections, HostCommands int
+	// HostBytes bounds one host's data on their way; 0: by its fair share alone.
+	HostBytes int64
 	// Login bounds a login as a whole.
 	Login time.Duration
 	// Quiet is after how long without a word a host is pinged, and Answer how long
@@ -98,6 +106,10 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Sessions, defaultSessions)
 	def(&l.Logins, 128)
 	def(&l.Commands, 128)
+	def(&l.HostSessions, 64)
+	def(&l.HostConnections, 2*l.HostSessions)
+	def(&l.HostCommands, 2048)
+	l.HostCommands = max(l.HostCommands, l.HostSessions)
 	defTime(&l.Login, 15*time.Second)
 	defTime(&l.Quiet, 5*time.Second)
 	defTime(&l.Answer, 5*time.Second)

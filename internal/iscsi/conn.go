@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -29,6 +30,8 @@ type conn struct {
 	out    *output
 	params params
 	cid    uint16
+	from   netip.Addr // see origin
+	host   *hostUse   // set when login has proved whose the connection is
 	// sendMax is params.sendMax, which text can change while the writer runs.
 	sendMax atomic.Int32
 	sess    *session      // set by login
@@ -77,7 +80,7 @@ func (c *conn) serve() {
 	defer c.target.wg.Done()
 	c.setOptions()
 	err := c.login()
-	c.target.loggedIn()
+	c.target.outOfLogin(c)
 	if err == nil {
 		c.log = c.log.With("initiator", c.sess.key.initiator)
 		c.log.Info("iSCSI session opened", "discovery", c.sess.discovery, "tag", c.portal.group.Tag)
@@ -122,6 +125,9 @@ func (c *conn) close(reason error) {
 // all of it is quiet, and only then gives the session's place free.
 func (c *conn) finish() {
 	c.out.stop()
+	if c.host != nil {
+		defer c.target.leave(c.host)
+	}
 	if c.sess == nil {
 		c.log.Info("iSCSI login ended without a session", "reason", *c.reason.Load())
 		return
@@ -200,7 +206,7 @@ func (c *conn) sequence(h *pdu.Header) (fresh bool, err error) {
 	}
 	c.sess.expCmdSN.Store(exp + 1)
 	if h.Op() != pdu.SCSICommand {
-		c.sess.maxCmdSN.Add(1) // over as soon as it is handled
+		c.sess.slotBack() // over as soon as it is handled
 	}
 	return true, nil
 }

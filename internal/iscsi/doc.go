@@ -27,6 +27,11 @@
 //     data the command is answered BUSY.
 //   - Bounded: sessions, logins under way, commands of a session (by MaxCmdSN),
 //     immediate commands, text, queued responses, and host data by the block.Pool.
+//   - Bounded for each host, known by its initiator name once login has proved it:
+//     sessions, connections, commands (its sessions' windows divide them) and data.
+//     What is beyond is refused with status 0302, waits behind the window, or gets TASK
+//     SET FULL; nobody's limits depend on what others do.
+//   - A flood of logins from some addresses keeps out nobody who comes from another.
 //
 // One connection per session, error recovery level 0.
 //

@@ -67,8 +67,8 @@ func FuzzWire(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte, loggedIn bool) {
 		host, nc := net.Pipe()
 		target.mu.Lock()
-		target.logins++
 		c := newConn(target, nc, portal{group: group})
+		target.logins = append(target.logins, c)
 		target.conns[c] = struct{}{}
 		target.wg.Add(1)
 		target.mu.Unlock()

@@ -171,6 +171,9 @@ func (l *login) first(h *pdu.Header, pairs []pdu.Pair, csg byte) error {
 		}
 		return refuse(statusNoSession, "session %d", tsih)
 	}
+	if !l.c.portal.group.Allow.initiator(name) {
+		return refuse(statusDenied, "the initiator may not use this portal")
+	}
 	account := Account{}
 	if auth := l.c.target.cfg.Auth; auth != nil {
 		if account, ok = auth.Account(name, l.discovery); !ok {
@@ -288,15 +291,22 @@ func (l *login) establish(h *pdu.Header) error {
 	if err := c.nc.SetDeadline(time.Now().Add(c.target.limits.Reinstate + c.target.limits.Login)); err != nil {
 		return err
 	}
+	// From here on the host's own limits bound its connections.
+	host, err := c.target.join(l.initiator)
+	if err != nil {
+		return refuse(statusOutOfResource, "%v", err)
+	}
+	c.host = host
+	c.target.outOfLogin(c)
 	s, err := c.target.newSession(c, key, l.discovery)
 	switch {
-	case errors.Is(err, errSessions), errors.Is(err, errNotQuiet):
+	case errors.Is(err, errSessions), errors.Is(err, errHostLimit), errors.Is(err, errNotQuiet):
 		return refuse(statusOutOfResource, "%v", err)
 	case err != nil:
 		return refuse(statusUnavailable, "%v", err)
 	}
 	s.expCmdSN.Store(h.U32(pdu.OffCmdSN))
-	s.maxCmdSN.Store(h.U32(pdu.OffCmdSN) + uint32(c.target.limits.Commands) - 1)
+	s.maxCmdSN.Store(h.U32(pdu.OffCmdSN) + uint32(s.slots.Load()) - 1)
 	c.sess = s
 	return nil
 }
@@ -312,8 +322,9 @@ func (l *login) send(h *pdu.Header, flags byte, pairs []pdu.Pair, status loginSt
 	c.out.statSN++
 	exp := h.U32(pdu.OffCmdSN)
 	r.Put32(pdu.OffExpCmd, exp)
-	r.Put32(pdu.OffMaxCmd, exp+uint32(c.target.limits.Commands)-1)
+	r.Put32(pdu.OffMaxCmd, exp) // how many it may have is known with the session
 	if c.sess != nil {
+		r.Put32(pdu.OffMaxCmd, c.sess.maxCmdSN.Load())
 		r.Put16(14, c.sess.tsih)
 	}
 	r.Put16(36, uint16(status))

@@ -26,23 +26,26 @@ type session struct {
 	tsih      uint16
 	discovery bool
 	conn      *conn
+	host      *hostUse
 	nexus     *scsi.Nexus   // nil in a discovery session
 	quiet     chan struct{} // closed when nothing of the session can have an effect
 
 	// The command window. expCmdSN is advanced by the reader; maxCmdSN by every
-	// command that ends.
+	// command that ends. slots is how many commands may be under way.
 	expCmdSN, maxCmdSN atomic.Uint32
+	slots              atomic.Int32
 }
 
 var (
 	errReinstated = errors.New("the initiator logged in again in place of this session")
 	errSessions   = errors.New("the target has as many sessions as it may have")
+	errHostLimit  = errors.New("the host has as much as one host may have")
 	errNotQuiet   = errors.New("the commands of the session to be replaced are not quiet yet")
 )
 
 // newSession makes the session of a login, after the end of the one it replaces.
 func (t *Target) newSession(c *conn, key sessionKey, discovery bool) (*session, error) {
-	s := &session{key: key, discovery: discovery, conn: c, quiet: make(chan struct{})}
+	s := &session{key: key, discovery: discovery, conn: c, host: c.host, quiet: make(chan struct{})}
 	timeout := time.NewTimer(t.limits.Reinstate)
 	defer timeout.Stop()
 	for {
@@ -65,6 +68,7 @@ func (t *Target) newSession(c *conn, key sessionKey, discovery bool) (*session, 
 	if !discovery {
 		port := scsi.Port{Target: t.cfg.Name, Tag: c.portal.group.Tag, Relative: c.portal.group.Relative}
 		s.nexus = t.cfg.Server.NewNexus(key.initiator, fmt.Sprintf("%s,i,0x%012x", key.initiator, key.isid[:]), port)
+		s.nexus.UseBuffers(c.host.share)
 	}
 	return s, nil
 }
@@ -86,6 +90,16 @@ func (t *Target) enroll(s *session) (old *session, err error) {
 	if len(t.sessions) >= t.limits.Sessions {
 		return nil, errSessions
 	}
+	slots := int32(t.limits.Commands)
+	if !s.discovery {
+		if s.host.sessions >= t.limits.HostSessions {
+			return nil, fmt.Errorf("%w: %d sessions", errHostLimit, s.host.sessions)
+		}
+		s.host.sessions++
+		s.host.divide(t.limits.Commands)
+		slots = s.host.grant(s.host.room.Load())
+	}
+	s.slots.Store(slots)
 	if t.lastTSIH++; t.lastTSIH == 0 {
 		t.lastTSIH = 1 // zero is "none"
 	}
@@ -103,6 +117,11 @@ func (t *Target) end(s *session) {
 	}
 	t.mu.Lock()
 	delete(t.sessions, s.key)
+	if !s.discovery {
+		s.host.sessions--
+		s.host.granted.Add(-s.slots.Load())
+		s.host.divide(t.limits.Commands)
+	}
 	t.mu.Unlock()
 	close(s.quiet)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -29,7 +30,8 @@ type Target struct {
 	mu       sync.Mutex
 	closed   bool
 	portals  []portal
-	logins   int
+	logins   []*conn // that log in, oldest first
+	hosts    map[string]*hostUse
 	conns    map[*conn]struct{}
 	sessions map[sessionKey]*session
 	lastTSIH uint16
@@ -57,6 +59,7 @@ func Serve(cfg Config) (*Target, error) {
 		pulse:    newPulse(),
 		conns:    make(map[*conn]struct{}),
 		sessions: make(map[sessionKey]*session),
+		hosts:    make(map[string]*hostUse),
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	lc := net.ListenConfig{Control: listenOptions}
@@ -170,27 +173,33 @@ func (t *Target) accept(p portal) {
 	}
 }
 
-// admit starts a connection unless too many are logging in.
+// admit starts a connection if it may come from there, unless too many are logging in.
 func (t *Target) admit(nc net.Conn, p portal) {
-	t.mu.Lock()
-	if t.closed || t.logins >= t.limits.Logins {
-		t.mu.Unlock()
+	if !p.group.Allow.address(nc.RemoteAddr()) {
 		nc.Close()
 		return
 	}
-	t.logins++
+	var victim *conn
+	from := origin(nc.RemoteAddr())
+	t.mu.Lock()
+	if full := len(t.logins) >= t.limits.Logins; t.closed || full {
+		if victim = t.crowd(from); victim == nil || t.closed {
+			t.mu.Unlock()
+			nc.Close()
+			return
+		}
+		t.logins = slices.DeleteFunc(t.logins, func(c *conn) bool { return c == victim })
+	}
 	c := newConn(t, nc, p)
+	c.from = from
+	t.logins = append(t.logins, c)
 	t.conns[c] = struct{}{}
 	t.wg.Add(1)
 	t.mu.Unlock()
+	if victim != nil {
+		victim.close(errCrowded)
+	}
 	go c.serve()
-}
-
-// loggedIn says that a connection is no longer logging in.
-func (t *Target) loggedIn() {
-	t.mu.Lock()
-	t.logins--
-	t.mu.Unlock()
 }
 
 func (t *Target) removeConn(c *conn) {

@@ -73,7 +73,7 @@ func (c *conn) leave(t *task) {
 	aborted, waiters := t.aborted, t.waiters
 	c.mu.Unlock()
 	if !t.imm {
-		c.sess.maxCmdSN.Add(1)
+		c.sess.slotBack()
 	}
 	if aborted || t.cmd.Unanswerable {
 		if t.cmd.InBuffer != nil {

@@ -92,6 +92,9 @@ func (c *conn) sendTargets(dst []byte, which string) []byte {
 	}
 	dst = pdu.AppendText(dst, pdu.Pair{Key: "TargetName", Value: name})
 	for _, p := range c.target.portals {
+		if a := &p.group.Allow; !a.initiator(c.sess.key.initiator) || !a.address(c.nc.RemoteAddr()) {
+			continue // it would be refused there
+		}
 		addr := c.advertised(p.listener.Addr())
 		dst = pdu.AppendText(dst, pdu.Pair{Key: "TargetAddress", Value: fmt.Sprintf("%s,%d", addr, p.group.Tag)})
 	}

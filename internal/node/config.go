@@ -50,6 +50,17 @@ type Config struct {
 type ISCSI struct {
 	Name    string   `toml:"name"`
 	Portals []string `toml:"portals"`
+	// Allow says, for some of the portals, who may use them: addresses, networks,
+	// initiator names.
+	Allow map[string][]string `toml:"allow"`
+	// Limits of the target; 0: by default.
+	Sessions int `toml:"sessions"`
+	Logins   int `toml:"logins"`
+	// Limits of each host.
+	HostSessions    int   `toml:"host_sessions"`
+	HostConnections int   `toml:"host_connections"`
+	HostCommands    int   `toml:"host_commands"`
+	HostBuffersMiB  int64 `toml:"host_buffers_mib"`
 }
 
 // Journal is the array's journal.

@@ -316,11 +316,16 @@ func (n *Node) serve() error {
 	n.scsi = scsi.NewServer(scsi.Config{Exports: &n.exports, Pool: n.pool, Revision: "0001"})
 	pg := make([]iscsi.PortalGroup, len(n.cfg.ISCSI.Portals))
 	for i, a := range n.cfg.ISCSI.Portals {
-		pg[i] = iscsi.PortalGroup{Tag: uint16(i + 1), Relative: n.ports(n.side(), len(pg))[i], Listen: []string{a}}
+		allow, err := iscsi.ParseAllowed(n.cfg.ISCSI.Allow[a])
+		if err != nil {
+			return fmt.Errorf("iscsi.allow of %s: %w", a, err)
+		}
+		pg[i] = iscsi.PortalGroup{Tag: uint16(i + 1), Relative: n.ports(n.side(), len(pg))[i], Listen: []string{a}, Allow: allow}
 	}
 	var err error
 	n.target, err = iscsi.Serve(iscsi.Config{
 		Name: n.cfg.ISCSI.Name, Alias: n.cfg.Name, Groups: pg, Auth: &n.exports, Server: n.scsi, Logger: n.log,
+		Limits: n.cfg.ISCSI.limits(),
 	})
 	return err
 }

@@ -65,6 +65,11 @@ type Command struct {
 	second  *block.Buffer // COMPARE AND WRITE's other half of Out
 	gen     uint64        // reservation revision under which rights were checked
 	gate    gate          // guarded by the task set's lock
+	turn    turnState     // this and the next four are the turns'
+	weight  int
+	began   time.Time
+	before  *Command
+	after   *Command
 	retries int
 	aborted atomic.Bool
 	op      atomic.Pointer[Op] // the step under way
@@ -96,7 +101,7 @@ func (c *Command) Fail(f Failure) {
 	case Dropped:
 		c.end(abortedError())
 	default:
-		c.end(noMemory())
+		c.end(c.noRoom())
 	}
 }
 
@@ -121,6 +126,9 @@ func (c *Command) Abort() {
 	if x := c.copying.Load(); x != nil {
 		x.cancel()
 	}
+	if c.nexus.server.turns.withdraw(c) {
+		c.end(abortedError())
+	}
 }
 
 // Range returns what the command is about, for logs: offset and length in bytes.
@@ -140,6 +148,18 @@ func (c *Command) start(generation uint64) {
 	if !c.bound.tasks.pass(c) {
 		return
 	}
+	if err := c.stale(); err != nil {
+		c.end(err)
+		return
+	}
+	if c.desc.turns && !c.nexus.server.turns.take(c) {
+		return
+	}
+	c.desc.run(c)
+}
+
+// proceed begins a command whose turn it is.
+func (c *Command) proceed() {
 	if err := c.stale(); err != nil {
 		c.end(err)
 		return
@@ -256,7 +276,12 @@ func (c *Command) end(err error) {
 	if c.bound != nil {
 		next = c.bound.tasks.leave(c)
 	}
+	turns := c.nexus.server.turns
+	due := turns.left(c)
 	c.Done(c) // c is the transport's from here on
+	if due {
+		turns.drain()
+	}
 	for _, w := range next {
 		w.start(w.gen)
 	}
@@ -284,10 +309,20 @@ func (c *Command) reply(data []byte, allocation int) {
 
 // buffer gets the command a buffer for data to the host.
 func (c *Command) buffer(n int) error {
-	b, ok := c.nexus.server.pool.Get(n)
+	b, ok := c.nexus.buffers.Get(n)
 	if !ok {
-		return noMemory()
+		return c.noRoom()
 	}
 	c.InBuffer, c.In = b, b.Bytes()
 	return nil
+}
+
+// noRoom is the answer to a command without a buffer for its data: TASK SET FULL where
+// the host's own commands hold some, so that fewer of them would help, else BUSY
+// (SAM-5 5.3.1).
+func (c *Command) noRoom() error {
+	if s, ok := c.nexus.buffers.(*block.Share); ok && s.Used() > 0 {
+		return taskSetFull{}
+	}
+	return noMemory()
 }

@@ -220,7 +220,7 @@ func (x *copying) lane(s segment, i, step int) {
 		at = chunks - 1 - i // towards the end: from the end
 	}
 	off := int64(at) * copyChunk
-	b, ok := x.c.nexus.server.pool.Get(int(min(copyChunk, s.length-off)))
+	b, ok := x.c.nexus.buffers.Get(int(min(copyChunk, s.length-off)))
 	if !ok {
 		x.fail(noMemory())
 		x.laneEnded(s)

@@ -43,9 +43,9 @@ func runCompare(c *Command) {
 		return
 	}
 	if c.second == nil {
-		b, ok := c.nexus.server.pool.Get(int(c.length))
+		b, ok := c.nexus.buffers.Get(int(c.length))
 		if !ok {
-			c.end(noMemory())
+			c.end(c.noRoom())
 			return
 		}
 		copy(b.Bytes(), c.Out.Bytes()[c.length:])
@@ -151,9 +151,9 @@ func runSame(c *Command) {
 		return
 	}
 	n := min(c.length, block.MaxIO)
-	b, ok := c.nexus.server.pool.Get(int(n))
+	b, ok := c.nexus.buffers.Get(int(n))
 	if !ok {
-		c.end(noMemory())
+		c.end(c.noRoom())
 		return
 	}
 	for i := 0; i < len(b.Bytes()); i += block.Sector {

@@ -27,6 +27,9 @@
 //     never on a snapshot alone: a snapshot may be from before a takeover.
 //   - A write carries the reservation revision it was checked under; the unit
 //     refuses another, and the command is checked again.
+//   - Several hosts take turns with what is read and written (turns.go): one with few
+//     commands doesn't wait behind one with many. Nobody waits for commands that are
+//     held elsewhere, so units that are stuck don't stop others.
 //   - EXTENDED COPY is reads and writes of ordinary ops, each with its unit's rights and
 //     resets; what it holds in memory at a time is bounded over all hosts.
 //   - Every parameter list, allocation length and transfer is bounded; data beyond

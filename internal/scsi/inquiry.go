@@ -51,6 +51,9 @@ func runInquiry(c *Command) {
 		binary.BigEndian.PutUint16(body, 1) // non-rotating
 	case 0xB2:
 		body = []byte{0, 0xE0 | 0x04, 0x02, 0} // LBPU, LBPWS, LBPWS10, LBPRZ; thin
+		if _, ok := c.space(); ok {
+			body[0] = thresholdExponent
+		}
 	case 0xC0:
 		body = namePage(id.Name)
 	default:

@@ -10,12 +10,15 @@ import (
 )
 
 // The mode pages. Nothing in them can be changed: the two arrays must never
-// differ in them, and a cache that is off is what makes a GOOD durable.
+// differ in them, and a cache that is off is what makes a GOOD durable. Only the
+// thresholds of thin units tell of each array's own pool.
 const (
 	pageErrorRecovery = 0x01
 	pageCaching       = 0x08
 	pageControl       = 0x0A
 	pageExceptions    = 0x1C
+	subProvisioning   = 0x02
+	allSubpages       = 0xFF
 	allPages          = 0x3F
 )
 
@@ -59,18 +62,27 @@ func runModeSense(c *Command) {
 		c.end(sensed{IllegalRequest, 0x3900}) // nothing is saved
 		return
 	}
-	if subpage != 0 && subpage != 0xFF {
+	space, thin := c.space()
+	provisioning := thin && (page == pageExceptions || page == allPages && subpage == allSubpages)
+	if subpage != 0 && subpage != allSubpages && (subpage != subProvisioning || !provisioning) {
 		c.end(badCDB())
 		return
 	}
 	var pages []byte
 	for _, p := range []byte{pageErrorRecovery, pageCaching, pageControl, pageExceptions} {
-		if page != p && page != allPages {
+		if page != p && page != allPages || subpage == subProvisioning {
 			continue
 		}
 		b := modePage(p)
 		if control == 1 { // changeable values: none
 			clear(b[2:])
+		}
+		pages = append(pages, b...)
+	}
+	if provisioning && subpage != 0 {
+		b := provisioningPage(space)
+		if control == 1 {
+			clear(b[4:])
 		}
 		pages = append(pages, b...)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/boottime"
 	"github.com/perdure/perdure/internal/reservation"
 )
@@ -31,8 +32,10 @@ type Nexus struct {
 	// embedded Nexus names the initiator port.)
 	Initiator string
 
-	server *Server
-	port   Port
+	server  *Server
+	port    Port
+	buffers Buffers
+	turn    *hostTurn
 
 	mu       sync.RWMutex
 	closed   bool
@@ -60,19 +63,36 @@ func (s *Server) NewNexus(initiator, initiatorPort string, p Port) *Nexus {
 		Initiator: initiator,
 		server:    s,
 		port:      p,
+		buffers:   s.pool,
 		bindings:  make(map[uint16]*binding),
 	}
 	s.mu.Lock()
+	if n.turn = s.hosts[initiator]; n.turn == nil {
+		n.turn = &hostTurn{}
+		s.hosts[initiator] = n.turn
+	}
+	n.turn.users++
 	s.nexuses[n] = struct{}{}
 	s.mu.Unlock()
 	return n
 }
+
+// Buffers is where the data of commands come from: a pool or a share of one.
+type Buffers interface {
+	Get(n int) (*block.Buffer, bool)
+}
+
+// UseBuffers makes the nexus take its commands' data from b. Only before the first.
+func (n *Nexus) UseBuffers(b Buffers) { n.buffers = b }
 
 // Close ends the nexus after its commands are quiet, which is the caller's to
 // see to. done comes when what does not outlive a nexus has ended.
 func (n *Nexus) Close(done func()) {
 	n.server.mu.Lock()
 	delete(n.server.nexuses, n)
+	if n.turn.users--; n.turn.users == 0 {
+		delete(n.server.hosts, n.Initiator)
+	}
 	n.server.mu.Unlock()
 	n.mu.Lock()
 	n.closed = true

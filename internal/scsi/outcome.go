@@ -17,6 +17,11 @@ type sensed struct {
 
 func (sensed) Error() string { return "check condition" }
 
+// taskSetFull is an error that is TASK SET FULL by itself.
+type taskSetFull struct{}
+
+func (taskSetFull) Error() string { return "task set full" }
+
 // outcome sets the command's status and sense from err. This is the one place
 // where an error kind becomes what a host sees:
 //
@@ -38,6 +43,10 @@ func (c *Command) outcome(err error) {
 	}
 	if s, ok := err.(sensed); ok {
 		c.sense(s.key, s.code, 0, false)
+		return
+	}
+	if _, ok := err.(taskSetFull); ok {
+		c.Status = TaskSetFull
 		return
 	}
 	switch array.KindOf(err) {

@@ -29,8 +29,10 @@ type Server struct {
 	lastOp   atomic.Uint64
 	copies   atomic.Int32 // EXTENDED COPY commands under way
 	stop     func()
+	turns    *turns
 
 	mu      sync.Mutex
+	hosts   map[string]*hostTurn // with a nexus, by initiator name
 	units   map[Unit]*logicalUnit
 	nexuses map[*Nexus]struct{}
 }
@@ -42,6 +44,8 @@ func NewServer(cfg Config) *Server {
 		pool:     cfg.Pool,
 		revision: cfg.Revision,
 		table:    newTable(),
+		turns:    newTurns(),
+		hosts:    make(map[string]*hostTurn),
 		units:    make(map[Unit]*logicalUnit),
 		nexuses:  make(map[*Nexus]struct{}),
 	}
@@ -50,7 +54,12 @@ func NewServer(cfg Config) *Server {
 }
 
 // Close stops watching. The nexuses must have been closed before.
-func (s *Server) Close() { s.stop() }
+func (s *Server) Close() {
+	s.turns.mu.Lock()
+	s.turns.closed = true
+	s.turns.mu.Unlock()
+	s.stop()
+}
 
 // Pool returns the pool that holds the commands' data.
 func (s *Server) Pool() *block.Pool { return s.pool }

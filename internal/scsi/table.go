@@ -27,6 +27,8 @@ type descriptor struct {
 	when   readiness
 	// writes says that the command changes the medium.
 	writes bool
+	// turns says that hosts take turns with it.
+	turns bool
 	// quiet commands neither report unit attentions nor are ever late.
 	quiet bool
 	// decode checks the CDB and sets off, length and want. Optional.
@@ -55,7 +57,11 @@ func actionOf(cdb *[16]byte) byte { return cdb[1] & 0x1F }
 
 func newTable() table {
 	var t table
-	for _, list := range [][]*descriptor{mediumCommands(), copyCommands(), unitCommands(), reservationCommands()} {
+	medium := mediumCommands()
+	for _, d := range medium {
+		d.turns = true
+	}
+	for _, list := range [][]*descriptor{medium, copyCommands(), unitCommands(), reservationCommands()} {
 		for _, d := range list {
 			t[d.op] = append(t[d.op], d)
 		}
@@ -138,6 +144,9 @@ func unitCommands() []*descriptor {
 		{name: "MODE SENSE(10)", op: 0x5A, action: -1, length: 10, usage: usage(0x5A, 0x18, 0xFF, 0xFF, 0, 0, 0, 0xFF, 0xFF, 0x04), access: rd, when: onStandby, run: runModeSense},
 		{name: "MODE SELECT(6)", op: 0x15, action: -1, length: 6, usage: usage(0x15, 0x11, 0, 0, 0xFF, 0x04), access: wr, when: onStandby, decode: decodeModeSelect, run: runModeSelect},
 		{name: "MODE SELECT(10)", op: 0x55, action: -1, length: 10, usage: usage(0x55, 0x11, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0x04), access: wr, when: onStandby, decode: decodeModeSelect, run: runModeSelect},
+		{name: "LOG SENSE", op: 0x4D, action: -1, length: 10, usage: usage(0x4D, 0x01, 0xFF, 0xFF, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0x04), access: rd, when: onStandby, run: runLogSense},
+		{name: "RECEIVE DIAGNOSTIC RESULTS", op: 0x1C, action: -1, length: 6, usage: usage(0x1C, 0x01, 0xFF, 0xFF, 0xFF, 0x04), access: rd, when: onStandby, run: runReceiveDiagnostic},
+		{name: "SEND DIAGNOSTIC", op: 0x1D, action: -1, length: 6, usage: usage(0x1D, 0x14, 0, 0xFF, 0xFF, 0x04), access: wr, run: runSendDiagnostic},
 		{name: "START STOP UNIT", op: 0x1B, action: -1, length: 6, usage: usage(0x1B, 0x01, 0, 0x0F, 0xF7, 0x04), access: ready, run: runStartStop},
 		{name: "PREVENT ALLOW MEDIUM REMOVAL", op: 0x1E, action: -1, length: 6, usage: usage(0x1E, 0, 0, 0, 0x03, 0x04), access: ready, run: runPreventAllow},
 		{name: "REPORT TARGET PORT GROUPS", op: 0xA3, action: 0x0A, length: 12, usage: usage(0xA3, 0xEA, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0x04), access: ready, when: always, run: runPortGroups},

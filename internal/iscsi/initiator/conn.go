@@ -291,3 +291,10 @@ func (c *Conn) pong(h *pdu.Header) error {
 	c.number(&r)
 	return c.send(&r, nil)
 }
+
+// Window returns how many more commands the target takes now.
+func (c *Conn) Window() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return int(int32(c.maxCmdSN-c.cmdSN)) + 1
+}
