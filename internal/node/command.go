@@ -6,7 +6,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -116,9 +115,7 @@ func (n *Node) runTelling(ctx context.Context, words []string, tell func(progres
 	if c == nil {
 		return "", array.Errorf(array.Invalid, "unknown command %q: 'help' lists them", words[0])
 	}
-	a := &args{cmd: c, rest: words[1:], out: &strings.Builder{}, tell: tell, flags: flag.NewFlagSet(c.name, flag.ContinueOnError)}
-	a.flags.SetOutput(io.Discard)
-	a.tab = tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	a := newArgs(c, words, tell)
 	err := n.runAlone(ctx, c, a)
 	if err == nil && a.then != nil {
 		err = a.then(ctx)

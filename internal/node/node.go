@@ -36,6 +36,8 @@ const maxEvents = 512
 
 // Event is something people should know.
 type Event struct {
+	// ID grows from event to event, over restarts too.
+	ID   uint64
 	At   time.Time
 	Text string
 }
@@ -66,6 +68,7 @@ type Node struct {
 	stopScrubs context.CancelFunc
 
 	copies copies
+	tasks  tasks
 	scheds scheds
 	allocs allocs
 
@@ -84,6 +87,7 @@ type Node struct {
 	unopened map[array.GroupID]unopened
 	exports  exports
 	events   []Event
+	news     news
 	room     atomic.Pointer[[]*group.Group]
 }
 
@@ -101,6 +105,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	n := &Node{cfg: cfg, log: log, stop: stop, cpgs: map[string]*volume.Pool{}, groups: map[array.GroupID]*running{}, unopened: map[array.GroupID]unopened{}}
 	n.exports.n = n
 	n.copies.init()
+	n.tasks.init(ctx)
 	n.scheds.told = map[string]string{}
 	steps := []struct {
 		what string
@@ -373,7 +378,9 @@ func (n *Node) event(text string) {
 	if len(n.events) == maxEvents {
 		n.events = append(n.events[:0], n.events[1:]...)
 	}
-	n.events = append(n.events, Event{time.Now(), text})
+	n.news.last++
+	n.events = append(n.events, Event{n.start.Count<<eventsPerStart + n.news.last, time.Now(), text})
+	n.news.tell()
 }
 
 // Events returns the newest events, oldest first.

@@ -148,7 +148,7 @@ func createSV(n *Node, ctx context.Context, a *args) error {
 		return array.Errorf(array.Invalid, "volume name %q: want 1 to 28 letters, digits, '.', '_' or '-'", sv)
 	}
 	if _, _, err := n.vv(sv); err == nil {
-		return array.Errorf(array.Exists, "volume %s exists already", sv)
+		return array.Errorf(array.Exists, "volume %s exists already", sv).Because(array.VolumeExists)
 	}
 	if parent.Of == 0 { // through a read-only snapshot of this moment
 		if err := n.makeSnapshots(ctx, []pairOf{{sv + ".ro", vv}}, VV{Made: v.Made}); err != nil {
@@ -228,20 +228,20 @@ func (n *Node) nameSnapshot(t *store.Tx, p pairOf, g RCGroup, like VV) (VV, erro
 		return VV{}, array.Errorf(array.Invalid, "snapshot name %q: want 1 to 31 letters, digits, '.', '_' or '-'", p.sv)
 	}
 	if _, ok, err := n.vvNamed(t, p.sv); err != nil || ok {
-		return VV{}, orElse(err, array.Errorf(array.Exists, "volume %s exists already", p.sv))
+		return VV{}, orElse(err, array.Errorf(array.Exists, "volume %s exists already", p.sv).Because(array.VolumeExists))
 	}
 	of, ok, err := n.vvNamed(t, p.vv)
 	switch {
 	case err != nil || !ok:
-		return VV{}, orElse(err, array.Errorf(array.NotFound, "volume %s does not exist", p.vv))
+		return VV{}, orElse(err, array.Errorf(array.NotFound, "volume %s does not exist", p.vv).Because(array.NoVolume))
 	case of.Group != g.ID:
 		return VV{}, array.Errorf(array.Invalid, "volume %s is not in group %s: snapshots of one moment are of one group", p.vv, g.Name)
 	case of.Of != 0:
-		return VV{}, array.Errorf(array.Invalid, "%s is a read-only snapshot, which never changes: make a volume from it, without -ro", p.vv)
+		return VV{}, array.Errorf(array.Invalid, "%s is a read-only snapshot, which never changes: make a volume from it, without -ro", p.vv).Because(array.IsSnapshot)
 	case of.Copy.partial():
-		return VV{}, array.Errorf(array.Conflict, "volume %s is not a whole copy of %s yet", p.vv, of.Copy.Name)
+		return VV{}, array.Errorf(array.Conflict, "volume %s is not a whole copy of %s yet", p.vv, of.Copy.Name).Because(array.Copied)
 	case of.Taking != 0:
-		return VV{}, array.Errorf(array.Conflict, "volume %s is being promoted", p.vv)
+		return VV{}, array.Errorf(array.Conflict, "volume %s is being promoted", p.vv).Because(array.Copied)
 	case n.cpgs[of.CPG].Volume(of.ID).SnapshotCount() >= volume.MaxSnapshots:
 		return VV{}, array.Errorf(array.Full, "volume %s has %d snapshots, the most there may be", p.vv, volume.MaxSnapshots)
 	}
@@ -323,13 +323,13 @@ func (n *Node) unneeded(vvs []VV, after ...VV) error {
 			case going[o.ID] != "":
 			case going[o.Taking] != "":
 				if o.Copy.underWay() {
-					return array.Errorf(array.Conflict, "volume %s is being made a copy of snapshot %s: wait for that, or 'createvvcopy -halt' it", o.Name, going[o.Taking])
+					return array.Errorf(array.Conflict, "volume %s is being made a copy of snapshot %s: wait for that, or 'createvvcopy -halt' it", o.Name, going[o.Taking]).Because(array.Copied)
 				}
-				return array.Errorf(array.Conflict, "volume %s is being made what snapshot %s was: promote that first", o.Name, going[o.Taking])
+				return array.Errorf(array.Conflict, "volume %s is being made what snapshot %s was: promote that first", o.Name, going[o.Taking]).Because(array.Copied)
 			case going[o.Of] != "":
-				return array.Errorf(array.Conflict, "volume %s has the snapshot %s: remove that first", going[o.Of], o.Name)
+				return array.Errorf(array.Conflict, "volume %s has the snapshot %s: remove that first", going[o.Of], o.Name).Because(array.HasSnapshots)
 			case going[o.Base] != "":
-				return array.Errorf(array.Conflict, "volume %s on array %s was made from snapshot %s: remove that first", o.Name, n.cfg.Name, going[o.Base])
+				return array.Errorf(array.Conflict, "volume %s on array %s was made from snapshot %s: remove that first", o.Name, n.cfg.Name, going[o.Base]).Because(array.HasSnapshots)
 			}
 			return nil
 		})
