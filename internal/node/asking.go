@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/people"
 )
 
 // request is what one array asks of the other.
@@ -16,7 +17,10 @@ type request struct {
 	Check   *Description  `json:"check,omitempty"`
 	Drop    array.GroupID `json:"drop,omitempty"`
 	Command []string      `json:"command,omitempty"`
-	Host    *hostChange   `json:"host,omitempty"`
+	// By is who gives the command to the other array.
+	By   *Caller            `json:"by,omitempty"`
+	Host *hostChange        `json:"host,omitempty"`
+	User *people.UserChange `json:"user,omitempty"`
 	// Leaving: the asking array shuts down.
 	Leaving bool `json:"leaving,omitempty"`
 }
@@ -95,7 +99,9 @@ func (n *Node) serveCall(body []byte) []byte {
 	case q.Leaving:
 		err = n.letGo()
 	case len(q.Command) > 0:
-		r.Text, err = n.runHere(context.Background(), q.Command)
+		r.Text, err = n.runHere(context.Background(), n.asked(q))
+	case q.User != nil:
+		err = n.people.Take(*q.User, n.cfg.Name)
 	}
 	if err != nil {
 		r.Error, r.Kind, r.Reason = err.Error(), array.KindOf(err), array.ReasonOf(err)

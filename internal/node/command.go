@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/progress"
 )
 
@@ -19,6 +20,12 @@ type command struct {
 	name  string
 	usage string
 	about string
+	// right is what it takes to give it, rightOf if that depends on the words. All but
+	// Look may change something.
+	right   people.Right
+	rightOf func(words []string) people.Right
+	// secret are options whose value nobody else may see.
+	secret []string
 	// of returns the group that the words are about if they are to be carried out where
 	// it is served; nil if here.
 	of func(n *Node, words []string) *running
@@ -51,6 +58,7 @@ func groupOfVolume(n *Node, words []string) *running {
 // args are a command's words, and where its answer goes.
 type args struct {
 	cmd   *command
+	by    Caller
 	flags *flag.FlagSet
 	rest  []string
 	out   *strings.Builder
@@ -75,28 +83,6 @@ func (a *args) parse(low, high int) error {
 	return nil
 }
 
-// Run carries a command out and returns its text. A command on a group is passed
-// on to the array that serves it.
-func (n *Node) Run(ctx context.Context, words []string) (string, error) {
-	return n.RunTelling(ctx, words, nil)
-}
-
-// RunTelling does so and tells meanwhile how far a long command is, if it is carried out
-// here and tell is not nil.
-func (n *Node) RunTelling(ctx context.Context, words []string, tell func(progress.Step)) (string, error) {
-	if len(words) == 0 {
-		words = []string{"help"}
-	}
-	c := find(words[0])
-	if c == nil {
-		return "", array.Errorf(array.Invalid, "unknown command %q: 'help' lists them", words[0])
-	}
-	if c.of != nil && n.elsewhere(c.of(n, words)) {
-		return n.askWithin(ctx, commandWithin, request{Command: words})
-	}
-	return n.runTelling(ctx, words, tell)
-}
-
 // elsewhere reports whether the other array serves a group.
 func (n *Node) elsewhere(r *running) bool {
 	if r == nil || n.pair == nil || !n.pair.Reachable() {
@@ -106,17 +92,14 @@ func (n *Node) elsewhere(r *running) bool {
 	return err == nil && !i.Serving && (i.View.Role.String() == "out" || i.Owner != i.Self)
 }
 
-func (n *Node) runHere(ctx context.Context, words []string) (string, error) {
-	return n.runTelling(ctx, words, nil)
-}
-
-func (n *Node) runTelling(ctx context.Context, words []string, tell func(progress.Step)) (string, error) {
-	c := find(words[0])
-	if c == nil {
-		return "", array.Errorf(array.Invalid, "unknown command %q: 'help' lists them", words[0])
+// runHere carries a command out on this array.
+func (n *Node) runHere(ctx context.Context, q Asked) (string, error) {
+	c, err := q.permitted()
+	if err != nil {
+		return "", err
 	}
-	a := newArgs(c, words, tell)
-	err := n.runAlone(ctx, c, a)
+	a := newArgs(c, q)
+	err = n.runAlone(ctx, c, a)
 	if err == nil && a.then != nil {
 		err = a.then(ctx)
 	}
@@ -127,8 +110,7 @@ func (n *Node) runTelling(ctx context.Context, words []string, tell func(progres
 // runAlone runs a command that changes something while no other one does. Nothing that
 // runs so may wait for a command of the other array, which may be waiting for this one.
 func (n *Node) runAlone(ctx context.Context, c *command, a *args) error {
-	changes := !strings.HasPrefix(c.name, "show") && c.name != "status" && c.name != "explain" && c.name != "help"
-	if changes && (c.free == nil || !c.free(a.rest)) {
+	if c.right != people.Look && (c.free == nil || !c.free(a.rest)) {
 		n.command.Lock()
 		defer n.command.Unlock()
 		if ctx.Err() != nil {
@@ -149,8 +131,8 @@ func find(name string) *command {
 
 func commands() []command {
 	return slices.Concat([]command{
-		{name: "help", usage: "help [command]", about: "lists the commands", run: help},
-	}, volumeCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), groupCommands(), integrityCommands(), showCommands())
+		{name: "help", right: people.Look, usage: "help [command]", about: "lists the commands", run: help},
+	}, volumeCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), groupCommands(), integrityCommands(), showCommands(), userCommands())
 }
 
 func help(_ *Node, _ context.Context, a *args) error {

@@ -10,6 +10,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/pki"
 	"github.com/perdure/perdure/internal/volume"
 )
@@ -37,6 +38,8 @@ type Config struct {
 	// Clock says what time it is for people; nil: the machine's. It decides what expires
 	// and which schedules are due, never who may serve.
 	Clock func() time.Time `toml:"-"`
+	// LoginCost is what a password takes to try; none: as much as is safe.
+	LoginCost people.Cost `toml:"-"`
 }
 
 // ISCSI is the front end.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/progress"
 	"github.com/perdure/perdure/internal/store"
 )
@@ -17,7 +18,7 @@ import (
 func copyCommands() []command {
 	return []command{
 		{
-			name: "createvvcopy", usage: "createvvcopy -p <parent> [-s] [-b] [-online [-tpvv|-full|-tdvv] [-compr] <cpg>] <dest> | -halt <dest>",
+			name: "createvvcopy", right: people.Change, usage: "createvvcopy -p <parent> [-s] [-b] [-online [-tpvv|-full|-tdvv] [-compr] <cpg>] <dest> | -halt <dest>",
 			about: "writes what a volume or snapshot is now to another volume, which is as large and not exported, or with -online to a new one; -s keeps the snapshot made for it, -b waits, -halt ends it",
 			of:    groupOfCopy, run: createVVCopy,
 		},
@@ -53,7 +54,7 @@ func createVVCopy(n *Node, ctx context.Context, a *args) error {
 	case *wait:
 		words = slices.DeleteFunc(words, func(w string) bool { return w == "-b" })
 		a.then = func(ctx context.Context) error {
-			text, err := n.Run(ctx, words)
+			text, err := n.Do(ctx, Asked{By: a.by, Words: words})
 			a.printf("%s", text)
 			if err != nil {
 				return err

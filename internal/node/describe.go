@@ -110,6 +110,7 @@ func (n *Node) pushAll(ctx context.Context) {
 			clear(sent)
 		}
 		n.tellHosts(ctx, refused)
+		n.tellUsers(ctx, refused)
 		for _, r := range n.shared() {
 			if sent[r.rec.ID] == r.rec.Version {
 				continue

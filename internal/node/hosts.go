@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/store"
 )
 
@@ -52,6 +53,16 @@ func (h *Host) check() error {
 		}
 	}
 	return nil
+}
+
+// rightToHost: -add changes a host that exists.
+func rightToHost(words []string) people.Right {
+	for _, w := range words {
+		if name, _, _ := strings.Cut(strings.TrimLeft(w, "-"), "="); w != "" && w[0] == '-' && name == "add" {
+			return people.Change
+		}
+	}
+	return people.Make
 }
 
 func createHost(n *Node, ctx context.Context, a *args) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/progress"
 	"github.com/perdure/perdure/internal/volume"
 )
@@ -20,8 +21,8 @@ const defaultRate = 100
 
 func integrityCommands() []command {
 	return []command{
-		{name: "verify", usage: "verify <group> [-rate <MiB/s>]", about: "compares both copies of a group, while hosts go on, and repairs what is damaged on one side", run: verify},
-		{name: "scrub", usage: "scrub [-rate <MiB/s>]", about: "reads all of this array's pages and repairs from the other array what is damaged", run: scrubNow},
+		{name: "verify", right: people.Maintain, usage: "verify <group> [-rate <MiB/s>]", about: "compares both copies of a group, while hosts go on, and repairs what is damaged on one side", run: verify},
+		{name: "scrub", right: people.Maintain, usage: "scrub [-rate <MiB/s>]", about: "reads all of this array's pages and repairs from the other array what is damaged", run: scrubNow},
 	}
 }
 

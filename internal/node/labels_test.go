@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/people"
 )
 
 // because wants a command to fail with a reason.
@@ -136,6 +137,11 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+// local is a command of the array's owner.
+func local(words ...string) Asked {
+	return Asked{By: CallerOf(people.LocalSession(time.Now()), "test"), Words: words}
+}
+
 // TestTasks: a task goes on by itself, can be waited for and cancelled; what is wrong at
 // once is told at once.
 func TestTasks(t *testing.T) {
@@ -143,30 +149,30 @@ func TestTasks(t *testing.T) {
 	a := as[0]
 	a.run("creatercopygroup", "g", "array-b:sync")
 	a.run("admitrcopyvv", "-createvv", "-size", "64", "v", "g")
-	if _, err := a.StartTask(t.Context(), "verify", "none", []string{"verify", "none"}); array.ReasonOf(err) != array.NoGroup {
+	if _, err := a.StartTask(t.Context(), "verify", "none", local("verify", "none")); array.ReasonOf(err) != array.NoGroup {
 		t.Errorf("a group that does not exist: %v", err)
 	}
-	f, err := a.StartTask(t.Context(), "remote_copy_sync", "g", []string{"syncrcopy", "-w", "g"})
+	f, err := a.StartTask(t.Context(), "remote_copy_sync", "g", local("syncrcopy", "-w", "g"))
 	if err != nil || f.ID == 0 {
 		t.Fatal(err)
 	}
 	a.until("the sync to be done", func() bool { x, err := a.Task(f.ID); return err == nil && x.Status == TaskDone && x.Percent == 100 })
 	as[1].Close() // so that a sync waits
 	a.until("the other array to be lost", func() bool { g, err := a.Group("g"); return err == nil && g.Sync != "Synced" })
-	w, err := a.StartTask(t.Context(), "remote_copy_sync", "g", []string{"syncrcopy", "-w", "g"})
+	w, err := a.StartTask(t.Context(), "remote_copy_sync", "g", local("syncrcopy", "-w", "g"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if w.ID <= f.ID || len(a.Tasks()) != 2 {
 		t.Errorf("%+v", a.Tasks())
 	}
-	if err := a.CancelTask(t.Context(), w.ID); err != nil {
+	if err := a.CancelTask(t.Context(), local().By, w.ID); err != nil {
 		t.Fatal(err)
 	}
 	if x, err := a.Task(w.ID); err != nil || x.Status != TaskCancelled || x.Finished.IsZero() {
 		t.Errorf("%+v, %v", x, err)
 	}
-	if err := a.CancelTask(t.Context(), w.ID); array.KindOf(err) != array.Conflict {
+	if err := a.CancelTask(t.Context(), local().By, w.ID); array.KindOf(err) != array.Conflict {
 		t.Errorf("cancelled twice: %v", err)
 	}
 	as[1].open()

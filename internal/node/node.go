@@ -23,6 +23,7 @@ import (
 	"github.com/perdure/perdure/internal/journal"
 	"github.com/perdure/perdure/internal/link"
 	"github.com/perdure/perdure/internal/pair"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/pki"
 	"github.com/perdure/perdure/internal/scsi"
 	"github.com/perdure/perdure/internal/store"
@@ -49,8 +50,11 @@ type Node struct {
 	start array.StartID
 	ident *pki.Identity
 	store *store.Store
-	pool  *block.Pool
-	jnl   *journal.Journal
+	// people are the users; telling is held while the other array is told of a change.
+	people  *people.Book
+	telling sync.Mutex
+	pool    *block.Pool
+	jnl     *journal.Journal
 	// jnlDevice is what the journal lies on, nil if that is a directory.
 	jnlDevice *vfs.Partitioned
 	cpgs      map[string]*volume.Pool
@@ -166,6 +170,9 @@ func (n *Node) openStore() error {
 	if n.store, err = store.Open(filepath.Join(n.cfg.DataDir, "array.db")); err != nil {
 		return err
 	}
+	n.people = people.Open(n.store, people.Options{Paired: n.paired(), Cost: n.cfg.LoginCost, Locked: func(user, from string) {
+		n.event(fmt.Sprintf("user %s is locked out for a while after wrong passwords, the last from %s", user, from))
+	}})
 	n.pool = block.NewPool(n.cfg.Memory.BuffersMiB << 20)
 	var b [8]byte
 	_, _ = rand.Read(b[:])

@@ -13,19 +13,20 @@ import (
 
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/store"
 )
 
 func groupCommands() []command {
 	return []command{
-		{name: "creatercopygroup", usage: "creatercopygroup <group> <target>:sync", about: "creates a Remote Copy group here and on the target", run: createRCGroup},
-		{name: "removercopygroup", usage: "removercopygroup -f <group>", about: "removes a group without exports, and its volumes' copies on the target", of: lastGroup, run: removeRCGroup},
-		{name: "admitrcopyvv", usage: "admitrcopyvv -createvv [-size <size>] [-cpg <cpg>] [-tpvv|-full|-tdvv] [-compr] <vv> <group>", about: "adds a volume; its copy on the target gets the same name, size and WWN", of: lastGroup, run: admitVV},
-		{name: "dismissrcopyvv", usage: "dismissrcopyvv -f <vv> <group>", about: "takes an unexported volume out of the group and removes both copies", of: lastGroup, run: dismissVV},
-		{name: "startrcopygroup", usage: "startrcopygroup [-wait] <group>", about: "starts replication; only what differs is sent", of: lastGroup, run: startRCGroup},
-		{name: "stoprcopygroup", usage: "stoprcopygroup -f <group>", about: "stops replication; the serving array goes on alone", of: lastGroup, run: stopRCGroup},
-		{name: "syncrcopy", usage: "syncrcopy [-w] <group>", about: "waits until the group is in sync", of: lastGroup, run: syncRCGroup},
-		{name: "setrcopygroup", usage: "setrcopygroup pol <policy>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f <group>", about: "changes policies, or which array serves", of: groupToServe, free: isRescue, run: setRCGroup},
+		{name: "creatercopygroup", right: people.Change, usage: "creatercopygroup <group> <target>:sync", about: "creates a Remote Copy group here and on the target", run: createRCGroup},
+		{name: "removercopygroup", right: people.Change, usage: "removercopygroup -f <group>", about: "removes a group without exports, and its volumes' copies on the target", of: lastGroup, run: removeRCGroup},
+		{name: "admitrcopyvv", right: people.Change, usage: "admitrcopyvv -createvv [-size <size>] [-cpg <cpg>] [-tpvv|-full|-tdvv] [-compr] <vv> <group>", about: "adds a volume; its copy on the target gets the same name, size and WWN", of: lastGroup, run: admitVV},
+		{name: "dismissrcopyvv", right: people.Change, usage: "dismissrcopyvv -f <vv> <group>", about: "takes an unexported volume out of the group and removes both copies", of: lastGroup, run: dismissVV},
+		{name: "startrcopygroup", right: people.Change, usage: "startrcopygroup [-wait] <group>", about: "starts replication; only what differs is sent", of: lastGroup, run: startRCGroup},
+		{name: "stoprcopygroup", right: people.Change, usage: "stoprcopygroup -f <group>", about: "stops replication; the serving array goes on alone", of: lastGroup, run: stopRCGroup},
+		{name: "syncrcopy", right: people.Change, usage: "syncrcopy [-w] <group>", about: "waits until the group is in sync", of: lastGroup, run: syncRCGroup},
+		{name: "setrcopygroup", right: people.Change, usage: "setrcopygroup pol <policy>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f <group>", about: "changes policies, or which array serves", of: groupToServe, free: isRescue, rightOf: rightToServe, run: setRCGroup},
 	}
 }
 
@@ -372,6 +373,18 @@ func groupToServe(n *Node, words []string) *running {
 // isRescue reports whether a form of setrcopygroup is for when the other array is lost.
 func isRescue(words []string) bool {
 	return len(words) > 0 && (words[0] == "failover" || words[0] == "override")
+}
+
+// rightToServe: what may lose data takes more.
+func rightToServe(words []string) people.Right {
+	if len(words) == 0 {
+		return people.Change
+	}
+	force := words[0] == "failover" && slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(strings.TrimLeft(w, "-"), "f") && w[0] == '-' })
+	if force || words[0] == "override" || words[0] == "discard" {
+		return people.Force
+	}
+	return people.Change
 }
 
 func setRCGroup(n *Node, ctx context.Context, a *args) error {

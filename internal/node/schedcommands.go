@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/schedule"
 	"github.com/perdure/perdure/internal/store"
 )
@@ -18,10 +19,10 @@ const maxSchedules = 1024
 
 func scheduleCommands() []command {
 	return []command{
-		{name: "createsched", usage: "createsched <command> <schedule> <name>", about: "lets createsv or creategroupsv be carried out at times as cron has them: \"minute hour dom month dow\", @hourly, @daily, @weekly, @monthly or @yearly", of: groupToSchedule, run: createSched},
-		{name: "setsched", usage: "setsched [-s <schedule>] [-suspend|-resume] <name>", about: "changes when a schedule is due, suspends it, or lets it go on from now on", of: groupOfSchedule, run: setSched},
-		{name: "removesched", usage: "removesched [-f] <name>", about: "removes a schedule; the snapshots it made stay", of: groupOfSchedule, run: removeSched},
-		{name: "showsched", usage: "showsched", about: "lists the schedules", run: showSched},
+		{name: "createsched", right: people.Make, usage: "createsched <command> <schedule> <name>", about: "lets createsv or creategroupsv be carried out at times as cron has them: \"minute hour dom month dow\", @hourly, @daily, @weekly, @monthly or @yearly", of: groupToSchedule, run: createSched},
+		{name: "setsched", right: people.Change, usage: "setsched [-s <schedule>] [-suspend|-resume] <name>", about: "changes when a schedule is due, suspends it, or lets it go on from now on", of: groupOfSchedule, run: setSched},
+		{name: "removesched", right: people.Change, usage: "removesched [-f] <name>", about: "removes a schedule; the snapshots it made stay", of: groupOfSchedule, run: removeSched},
+		{name: "showsched", right: people.Look, usage: "showsched", about: "lists the schedules", run: showSched},
 	}
 }
 

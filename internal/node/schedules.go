@@ -100,7 +100,7 @@ func (n *Node) runSchedule(ctx context.Context, s Schedule) (why string) {
 	case err != nil:
 		return "it is due and can't be carried out: " + err.Error()
 	}
-	if _, err := n.runHere(ctx, s.Command); err != nil {
+	if _, err := n.runHere(ctx, n.itself(s.Command...)); err != nil {
 		n.event(fmt.Sprintf("schedule %s: %s: %v", s.Name, strings.Join(s.Command, " "), err))
 	}
 	return ""

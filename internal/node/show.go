@@ -11,20 +11,21 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/store"
 )
 
 func showCommands() []command {
 	return []command{
-		{name: "status", usage: "status", about: "shows the pair, the witness and who serves which group", run: status},
-		{name: "explain", usage: "explain <group>", about: "shows who may serve a group, why, and what was decided", run: explain},
-		{name: "showrcopy", usage: "showrcopy", about: "shows targets, links and groups", run: showRCopy},
-		{name: "showvv", usage: "showvv", about: "lists volumes and snapshots", run: showVV},
-		{name: "setcpg", usage: "setcpg [-sdgw <size>] [-sdgl <size>] <cpg>", about: "changes at which size people and hosts are told of a CPG of this array, and beyond which it takes no more; 0 is none", run: setCPG},
-		{name: "showcpg", usage: "showcpg", about: "lists the common provisioning groups of this array and how full they are", run: showCPG},
-		{name: "showvlun", usage: "showvlun", about: "lists the exports", run: showVLUN},
-		{name: "showhost", usage: "showhost", about: "lists the hosts", run: showHost},
-		{name: "showeventlog", usage: "showeventlog", about: "lists the newest events", run: showEvents},
+		{name: "status", right: people.Look, usage: "status", about: "shows the pair, the witness and who serves which group", run: status},
+		{name: "explain", right: people.Look, usage: "explain <group>", about: "shows who may serve a group, why, and what was decided", run: explain},
+		{name: "showrcopy", right: people.Look, usage: "showrcopy", about: "shows targets, links and groups", run: showRCopy},
+		{name: "showvv", right: people.Look, usage: "showvv", about: "lists volumes and snapshots", run: showVV},
+		{name: "setcpg", right: people.Change, usage: "setcpg [-sdgw <size>] [-sdgl <size>] <cpg>", about: "changes at which size people and hosts are told of a CPG of this array, and beyond which it takes no more; 0 is none", run: setCPG},
+		{name: "showcpg", right: people.Look, usage: "showcpg", about: "lists the common provisioning groups of this array and how full they are", run: showCPG},
+		{name: "showvlun", right: people.Look, usage: "showvlun", about: "lists the exports", run: showVLUN},
+		{name: "showhost", right: people.Look, usage: "showhost", about: "lists the hosts", run: showHost},
+		{name: "showeventlog", right: people.Look, usage: "showeventlog", about: "lists the newest events", run: showEvents},
 	}
 }
 

@@ -12,15 +12,16 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/volume"
 )
 
 func snapshotCommands() []command {
 	return []command{
-		{name: "createsv", usage: "createsv [-ro] [-exp <time>[d|h]] [-retain <time>[d|h]] <sv> <vv>", about: "makes a snapshot, read-only with -ro; otherwise a volume on this array that begins as one", of: groupOfParent, run: createSV},
-		{name: "creategroupsv", usage: "creategroupsv -ro [-exp <time>[d|h]] [-retain <time>[d|h]] <sv>:<vv> [<sv>:<vv>...]", about: "makes read-only snapshots of volumes of one group at the same moment", of: groupOfFirstPair, run: createGroupSV},
-		{name: "promotesv", usage: "promotesv <sv>", about: "makes a snapshot's volume, which must not be exported, what it was then", of: groupOfLastVolume, run: promoteSV},
+		{name: "createsv", right: people.Make, usage: "createsv [-ro] [-exp <time>[d|h]] [-retain <time>[d|h]] <sv> <vv>", about: "makes a snapshot, read-only with -ro; otherwise a volume on this array that begins as one", of: groupOfParent, run: createSV},
+		{name: "creategroupsv", right: people.Make, usage: "creategroupsv -ro [-exp <time>[d|h]] [-retain <time>[d|h]] <sv>:<vv> [<sv>:<vv>...]", about: "makes read-only snapshots of volumes of one group at the same moment", of: groupOfFirstPair, run: createGroupSV},
+		{name: "promotesv", right: people.Change, usage: "promotesv <sv>", about: "makes a snapshot's volume, which must not be exported, what it was then", of: groupOfLastVolume, run: promoteSV},
 	}
 }
 

@@ -70,23 +70,23 @@ type task struct {
 func (t *tasks) init(ctx context.Context) { t.ctx = ctx }
 
 // StartTask begins a long command.
-func (n *Node) StartTask(ctx context.Context, kind, name string, words []string) (TaskFact, error) {
-	c := find(words[0])
-	if c == nil {
-		return TaskFact{}, array.Errorf(array.Invalid, "unknown command %q", words[0])
+func (n *Node) StartTask(ctx context.Context, kind, name string, q Asked) (TaskFact, error) {
+	c, err := q.permitted()
+	if err != nil {
+		return TaskFact{}, err
 	}
 	if err := n.roomForTask(); err != nil {
 		return TaskFact{}, err
 	}
 	if c.name == "createvvcopy" {
-		return n.startCopyTask(ctx, kind, name, words)
+		return n.startCopyTask(ctx, kind, name, q)
 	}
-	if c.of != nil && n.elsewhere(c.of(n, words)) {
+	if c.of != nil && n.elsewhere(c.of(n, q.Words)) {
 		return n.goOn(kind, name, nil, func(ctx context.Context, _ func(progress.Step)) (string, error) {
-			return n.askWithin(ctx, commandWithin, request{Command: words})
+			return n.askWithin(ctx, commandWithin, request{Command: q.Words, By: &q.By})
 		})
 	}
-	a := newArgs(c, words, nil)
+	a := newArgs(c, q)
 	if err := n.runAlone(ctx, c, a); err != nil {
 		return TaskFact{}, err
 	}
@@ -103,21 +103,23 @@ func (n *Node) StartTask(ctx context.Context, kind, name string, words []string)
 
 // startCopyTask begins a physical copy, whose task waits for it. To cancel it is to halt
 // the copy.
-func (n *Node) startCopyTask(ctx context.Context, kind, name string, words []string) (TaskFact, error) {
-	if _, err := n.Run(ctx, words); err != nil {
+func (n *Node) startCopyTask(ctx context.Context, kind, name string, q Asked) (TaskFact, error) {
+	if _, err := n.Do(ctx, q); err != nil {
 		return TaskFact{}, err
 	}
-	dest := words[len(words)-1]
+	dest := q.Words[len(q.Words)-1]
 	return n.goOn(kind, name, []string{"createvvcopy", "-halt", dest}, func(ctx context.Context, tell func(progress.Step)) (string, error) {
-		a := newArgs(find(words[0]), words, tell)
+		q.Tell = tell
+		a := newArgs(find(q.Words[0]), q)
 		err := n.waitCopy(ctx, a, dest)
 		_ = a.tab.Flush()
 		return a.out.String(), err
 	})
 }
 
-func newArgs(c *command, words []string, tell func(progress.Step)) *args {
-	a := &args{cmd: c, rest: words[1:], out: &strings.Builder{}, tell: tell, flags: flag.NewFlagSet(c.name, flag.ContinueOnError)}
+// newArgs are those of a command that is asked for.
+func newArgs(c *command, q Asked) *args {
+	a := &args{cmd: c, by: q.By, rest: q.Words[1:], out: &strings.Builder{}, tell: q.Tell, flags: flag.NewFlagSet(c.name, flag.ContinueOnError)}
 	a.flags.SetOutput(io.Discard)
 	a.tab = tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 	return a
@@ -236,7 +238,7 @@ func (t *tasks) find(id uint64) (*task, error) {
 }
 
 // CancelTask ends a task and waits until it has ended.
-func (n *Node) CancelTask(ctx context.Context, id uint64) error {
+func (n *Node) CancelTask(ctx context.Context, by Caller, id uint64) error {
 	t, err := n.tasks.find(id)
 	if err != nil {
 		return err
@@ -253,7 +255,7 @@ func (n *Node) CancelTask(ctx context.Context, id uint64) error {
 	if len(t.undo) == 0 {
 		return nil
 	}
-	if _, err := n.Run(ctx, t.undo); err != nil && array.ReasonOf(err) != array.NoCopy {
+	if _, err := n.Do(ctx, Asked{By: by, Words: t.undo}); err != nil && array.ReasonOf(err) != array.NoCopy {
 		return err
 	}
 	return nil

@@ -11,28 +11,29 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/volume"
 )
 
 func volumeCommands() []command {
 	return []command{
-		{name: "createvv", usage: "createvv [-tpvv|-full|-tdvv] [-compr] [-usr_aw <percent>] [-usr_al <percent>] <cpg> <vv> <size>[m|g|t]", about: "creates a virtual volume: thin, fully provisioned or deduplicated, compressed with -compr; -usr_aw and -usr_al warn, and refuse writes, when so much of it is allocated", run: createVV},
+		{name: "createvv", right: people.Make, usage: "createvv [-tpvv|-full|-tdvv] [-compr] [-usr_aw <percent>] [-usr_al <percent>] <cpg> <vv> <size>[m|g|t]", about: "creates a virtual volume: thin, fully provisioned or deduplicated, compressed with -compr; -usr_aw and -usr_al warn, and refuse writes, when so much of it is allocated", run: createVV},
 		{
-			name: "setvv", usage: "setvv [-name <new>] [-comment <text>] [-usr_aw <percent>] [-usr_al <percent>] [-exp <time>[d|h]] [-retain <time>[d|h]] [-setkv <key>=<value>] [-setkvifnotexist <key>=<value>] [-clrkey <key>] [-vvset <set>] [-novvset <set>] <vv>",
+			name: "setvv", right: people.Change, usage: "setvv [-name <new>] [-comment <text>] [-usr_aw <percent>] [-usr_al <percent>] [-exp <time>[d|h]] [-retain <time>[d|h]] [-setkv <key>=<value>] [-setkvifnotexist <key>=<value>] [-clrkey <key>] [-vvset <set>] [-novvset <set>] <vv>",
 			about: "changes a volume: its name, what people wrote of it, its allocation warning and limit (0 is none), a snapshot's times, the sets that it is in", of: groupOfLastVolume, run: setVV,
 		},
-		{name: "growvv", usage: "growvv <vv> <size>[m|g|t]", about: "makes a volume larger by so much while hosts use it", of: groupOfVolume, run: growVV},
-		{name: "removevv", usage: "removevv [-f] <vv>", about: "removes an unexported snapshot, or volume that is in no Remote Copy group", of: groupOfLastVolume, run: removeVV},
-		{name: "createhost", usage: "createhost [-persona n] [-chap user:secret] [-os|-loc|-ip|-model|-contact|-comment <text>] [-add] <host> <iqn>...", about: "defines a host by its iSCSI names, on both arrays; -add gives one that exists more of them", run: createHost},
-		{name: "sethost", usage: "sethost [-persona n] [-chap user:secret|-nochap] [-os|-loc|-ip|-model|-contact|-comment <text>] <host>", about: "changes a host, on both arrays", run: setHost},
-		{name: "removehost", usage: "removehost <host> [<iqn>...]", about: "removes a host that has no VLUN, or some of its iSCSI names, on both arrays", run: removeHost},
-		{name: "createhostset", usage: "createhostset [-add] [-comment <text>] <set> [<host>...]", about: "defines a set of hosts; -add gives one that exists more of them, or another comment", of: groupOfHostSet, run: createHostSet},
-		{name: "removehostset", usage: "removehostset [-f] <set> [<host>...]", about: "removes a set of hosts to which nothing is exported, or some of its hosts", of: groupOfHostSet, run: removeHostSet},
-		{name: "createvvset", usage: "createvvset [-add] [-comment <text>] <set> [<vv>...]", about: "defines a set of volumes; -add gives one that exists more of them, or another comment", run: createVVSet},
-		{name: "removevvset", usage: "removevvset [-f] <set> [<vv>...]", about: "removes a set of volumes, or some volumes from it; the volumes stay", run: removeVVSet},
-		{name: "createvlun", usage: "createvlun <vv> <lun|auto> <host|set:hosts>", about: "exports a volume, through both arrays if it is in a Remote Copy group", of: groupOfVolume, run: createVLUN},
-		{name: "removevlun", usage: "removevlun <vv> <lun> <host|set:hosts>", about: "ends an export", of: groupOfVolume, run: removeVLUN},
+		{name: "growvv", right: people.Change, usage: "growvv <vv> <size>[m|g|t]", about: "makes a volume larger by so much while hosts use it", of: groupOfVolume, run: growVV},
+		{name: "removevv", right: people.Change, usage: "removevv [-f] <vv>", about: "removes an unexported snapshot, or volume that is in no Remote Copy group", of: groupOfLastVolume, run: removeVV},
+		{name: "createhost", right: people.Make, rightOf: rightToHost, secret: []string{"chap"}, usage: "createhost [-persona n] [-chap user:secret] [-os|-loc|-ip|-model|-contact|-comment <text>] [-add] <host> <iqn>...", about: "defines a host by its iSCSI names, on both arrays; -add gives one that exists more of them", run: createHost},
+		{name: "sethost", right: people.Change, secret: []string{"chap"}, usage: "sethost [-persona n] [-chap user:secret|-nochap] [-os|-loc|-ip|-model|-contact|-comment <text>] <host>", about: "changes a host, on both arrays", run: setHost},
+		{name: "removehost", right: people.Change, usage: "removehost <host> [<iqn>...]", about: "removes a host that has no VLUN, or some of its iSCSI names, on both arrays", run: removeHost},
+		{name: "createhostset", right: people.Make, rightOf: rightToHost, usage: "createhostset [-add] [-comment <text>] <set> [<host>...]", about: "defines a set of hosts; -add gives one that exists more of them, or another comment", of: groupOfHostSet, run: createHostSet},
+		{name: "removehostset", right: people.Change, usage: "removehostset [-f] <set> [<host>...]", about: "removes a set of hosts to which nothing is exported, or some of its hosts", of: groupOfHostSet, run: removeHostSet},
+		{name: "createvvset", right: people.Change, usage: "createvvset [-add] [-comment <text>] <set> [<vv>...]", about: "defines a set of volumes; -add gives one that exists more of them, or another comment", run: createVVSet},
+		{name: "removevvset", right: people.Change, usage: "removevvset [-f] <set> [<vv>...]", about: "removes a set of volumes, or some volumes from it; the volumes stay", run: removeVVSet},
+		{name: "createvlun", right: people.Make, usage: "createvlun <vv> <lun|auto> <host|set:hosts>", about: "exports a volume, through both arrays if it is in a Remote Copy group", of: groupOfVolume, run: createVLUN},
+		{name: "removevlun", right: people.Change, usage: "removevlun <vv> <lun> <host|set:hosts>", about: "ends an export", of: groupOfVolume, run: removeVLUN},
 	}
 }
 

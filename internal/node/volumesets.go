@@ -94,8 +94,8 @@ func createVVSet(n *Node, _ context.Context, a *args) error {
 	// The volumes may be served by the other array, for which no command here may wait.
 	a.then = func(ctx context.Context) error {
 		for i, vv := range vvs {
-			if err := n.inSet(ctx, "-vvset", name, vv); err != nil {
-				return errors.Join(err, n.outOfSet(ctx, name, vvs[:i], !*add))
+			if err := n.inSet(ctx, a.by, "-vvset", name, vv); err != nil {
+				return errors.Join(err, n.outOfSet(ctx, a.by, name, vvs[:i], !*add))
 			}
 		}
 		return nil
@@ -125,16 +125,16 @@ func (n *Node) putVVSet(s VVSet, commented bool, comment string) error {
 }
 
 // inSet puts a volume in a set or, with -novvset, takes it out.
-func (n *Node) inSet(ctx context.Context, option, set, vv string) error {
-	_, err := n.Run(ctx, []string{"setvv", option, set, vv})
+func (n *Node) inSet(ctx context.Context, by Caller, option, set, vv string) error {
+	_, err := n.Do(ctx, Asked{By: by, Words: []string{"setvv", option, set, vv}})
 	return err
 }
 
 // outOfSet takes volumes out of a set, and removes it if whole.
-func (n *Node) outOfSet(ctx context.Context, set string, vvs []string, whole bool) error {
+func (n *Node) outOfSet(ctx context.Context, by Caller, set string, vvs []string, whole bool) error {
 	var errs []error
 	for _, vv := range vvs {
-		errs = append(errs, n.inSet(ctx, "-novvset", set, vv))
+		errs = append(errs, n.inSet(ctx, by, "-novvset", set, vv))
 	}
 	if err := errors.Join(errs...); err != nil || !whole {
 		return err
@@ -161,6 +161,6 @@ func removeVVSet(n *Node, _ context.Context, a *args) error {
 	if whole {
 		vvs = s.Members
 	}
-	a.then = func(ctx context.Context) error { return n.outOfSet(ctx, name, vvs, whole) }
+	a.then = func(ctx context.Context) error { return n.outOfSet(ctx, a.by, name, vvs, whole) }
 	return nil
 }

@@ -23,6 +23,7 @@ var table = []row{
 	{pkg: "store", may: []string{"vfs"}, why: "small durable facts; knows neither volumes nor roles"},
 	{pkg: "schedule", why: "when something is due is a function of two times, or it could not be stepped by tests"},
 	{pkg: "progress", why: "how far something is, as data; between whoever does it and whoever shows it"},
+	{pkg: "people", may: []string{"store"}, why: "who may do what, as a table; knows no commands, so that every face asks the same"},
 	{pkg: "event", why: "what happened, as data; who reports it decides what it means"},
 	{pkg: "pki", why: "keys and certificates; used by whoever speaks over a network"},
 
@@ -52,16 +53,16 @@ var table = []row{
 		pkg: "node",
 		may: []string{
 			"block", "boottime", "vfs", "store", "event", "pki", "arbitration", "replication", "reservation", "journal", "volume",
-			"link", "witness", "scsi", "iscsi", "group", "pair", "schedule", "progress",
+			"link", "witness", "scsi", "iscsi", "group", "pair", "schedule", "progress", "people",
 		},
 		why: "configuration, commands and composition; below the faces, so that each face is thin",
 	},
 
 	{pkg: "matrix", why: "the expectations of the failure matrix: if it knew the product, they could be bent to it"},
 
-	{pkg: "wsapi", may: []string{"node", "event", "pki", "progress"}, why: "a face: translates, decides nothing"},
+	{pkg: "wsapi", may: []string{"node", "event", "people", "pki", "progress"}, why: "a face: translates, decides nothing"},
 	{pkg: "cli", may: []string{"node", "event", "pki", "progress"}, why: "a face: translates, decides nothing; but init makes keys, before there is a daemon to ask"},
-	{pkg: "sshd", may: []string{"node", "event", "cli"}, why: "a face: the command line over SSH"},
+	{pkg: "sshd", may: []string{"cli", "people", "store"}, why: "a face: the command line over SSH"},
 	{pkg: "console", may: []string{"node", "event", "wsapi"}, why: "a face: speaks the REST interface only"},
 
 	{pkg: "lab", why: "networks and processes for tests; what runs in them is the test's business"},
@@ -95,6 +96,9 @@ var heavy = []struct {
 	{"go.etcd.io/bbolt", []string{"store", "volume", "witness"}, "metadata live behind these three"},
 	{"github.com/alecthomas/kong", []string{"cmd"}, "command lines of our own commands"},
 	{"github.com/robfig/cron", []string{"schedule"}, "its parser only; its goroutines and clock have no place here"},
+	{"golang.org/x/crypto", []string{"people", "sshd"}, "password hashes and SSH keys; who else thinks of writing cryptography should not"},
+	{"github.com/gliderlabs/ssh", []string{"sshd"}, "the SSH server: nobody else listens to strangers with it"},
+	{"golang.org/x/term", []string{"sshd"}, "line editing for people who type over SSH"},
 	{"github.com/BurntSushi/toml", []string{"cmd", "node"}, "configuration files are read at the top"},
 }
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/perdure/perdure/internal/node"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/wsapi"
 )
 
@@ -21,8 +22,7 @@ type call struct {
 	s    *Server
 	w    http.ResponseWriter
 	r    *http.Request
-	who  Who
-	key  string
+	who  people.Session
 	body []byte
 }
 
@@ -30,8 +30,22 @@ func (c *call) array() *node.Node { return c.s.cfg.Array }
 
 // run carries a command out.
 func (c *call) run(words ...string) error {
-	_, err := c.array().Run(c.r.Context(), words)
+	_, err := c.array().Do(c.r.Context(), c.asked(words...))
 	return err
+}
+
+// asked is a command as this caller's.
+func (c *call) asked(words ...string) node.Asked {
+	return node.Asked{By: node.CallerOf(c.who, "rest"), Words: words}
+}
+
+// task begins a long command and answers with its number.
+func (c *call) task(kind, about, location string, words ...string) (answer, error) {
+	f, err := c.array().StartTask(c.r.Context(), kind, about, c.asked(words...))
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusOK, location: location, body: taskStarted{ID: f.ID}}, nil
 }
 
 func fail(code wsapi.Code, ref, format string, args ...any) error {

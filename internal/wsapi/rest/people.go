@@ -2,37 +2,20 @@
 
 package rest
 
-import "context"
+import (
+	"time"
 
-// Right is what a route asks of whoever calls it.
-type Right string
-
-// The rights.
-const (
-	Look   Right = "look"   // at everything
-	Create Right = "create" // volumes, hosts, exports, snapshots
-	Edit   Right = "edit"   // change and remove them, and Remote Copy groups
-	Admin  Right = "admin"  // see who else there is
+	"github.com/perdure/perdure/internal/people"
 )
 
-// People knows who may do what.
+// People knows who may do what; *people.Book does.
 type People interface {
-	// Login returns the key of a new session. The error's kind is array.Denied for a bad
-	// name or password, array.Full if there are too many sessions.
-	Login(ctx context.Context, user, password, from string) (key string, err error)
-	// Session returns whose session it is; being asked keeps it alive.
-	Session(key string) (Who, error)
-	// Logout ends one.
-	Logout(key string) error
-	// Users returns all who may log in.
-	Users() ([]User, error)
+	// Login begins a session. The error's kind is array.Denied for a bad name or password.
+	Login(user, password, from string, now time.Time) (people.Session, error)
+	// Session returns the session of a key; being asked keeps it alive.
+	Session(key string, now time.Time) (people.Session, error)
+	Logout(key string)
+	// Users returns all who may log in, Sessions those who have.
+	Users() ([]people.User, error)
+	Sessions(now time.Time) []people.Session
 }
-
-// Who is somebody with a session.
-type Who struct {
-	User, Role string
-	May        func(Right) bool
-}
-
-// User is somebody who may log in.
-type User struct{ Name, Role string }

@@ -5,12 +5,14 @@ package rest
 import (
 	"net/http"
 	"slices"
+
+	"github.com/perdure/perdure/internal/people"
 )
 
 // route is one entry of the table of routes. Paths are below /api/v1.
 type route struct {
 	method, path string
-	right        Right
+	right        people.Right
 	about        string
 	do           func(*call) (answer, error)
 	// in is an example of what the body is decoded to, out of what is answered; nil for

@@ -14,9 +14,11 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/node"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/wsapi"
 )
 
@@ -157,14 +159,14 @@ func (s *Server) answer(c *call, t route, release func()) (answer, error) {
 const sessionHeader = "X-HP3PAR-WSAPI-SessionKey"
 
 // enter lets in who has a session and the right.
-func (c *call) enter(right Right) error {
-	c.key = c.r.Header.Get(sessionHeader)
-	who, err := c.s.cfg.People.Session(c.key)
-	if err != nil || c.key == "" {
+func (c *call) enter(right people.Right) error {
+	key := c.r.Header.Get(sessionHeader)
+	who, err := c.s.cfg.People.Session(key, time.Now())
+	if err != nil || key == "" {
 		return fail(wsapi.BadSession, "", "the session key is not valid, or its time is over: log in")
 	}
 	if c.who = who; !who.May(right) {
-		return array.Errorf(array.Denied, "%s, with the role %s, may not do this", who.User, who.Role)
+		return array.Errorf(array.Denied, "%s, with the role %s, may not do this", c.who.User, c.who.Role)
 	}
 	return nil
 }

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/people"
+	"github.com/perdure/perdure/internal/progress"
+)
+
+// Caller is who gives a command, from which address, and over what.
+type Caller struct {
+	User string      `json:"user"`
+	Role people.Role `json:"role"`
+	From string      `json:"from"`
+	Over string      `json:"over"`
+}
+
+// CallerOf is one who has logged in.
+func CallerOf(s people.Session, over string) Caller {
+	return Caller{User: s.User, Role: s.Role, From: s.From, Over: over}
+}
+
+// itselfName is who carries out what nobody asked for at that moment.
+const itselfName = "system"
+
+// Asked is a command as a face passes it on.
+type Asked struct {
+	By    Caller
+	Words []string
+	// Tell is told how far a long command is, if it is carried out here; nil if nobody
+	// wants to know.
+	Tell func(progress.Step)
+}
+
+// People are the users of the array.
+func (n *Node) People() *people.Book { return n.people }
+
+// itself is a command that the array gives to itself.
+func (n *Node) itself(words ...string) Asked {
+	return Asked{By: Caller{User: itselfName, Role: people.Super, From: n.cfg.Name, Over: "schedule"}, Words: words}
+}
+
+// asked is a command that the other array passes on.
+func (n *Node) asked(q request) Asked {
+	by := Caller{User: itselfName, Role: people.Super}
+	if q.By != nil {
+		by = *q.By
+	}
+	by.Over = "array " + n.cfg.Target.Name
+	return Asked{By: by, Words: q.Command}
+}
+
+// Run carries a command of the array's owner out and returns its text.
+func (n *Node) Run(ctx context.Context, words []string) (string, error) {
+	return n.RunTelling(ctx, words, nil)
+}
+
+// RunTelling does so and tells meanwhile how far a long command is.
+func (n *Node) RunTelling(ctx context.Context, words []string, tell func(progress.Step)) (string, error) {
+	return n.Do(ctx, Asked{By: CallerOf(people.LocalSession(time.Now()), "socket"), Words: words, Tell: tell})
+}
+
+// Do carries a command out and returns its text. A command on a group is passed on to
+// the array that serves it.
+func (n *Node) Do(ctx context.Context, q Asked) (string, error) {
+	if len(q.Words) == 0 {
+		q.Words = []string{"help"}
+	}
+	c, err := q.permitted()
+	if err != nil {
+		return "", err
+	}
+	if c.of != nil && n.elsewhere(c.of(n, q.Words)) {
+		return n.askWithin(ctx, commandWithin, request{Command: q.Words, By: &q.By})
+	}
+	return n.runHere(ctx, q)
+}
+
+// permitted returns the command that is asked for, if its caller may give it.
+func (q Asked) permitted() (*command, error) {
+	c := find(q.Words[0])
+	if c == nil {
+		return nil, array.Errorf(array.Invalid, "unknown command %q: 'help' lists them", q.Words[0])
+	}
+	right := c.right
+	if c.rightOf != nil {
+		right = c.rightOf(q.Words[1:])
+	}
+	if !q.By.Role.May(right) {
+		return nil, array.Errorf(array.Denied, "%s: user %s has the role %s, which lacks the right %q; 'showrole' lists them", c.name, q.By.User, q.By.Role, right)
+	}
+	return c, nil
+}

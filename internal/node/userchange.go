@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/perdure/perdure/internal/people"
+)
+
+// Users are made and changed on both arrays by one command, as hosts are.
+
+// changeUsers carries a change out here and at the other array, or, if that refuses it,
+// nowhere.
+func (n *Node) changeUsers(ctx context.Context, c people.UserChange) error {
+	n.telling.Lock()
+	defer n.telling.Unlock()
+	tell, err := n.people.Make(c)
+	if err != nil || tell == nil || !n.pair.Reachable() {
+		return err
+	}
+	err = n.tellUser(ctx, *tell)
+	if err == nil || errors.As(err, new(unanswered)) {
+		return nil // it hears of it when it answers
+	}
+	if _, e := n.people.Make(people.UserChange{Name: c.Name, Was: c.Now, Now: c.Was}); e != nil {
+		return fmt.Errorf("take back a change the other array refused: %w", errors.Join(e, err))
+	}
+	return err
+}
+
+// tellUser tells the other array of a change, which it does not have to be told again.
+func (n *Node) tellUser(ctx context.Context, c people.UserChange) error {
+	if _, err := n.ask(ctx, request{User: &c}); err != nil {
+		return err
+	}
+	return n.people.Told(c)
+}
+
+// tellUsers tells the other array of all changes it has not heard of. refused is what it
+// said of those it does not take.
+func (n *Node) tellUsers(ctx context.Context, refused map[string]string) {
+	if !n.telling.TryLock() { // the command is telling it
+		return
+	}
+	defer n.telling.Unlock()
+	all, err := n.people.Untold()
+	if err != nil {
+		n.eventOnce("look for changes of users: " + err.Error())
+	}
+	for _, c := range all {
+		err := n.tellUser(ctx, c)
+		if errors.As(err, new(unanswered)) {
+			return
+		}
+		key, text := "user "+c.Name, ""
+		if err != nil {
+			text = err.Error()
+		}
+		if text != "" && refused[key] != text {
+			n.event(fmt.Sprintf("user %s was changed here while the other array did not answer, which does not take it: %v", c.Name, err))
+		}
+		refused[key] = text
+	}
+}

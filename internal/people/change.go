@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package people
+
+import (
+	"slices"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// UserChange makes a user another one: Was is nil if there was none, Now if there is none
+// any more.
+type UserChange struct {
+	Name string `json:"name"`
+	Was  *User  `json:"was,omitempty"`
+	Now  *User  `json:"now,omitempty"`
+}
+
+// NewUser is the change that makes a user. An empty password means that only keys are
+// taken.
+func (b *Book) NewUser(name string, role Role, password string) (UserChange, error) {
+	u := User{Name: name, Role: role}
+	if err := u.check(); err != nil {
+		return UserChange{}, err
+	}
+	c := UserChange{Name: name, Now: &u}
+	if password == "" {
+		return c, nil
+	}
+	return c, b.SetPassword(&u, password)
+}
+
+// SetPassword gives a user another password.
+func (b *Book) SetPassword(u *User, password string) error {
+	if err := checkPassword(password); err != nil {
+		return err
+	}
+	return b.gate.pass(func() { u.Password = newHash(password, b.o.Cost) })
+}
+
+// AddKey gives a user one more SSH key, or no other than that.
+func (u *User) AddKey(k Key, only bool) {
+	keys := slices.Clone(u.Keys)
+	if only {
+		keys = nil
+	}
+	keys = slices.DeleteFunc(keys, func(o Key) bool { return string(o.Blob) == string(k.Blob) })
+	u.Keys = append(keys, k)
+}
+
+// RemoveKey takes the keys of that fingerprint away, all if it is empty, and reports
+// whether there were any.
+func (u *User) RemoveKey(fingerprint string) bool {
+	keys := slices.DeleteFunc(slices.Clone(u.Keys), func(k Key) bool { return fingerprint == "" || k.Fingerprint() == fingerprint })
+	had := len(keys) < len(u.Keys)
+	if u.Keys = keys; len(keys) == 0 {
+		u.Keys = nil
+	}
+	return had
+}
+
+// Make carries a change out here. It returns all that the other array is to hear of that
+// user, nil if nothing.
+func (b *Book) Make(c UserChange) (tell *UserChange, err error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	err = b.store.Update(func(t *store.Tx) error {
+		cur, err := userIn(t, c.Name)
+		switch {
+		case err != nil:
+			return err
+		case c.Was == nil && cur != nil:
+			return array.Errorf(array.Exists, "user %s exists already", c.Name)
+		case !same(cur, c.Was):
+			return array.Errorf(array.Conflict, "user %s was changed meanwhile", c.Name)
+		}
+		if err := c.apply(t); err != nil {
+			return err
+		}
+		tell, err = b.noteUntold(t, c)
+		return err
+	})
+	if err == nil {
+		b.after(c)
+	}
+	return tell, err
+}
+
+// after ends the sessions that a change leaves no ground for.
+func (b *Book) after(c UserChange) {
+	if c.Was == nil || c.Now == nil || c.Was.Role != c.Now.Role || c.Was.Password != c.Now.Password {
+		b.endOf(c.Name)
+	}
+}
+
+func (c UserChange) check() error {
+	switch {
+	case c.Now == nil && c.Was == nil, c.Now != nil && c.Now.Name != c.Name, c.Was != nil && c.Was.Name != c.Name:
+		return array.Errorf(array.Invalid, "a change of user %q that changes nothing, or another one", printable(c.Name, 40))
+	case c.Now != nil:
+		return c.Now.check()
+	}
+	return checkName(c.Name)
+}
+
+func (c UserChange) apply(t *store.Tx) error {
+	if c.Now == nil {
+		return tables.users.Delete(t, c.Name)
+	}
+	count := 0
+	if err := tables.users.Each(t, func(name string, _ User) error {
+		if name != c.Name {
+			count++
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if count >= maxUsers {
+		return array.Errorf(array.Full, "there are %d users, the most there may be", count)
+	}
+	return tables.users.Put(t, c.Name, *c.Now)
+}
+
+// noteUntold notes that the other array, if there is one, is to hear of a change.
+func (b *Book) noteUntold(t *store.Tx, c UserChange) (*UserChange, error) {
+	if !b.o.Paired {
+		return nil, nil
+	}
+	old, ok, err := tables.untold.Get(t, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	if ok {
+		c.Was = old.Was // what the other array knows
+	}
+	if same(c.Was, c.Now) {
+		return nil, tables.untold.Delete(t, c.Name)
+	}
+	return &c, tables.untold.Put(t, c.Name, c)
+}
+
+// Told notes that the other array heard of a change.
+func (b *Book) Told(c UserChange) error {
+	return b.store.Update(func(t *store.Tx) error {
+		now, ok, err := tables.untold.Get(t, c.Name)
+		switch {
+		case err != nil || !ok:
+			return err
+		case same(now.Now, c.Now):
+			return tables.untold.Delete(t, c.Name)
+		}
+		now.Was = c.Now // it was changed again meanwhile
+		return tables.untold.Put(t, c.Name, now)
+	})
+}
+
+// Untold returns all changes that the other array has not heard of.
+func (b *Book) Untold() (all []UserChange, err error) {
+	err = b.store.View(func(t *store.Tx) error {
+		return tables.untold.Each(t, func(_ string, c UserChange) error {
+			all = append(all, c)
+			return nil
+		})
+	})
+	return all, err
+}
+
+// Take carries out a change that the other array tells of; here is this array's name. A
+// user who was removed on either does not come back by a change made on the other.
+func (b *Book) Take(c UserChange, here string) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	changed := false
+	err := b.store.Update(func(t *store.Tx) error {
+		cur, err := userIn(t, c.Name)
+		if err != nil || same(cur, c.Now) {
+			return err
+		}
+		own, pending, err := tables.untold.Get(t, c.Name)
+		switch {
+		case err != nil:
+			return err
+		case c.Now == nil, same(cur, c.Was):
+		case cur == nil && pending && own.Now == nil && c.Was != nil:
+			return nil // the other array is yet to hear of that
+		case cur == nil:
+		case c.Was == nil:
+			return array.Errorf(array.Exists, "user %s exists already on array %s, and is another one", c.Name, here)
+		default:
+			return array.Errorf(array.Conflict, "user %s is another one on array %s", c.Name, here)
+		}
+		changed = true
+		return c.apply(t)
+	})
+	if err == nil && changed {
+		c.Was = nil // whatever it was here
+		b.after(c)
+	}
+	return err
+}

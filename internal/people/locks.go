@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package people
+
+import (
+	"net"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+)
+
+const (
+	// So many wrong passwords within lockWindow, of one user from one address, or of one
+	// user from anywhere, end further ones for lockFor.
+	wrongFromOne = 5
+	wrongFromAll = 50
+	lockWindow   = 10 * time.Minute
+	lockFor      = 5 * time.Minute
+	// maxTries bounds what is remembered of users and addresses.
+	maxTries = 4096
+)
+
+// tries are wrong passwords since a time.
+type tries struct {
+	wrong        int
+	since, until time.Time
+}
+
+// locks remember wrong passwords. They are forgotten with the process.
+type locks map[string]tries
+
+// keysOf are what a login counts for: the user from that address, and the user.
+func keysOf(user, from string) [2]string {
+	if host, _, err := net.SplitHostPort(from); err == nil {
+		from = host
+	}
+	return [2]string{user + "\x00" + from, user}
+}
+
+// open refuses a login of one who is locked out.
+func (l locks) open(user, from string, now time.Time) error {
+	for _, k := range keysOf(user, from) {
+		if t, ok := l[k]; ok && now.Before(t.until) {
+			return array.Errorf(array.Denied, "too many wrong passwords for user %s: try again after %s", printable(user, 40), t.until.Format("15:04:05 MST"))
+		}
+	}
+	return nil
+}
+
+// wrong notes a wrong password, and reports whether that locks somebody out.
+func (l locks) wrong(user, from string, now time.Time) (locked bool) {
+	for i, k := range keysOf(user, from) {
+		t, known := l[k]
+		if !known && !l.room(now) {
+			continue
+		}
+		if now.Sub(t.since) > lockWindow {
+			t = tries{since: now}
+		}
+		if t.wrong++; t.wrong >= [2]int{wrongFromOne, wrongFromAll}[i] {
+			t = tries{since: now, until: now.Add(lockFor)}
+			locked = true
+		}
+		l[k] = t
+	}
+	return locked
+}
+
+// right forgets what was wrong before, from that address.
+func (l locks) right(user, from string) { delete(l, keysOf(user, from)[0]) }
+
+// room forgets what is over, and reports whether one more can be remembered.
+func (l locks) room(now time.Time) bool {
+	if len(l) < maxTries {
+		return true
+	}
+	for k, t := range l {
+		if now.Sub(t.since) > lockWindow && !now.Before(t.until) {
+			delete(l, k)
+		}
+	}
+	return len(l) < maxTries
+}

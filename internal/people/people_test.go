@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package people
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// cheap is a cost for tests.
+func cheap() Cost { return Cost{MemoryKiB: 8, Passes: 1, Lanes: 1} }
+
+func start() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
+
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func is(t testing.TB, err error, k array.Kind) {
+	t.Helper()
+	if err == nil || array.KindOf(err) != k {
+		t.Fatalf("%v; want an error of kind %v", err, k)
+	}
+}
+
+func open(t *testing.T, o Options) *Book {
+	t.Helper()
+	s, err := store.Open(filepath.Join(t.TempDir(), "db"))
+	ok(t, err)
+	t.Cleanup(func() { ok(t, s.Close()) })
+	o.Cost = cheap()
+	return Open(s, o)
+}
+
+func (b *Book) add(t *testing.T, name string, role Role, password string) UserChange {
+	t.Helper()
+	c, err := b.NewUser(name, role, password)
+	ok(t, err)
+	_, err = b.Make(c)
+	ok(t, err)
+	return c
+}
+
+// alter changes a user who exists.
+func (b *Book) alter(t *testing.T, name string, f func(*User)) UserChange {
+	t.Helper()
+	was, err := b.User(name)
+	ok(t, err)
+	now := was
+	f(&now)
+	c := UserChange{Name: name, Was: &was, Now: &now}
+	_, err = b.Make(c)
+	ok(t, err)
+	return c
+}
+
+// TestRoles: the table as the documents have it.
+func TestRoles(t *testing.T) {
+	for _, c := range []struct {
+		role Role
+		may  string
+	}{
+		{Super, "look own create change force maintain users audit"},
+		{SecurityAdmin, "look own users audit"},
+		{Service, "look own maintain audit"},
+		{Edit, "look own create change maintain"},
+		{Create, "look own create"},
+		{Browse, "look own"},
+		{"", ""},
+		{"superb", ""},
+	} {
+		var may []string
+		for _, r := range []Right{Look, Own, Make, Change, Force, Maintain, Users, Audit} {
+			if c.role.May(r) {
+				may = append(may, string(r))
+			}
+		}
+		if got := strings.Join(may, " "); got != c.may {
+			t.Errorf("%s may %q, want %q", c.role, got, c.may)
+		}
+		if _, err := ParseRole(string(c.role)); (err == nil) != (c.may != "") {
+			t.Errorf("%q: %v", c.role, err)
+		}
+	}
+}
+
+func TestLogin(t *testing.T) {
+	b := open(t, Options{})
+	b.add(t, "ann", Edit, "correct horse")
+	s, err := b.Login("ann", "correct horse", "192.0.2.1:1", start())
+	ok(t, err)
+	if !s.May(Make) || s.May(Users) || s.User != "ann" || len(s.Key) != 48 {
+		t.Errorf("%+v", s)
+	}
+	for _, c := range [][2]string{{"ann", "correct hors"}, {"ann", ""}, {"bob", "correct horse"}, {"", ""}, {Local, ""}, {"ann", strings.Repeat("x", 1<<20)}} {
+		_, err := b.Login(c[0], c[1], "192.0.2.2:1", start())
+		is(t, err, array.Denied)
+	}
+	for _, bad := range []string{"short", strings.Repeat("x", 129), "with\nline", "bad\xff utf-8"} {
+		_, err := b.NewUser("bob", Browse, bad)
+		is(t, err, array.Invalid)
+	}
+	for _, bad := range []string{"", Local, "-x", ".x", "a b", "ä", strings.Repeat("a", 32)} {
+		_, err := b.NewUser(bad, Browse, "long enough")
+		is(t, err, array.Invalid)
+	}
+	// One with keys only has no password that fits, the empty one neither.
+	b.add(t, "key", Browse, "")
+	_, err = b.Login("key", "", "192.0.2.3", start())
+	is(t, err, array.Denied)
+}
+
+// TestTheHashIsNotThePassword, differs each time, and is argon2id.
+func TestTheHashIsNotThePassword(t *testing.T) {
+	a, b := newHash("secret-secret", DefaultCost()), newHash("secret-secret", DefaultCost())
+	if a == b || strings.Contains(a, "secret") || !strings.HasPrefix(a, "$argon2id$v=19$m=19456,t=2,p=1$") {
+		t.Errorf("%s %s", a, b)
+	}
+	for _, c := range []struct {
+		password string
+		fits     bool
+	}{{"secret-secret", true}, {"secret-secreT", false}} {
+		h, err := parseHash(a)
+		if ok(t, err); h.fits(c.password) != c.fits {
+			t.Errorf("%q", c.password)
+		}
+	}
+}
+
+func TestLockedOut(t *testing.T) {
+	var told []string
+	b := open(t, Options{Locked: func(user, from string) { told = append(told, user+" "+from) }})
+	b.add(t, "ann", Super, "correct horse")
+	now := start()
+	try := func(password, from string) error { _, err := b.Login("ann", password, from, now); return err }
+	for i := range wrongFromOne {
+		is(t, try("wrong", fmt.Sprintf("192.0.2.1:%d", i)), array.Denied)
+	}
+	err := try("correct horse", "192.0.2.1:99")
+	if is(t, err, array.Denied); !strings.Contains(err.Error(), "too many wrong passwords") {
+		t.Error(err)
+	}
+	if len(told) != 1 || told[0] != "ann 192.0.2.1:4" {
+		t.Errorf("told %q", told)
+	}
+	ok(t, try("correct horse", "192.0.2.2:1")) // elsewhere
+	now = now.Add(lockFor - time.Second)
+	is(t, try("correct horse", "192.0.2.1:1"), array.Denied)
+	now = now.Add(time.Second)
+	ok(t, try("correct horse", "192.0.2.1:1"))
+	// Being right in between counts.
+	for range 3 * wrongFromOne {
+		is(t, try("wrong", "192.0.2.1:1"), array.Denied)
+		ok(t, try("correct horse", "192.0.2.1:1"))
+	}
+	// Slow guessing from one address is not locked, fast guessing from many is.
+	b.locks = locks{}
+	for range 2 * wrongFromOne {
+		is(t, try("wrong", "192.0.2.1:1"), array.Denied)
+		now = now.Add(lockWindow / 2)
+	}
+	ok(t, try("correct horse", "192.0.2.1:1"))
+	b.locks = locks{}
+	for i := range wrongFromAll {
+		is(t, try("wrong", fmt.Sprintf("192.0.2.%d:1", i)), array.Denied)
+	}
+	is(t, try("correct horse", "198.51.100.1:1"), array.Denied)
+	// What is remembered is bounded.
+	for i := range maxTries + 100 {
+		b.locks.wrong(fmt.Sprint(i), "x", now)
+	}
+	if len(b.locks) > maxTries {
+		t.Errorf("%d are remembered", len(b.locks))
+	}
+}
+
+func TestSessions(t *testing.T) {
+	b := open(t, Options{})
+	b.add(t, "ann", Edit, "correct horse")
+	b.add(t, "bob", Browse, "correct horse")
+	now := start()
+	login := func(user string) Session {
+		t.Helper()
+		s, err := b.Login(user, "correct horse", "192.0.2.1:1", now)
+		ok(t, err)
+		return s
+	}
+	s := login("ann")
+	for range 30 { // used, it goes on, until its time is over
+		now = now.Add(DefaultIdle - time.Second)
+		if _, err := b.Session(s.Key, now); err != nil {
+			break
+		}
+	}
+	if lived := now.Sub(s.Began); lived < sessionLives || lived > sessionLives+DefaultIdle {
+		t.Errorf("a session lived %v", lived)
+	}
+	s = login("ann")
+	_, err := b.Session(s.Key, now.Add(DefaultIdle))
+	is(t, err, array.Denied)
+	_, err = b.Session("", now)
+	is(t, err, array.Denied)
+
+	s, o := login("ann"), login("bob")
+	if all := b.Sessions(now); len(all) != 2 || all[0].Key != "" {
+		t.Errorf("%+v", all)
+	}
+	b.alter(t, "ann", func(u *User) { u.AddKey(newTestKey(t), false) })
+	_, err = b.Session(s.Key, now)
+	ok(t, err)
+	b.alter(t, "ann", func(u *User) { u.Role = Browse })
+	_, err = b.Session(s.Key, now)
+	is(t, err, array.Denied)
+	s = login("ann")
+	b.alter(t, "ann", func(u *User) { ok(t, b.SetPassword(u, "battery staple")) })
+	_, err = b.Session(s.Key, now)
+	is(t, err, array.Denied)
+	_, err = b.Session(o.Key, now)
+	ok(t, err)
+	b.Logout(o.Key)
+	_, err = b.Session(o.Key, now)
+	is(t, err, array.Denied)
+
+	for range maxOfOne {
+		_, err := b.begin("bob", "", "x", now)
+		ok(t, err)
+	}
+	_, err = b.begin("bob", "", "x", now)
+	is(t, err, array.Busy)
+	_, err = b.begin("bob", "", "x", now.Add(DefaultIdle))
+	ok(t, err)
+}
+
+func newTestKey(t *testing.T) Key {
+	t.Helper()
+	pub, _, err := ed25519.GenerateKey(rand.Reader)
+	ok(t, err)
+	p, err := ssh.NewPublicKey(pub)
+	ok(t, err)
+	k, err := ParseKey(strings.TrimSpace(string(ssh.MarshalAuthorizedKey(p))) + " me@here")
+	ok(t, err)
+	return k
+}
+
+func TestKeys(t *testing.T) {
+	b := open(t, Options{})
+	b.add(t, "ann", Edit, "")
+	k, other := newTestKey(t), newTestKey(t)
+	b.alter(t, "ann", func(u *User) { u.AddKey(k, false); u.AddKey(k, false) })
+	u, err := b.User("ann")
+	if ok(t, err); len(u.Keys) != 1 || u.Keys[0].Comment != "me@here" || !strings.HasPrefix(k.Fingerprint(), "SHA256:") {
+		t.Errorf("%+v", u)
+	}
+	if again, err := ParseKey(k.Line()); err != nil || again.Fingerprint() != k.Fingerprint() {
+		t.Errorf("%v %v", again, err)
+	}
+	if !b.HasKey("ann", k.Blob) || b.HasKey("ann", other.Blob) || b.HasKey("bob", k.Blob) || b.HasKey("ann", nil) {
+		t.Error("who has which key")
+	}
+	_, err = b.ByKey("ann", k.Blob, "x", start())
+	ok(t, err)
+	_, err = b.ByKey("ann", other.Blob, "x", start())
+	is(t, err, array.Denied)
+	b.alter(t, "ann", func(u *User) { u.AddKey(other, true) })
+	_, err = b.ByKey("ann", k.Blob, "x", start())
+	is(t, err, array.Denied)
+	if u, _ := b.User("ann"); u.RemoveKey(k.Fingerprint()) || !u.RemoveKey(other.Fingerprint()) || u.Keys != nil {
+		t.Errorf("%+v", u)
+	}
+	weak, err := rsa.GenerateKey(rand.Reader, 1024)
+	ok(t, err)
+	p, err := ssh.NewPublicKey(&weak.PublicKey)
+	ok(t, err)
+	for _, bad := range []string{"", "ssh-ed25519", "ssh-ed25519 AAAA", `command="x" ` + k.Line(), k.Line() + "\n" + k.Line(), string(ssh.MarshalAuthorizedKey(p)), strings.Repeat("x", maxKey+1)} {
+		_, err := ParseKey(bad)
+		is(t, err, array.Invalid)
+	}
+}
+
+// TestWhatTheOtherArraySends is made once, and refused where it can't be meant.
+func TestWhatTheOtherArraySends(t *testing.T) {
+	a, b := open(t, Options{Paired: true}), open(t, Options{Paired: true})
+	now := start()
+	pass := func() {
+		t.Helper()
+		all, err := a.Untold()
+		ok(t, err)
+		for _, c := range all {
+			ok(t, b.Take(c, "b"))
+			ok(t, b.Take(c, "b"))
+			ok(t, a.Told(c))
+		}
+	}
+	a.add(t, "ann", Edit, "correct horse")
+	pass()
+	s, err := b.Login("ann", "correct horse", "x", now)
+	ok(t, err)
+	a.alter(t, "ann", func(u *User) { u.Role = Browse })
+	a.alter(t, "ann", func(u *User) { u.AddKey(newTestKey(t), false) })
+	pass()
+	_, err = b.Session(s.Key, now)
+	is(t, err, array.Denied) // its role is another
+	if u, err := b.User("ann"); err != nil || u.Role != Browse || len(u.Keys) != 1 {
+		t.Errorf("%+v %v", u, err)
+	}
+	// Removed here, changed there: gone on both.
+	u, err := a.User("ann")
+	ok(t, err)
+	_, err = a.Make(UserChange{Name: "ann", Was: &u})
+	ok(t, err)
+	b.alter(t, "ann", func(u *User) { u.Role = Super })
+	other, err := b.Untold()
+	ok(t, err)
+	ok(t, a.Take(other[0], "a"))
+	pass()
+	for _, x := range []*Book{a, b} {
+		_, err := x.User("ann")
+		is(t, err, array.NotFound)
+	}
+	if all, err := a.Untold(); err != nil || len(all) != 0 {
+		t.Errorf("%v, %v", all, err)
+	}
+	// Two of one name stay two.
+	b.add(t, "bob", Edit, "")
+	c := a.add(t, "bob", Super, "")
+	is(t, b.Take(c, "b"), array.Exists)
+	evil := User{Name: "eve", Role: "god"}
+	heavy := User{Name: "eve", Role: Super, Password: strings.Replace(newHash("x", cheap()), "m=8", "m=99999999", 1)}
+	for _, c := range []UserChange{{}, {Name: "eve"}, {Name: "eve", Now: &evil}, {Name: "eve", Now: &heavy}, {Name: "eva", Now: &User{Name: "eve", Role: Edit}}, {Name: Local, Now: &User{Name: Local, Role: Super}}} {
+		is(t, a.Take(c, "a"), array.Invalid)
+	}
+	is(t, func() error { _, err := a.Make(UserChange{Name: "bob", Now: c.Now}); return err }(), array.Exists)
+}
+
+func FuzzHash(f *testing.F) {
+	f.Add(newHash("x", cheap()))
+	f.Add("$argon2id$v=19$m=8,t=1,p=1$$")
+	f.Fuzz(func(t *testing.T, s string) {
+		if h, err := parseHash(s); err == nil && (h.cost.MemoryKiB > maxMemoryKiB || h.cost.Passes > maxPasses || h.cost.Lanes > maxLanes || len(h.salt) != saltLen) {
+			t.Fatalf("%q is %+v", s, h)
+		}
+	})
+}
+
+func FuzzKey(f *testing.F) {
+	f.Add("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPs2P6CkC5VYBbQZbmqmB3+4rRQ0lN0wq2Q0O6Y9Jq3 a@b")
+	f.Add("ssh-rsa AAAA")
+	f.Fuzz(func(t *testing.T, s string) {
+		if k, err := ParseKey(s); err == nil {
+			if o, err := ParseKey(k.Line()); err != nil || o.Fingerprint() != k.Fingerprint() {
+				t.Fatalf("%q: %v", s, err)
+			}
+		}
+	})
+}
