@@ -14,7 +14,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/perdure/perdure/internal/node"
-	"github.com/perdure/perdure/internal/wsapi"
 )
 
 func main() {
@@ -80,7 +79,7 @@ func run(path string, debug bool) error {
 	}
 	defer n.Close()
 	log.Info("serving", "iscsi", cfg.ISCSI.Name, "portals", fmt.Sprint(cfg.ISCSI.Portals), "socket", cfg.Socket)
-	if err := wsapi.Serve(ctx, cfg.Socket, n); err != nil {
+	if err := serve(ctx, cfg, n, log); err != nil {
 		return err
 	}
 	if err := n.Leave(); err != nil {

@@ -4,6 +4,7 @@ package node
 
 import (
 	"cmp"
+	"crypto/tls"
 	"net"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/iscsi"
+	"github.com/perdure/perdure/internal/pki"
 	"github.com/perdure/perdure/internal/store"
 )
 
@@ -31,6 +33,14 @@ func (n *Node) System() SystemFact {
 		Name: n.cfg.Name, ID: n.cfg.SystemID, Start: n.start, Now: n.now(),
 		Target: n.cfg.Target.Name, TargetID: n.cfg.Target.SystemID,
 	}
+}
+
+// ManagementTLS is what the REST interface shows to its clients.
+func (n *Node) ManagementTLS() (*tls.Config, error) {
+	if w := n.cfg.WSAPI; w.Certificate != "" {
+		return pki.PublicFrom(w.Certificate, w.Key)
+	}
+	return n.ident.Public(), nil
 }
 
 // HostFact is a host; its CHAP secret is told to nobody.

@@ -26,7 +26,7 @@ func bad(key string, value any, want string, args ...any) error {
 
 // check finds what can't be meant.
 func (c *Config) check() error {
-	for _, f := range []func() error{c.checkSelf, c.checkMemory, c.checkCPGs, c.checkDevices, c.checkTarget, c.checkLinks, c.checkWitness} {
+	for _, f := range []func() error{c.checkSelf, c.checkWSAPI, c.checkMemory, c.checkCPGs, c.checkDevices, c.checkTarget, c.checkLinks, c.checkWitness} {
 		if err := f(); err != nil {
 			return err
 		}
@@ -56,6 +56,29 @@ func (c *Config) checkSelf() error {
 		}
 		if seen[a] {
 			return bad("iscsi.portals", a, "it is there twice")
+		}
+		seen[a] = true
+	}
+	return nil
+}
+
+func (c *Config) checkWSAPI() error {
+	w := &c.WSAPI
+	switch {
+	case len(w.Listen) > 16:
+		return bad("wsapi.listen", w.Listen, "want at most 16 addresses host:port")
+	case (w.Certificate == "") != (w.Key == ""):
+		return bad("wsapi.certificate", w.Certificate, "want wsapi.certificate and wsapi.key, or neither")
+	case w.Certificate != "" && len(w.Listen) == 0:
+		return bad("wsapi.listen", "", "there is a certificate: want addresses host:port")
+	}
+	seen := map[string]bool{}
+	for _, a := range w.Listen {
+		if err := hostPort("wsapi.listen", a); err != nil {
+			return err
+		}
+		if seen[a] {
+			return bad("wsapi.listen", a, "it is there twice")
 		}
 		seen[a] = true
 	}

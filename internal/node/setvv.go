@@ -32,7 +32,8 @@ func (a *args) given(name string) (is bool) {
 type vvMods struct {
 	alloc                          alloc
 	name, comment                  *string
-	set, setNew, clear, in, notIn  *string
+	set                            *pairs
+	setNew, clear, in, notIn       *string
 	exp, retain                    *string
 	changesAlloc, changesLifetimes bool
 }
@@ -40,7 +41,7 @@ type vvMods struct {
 func setVV(n *Node, ctx context.Context, a *args) error {
 	text := func(name string) *string { return a.flags.String(name, "", "") }
 	m := vvMods{
-		alloc: allocFlags(a), name: text("name"), comment: text("comment"), set: text("setkv"), setNew: text("setkvifnotexist"),
+		alloc: allocFlags(a), name: text("name"), comment: text("comment"), set: pairFlags(a), setNew: text("setkvifnotexist"),
 		clear: text("clrkey"), in: text("vvset"), notIn: text("novvset"), exp: text("exp"), retain: text("retain"),
 	}
 	if err := a.parse(1, 1); err != nil {
@@ -94,10 +95,9 @@ func (m vvMods) change(now time.Time, a *args, v *VV) error {
 		v.Name = *m.name
 	}
 	if a.given("comment") {
-		if len(*m.comment) > maxComment || !utf8.ValidString(*m.comment) {
-			return array.Errorf(array.Invalid, "volume %s: the comment has %d bytes, want text of at most %d", v.Name, len(*m.comment), maxComment)
+		if err := v.setComment(*m.comment); err != nil {
+			return err
 		}
-		v.Comment = *m.comment
 	}
 	if err := m.keys(a, v); err != nil {
 		return err
@@ -139,33 +139,64 @@ func (m vvMods) life(now time.Time, a *args, v *VV) error {
 	return nil
 }
 
+// setComment sets what people wrote of it.
+func (v *VV) setComment(text string) error {
+	if len(text) > maxComment || !utf8.ValidString(text) {
+		return array.Errorf(array.Invalid, "volume %s: the comment has %d bytes, want text of at most %d", v.Name, len(text), maxComment)
+	}
+	v.Comment = text
+	return nil
+}
+
+// pairs are what -setkv says, which may be there several times.
+type pairs []string
+
+func pairFlags(a *args) *pairs {
+	p := &pairs{}
+	a.flags.Func("setkv", "", func(text string) error {
+		*p = append(*p, text)
+		return nil
+	})
+	return p
+}
+
+// set sets them in the keys of a volume.
+func (p pairs) set(option, of string, keys map[string]string, only bool) error {
+	for _, text := range p {
+		key, value, ok := strings.Cut(text, "=")
+		if !ok || key == "" || len(key) > maxKey || len(value) > maxValue || !utf8.ValidString(text) {
+			return array.Errorf(array.Invalid, "-%s %q: want key=value, the key of 1 to %d bytes, the value of at most %d", option, text, maxKey, maxValue)
+		}
+		if _, is := keys[key]; is && only {
+			return array.Errorf(array.Exists, "volume %s has the key %s already", of, key).Because(array.KeyExists)
+		}
+		keys[key] = value
+	}
+	if len(keys) > maxKeys {
+		return array.Errorf(array.Full, "volume %s has %d keys, the most there may be", of, maxKeys)
+	}
+	return nil
+}
+
 // keys changes the pairs of key and value that programs keep with the volume.
 func (m vvMods) keys(a *args, v *VV) error {
 	keys := maps.Clone(v.Keys)
 	if keys == nil {
 		keys = map[string]string{}
 	}
-	for option, text := range map[string]*string{"setkv": m.set, "setkvifnotexist": m.setNew} {
-		if !a.given(option) {
-			continue
+	if err := m.set.set("setkv", v.Name, keys, false); err != nil {
+		return err
+	}
+	if a.given("setkvifnotexist") {
+		if err := (pairs{*m.setNew}).set("setkvifnotexist", v.Name, keys, true); err != nil {
+			return err
 		}
-		key, value, ok := strings.Cut(*text, "=")
-		if !ok || key == "" || len(key) > maxKey || len(value) > maxValue || !utf8.ValidString(*text) {
-			return array.Errorf(array.Invalid, "-%s %q: want key=value, the key of 1 to %d bytes, the value of at most %d", option, *text, maxKey, maxValue)
-		}
-		if _, is := keys[key]; is && option == "setkvifnotexist" {
-			return array.Errorf(array.Exists, "volume %s has the key %s already", v.Name, key).Because(array.KeyExists)
-		}
-		keys[key] = value
 	}
 	if a.given("clrkey") {
 		if _, is := keys[*m.clear]; !is {
 			return array.Errorf(array.NotFound, "volume %s has no key %s", v.Name, *m.clear).Because(array.NoKey)
 		}
 		delete(keys, *m.clear)
-	}
-	if len(keys) > maxKeys {
-		return array.Errorf(array.Full, "volume %s has %d keys, the most there may be", v.Name, maxKeys)
 	}
 	if v.Keys = keys; len(keys) == 0 {
 		v.Keys = nil

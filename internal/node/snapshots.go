@@ -19,8 +19,8 @@ import (
 
 func snapshotCommands() []command {
 	return []command{
-		{name: "createsv", right: people.Make, usage: "createsv [-ro] [-exp <time>[d|h]] [-retain <time>[d|h]] <sv> <vv>", about: "makes a snapshot, read-only with -ro; otherwise a volume on this array that begins as one", of: groupOfParent, run: createSV},
-		{name: "creategroupsv", right: people.Make, usage: "creategroupsv -ro [-exp <time>[d|h]] [-retain <time>[d|h]] <sv>:<vv> [<sv>:<vv>...]", about: "makes read-only snapshots of volumes of one group at the same moment", of: groupOfFirstPair, run: createGroupSV},
+		{name: "createsv", right: people.Make, usage: "createsv [-ro] [-exp <time>[d|h]] [-retain <time>[d|h]] [-comment <text>] <sv> <vv>", about: "makes a snapshot, read-only with -ro; otherwise a volume on this array that begins as one", of: groupOfParent, run: createSV},
+		{name: "creategroupsv", right: people.Make, usage: "creategroupsv -ro [-exp <time>[d|h]] [-retain <time>[d|h]] [-comment <text>] <sv>:<vv> [<sv>:<vv>...]", about: "makes read-only snapshots of volumes of one group at the same moment", of: groupOfFirstPair, run: createGroupSV},
 		{name: "promotesv", right: people.Change, usage: "promotesv <sv>", about: "makes a snapshot's volume, which must not be exported, what it was then", of: groupOfLastVolume, run: promoteSV},
 	}
 }
@@ -102,7 +102,7 @@ type wish struct {
 func (n *Node) wished(a *args) (w wish, err error) {
 	ro := a.flags.Bool("ro", false, "")
 	a.flags.Bool("f", false, "") // scripts for the incumbent say it with -retain
-	exp, retain := a.flags.String("exp", "", ""), a.flags.String("retain", "", "")
+	exp, retain, comment := a.flags.String("exp", "", ""), a.flags.String("retain", "", ""), a.flags.String("comment", "", "")
 	low, high := 2, 2
 	if a.cmd.name == "creategroupsv" {
 		low, high = 1, -1
@@ -112,6 +112,9 @@ func (n *Node) wished(a *args) (w wish, err error) {
 	}
 	now := n.now()
 	if w.life, err = life(*exp, *retain, now); err != nil {
+		return w, err
+	}
+	if err := w.life.setComment(*comment); err != nil {
 		return w, err
 	}
 	if w.ro = *ro; a.cmd.name == "createsv" {

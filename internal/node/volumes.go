@@ -18,7 +18,7 @@ import (
 
 func volumeCommands() []command {
 	return []command{
-		{name: "createvv", right: people.Make, usage: "createvv [-tpvv|-full|-tdvv] [-compr] [-usr_aw <percent>] [-usr_al <percent>] <cpg> <vv> <size>[m|g|t]", about: "creates a virtual volume: thin, fully provisioned or deduplicated, compressed with -compr; -usr_aw and -usr_al warn, and refuse writes, when so much of it is allocated", run: createVV},
+		{name: "createvv", right: people.Make, usage: "createvv [-tpvv|-full|-tdvv] [-compr] [-usr_aw <percent>] [-usr_al <percent>] [-comment <text>] [-setkv <key>=<value>] <cpg> <vv> <size>[m|g|t]", about: "creates a virtual volume: thin, fully provisioned or deduplicated, compressed with -compr; -usr_aw and -usr_al warn, and refuse writes, when so much of it is allocated", run: createVV},
 		{
 			name: "setvv", right: people.Change, usage: "setvv [-name <new>] [-comment <text>] [-usr_aw <percent>] [-usr_al <percent>] [-exp <time>[d|h]] [-retain <time>[d|h]] [-setkv <key>=<value>] [-setkvifnotexist <key>=<value>] [-clrkey <key>] [-vvset <set>] [-novvset <set>] <vv>",
 			about: "changes a volume: its name, what people wrote of it, its allocation warning and limit (0 is none), a snapshot's times, the sets that it is in", of: groupOfLastVolume, run: setVV,
@@ -90,7 +90,7 @@ func (s storing) of(v *VV) error {
 }
 
 func createVV(n *Node, _ context.Context, a *args) error {
-	how, alloc := storingFlags(a), allocFlags(a)
+	how, alloc, comment, keys := storingFlags(a), allocFlags(a), a.flags.String("comment", "", ""), pairFlags(a)
 	if err := a.parse(3, 3); err != nil {
 		return err
 	}
@@ -103,6 +103,15 @@ func createVV(n *Node, _ context.Context, a *args) error {
 		return err
 	}
 	if err := alloc.of(&v); err != nil {
+		return err
+	}
+	if err := v.setComment(*comment); err != nil {
+		return err
+	}
+	if len(*keys) > 0 {
+		v.Keys = map[string]string{}
+	}
+	if err := keys.set("setkv", v.Name, v.Keys, true); err != nil {
 		return err
 	}
 	return n.createVolume(v)

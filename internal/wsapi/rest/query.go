@@ -53,7 +53,9 @@ func parseFilter(text string) (*filter, error) {
 	return &f, err
 }
 
-func badQuery(format string, args ...any) error { return fail(wsapi.BadInput, "query", "the query: "+format, args...) }
+func badQuery(format string, args ...any) error {
+	return fail(wsapi.BadInput, "query", "the query: "+format, args...)
+}
 
 // split cuts a query into words, operators, brackets and quoted values, which keep their
 // first quotation mark.
