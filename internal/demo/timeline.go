@@ -117,7 +117,7 @@ func signOf(s host.State) (string, int) {
 // tell prints what the arrays noted since the last time.
 func (s *show) tell(ctx context.Context) {
 	for i := range s.told {
-		text, err := s.r.Command(ctx, i, "showeventlog")
+		text, err := s.r.Command(ctx, i, "showeventlog", "-nohdtot")
 		if err != nil {
 			continue
 		}

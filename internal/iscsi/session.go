@@ -124,7 +124,7 @@ type SessionInfo struct {
 	Initiator string
 	ISID      string
 	Remote    string
-	Tag       uint16
+	Tag, TSIH uint16
 	Discovery bool
 }
 
@@ -139,6 +139,7 @@ func (t *Target) Sessions() []SessionInfo {
 			ISID:      fmt.Sprintf("%012x", s.key.isid[:]),
 			Remote:    s.conn.nc.RemoteAddr().String(),
 			Tag:       s.conn.portal.group.Tag,
+			TSIH:      s.tsih,
 			Discovery: s.discovery,
 		})
 	}

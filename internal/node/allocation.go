@@ -55,7 +55,7 @@ func (n *Node) lookAtAllocation() {
 		now[t.name] = is
 		switch was := a.above[t.name]; {
 		case is && !was:
-			n.event(t.above)
+			n.warn(t.above)
 			for _, u := range t.tellsTo {
 				u.ThresholdCrossed()
 			}

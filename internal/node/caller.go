@@ -9,6 +9,7 @@ import (
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/progress"
+	"github.com/perdure/perdure/internal/table"
 )
 
 // Caller is who gives a command, from which address, and over what.
@@ -31,6 +32,7 @@ const itselfName = "system"
 type Asked struct {
 	By    Caller
 	Words []string
+	Style table.Style
 	// Tell is told how far a long command is, if it is carried out here; nil if nobody
 	// wants to know.
 	Tell func(progress.Step)
@@ -70,28 +72,27 @@ func (n *Node) Do(ctx context.Context, q Asked) (string, error) {
 	if len(q.Words) == 0 {
 		q.Words = []string{"help"}
 	}
-	c, err := q.permitted()
-	if err != nil {
-		return "", err
+	c := find(q.Words[0])
+	if c == nil || c.of == nil || q.permitted(c) != nil || !n.elsewhere(c.of(n, q.Words)) {
+		return n.runHere(ctx, q)
 	}
-	if c.of != nil && n.elsewhere(c.of(n, q.Words)) {
+	return n.audited(q, c, func() (string, error) {
 		return n.askWithin(ctx, commandWithin, request{Command: q.Words, By: &q.By})
-	}
-	return n.runHere(ctx, q)
+	})
 }
 
-// permitted returns the command that is asked for, if its caller may give it.
-func (q Asked) permitted() (*command, error) {
-	c := find(q.Words[0])
-	if c == nil {
-		return nil, array.Errorf(array.Invalid, "unknown command %q: 'help' lists them", q.Words[0])
-	}
-	right := c.right
+// needs is the right that the words take.
+func (c *command) needs(words []string) people.Right {
 	if c.rightOf != nil {
-		right = c.rightOf(q.Words[1:])
+		return c.rightOf(words)
 	}
-	if !q.By.Role.May(right) {
-		return nil, array.Errorf(array.Denied, "%s: user %s has the role %s, which lacks the right %q; 'showrole' lists them", c.name, q.By.User, q.By.Role, right)
+	return c.right
+}
+
+// permitted refuses a command that its caller may not give.
+func (q Asked) permitted(c *command) error {
+	if right := c.needs(q.Words[1:]); !q.By.Role.May(right) {
+		return array.Errorf(array.Denied, "%s: user %s has the role %s, which lacks the right %q; 'showrole' lists them", c.name, q.By.User, q.By.Role, right)
 	}
-	return c, nil
+	return nil
 }

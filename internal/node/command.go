@@ -6,6 +6,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -13,6 +14,7 @@ import (
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/progress"
+	"github.com/perdure/perdure/internal/table"
 )
 
 // command is one entry of the command table.
@@ -59,6 +61,7 @@ func groupOfVolume(n *Node, words []string) *running {
 type args struct {
 	cmd   *command
 	by    Caller
+	style table.Style
 	flags *flag.FlagSet
 	rest  []string
 	out   *strings.Builder
@@ -94,17 +97,43 @@ func (n *Node) elsewhere(r *running) bool {
 
 // runHere carries a command out on this array.
 func (n *Node) runHere(ctx context.Context, q Asked) (string, error) {
-	c, err := q.permitted()
-	if err != nil {
-		return "", err
+	c := find(q.Words[0])
+	if c == nil {
+		return "", array.Errorf(array.Invalid, "unknown command %q: 'help' lists them", q.Words[0])
 	}
-	a := newArgs(c, q)
-	err = n.runAlone(ctx, c, a)
-	if err == nil && a.then != nil {
-		err = a.then(ctx)
+	return n.audited(q, c, func() (string, error) {
+		if err := q.permitted(c); err != nil {
+			return "", err
+		}
+		a := newArgs(c, q)
+		err := n.runAlone(ctx, c, a)
+		if err == nil && a.then != nil {
+			err = a.then(ctx)
+		}
+		_ = a.tab.Flush()
+		return a.out.String(), err
+	})
+}
+
+func newArgs(c *command, q Asked) *args {
+	a := &args{cmd: c, by: q.By, style: q.Style, rest: q.Words[1:], out: &strings.Builder{}, tell: q.Tell, flags: flag.NewFlagSet(c.name, flag.ContinueOnError)}
+	a.flags.SetOutput(io.Discard)
+	a.tab = tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	if strings.HasPrefix(c.name, "show") {
+		a.flags.BoolVar(&a.style.NoHdTot, "nohdtot", a.style.NoHdTot, "")
+		a.flags.BoolVar(&a.style.CSV, "csvtable", a.style.CSV, "")
 	}
-	_ = a.tab.Flush()
-	return a.out.String(), err
+	return a
+}
+
+// table prints what a command lists.
+func (a *args) table(t *table.Table) { a.out.WriteString(t.String(a.style)) }
+
+// title prints a line above tables.
+func (a *args) title(text string) {
+	if !a.style.NoHdTot {
+		a.out.WriteString(text + "\n")
+	}
 }
 
 // runAlone runs a command that changes something while no other one does. Nothing that

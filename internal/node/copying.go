@@ -204,7 +204,7 @@ func (n *Node) endCopy(ctx context.Context, v VV, why error) (VV, error) {
 	if err == nil && why == nil && now.Copy.Why == "" {
 		n.event(fmt.Sprintf("volume %s is a copy of %s", v.Name, v.Copy.Name))
 	} else if err == nil {
-		n.event(fmt.Sprintf("volume %s is no whole copy of %s: %s", v.Name, v.Copy.Name, now.Copy.Why))
+		n.alarm(fmt.Sprintf("volume %s is no whole copy of %s: %s", v.Name, v.Copy.Name, now.Copy.Why))
 	}
 	return now, err
 }

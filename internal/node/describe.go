@@ -125,7 +125,7 @@ func (n *Node) pushAll(ctx context.Context) {
 			if _, err := n.ask(ctx, request{Take: &d}); err != nil {
 				if text := err.Error(); refused["group "+r.rec.Name] != text {
 					refused["group "+r.rec.Name] = text
-					n.event(fmt.Sprintf("group %s: the other array does not take its newest description: %s", r.rec.Name, text))
+					n.warn(fmt.Sprintf("group %s: the other array does not take its newest description: %s", r.rec.Name, text))
 				}
 				continue
 			}

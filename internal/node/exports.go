@@ -98,7 +98,7 @@ func (e *exports) rebuild() error {
 	}
 	sees, err := s.seen()
 	if err != nil {
-		e.n.event(err.Error())
+		e.n.alarm(err.Error())
 	}
 	for i, luns := range sees {
 		seen[i] = map[uint16]scsi.Unit{}

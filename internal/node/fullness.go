@@ -17,7 +17,7 @@ func (n *Node) cpgLevel(cpg string, percent int) {
 		n.event(fmt.Sprintf("CPG %s is less full than 75 percent again", cpg))
 		return
 	}
-	n.event(fmt.Sprintf("CPG %s is %d percent full or more: remove snapshots, or give it more room", cpg, percent))
+	n.warn(fmt.Sprintf("CPG %s is %d percent full or more: remove snapshots, or give it more room", cpg, percent))
 	n.wg.Go(func() {
 		for _, u := range n.thinUnits(cpg) {
 			u.ThresholdCrossed()

@@ -146,7 +146,7 @@ func (n *Node) tellHosts(ctx context.Context, refused map[string]string) {
 			text = err.Error()
 		}
 		if text != "" && refused[key] != text {
-			n.event(fmt.Sprintf("host %s was changed here while the other array did not answer, which does not take it: %v", c.Name, err))
+			n.warn(fmt.Sprintf("host %s was changed here while the other array did not answer, which does not take it: %v", c.Name, err))
 		}
 		refused[key] = text
 	}

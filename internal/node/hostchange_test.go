@@ -3,6 +3,7 @@
 package node
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -13,11 +14,28 @@ const (
 	iqn3 = "iqn.2026-01.org.example:3"
 )
 
-// hosts returns what showhost says, in one line.
+// hosts returns what showhost says, in one line: of each host its name, its persona's
+// number and its initiators.
 func (a *testArray) hosts() string {
 	a.t.Helper()
-	_, text, _ := strings.Cut(a.run("showhost"), "\n")
-	return strings.Join(strings.Fields(text), " ")
+	var out, names []string
+	for _, line := range strings.Split(strings.TrimSpace(a.run("showhost", "-csvtable", "-nohdtot")), "\n") {
+		f := strings.Split(line, ",")
+		switch {
+		case line == "":
+		case len(f) != 4:
+			a.t.Fatalf("showhost says %q", line)
+		case len(names) > 0 && names[len(names)-1] == f[0]:
+			out[len(out)-1] += "," + f[2]
+		default:
+			persona := 1
+			for ; persona <= maxPersona && personaName(persona) != f[1]; persona++ {
+			}
+			names = append(names, f[0])
+			out = append(out, fmt.Sprint(f[0], " ", persona, " ", f[2]))
+		}
+	}
+	return strings.Join(out, " ")
 }
 
 func bothHave(t *testing.T, arrays []*testArray, want string) {

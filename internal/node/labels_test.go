@@ -184,7 +184,7 @@ func TestEventNumbers(t *testing.T) {
 	c, stop := a.WatchEvents()
 	a.event("one")
 	<-c
-	all := a.Events()
+	all := a.EventsAfter(0)
 	last := all[len(all)-1]
 	if got := a.EventsAfter(last.ID - 1); len(got) != 1 || got[0].Text != "one" {
 		t.Errorf("%+v", got)

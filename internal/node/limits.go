@@ -8,6 +8,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/table"
 	"github.com/perdure/perdure/internal/volume"
 )
 
@@ -123,11 +124,33 @@ func orDash(n int64) string {
 }
 
 func showCPG(n *Node, _ context.Context, a *args) error {
-	if err := a.parse(0, 0); err != nil {
+	if err := a.parse(0, -1); err != nil {
 		return err
 	}
-	a.printf("Name\tLimitMiB\tUsedMiB\tRsvdMiB\tFreeMiB\tWrittenMiB\tSavings\tSDGwMiB\tSDGlMiB\n")
+	count := map[string][3]int{} // volumes, thin ones, snapshots
+	if err := n.store.View(func(t *store.Tx) error {
+		return tables.vvs.Each(t, func(_ string, v VV) error {
+			c := count[v.CPG]
+			c[0]++
+			if v.Of != 0 {
+				c[2]++
+			} else if v.Provisioning != volume.Full {
+				c[1]++
+			}
+			count[v.CPG] = c
+			return nil
+		})
+	}); err != nil {
+		return err
+	}
+	t := table.New("Name", ">VVs", ">TPVVs", ">Snps", ">Used_MB", ">Rsvd_MB", ">Free_MB", ">Total_MB", ">Written_MB", ">Savings", ">SDGw_MB", ">SDGl_MB")
+	found := map[string]bool{}
+	var sum volume.Capacity
+	var free int64
 	for _, c := range n.cfg.CPGs {
+		if len(a.rest) > 0 && !a.names(c.Name, found) {
+			continue
+		}
 		s := n.cpgs[c.Name].Capacity()
 		l, err := n.limitsOf(c.Name)
 		if err != nil {
@@ -137,8 +160,15 @@ func showCPG(n *Node, _ context.Context, a *args) error {
 		if s.Used > 0 {
 			savings = fmt.Sprintf("%.2f:1", float64(s.Written)/float64(s.Used))
 		}
-		a.printf("%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Name, s.Limit>>20, mib(s.Used), mib(s.Reserved), mib(max(0, s.Cap-s.Used-s.Reserved)), mib(s.Written), savings,
-			orDash(l.Warn>>20), orDash(l.Limit>>20))
+		room := max(0, s.Cap-s.Used-s.Reserved)
+		k := count[c.Name]
+		t.Row(c.Name, k[0], k[1], k[2], mib(s.Used), mib(s.Reserved), mib(room), s.Limit>>20, mib(s.Written), savings, orDash(l.Warn>>20), orDash(l.Limit>>20))
+		sum.Used, sum.Reserved, sum.Limit, sum.Written, free = sum.Used+s.Used, sum.Reserved+s.Reserved, sum.Limit+s.Limit, sum.Written+s.Written, free+room
 	}
+	if err := a.unnamed("CPG", found); err != nil {
+		return err
+	}
+	t.Total(fmt.Sprintf("%d total", t.Rows()), nil, nil, nil, mib(sum.Used), mib(sum.Reserved), mib(free), sum.Limit>>20, mib(sum.Written))
+	a.table(t)
 	return nil
 }

@@ -5,6 +5,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/perdure/perdure/internal/link"
@@ -65,6 +66,10 @@ func (n *Node) watchLinks(ctx context.Context) {
 	w := newLinkWatch()
 	for pause(ctx, time.Second) {
 		for _, text := range w.look(n.cfg.Target.Name, n.pair.Peer().Status()) {
+			if strings.HasSuffix(text, "is down") || strings.HasPrefix(text, "warning") {
+				n.warn(text)
+				continue
+			}
 			n.event(text)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/event"
 	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/iscsi"
 	"github.com/perdure/perdure/internal/journal"
@@ -32,17 +33,6 @@ import (
 	"github.com/perdure/perdure/internal/witness"
 )
 
-// maxEvents bounds the events kept in memory.
-const maxEvents = 512
-
-// Event is something people should know.
-type Event struct {
-	// ID grows from event to event, over restarts too.
-	ID   uint64
-	At   time.Time
-	Text string
-}
-
 // Node is one array.
 type Node struct {
 	cfg   Config
@@ -50,6 +40,9 @@ type Node struct {
 	start array.StartID
 	ident *pki.Identity
 	store *store.Store
+	// events are what happened, audit who did what.
+	events *event.Log
+	audit  *event.Audit
 	// people are the users; telling is held while the other array is told of a change.
 	people  *people.Book
 	telling sync.Mutex
@@ -90,8 +83,6 @@ type Node struct {
 	// unopened are the groups that exist and could not be opened, with why.
 	unopened map[array.GroupID]unopened
 	exports  exports
-	events   []Event
-	news     news
 	room     atomic.Pointer[[]*group.Group]
 }
 
@@ -170,8 +161,11 @@ func (n *Node) openStore() error {
 	if n.store, err = store.Open(filepath.Join(n.cfg.DataDir, "array.db")); err != nil {
 		return err
 	}
+	if err := n.openLogs(); err != nil {
+		return err
+	}
 	n.people = people.Open(n.store, people.Options{Paired: n.paired(), Cost: n.cfg.LoginCost, Locked: func(user, from string) {
-		n.event(fmt.Sprintf("user %s is locked out for a while after wrong passwords, the last from %s", user, from))
+		n.warn(fmt.Sprintf("user %s is locked out for a while after wrong passwords, the last from %s", user, from))
 	}})
 	n.pool = block.NewPool(n.cfg.Memory.BuffersMiB << 20)
 	var b [8]byte
@@ -230,7 +224,7 @@ func (n *Node) durable(ds []journal.Durable) {
 
 func (n *Node) journalFailed(err error) {
 	n.broken.Store(true)
-	n.event("the journal failed: " + err.Error())
+	n.alarm("the journal failed: " + err.Error())
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	for _, r := range n.groups {
@@ -373,26 +367,10 @@ func (n *Node) Close() {
 	for _, p := range n.cpgs {
 		_ = p.Close()
 	}
+	if n.events != nil {
+		n.events.Close()
+	}
 	if n.store != nil {
 		_ = n.store.Close()
 	}
-}
-
-func (n *Node) event(text string) {
-	n.log.Info("event", "text", text)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if len(n.events) == maxEvents {
-		n.events = append(n.events[:0], n.events[1:]...)
-	}
-	n.news.last++
-	n.events = append(n.events, Event{n.start.Count<<eventsPerStart + n.news.last, time.Now(), text})
-	n.news.tell()
-}
-
-// Events returns the newest events, oldest first.
-func (n *Node) Events() []Event {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	return append([]Event(nil), n.events...)
 }

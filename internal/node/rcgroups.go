@@ -26,7 +26,7 @@ func groupCommands() []command {
 		{name: "startrcopygroup", right: people.Change, usage: "startrcopygroup [-wait] <group>", about: "starts replication; only what differs is sent", of: lastGroup, run: startRCGroup},
 		{name: "stoprcopygroup", right: people.Change, usage: "stoprcopygroup -f <group>", about: "stops replication; the serving array goes on alone", of: lastGroup, run: stopRCGroup},
 		{name: "syncrcopy", right: people.Change, usage: "syncrcopy [-w] <group>", about: "waits until the group is in sync", of: lastGroup, run: syncRCGroup},
-		{name: "setrcopygroup", right: people.Change, usage: "setrcopygroup pol <policy>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f <group>", about: "changes policies, or which array serves", of: groupToServe, free: isRescue, rightOf: rightToServe, run: setRCGroup},
+		{name: "setrcopygroup", right: people.Change, usage: "setrcopygroup pol <policy>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f [-waittask] <group>", about: "changes policies, or which array serves", of: groupToServe, free: isRescue, rightOf: rightToServe, run: setRCGroup},
 	}
 }
 
@@ -394,6 +394,7 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 	verb := a.rest[0]
 	a.rest = a.rest[1:]
 	force := a.flags.Bool("f", false, "")
+	a.flags.Bool("waittask", false, "") // it always waits
 	if verb == "pol" {
 		return n.setPolicy(ctx, a)
 	}

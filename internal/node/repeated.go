@@ -46,7 +46,7 @@ func (r *repeated) fresh(what string, now time.Time) bool {
 // eventOnce tells what may come again and again.
 func (n *Node) eventOnce(text string) {
 	if n.repeated.fresh(text, time.Now()) {
-		n.event(text + fmt.Sprintf(" (more like it are not told for %v)", tellAgain))
+		n.warn(text + fmt.Sprintf(" (more like it are not told for %v)", tellAgain))
 	}
 }
 

@@ -5,6 +5,7 @@ package node
 import (
 	"context"
 	"flag"
+	"fmt"
 	"io"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/schedule"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/table"
 )
 
 // maxSchedules bounds the schedules of an array.
@@ -182,7 +184,7 @@ func showSched(n *Node, _ context.Context, a *args) error {
 		return err
 	}
 	now := n.now()
-	a.printf("SchedName\tMin\tHour\tDOM\tMonth\tDOW\tStatus\tRuns\tNextRunTime\tCommand\n")
+	t := table.New("SchedName", "Min", "Hour", "DOM", "Month", "DOW", "Status", ">Runs", "NextRunTime", "Command")
 	for _, s := range all {
 		fields := strings.Fields(s.Times)
 		if len(fields) == 1 {
@@ -194,7 +196,9 @@ func showSched(n *Node, _ context.Context, a *args) error {
 		} else if times, err := schedule.Parse(s.Times); err == nil {
 			next = times.Next(s.Last, now).Format("2006-01-02 15:04 MST")
 		}
-		a.printf("%s\t%s\t%s\t%d\t%s\t%s\n", s.Name, strings.Join(fields, "\t"), status, s.Runs, next, strings.Join(s.Command, " "))
+		t.Row(s.Name, fields[0], fields[1], fields[2], fields[3], fields[4], status, s.Runs, next, strings.Join(s.Command, " "))
 	}
+	t.Total(fmt.Sprintf("%d total", t.Rows()))
+	a.table(t)
 	return nil
 }

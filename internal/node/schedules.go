@@ -49,7 +49,7 @@ func (n *Node) runSchedules(ctx context.Context) {
 	for _, s := range all {
 		if why := n.runSchedule(ctx, s); why != "" {
 			if still[s.Name] = why; n.scheds.told[s.Name] != why {
-				n.event(fmt.Sprintf("schedule %s: %s", s.Name, why))
+				n.warn(fmt.Sprintf("schedule %s: %s", s.Name, why))
 			}
 		}
 	}
@@ -101,7 +101,7 @@ func (n *Node) runSchedule(ctx context.Context, s Schedule) (why string) {
 		return "it is due and can't be carried out: " + err.Error()
 	}
 	if _, err := n.runHere(ctx, n.itself(s.Command...)); err != nil {
-		n.event(fmt.Sprintf("schedule %s: %s: %v", s.Name, strings.Join(s.Command, " "), err))
+		n.warn(fmt.Sprintf("schedule %s: %s: %v", s.Name, strings.Join(s.Command, " "), err))
 	}
 	return ""
 }

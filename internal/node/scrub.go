@@ -112,7 +112,7 @@ func (n *Node) scrubAlways(ctx context.Context, s *scrubber) {
 		s.mu.Unlock()
 		_, err := n.scrub(pass, s, n.cfg.Scrub.MiBPerSecond<<20, func(found) {})
 		if err != nil && pass.Err() == nil {
-			n.event(fmt.Sprintf("CPG %s can't be scrubbed: %v", s.name, err))
+			n.alarm(fmt.Sprintf("CPG %s can't be scrubbed: %v", s.name, err))
 			pause(ctx, time.Minute)
 		}
 		stop()
@@ -166,7 +166,7 @@ func (n *Node) scrub(ctx context.Context, s *scrubber, rate int64, progress func
 		s.state.At, s.state.Ended, s.state.Last = volume.Cursor{}, time.Now(), f
 		s.mu.Unlock()
 		if f.Damaged > 0 {
-			n.event(fmt.Sprintf("CPG %s was scrubbed: %v", s.name, f))
+			n.alarm(fmt.Sprintf("CPG %s was scrubbed: %v", s.name, f))
 		}
 	}
 	n.saveScrub(s)
@@ -194,7 +194,7 @@ func (n *Node) heal(ctx context.Context, p *volume.Pool, bad volume.Bad) bool {
 		r := n.groups[v.Spec().Group]
 		n.mu.RUnlock()
 		if r == nil {
-			n.event(fmt.Sprintf("%v; its group is not open", &bad))
+			n.alarm(fmt.Sprintf("%v; its group is not open", &bad))
 			return false
 		}
 		page, err := r.g.Mend(bad.Volume, bad.Page)

@@ -5,27 +5,30 @@ package node
 import (
 	"context"
 	"fmt"
-	"sort"
 	"strings"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/people"
-	"github.com/perdure/perdure/internal/store"
 )
 
 func showCommands() []command {
+	const look = people.Look
 	return []command{
-		{name: "status", right: people.Look, usage: "status", about: "shows the pair, the witness and who serves which group", run: status},
-		{name: "explain", right: people.Look, usage: "explain <group>", about: "shows who may serve a group, why, and what was decided", run: explain},
-		{name: "showrcopy", right: people.Look, usage: "showrcopy", about: "shows targets, links and groups", run: showRCopy},
-		{name: "showvv", right: people.Look, usage: "showvv", about: "lists volumes and snapshots", run: showVV},
+		{name: "status", right: look, usage: "status", about: "shows the pair, the witness and who serves which group", run: status},
+		{name: "explain", right: look, usage: "explain <group>", about: "shows who may serve a group, why, and what was decided", run: explain},
+		{name: "showrcopy", right: look, usage: "showrcopy [-d] [-qw] [links|groups [<group>...]|targets [<target>...]]", about: "shows targets, links and groups; -d: more of groups, -qw: the witness", run: showRCopy},
+		{name: "showvv", right: look, usage: "showvv [-d] [-showcols <column>[,<column>...]] [-cpg <cpg>] [<vv>...]", about: "lists volumes and snapshots, and what they take here; -d: all columns", run: showVV},
 		{name: "setcpg", right: people.Change, usage: "setcpg [-sdgw <size>] [-sdgl <size>] <cpg>", about: "changes at which size people and hosts are told of a CPG of this array, and beyond which it takes no more; 0 is none", run: setCPG},
-		{name: "showcpg", right: people.Look, usage: "showcpg", about: "lists the common provisioning groups of this array and how full they are", run: showCPG},
-		{name: "showvlun", right: people.Look, usage: "showvlun", about: "lists the exports", run: showVLUN},
-		{name: "showhost", right: people.Look, usage: "showhost", about: "lists the hosts", run: showHost},
-		{name: "showeventlog", right: people.Look, usage: "showeventlog", about: "lists the newest events", run: showEvents},
+		{name: "showcpg", right: look, usage: "showcpg [<cpg>...]", about: "lists the common provisioning groups of this array and how full they are", run: showCPG},
+		{name: "showvlun", right: look, usage: "showvlun [-t|-a] [-v <vv>] [-host <host>] [-l <lun>]", about: "lists the exports: -t: those made (templates), -a: those that a host is logged in for here (active)", run: showVLUN},
+		{name: "showhost", right: look, usage: "showhost [-d] [<host>...]", about: "lists the hosts with their iSCSI names, and the ports they are logged in at; -d: and their addresses", run: showHost},
+		{name: "showport", right: look, usage: "showport [-iscsi|-rcip]", about: "lists the iSCSI portals and the links of this array", run: showPort},
+		{name: "showiscsisession", right: look, usage: "showiscsisession", about: "lists the iSCSI sessions of this array", run: showISCSISession},
+		{name: "showsys", right: look, usage: "showsys [-d]", about: "shows this array and how full it is", run: showSys},
+		{name: "showversion", right: look, usage: "showversion [-s]", about: "shows the version of the program; -s: only that", run: showVersion},
+		{name: "showeventlog", right: look, rightOf: rightToEvents, usage: "showeventlog [-min <minutes>] [-startt <time>] [-endt <time>] [-sev|-nsev|-msg|-nmsg <pattern>] [-more] [-oneline] [-audit]", about: "lists the newest events, or with -audit who did what; a pattern is a part of the text, with * and ?", run: showEvents},
 	}
 }
 
@@ -176,45 +179,6 @@ func explain(n *Node, _ context.Context, a *args) error {
 	return nil
 }
 
-func showRCopy(n *Node, _ context.Context, a *args) error {
-	if err := a.parse(0, 2); err != nil {
-		return err
-	}
-	a.printf("\nRemote Copy System Information\nStatus: Started, Normal\n\n")
-	if n.pair != nil {
-		st := "failed"
-		if n.pair.Reachable() {
-			st = "ready"
-		}
-		a.printf("Target Information\n\nName\tID\tType\tStatus\tOptions\tPolicy\n%s\t%d\tIP\t%s\t-\tmirror_config\n\n", n.cfg.Target.Name, n.cfg.Target.SystemID, st)
-		a.printf("Link Information\n\nTarget\tNode\tAddress\tStatus\tOptions\n")
-		for k, l := range n.pair.Peer().Status() {
-			up := "Down"
-			if l.Up {
-				up = "Up"
-			}
-			a.printf("%s\t0:0:%d\t%s\t%s\t-\n", n.cfg.Target.Name, k+1, n.cfg.Target.Links[k].Remote, up)
-		}
-	}
-	a.printf("\nGroup Information\n\n")
-	for _, r := range n.shared() {
-		i, err := r.g.Info()
-		if err != nil {
-			return err
-		}
-		d, err := n.describe(r.rec.ID)
-		if err != nil {
-			return err
-		}
-		a.printf("Name\tTarget\tStatus\tRole\tMode\tOptions\n%s\t%s\t%s\t%s\tSync\t%s\n", r.rec.Name, n.cfg.Target.Name, stateOf(i), n.roleOf(r, i), policyText(d.Group.Policies))
-		a.printf("  LocalVV\tID\tRemoteVV\tID\tSyncStatus\tLastSyncTime\n")
-		for _, v := range d.VVs {
-			a.printf("  %s\t%d\t%s\t%d\t%s\tNA\n", v.Name, uint32(v.ID), v.Name, uint32(v.ID), syncOf(i))
-		}
-	}
-	return nil
-}
-
 func policyText(p Policies) string {
 	var l []string
 	for _, x := range []struct {
@@ -229,42 +193,4 @@ func policyText(p Policies) string {
 		return "-"
 	}
 	return strings.Join(l, ",")
-}
-
-func showVLUN(n *Node, _ context.Context, a *args) error {
-	if err := a.parse(0, 0); err != nil {
-		return err
-	}
-	a.printf("Lun\tVVName\tHostName\tWWN\n")
-	return n.store.View(func(t *store.Tx) error {
-		return tables.vluns.Each(t, func(_ string, l VLUN) error {
-			v, _, err := tables.vvs.Get(t, store.Key(uint64(l.Volume)))
-			a.printf("%d\t%s\t%s\t%v\n", l.LUN, v.Name, l.Host, array.MakeWWN(l.Volume))
-			return err
-		})
-	})
-}
-
-func showHost(n *Node, _ context.Context, a *args) error {
-	if err := a.parse(0, 0); err != nil {
-		return err
-	}
-	a.printf("Name\tPersona\tiSCSI_Name\n")
-	return n.store.View(func(t *store.Tx) error {
-		return tables.hosts.Each(t, func(_ string, h Host) error {
-			sort.Strings(h.Initiators)
-			a.printf("%s\t%d\t%s\n", h.Name, h.Persona, strings.Join(h.Initiators, ","))
-			return nil
-		})
-	})
-}
-
-func showEvents(n *Node, _ context.Context, a *args) error {
-	if err := a.parse(0, 0); err != nil {
-		return err
-	}
-	for _, e := range n.Events() {
-		a.printf("%s\t%s\n", e.At.Format("2006-01-02 15:04:05.000"), e.Text)
-	}
-	return nil
 }

@@ -6,48 +6,212 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/table"
 	"github.com/perdure/perdure/internal/volume"
 )
 
+// vvColumn is a column of showvv, with what a row has there.
+type vvColumn struct {
+	name  string
+	brief bool // shown without -d
+	of    func(vvRow) any
+}
+
+// vvRow is what there is to show of a volume.
+type vvRow struct {
+	v      VV
+	used   volume.Used
+	state  string
+	of     string // what it is a copy of
+	bsID   string
+	group  string
+	status string
+}
+
+func vvColumns() []vvColumn {
+	return []vvColumn{
+		{">Id", true, func(r vvRow) any { return uint32(r.v.ID) }},
+		{"Name", true, func(r vvRow) any { return r.v.Name }},
+		{"Prov", true, func(r vvRow) any { return prov(r.v) }},
+		{"Compr", true, func(r vvRow) any { return yesNo(r.v.Compress) }},
+		{"Dedup", true, func(r vvRow) any { return yesNo(r.v.Provisioning == volume.Dedup) }},
+		{"Type", true, func(r vvRow) any { return copyType(r.v) }},
+		{"CopyOf", true, func(r vvRow) any { return r.of }},
+		{"BsId", true, func(r vvRow) any { return r.bsID }},
+		{"Rd", true, func(r vvRow) any {
+			if r.v.Of != 0 {
+				return "RO"
+			}
+			return "RW"
+		}},
+		{"Detailed_State", true, func(r vvRow) any { return r.state }},
+		{">Usr_Used_MB", true, func(r vvRow) any { return mib(r.used.Stored) }},
+		{">Tot_Rsvd_MB", true, func(r vvRow) any { return mib(r.used.Stored + r.used.Reserved) }},
+		{">VSize_MB", true, func(r vvRow) any { return r.v.Size >> 20 }},
+		{"UsrCPG", false, func(r vvRow) any { return r.v.CPG }},
+		{"VV_WWN", false, func(r vvRow) any { return array.MakeWWN(r.v.ID) }},
+		{"CreationTime", false, func(r vvRow) any { return showTime(r.v.Made) }},
+		{"ExpirationTime", false, func(r vvRow) any { return showTime(r.v.Expires) }},
+		{"RetentionTime", false, func(r vvRow) any { return showTime(r.v.Retain) }},
+		{"RcopyGroup", false, func(r vvRow) any { return r.group }},
+		{"RcopyStatus", false, func(r vvRow) any { return r.status }},
+		{">AWrn%", false, func(r vvRow) any { return orDash(int64(r.v.AllocWarn)) }},
+		{">ALim%", false, func(r vvRow) any { return orDash(int64(r.v.AllocLimit)) }},
+	}
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "Yes"
+	}
+	return "No"
+}
+
+// showTime is a time as the incumbent writes it.
+func showTime(t time.Time) string {
+	if t.IsZero() {
+		return "--"
+	}
+	return t.Local().Format("2006-01-02 15:04:05 MST")
+}
+
+// copyType is the incumbent's word for how a volume came to be.
+func copyType(v VV) string {
+	switch {
+	case v.Of != 0 || v.Base != 0:
+		return "vcopy"
+	case v.Copy.State != "":
+		return "pcopy"
+	}
+	return "base"
+}
+
+// chosenColumns returns the columns that are asked for.
+func chosenColumns(a *args, all bool, names string) (cols []vvColumn, err error) {
+	for _, c := range vvColumns() {
+		if all || c.brief {
+			cols = append(cols, c)
+		}
+	}
+	if names == "" {
+		return cols, nil
+	}
+	cols = nil
+	for _, want := range strings.Split(names, ",") {
+		i := slices.IndexFunc(vvColumns(), func(c vvColumn) bool { return strings.EqualFold(strings.TrimPrefix(c.name, ">"), want) })
+		if i < 0 || len(cols) >= 64 {
+			return nil, array.Errorf(array.Invalid, "%s: column %q: 'showvv -d' has all of them", a.cmd.name, want)
+		}
+		cols = append(cols, vvColumns()[i])
+	}
+	return cols, nil
+}
+
 func showVV(n *Node, _ context.Context, a *args) error {
-	if err := a.parse(0, 0); err != nil {
+	all, names, cpg := a.flags.Bool("d", false, ""), a.flags.String("showcols", "", ""), a.flags.String("cpg", "", "")
+	if err := a.parse(0, -1); err != nil {
 		return err
 	}
-	names := map[array.VolumeID]string{}
-	var vvs []VV
-	groups := map[array.GroupID]string{}
-	err := n.store.View(func(t *store.Tx) error {
-		if err := tables.groups.Each(t, func(_ string, g RCGroup) error {
-			if groups[g.ID] = g.Name; g.Private {
-				groups[g.ID] = "-"
-			}
-			return nil
-		}); err != nil {
+	cols, err := chosenColumns(a, *all, *names)
+	if err != nil {
+		return err
+	}
+	rows, err := n.vvRows()
+	if err != nil {
+		return err
+	}
+	head := make([]string, len(cols))
+	for i, c := range cols {
+		head[i] = c.name
+	}
+	t := table.New(head...)
+	found := map[string]bool{}
+	var used, rsvd, size int64
+	for _, r := range rows {
+		if *cpg != "" && r.v.CPG != *cpg || len(a.rest) > 0 && !a.names(r.v.Name, found) {
+			continue
+		}
+		var row []any
+		for _, c := range cols {
+			row = append(row, c.of(r))
+		}
+		t.Row(row...)
+		used, rsvd, size = used+r.used.Stored, rsvd+r.used.Stored+r.used.Reserved, size+r.v.Size>>20
+	}
+	if err := a.unnamed("volume", found); err != nil {
+		return err
+	}
+	sums := map[string]any{"Id": t.Rows(), "Name": "total", "Usr_Used_MB": mib(used), "Tot_Rsvd_MB": mib(rsvd), "VSize_MB": size}
+	var total []any
+	for _, c := range cols {
+		total = append(total, sums[strings.TrimPrefix(c.name, ">")])
+	}
+	t.Total(total...)
+	a.table(t)
+	return nil
+}
+
+// names reports whether a command names an object, by its name or with * and ?, and notes
+// which of its words did.
+func (a *args) names(name string, found map[string]bool) bool {
+	ok := false
+	for _, w := range a.rest {
+		if m, err := path.Match(w, name); err == nil && m {
+			found[w], ok = true, true
+		}
+	}
+	return ok
+}
+
+// unnamed refuses words that named nothing.
+func (a *args) unnamed(what string, found map[string]bool) error {
+	for _, w := range a.rest {
+		if !found[w] {
+			return array.Errorf(array.NotFound, "%s %s does not exist", what, w)
+		}
+	}
+	return nil
+}
+
+func (n *Node) vvRows() (rows []vvRow, err error) {
+	names, groups := map[array.VolumeID]string{}, map[array.GroupID]RCGroup{}
+	err = n.store.View(func(t *store.Tx) error {
+		if err := tables.groups.Each(t, func(_ string, g RCGroup) error { groups[g.ID] = g; return nil }); err != nil {
 			return err
 		}
 		return tables.vvs.Each(t, func(_ string, v VV) error {
 			names[v.ID] = v.Name
-			vvs = append(vvs, v)
+			rows = append(rows, vvRow{v: v})
 			return nil
 		})
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	a.printf("Id\tName\tProv\tCompr\tCopyOf\tCPG\tSizeMiB\tUsedMiB\tRsvdMiB\tState\tWWN\tRCGroup\tAWrn%%\tALim%%\n")
-	for _, v := range vvs {
-		u, state := n.usedBy(v)
-		compr := "No"
-		if v.Compress {
-			compr = "Yes"
+	status := map[array.GroupID]string{}
+	for _, r := range n.shared() {
+		if i, err := r.g.Info(); err == nil {
+			status[r.rec.ID] = stateOf(i)
 		}
-		a.printf("%d\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%v\t%s\t%s\t%s\n", uint32(v.ID), v.Name, prov(v), compr, cmp.Or(names[v.Of], names[v.Base], "---"),
-			v.CPG, v.Size>>20, mib(u.Stored), mib(u.Reserved), state, array.MakeWWN(v.ID), groups[v.Group], orDash(int64(v.AllocWarn)), orDash(int64(v.AllocLimit)))
 	}
-	return nil
+	for k := range rows {
+		r := &rows[k]
+		r.used, r.state = n.usedBy(r.v)
+		r.of = cmp.Or(names[r.v.Of], names[r.v.Base], "---")
+		r.bsID = fmt.Sprint(uint32(cmp.Or(r.v.Of, r.v.Base, r.v.ID)))
+		r.group, r.status = "--", "none"
+		if g := groups[r.v.Group]; !g.Private && g.Name != "" {
+			r.group, r.status = g.Name, cmp.Or(status[g.ID], "--")
+		}
+	}
+	return rows, nil
 }
 
 // usedBy returns what a volume takes here, and whether it can be used.

@@ -298,11 +298,11 @@ func (n *Node) snapshotMade(s volume.VolumeSpec) {
 				continue
 			}
 			if err := n.addUnit(run, v, n.cpgs[v.CPG].Volume(v.ID)); err != nil {
-				n.event(fmt.Sprintf("snapshot %s can't be exported: %v", v.Name, err))
+				n.alarm(fmt.Sprintf("snapshot %s can't be exported: %v", v.Name, err))
 				return
 			}
 			if err := n.exports.rebuild(); err != nil {
-				n.event(fmt.Sprintf("snapshot %s can't be exported: %v", v.Name, err))
+				n.alarm(fmt.Sprintf("snapshot %s can't be exported: %v", v.Name, err))
 			}
 		}
 	})

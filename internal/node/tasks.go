@@ -5,12 +5,10 @@ package node
 import (
 	"cmp"
 	"context"
-	"flag"
-	"io"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
@@ -71,15 +69,27 @@ func (t *tasks) init(ctx context.Context) { t.ctx = ctx }
 
 // StartTask begins a long command.
 func (n *Node) StartTask(ctx context.Context, kind, name string, q Asked) (TaskFact, error) {
-	c, err := q.permitted()
-	if err != nil {
-		return TaskFact{}, err
-	}
-	if err := n.roomForTask(); err != nil {
-		return TaskFact{}, err
+	c := find(q.Words[0])
+	if c == nil {
+		return TaskFact{}, array.Errorf(array.Invalid, "unknown command %q: 'help' lists them", q.Words[0])
 	}
 	if c.name == "createvvcopy" {
 		return n.startCopyTask(ctx, kind, name, q)
+	}
+	var f TaskFact
+	_, err := n.audited(q, c, func() (string, error) {
+		err := q.permitted(c)
+		if err == nil {
+			f, err = n.startTask(ctx, kind, name, c, q)
+		}
+		return "", err
+	})
+	return f, err
+}
+
+func (n *Node) startTask(ctx context.Context, kind, name string, c *command, q Asked) (TaskFact, error) {
+	if err := n.roomForTask(); err != nil {
+		return TaskFact{}, err
 	}
 	if c.of != nil && n.elsewhere(c.of(n, q.Words)) {
 		return n.goOn(kind, name, nil, func(ctx context.Context, _ func(progress.Step)) (string, error) {
@@ -104,6 +114,9 @@ func (n *Node) StartTask(ctx context.Context, kind, name string, q Asked) (TaskF
 // startCopyTask begins a physical copy, whose task waits for it. To cancel it is to halt
 // the copy.
 func (n *Node) startCopyTask(ctx context.Context, kind, name string, q Asked) (TaskFact, error) {
+	if err := n.roomForTask(); err != nil {
+		return TaskFact{}, err
+	}
 	if _, err := n.Do(ctx, q); err != nil {
 		return TaskFact{}, err
 	}
@@ -115,14 +128,6 @@ func (n *Node) startCopyTask(ctx context.Context, kind, name string, q Asked) (T
 		_ = a.tab.Flush()
 		return a.out.String(), err
 	})
-}
-
-// newArgs are those of a command that is asked for.
-func newArgs(c *command, q Asked) *args {
-	a := &args{cmd: c, by: q.By, rest: q.Words[1:], out: &strings.Builder{}, tell: q.Tell, flags: flag.NewFlagSet(c.name, flag.ContinueOnError)}
-	a.flags.SetOutput(io.Discard)
-	a.tab = tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
-	return a
 }
 
 func (n *Node) roomForTask() error {
@@ -158,6 +163,9 @@ func (n *Node) goOn(kind, name string, undo []string, work func(context.Context,
 		text, err := work(ctx, func(p progress.Step) {
 			n.tasks.change(t, func(f *TaskFact) { f.Percent, f.Text = p.Percent, p.String() })
 		})
+		if err != nil && ctx.Err() == nil {
+			n.warn(fmt.Sprintf("task %d, %s of %s, failed: %v", id, kind, name, err))
+		}
 		n.tasks.change(t, func(f *TaskFact) {
 			f.Finished = n.now()
 			switch {

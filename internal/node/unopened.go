@@ -33,7 +33,7 @@ func (n *Node) leaveOut(r RCGroup, why error) {
 	n.unopened[r.ID] = u
 	n.mu.Unlock()
 	if !again || was.err().Error() != u.err().Error() {
-		n.event(u.err().Error())
+		n.alarm(u.err().Error())
 	}
 }
 

@@ -60,7 +60,7 @@ func (n *Node) tellUsers(ctx context.Context, refused map[string]string) {
 			text = err.Error()
 		}
 		if text != "" && refused[key] != text {
-			n.event(fmt.Sprintf("user %s was changed here while the other array did not answer, which does not take it: %v", c.Name, err))
+			n.warn(fmt.Sprintf("user %s was changed here while the other array did not answer, which does not take it: %v", c.Name, err))
 		}
 		refused[key] = text
 	}

@@ -4,11 +4,13 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/people"
+	"github.com/perdure/perdure/internal/table"
 )
 
 // always is command.free of commands that have an order of their own.
@@ -195,10 +197,11 @@ func showSSHKey(n *Node, _ context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	a.printf("Username\tType\tFingerprint\tComment\n")
+	t := table.New("Username", "Type", "Fingerprint", "Comment")
 	for _, k := range u.Keys {
-		a.printf("%s\t%s\t%s\t%s\n", u.Name, k.Type, k.Fingerprint(), k.Comment)
+		t.Row(u.Name, k.Type, k.Fingerprint(), k.Comment)
 	}
+	a.table(t)
 	return nil
 }
 
@@ -222,10 +225,12 @@ func showUser(n *Node, _ context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	a.printf("Username\tDomain\tRole\tDefault\n")
+	t := table.New("Username", "Domain", "Role", "Default")
 	for _, u := range all {
-		a.printf("%s\tall\t%s\tN\n", u.Name, u.Role)
+		t.Row(u.Name, "all", u.Role, "N")
 	}
+	t.Total(fmt.Sprintf("%d total", t.Rows()))
+	a.table(t)
 	return nil
 }
 
@@ -233,10 +238,12 @@ func showUserConn(n *Node, _ context.Context, a *args) error {
 	if err := a.parse(0, 0); err != nil {
 		return err
 	}
-	a.printf("Name\tIP_Addr\tRole\tConnected_since\n")
+	t := table.New("Name", "IP_Addr", "Role", "Connected_since")
 	for _, s := range n.people.Sessions(time.Now()) {
-		a.printf("%s\t%s\t%s\t%s\n", s.User, s.From, s.Role, s.Began.Format("2006-01-02 15:04:05 MST"))
+		t.Row(s.User, s.From, s.Role, showTime(s.Began))
 	}
+	t.Total(fmt.Sprintf("%d total", t.Rows()))
+	a.table(t)
 	return nil
 }
 
@@ -245,13 +252,14 @@ func showRole(_ *Node, _ context.Context, a *args) error {
 		return err
 	}
 	names, about := people.Roles()
-	a.printf("Role\tRights\tDescription\n")
+	t := table.New("Role", `"Rights`, "Description")
 	for _, r := range names {
 		var rights []string
 		for _, x := range r.Rights() {
 			rights = append(rights, string(x))
 		}
-		a.printf("%s\t%s\t%s\n", r, strings.Join(rights, ","), about[r])
+		t.Row(r, strings.Join(rights, ","), about[r])
 	}
+	a.table(t)
 	return nil
 }

@@ -28,7 +28,7 @@ func (a *testArray) as(user, words string) (string, error) {
 
 func (a *testArray) users() string {
 	a.t.Helper()
-	_, text, _ := strings.Cut(a.run("showuser"), "\n")
+	text := a.run("showuser", "-nohdtot")
 	return strings.Join(strings.Fields(text), " ")
 }
 

@@ -24,7 +24,8 @@ var table = []row{
 	{pkg: "schedule", why: "when something is due is a function of two times, or it could not be stepped by tests"},
 	{pkg: "progress", why: "how far something is, as data; between whoever does it and whoever shows it"},
 	{pkg: "people", may: []string{"store"}, why: "who may do what, as a table; knows no commands, so that every face asks the same"},
-	{pkg: "event", why: "what happened, as data; who reports it decides what it means"},
+	{pkg: "event", may: []string{"store"}, why: "what happened and who did what, as data that stays; who reports it decides what it means"},
+	{pkg: "table", why: "what is listed, as data; between the commands and both forms that people and scripts read"},
 	{pkg: "pki", why: "keys and certificates; used by whoever speaks over a network"},
 
 	{pkg: "arbitration", core: true, why: "who may serve is decided by a pure function of events, or it can't be searched"},
@@ -53,16 +54,16 @@ var table = []row{
 		pkg: "node",
 		may: []string{
 			"block", "boottime", "vfs", "store", "event", "pki", "arbitration", "replication", "reservation", "journal", "volume",
-			"link", "witness", "scsi", "iscsi", "group", "pair", "schedule", "progress", "people",
+			"link", "witness", "scsi", "iscsi", "group", "pair", "schedule", "progress", "people", "table",
 		},
 		why: "configuration, commands and composition; below the faces, so that each face is thin",
 	},
 
 	{pkg: "matrix", why: "the expectations of the failure matrix: if it knew the product, they could be bent to it"},
 
-	{pkg: "wsapi", may: []string{"node", "event", "people", "pki", "progress"}, why: "a face: translates, decides nothing"},
-	{pkg: "cli", may: []string{"node", "event", "pki", "progress"}, why: "a face: translates, decides nothing; but init makes keys, before there is a daemon to ask"},
-	{pkg: "sshd", may: []string{"cli", "people", "store"}, why: "a face: the command line over SSH"},
+	{pkg: "wsapi", may: []string{"node", "event", "people", "pki", "progress", "table"}, why: "a face: translates, decides nothing"},
+	{pkg: "cli", may: []string{"node", "event", "pki", "progress", "table"}, why: "a face: translates, decides nothing; but init makes keys, before there is a daemon to ask"},
+	{pkg: "sshd", may: []string{"node", "cli", "people", "table"}, why: "a face: the command line over SSH"},
 	{pkg: "console", may: []string{"node", "event", "wsapi"}, why: "a face: speaks the REST interface only"},
 
 	{pkg: "lab", why: "networks and processes for tests; what runs in them is the test's business"},

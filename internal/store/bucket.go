@@ -71,6 +71,21 @@ func (b Bucket[V]) Each(t *Tx, fn func(key string, v V) error) error {
 	})
 }
 
+// EachKey calls fn for all keys in order, until it returns false.
+func (b Bucket[V]) EachKey(t *Tx, fn func(key string) bool) error {
+	bucket := t.tx.Bucket([]byte(b.Name))
+	if bucket == nil {
+		return nil
+	}
+	c := bucket.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		if !fn(string(k)) {
+			return nil
+		}
+	}
+	return nil
+}
+
 func put(t *Tx, name, key string, raw []byte) error {
 	bucket, err := t.tx.CreateBucketIfNotExists([]byte(name))
 	if err == nil {

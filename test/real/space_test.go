@@ -102,9 +102,9 @@ func (p *pair) used(written float64) (mib float64) {
 	p.t.Helper()
 	const tenth = 0.1 // showcpg rounds to it
 	p.until(setUpIn, "what was written to be on pages", func() bool {
-		f := strings.Fields(strings.Split(p.command(rig.A, "showcpg"), "\n")[1])
-		mib, _ = strconv.ParseFloat(f[2], 64)
-		have, err := strconv.ParseFloat(f[5], 64)
+		f := strings.Fields(p.command(rig.A, "showcpg", "-nohdtot"))
+		mib, _ = strconv.ParseFloat(f[4], 64)
+		have, err := strconv.ParseFloat(f[8], 64)
 		return err == nil && (written == 0 && have == 0 || written > 0 && have > written-tenth)
 	})
 	return mib

@@ -61,8 +61,8 @@ func (w *work) bothLinks() {
 		for i := range 2 {
 			text, err := w.Command(w.t.Context(), i, "showrcopy", "links")
 			up := 0
-			for _, word := range strings.Fields(text) {
-				if word == "Up" {
+			for _, line := range strings.Split(text, "\n") {
+				if f := strings.Fields(line); len(f) > 3 && f[0] == rig.Name(1-i) && f[3] == "Up" {
 					up++
 				}
 			}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
-	"github.com/perdure/perdure/internal/node"
+	"github.com/perdure/perdure/internal/event"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/wsapi"
 )
@@ -25,27 +25,38 @@ const (
 
 func eventRoutes() []route {
 	return []route{
-		{method: "GET", path: "/eventlog", right: people.Look, about: "the newest events; ?since= those after one, minutes:<n> those of the last minutes", out: collection[event]{}, query: []string{"query", "since"}, do: getEvents},
-		{method: "GET", path: "/eventlog/{span}", right: people.Look, about: "minutes:<n>: events of the last minutes", out: collection[event]{}, query: filtered, do: getEventsOf},
+		{method: "GET", path: "/eventlog", right: people.Look, about: "the newest events; ?since= those after one, minutes:<n> those of the last minutes", out: collection[entry]{}, query: []string{"query", "since"}, do: getEvents},
+		{method: "GET", path: "/eventlog/{span}", right: people.Look, about: "minutes:<n>: events of the last minutes", out: collection[entry]{}, query: filtered, do: getEventsOf},
 		{method: "GET", path: streamPath, right: people.Look, about: "events as they come, as server-sent events; Last-Event-ID goes on after one", do: getEventStream},
 	}
 }
 
-type event struct {
-	ID          uint64 `json:"id"`
-	Time        string `json:"time"`
-	TimeSecs    int64  `json:"timeSecs"`
-	SysName     string `json:"sysName"`
-	Description string `json:"description"`
+// entry is an event.
+type entry struct {
+	ID       uint64 `json:"id"`
+	Time     string `json:"time"`
+	TimeSecs int64  `json:"timeSecs"`
+	SysName  string `json:"sysName"`
+	// Severity is the incumbent's: 3 major, 4 minor, 6 informational.
+	Severity     int    `json:"severity"`
+	SeverityName string `json:"severityName"`
+	Description  string `json:"description"`
 }
 
-func eventOf(e node.Event, sys string) event {
+func eventOf(e event.Numbered, sys string) entry {
 	sec, iso := stamps(e.At)
-	return event{ID: e.ID, Time: iso, TimeSecs: sec, SysName: sys, Description: e.Text}
+	out := entry{ID: e.ID, Time: iso, TimeSecs: sec, SysName: sys, Description: e.Text, SeverityName: string(e.Severity), Severity: 6}
+	switch e.Severity {
+	case event.Major:
+		out.Severity = 3
+	case event.Minor:
+		out.Severity = 4
+	}
+	return out
 }
 
-func events(c *call, after uint64, since time.Time) []event {
-	all, sys := []event{}, c.array().System().Name
+func events(c *call, after uint64, since time.Time) []entry {
+	all, sys := []entry{}, c.array().System().Name
 	for _, e := range c.array().EventsAfter(after) {
 		if !e.At.Before(since) {
 			all = append(all, eventOf(e, sys))

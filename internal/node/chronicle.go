@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/perdure/perdure/internal/event"
+	"github.com/perdure/perdure/internal/people"
+)
+
+// What happened is told as events; who did what is in the audit log. Both are this array's
+// own, and stay over restarts.
+
+func (n *Node) openLogs() (err error) {
+	n.events, err = event.Open(n.store, event.MostEvents, func(err error) { n.log.Warn("the event log", "err", err) })
+	if err != nil {
+		return err
+	}
+	n.audit, err = event.OpenAudit(n.store, event.MostActs)
+	return err
+}
+
+// event tells what people may want to know, warn what they should look at, alarm what they
+// must.
+func (n *Node) event(text string) { n.tellPeople(event.Informational, text) }
+func (n *Node) warn(text string)  { n.tellPeople(event.Minor, text) }
+func (n *Node) alarm(text string) { n.tellPeople(event.Major, text) }
+
+func (n *Node) tellPeople(s event.Severity, text string) {
+	n.log.Info("event", "severity", string(s), "text", text)
+	n.events.Add(event.Event{At: time.Now(), Severity: s, Text: text})
+}
+
+// Events returns the newest events, oldest first.
+func (n *Node) Events() []event.Event { return n.events.Newest() }
+
+// audited runs a command, and writes who gave it and how it ended into the audit log,
+// unless it only looks. A log that can't be written is no reason to let hosts wait.
+func (n *Node) audited(q Asked, c *command, run func() (string, error)) (string, error) {
+	if c.right == people.Look {
+		return run()
+	}
+	end, err := n.audit.Begin(event.Act{
+		At: time.Now(), User: q.By.User, Role: string(q.By.Role), From: q.By.From, Over: q.By.Over,
+		Words: wordsText(c.blanked(q.Words)),
+	})
+	if err != nil {
+		n.eventOnce(err.Error())
+	}
+	text, failed := run()
+	result := event.Done
+	if failed != nil {
+		result = failed.Error()
+	}
+	if err := end(result, time.Now()); err != nil {
+		n.eventOnce(err.Error())
+	}
+	return text, failed
+}
+
+// blank stands for a secret.
+const blank = "********"
+
+// blanked returns words without the values of secret options, wherever they stand.
+func (c *command) blanked(words []string) []string {
+	words = slices.Clone(words)
+	for i := 1; i < len(words); i++ {
+		if words[i] == "" || words[i][0] != '-' {
+			continue
+		}
+		name, _, inWord := strings.Cut(strings.TrimLeft(words[i], "-"), "=")
+		switch {
+		case !slices.Contains(c.secret, name):
+		case inWord:
+			words[i] = "-" + name + "=" + blank
+		case i+1 < len(words):
+			words[i+1] = blank
+			i++
+		}
+	}
+	return words
+}
+
+// wordsText is words as a person would write them.
+func wordsText(words []string) string {
+	out := slices.Clone(words)
+	for i, w := range out {
+		if w == "" || strings.ContainsAny(w, " \t\n\"';\\") {
+			out[i] = strconv.Quote(w)
+		}
+	}
+	return strings.Join(out, " ")
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/iscsi"
+	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/table"
+)
+
+// personaName is the incumbent's name for a host persona.
+func personaName(p int) string {
+	name, ok := map[int]string{
+		1: "Generic", 2: "Generic-ALUA", 6: "Generic-legacy", 7: "HPUX-legacy", 8: "AIX-legacy", 9: "EGENERA", 10: "ONTAP-legacy",
+		11: "VMware", 12: "OpenVMS", 13: "HPUX", 15: "WindowsServer",
+	}[p]
+	if !ok {
+		return fmt.Sprint(p)
+	}
+	return name
+}
+
+// sessionsOf returns the iSCSI sessions of initiators, by name and port.
+func (n *Node) sessionsOf() map[string][]iscsi.SessionInfo {
+	by := map[string][]iscsi.SessionInfo{}
+	if n.target == nil {
+		return by
+	}
+	for _, s := range n.target.Sessions() {
+		if !s.Discovery {
+			by[s.Initiator] = append(by[s.Initiator], s)
+		}
+	}
+	for _, l := range by {
+		slices.SortFunc(l, func(a, b iscsi.SessionInfo) int {
+			return cmp.Or(cmp.Compare(a.Tag, b.Tag), cmp.Compare(a.Remote, b.Remote))
+		})
+	}
+	return by
+}
+
+func (n *Node) sightNow() (s *sight, err error) {
+	err = n.store.View(func(t *store.Tx) error {
+		s, err = loadSight(t)
+		return err
+	})
+	return s, err
+}
+
+func showHost(n *Node, _ context.Context, a *args) error {
+	detail := a.flags.Bool("d", false, "")
+	if err := a.parse(0, -1); err != nil {
+		return err
+	}
+	s, err := n.sightNow()
+	if err != nil {
+		return err
+	}
+	cols := []string{"Name", "Persona", "-WWN/iSCSI_Name-", "Port"}
+	if *detail {
+		cols = append(cols, "IP_addr", "CHAP")
+	}
+	t := table.New(cols...)
+	found, sessions := map[string]bool{}, n.sessionsOf()
+	hosts := 0
+	for _, name := range sortedKeys(s.hosts) {
+		h := s.hosts[name]
+		if len(a.rest) > 0 && !a.names(name, found) {
+			continue
+		}
+		hosts++
+		slices.Sort(h.Initiators)
+		for _, i := range h.Initiators {
+			ports := sessions[i]
+			if len(ports) == 0 {
+				t.Row(name, personaName(h.Persona), i, "---", "-", yesNo(h.CHAPUser != ""))
+			}
+			for _, x := range ports {
+				t.Row(name, personaName(h.Persona), i, portalPort(int(x.Tag)-1), x.Remote, yesNo(h.CHAPUser != ""))
+			}
+		}
+	}
+	if err := a.unnamed("host", found); err != nil {
+		return err
+	}
+	t.Total(fmt.Sprintf("%d total", hosts))
+	a.table(t)
+	return nil
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// vlunFilter says which exports are shown.
+type vlunFilter struct {
+	vv, host string
+	lun      int
+}
+
+func (f vlunFilter) shows(l VLUN, s *sight) bool {
+	return (f.vv == "" || f.vv == s.vvs[l.Volume].Name) && (f.host == "" || f.host == l.Host) && (f.lun < 0 || f.lun == int(l.LUN))
+}
+
+func showVLUN(n *Node, _ context.Context, a *args) error {
+	templates, active := a.flags.Bool("t", false, ""), a.flags.Bool("a", false, "")
+	vv, host, lun := a.flags.String("v", "", ""), a.flags.String("host", "", ""), a.flags.Int("l", -1, "")
+	if err := a.parse(0, 0); err != nil {
+		return err
+	}
+	if *templates && *active {
+		return array.Errorf(array.Invalid, "showvlun: want one of -t and -a; usage: %s", a.cmd.usage)
+	}
+	s, err := n.sightNow()
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(s.vluns, func(x, y VLUN) int {
+		return cmp.Or(cmp.Compare(x.LUN, y.LUN), cmp.Compare(s.vvs[x.Volume].Name, s.vvs[y.Volume].Name), cmp.Compare(x.Host, y.Host))
+	})
+	f := vlunFilter{*vv, *host, *lun}
+	if !*templates {
+		a.title("Active VLUNs")
+		n.showActive(a, s, f)
+	}
+	if !*templates && !*active {
+		a.title("")
+	}
+	if !*active {
+		a.title("VLUN Templates")
+		t := table.New(">Lun", "VVName", "HostName", "-Host_WWN/iSCSI_Name-", "Port", "Type")
+		for _, l := range s.vluns {
+			if f.shows(l, s) {
+				t.Row(l.LUN, s.vvs[l.Volume].Name, l.Host, "----------------", "---", vlunType(l))
+			}
+		}
+		t.Total(t.Rows(), "total")
+		a.table(t)
+	}
+	return nil
+}
+
+func vlunType(l VLUN) string {
+	if strings.HasPrefix(l.Host, "set:") {
+		return "host set"
+	}
+	return "host"
+}
+
+// showActive lists what hosts that are logged in see.
+func (n *Node) showActive(a *args, s *sight, f vlunFilter) {
+	t := table.New(">Lun", "VVName", "HostName", "-Host_WWN/iSCSI_Name-", "Port", "Type", "Status", ">ID")
+	sessions := n.sessionsOf()
+	host := map[string]string{}
+	for _, h := range s.hosts {
+		for _, i := range h.Initiators {
+			host[i] = h.Name
+		}
+	}
+	for _, l := range s.vluns {
+		for _, i := range s.initiators(l.Host) {
+			g := f
+			if f.host == host[i] {
+				g.host = "" // seen by way of a set
+			}
+			for _, x := range sessions[i] {
+				if g.shows(l, s) {
+					t.Row(l.LUN, s.vvs[l.Volume].Name, host[i], i, portalPort(int(x.Tag)-1), vlunType(l), "active", x.TSIH)
+				}
+			}
+		}
+	}
+	t.Total(t.Rows(), "total")
+	a.table(t)
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/table"
+)
+
+func showRCopy(n *Node, _ context.Context, a *args) error {
+	detail, witness := a.flags.Bool("d", false, ""), a.flags.Bool("qw", false, "")
+	if err := a.parse(0, -1); err != nil {
+		return err
+	}
+	what := ""
+	if len(a.rest) > 0 {
+		what, a.rest = a.rest[0], a.rest[1:]
+	}
+	parts := []struct {
+		name string
+		show func() error
+	}{
+		{"targets", func() error { return n.showTargets(a, *witness) }},
+		{"links", func() error { return n.showLinks(a) }},
+		{"groups", func() error { return n.showGroups(a, *detail) }},
+	}
+	if what != "" && !slices.ContainsFunc(parts, func(p struct {
+		name string
+		show func() error
+	},
+	) bool {
+		return p.name == what
+	}) || what == "links" && len(a.rest) > 0 {
+		return array.Errorf(array.Invalid, "showrcopy: want links, groups or targets; usage: %s", a.cmd.usage)
+	}
+	a.title("\nRemote Copy System Information\nStatus: Started, Normal")
+	for _, p := range parts {
+		if what == "" || p.name == what {
+			if err := p.show(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (n *Node) showTargets(a *args, witness bool) error {
+	a.title("\nTarget Information\n")
+	cols := []string{"Name", ">ID", "Type", "Status", "Options", "Policy"}
+	if witness {
+		cols = append(cols, "Q-Witness-IP", "Q-Status", "Q-Status-Qual")
+	}
+	t := table.New(cols...)
+	found := map[string]bool{}
+	if n.pair != nil && (len(a.rest) == 0 || a.names(n.cfg.Target.Name, found)) {
+		st := "failed"
+		if n.pair.Reachable() {
+			st = "ready"
+		}
+		row := []any{n.cfg.Target.Name, n.cfg.Target.SystemID, "IP", st, "-", "mirror_config"}
+		if witness {
+			row = append(row, n.witnessWords()...)
+		}
+		t.Row(row...)
+	}
+	if err := a.unnamed("target", found); err != nil {
+		return err
+	}
+	a.table(t)
+	return nil
+}
+
+// witnessWords are the incumbent's for the state of the witness.
+func (n *Node) witnessWords() []any {
+	w := n.pair.WitnessStatus()
+	switch {
+	case !w.Configured:
+		return []any{"-", "Not-started", "not-started"}
+	case w.Reached:
+		return []any{n.cfg.Witness.Address, "Started", "ATF-ready"}
+	}
+	return []any{n.cfg.Witness.Address, "Started", "Not-Responding"}
+}
+
+// linkPort is the port of a link, portalPort that of an iSCSI portal, as node:slot:port.
+func linkPort(k int) string   { return fmt.Sprintf("0:0:%d", k+1) }
+func portalPort(k int) string { return fmt.Sprintf("0:1:%d", k+1) }
+
+func (n *Node) showLinks(a *args) error {
+	a.title("\nLink Information\n")
+	t := table.New("Target", "Node", "Address", "Status", "Options")
+	if n.pair != nil {
+		for k, l := range n.pair.Peer().Status() {
+			up := "Down"
+			if l.Up {
+				up = "Up"
+			}
+			t.Row(n.cfg.Target.Name, linkPort(k), n.cfg.Target.Links[k].Remote, up, "-")
+		}
+		seen := map[string]bool{}
+		for k, l := range n.cfg.Target.Links {
+			if !seen[l.Listen] {
+				t.Row("receive", linkPort(k), l.Listen, "Up", "-")
+			}
+			seen[l.Listen] = true
+		}
+	}
+	a.table(t)
+	return nil
+}
+
+func (n *Node) showGroups(a *args, detail bool) error {
+	a.title("\nGroup Information")
+	found := map[string]bool{}
+	for _, r := range n.shared() {
+		if len(a.rest) > 0 && !a.names(r.rec.Name, found) {
+			continue
+		}
+		i, err := r.g.Info()
+		if err != nil {
+			return err
+		}
+		d, err := n.describe(r.rec.ID)
+		if err != nil {
+			return err
+		}
+		a.title("")
+		if detail {
+			n.showGroupInDetail(a, r, i, d)
+			continue
+		}
+		t := table.New("Name", "Target", "Status", "Role", "Mode", `"Options`)
+		t.Row(r.rec.Name, n.cfg.Target.Name, stateOf(i), n.roleOf(r, i), "Sync", policyText(d.Group.Policies))
+		a.table(t)
+		t = table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "LastSyncTime")
+		for _, v := range d.VVs {
+			t.Row(v.Name, uint32(v.ID), v.Name, uint32(v.ID), syncOf(i), "NA")
+		}
+		a.table(t)
+	}
+	for _, w := range a.rest {
+		if !found[w] {
+			return array.Errorf(array.NotFound, "group matching %s does not exist on the system", w)
+		}
+	}
+	return nil
+}
+
+func (n *Node) showGroupInDetail(a *args, r running, i group.Info, d Description) {
+	cpg := "-"
+	if len(d.VVs) > 0 {
+		cpg = d.VVs[0].CPG
+	}
+	t := table.New("Name", ">ID", "Target", "Status", "Role", "Mode", `"Options`, "LocalUserCpg", "RmUserCpg")
+	t.Row(r.rec.Name, uint32(r.rec.ID), n.cfg.Target.Name, stateOf(i), n.roleOf(r, i), "Sync", policyText(d.Group.Policies), cpg, cpg)
+	a.table(t)
+	t = table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "Resync_ss", "Sync_ss", "VV_iter", "R_iter", "S_iter", "LastSyncTime", "LocalSet", "RemoteSet")
+	for _, v := range d.VVs {
+		t.Row(v.Name, uint32(v.ID), v.Name, uint32(v.ID), syncOf(i), "NA", "NA", "NA", "NA", "NA", "NA", "-", "-")
+	}
+	a.table(t)
+}
