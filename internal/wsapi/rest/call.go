@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"regexp"
 	"strings"
 
@@ -64,7 +65,7 @@ func (c *call) decode(to any) error {
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong):
-		return fail(wsapi.WrongType, wrong.Field, "%s is a %s: want a %v", wrong.Field, wrong.Value, wrong.Type)
+		return fail(wsapi.WrongType, wrong.Field, "%s is a %s: want a %s", wrong.Field, wrong.Value, jsonType(wrong.Type))
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fail(wsapi.InputEnds, "", "the body ends early")
 	case err != nil && strings.HasPrefix(err.Error(), "json: unknown field "):
@@ -77,6 +78,12 @@ func (c *call) decode(to any) error {
 		return fail(wsapi.BadJSON, "", "the body has something after its object")
 	}
 	return nil
+}
+
+// jsonType is a type as whoever writes JSON knows it.
+func jsonType(t reflect.Type) string {
+	kind, _ := schema(t)["type"].(string)
+	return kind
 }
 
 // nameLike is what a name may be: none can pass for an option or for several words.

@@ -70,16 +70,15 @@ type policies struct {
 
 type groupVolume struct {
 	LocalVolumeName string         `json:"localVolumeName"`
-	LocalVolumeID   uint64         `json:"localVolumeId"`
+	LocalVolumeID   uint64         `json:"localVolumeID"`
 	RemoteVolumes   []remoteVolume `json:"remoteVolumes"`
 }
 
 type remoteVolume struct {
 	TargetName       string `json:"targetName"`
 	RemoteVolumeName string `json:"remoteVolumeName"`
-	RemoteVolumeID   uint64 `json:"remoteVolumeId"`
+	RemoteVolumeID   uint64 `json:"remoteVolumeID"`
 	SyncStatus       int    `json:"syncStatus"`
-	// SyncPercentage is there while the volume is being copied.
 	SyncStatusName string `json:"syncStatusName"`
 }
 
