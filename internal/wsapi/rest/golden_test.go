@@ -85,7 +85,9 @@ func TestGolden(t *testing.T) {
 		golden(t, name, reads(a, "/api/v1"+path))
 	}
 	golden(t, "group-on-target", reads(b, "/api/v1/remotecopygroups/g.r1"))
-	golden(t, "failure", func() []byte { return a.send("POST", "/api/v1/volumes", `{"name":"x","cpg":"cpg0","sizeMiB":"big"}`).body })
+	golden(t, "failure", func() []byte {
+		return a.send("POST", "/api/v1/volumes", `{"name":"x","cpg":"cpg0","sizeMiB":"big"}`).body
+	})
 	one := get[collection[entry]](a, "/api/v1/eventlog")
 	if one.Total == 0 {
 		t.Fatal("there are no events")

@@ -79,7 +79,7 @@ type remoteVolume struct {
 	RemoteVolumeName string `json:"remoteVolumeName"`
 	RemoteVolumeID   uint64 `json:"remoteVolumeID"`
 	SyncStatus       int    `json:"syncStatus"`
-	SyncStatusName string `json:"syncStatusName"`
+	SyncStatusName   string `json:"syncStatusName"`
 }
 
 // The incumbent's enumerations.

@@ -136,7 +136,9 @@ func (r reply) code() int {
 	return f.Code
 }
 
-func (r reply) String() string { return fmt.Sprintf("%d %s %s", r.status, r.location, bytes.TrimSpace(r.body)) }
+func (r reply) String() string {
+	return fmt.Sprintf("%d %s %s", r.status, r.location, bytes.TrimSpace(r.body))
+}
 
 // send asks with a session, and a body if it isn't empty.
 func (f *face) send(method, path, body string) reply {
