@@ -51,10 +51,9 @@ type TaskFact struct {
 
 // tasks are those of this start.
 type tasks struct {
-	ctx  context.Context // ends with the array
-	mu   sync.Mutex
-	all  []*task
-	last uint64
+	ctx context.Context // ends with the array
+	mu  sync.Mutex
+	all []*task
 }
 
 type task struct {

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -41,13 +42,15 @@ type Server struct {
 	logins  turns
 	// ended is done when the server ends, and with it the streams.
 	ended context.Context
+	// bodyWithin is how long a body may take.
+	bodyWithin time.Duration
 }
 
 // New returns a server that listens nowhere yet: it is an http.Handler.
 func New(ctx context.Context, cfg Config) *Server {
 	s := &Server{
 		cfg: cfg, mux: http.NewServeMux(), ended: ctx,
-		calls: make(turns, maxCalls), streams: make(turns, maxStreams), logins: make(turns, maxLogins),
+		bodyWithin: readWithin, calls: make(turns, maxCalls), streams: make(turns, maxStreams), logins: make(turns, maxLogins),
 	}
 	for _, r := range routes() {
 		s.mux.HandleFunc(r.method+" "+base+r.path, s.handler(r))
@@ -60,8 +63,10 @@ func New(ctx context.Context, cfg Config) *Server {
 // Serve answers at all addresses until ctx ends.
 func Serve(ctx context.Context, cfg Config) error {
 	s := New(ctx, cfg)
+	// The server's own limit for reading would end requests that take longer than that, and
+	// streams: bodies have theirs in answer.
 	h := &http.Server{
-		Handler: s, ReadHeaderTimeout: headerWithin, ReadTimeout: readWithin, IdleTimeout: idleWithin, MaxHeaderBytes: maxHeader,
+		Handler: s, ReadHeaderTimeout: headerWithin, IdleTimeout: idleWithin, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	stop := context.AfterFunc(ctx, func() { _ = h.Close() })
@@ -138,12 +143,8 @@ func (s *Server) answer(c *call, t route, release func()) (answer, error) {
 			return answer{}, err
 		}
 	}
-	var err error
-	if c.body, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody)); err != nil {
-		if errors.As(err, new(*http.MaxBytesError)) {
-			return answer{}, fail(wsapi.InputTooLong, "", "the body has more than %d bytes", maxBody)
-		}
-		return answer{}, fail(wsapi.InputEnds, "", "the body can't be read: %v", err)
+	if err := c.read(); err != nil {
+		return answer{}, err
 	}
 	if t.path == streamPath {
 		release() // a stream has a limit of its own
@@ -153,6 +154,23 @@ func (s *Server) answer(c *call, t route, release func()) (answer, error) {
 	defer cancel()
 	c.r = c.r.WithContext(ctx)
 	return t.do(c)
+}
+
+// read takes the body, of a bounded size in a bounded time.
+func (c *call) read() (err error) {
+	conn := http.NewResponseController(c.w)
+	_ = conn.SetReadDeadline(time.Now().Add(c.s.bodyWithin)) // a writer that has none is a test's
+	if c.body, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody)); err == nil {
+		_ = conn.SetReadDeadline(time.Time{})
+		return nil
+	}
+	switch {
+	case errors.As(err, new(*http.MaxBytesError)):
+		return fail(wsapi.InputTooLong, "", "the body has more than %d bytes", maxBody)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fail(wsapi.Timeout, "", "the body did not come within %v", c.s.bodyWithin)
+	}
+	return fail(wsapi.InputEnds, "", "the body can't be read: %v", err)
 }
 
 // sessionHeader carries a session's key.
@@ -197,6 +215,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (s *Server) write(w http.ResponseWriter, a answer) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeWithin))
 	if a.location != "" {
 		w.Header().Set("Location", a.location)
 	}

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"reflect"
 	"slices"
@@ -85,6 +86,40 @@ func TestServe(t *testing.T) {
 			t.Errorf("%.40q: %q", junk, line)
 		}
 		_ = c.Close()
+	}
+}
+
+// TestASlowBody is given up, while a stream that is older goes on.
+func TestASlowBody(t *testing.T) {
+	f := openFaces(t, 1)[0]
+	s := New(t.Context(), Config{Array: f.n, People: f.n.People(), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	s.bodyWithin = 100 * time.Millisecond
+	h := httptest.NewTLSServer(s)
+	defer h.Close()
+	defer h.CloseClientConnections()
+	slow := *f
+	slow.url, slow.http = h.URL, h.Client()
+	a, events := slow.listen(t.Context(), "")
+	defer a.Body.Close()
+	never, w := io.Pipe()
+	defer w.Close()
+	q, err := http.NewRequestWithContext(t.Context(), "POST", h.URL+"/api/v1/volumes", never)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set(sessionHeader, f.key)
+	r, err := h.Client().Do(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusRequestTimeout || (reply{body: b}).code() != 7 {
+		t.Errorf("%d %s %v", r.StatusCode, b, err)
+	}
+	f.lock("browse")
+	if _, e := next(t, events); !strings.Contains(e.Description, "browse") {
+		t.Errorf("%+v", e)
 	}
 }
 
