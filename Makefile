@@ -17,7 +17,7 @@ PROVE_COUNT ?= 5
 export CGO_ENABLED ?= 1
 TOOLS := .cache/tools
 
-.PHONY: help build check vet staticcheck format fix test unit race lab setup prove demo conformance fuzz failure-matrix model crash corrupt bench-store clean
+.PHONY: help build check vet staticcheck format fix test unit race lab setup prove demo conformance fuzz linearizability failure-matrix model crash corrupt bench-store clean
 
 help: ## this list
 	@echo "Perdure: two block storage arrays that behave as one."
@@ -61,7 +61,7 @@ test: setup check lab ## everything: setup, check, and the tests with real proce
 lab: build
 	PERDURE_LAB=required $(GO) test $(GOTESTFLAGS) -p 1 -tags lab -timeout 20m ./internal/lab/... ./test/...
 
-prove: build failure-matrix crash corrupt bench-store ## hours: the matrix with real processes, fuzzing, the race detector over everything, what depends on chance again and again
+prove: build failure-matrix linearizability crash corrupt bench-store ## hours: the matrix with real processes, fuzzing, the race detector over everything, what depends on chance again and again
 	scripts/fuzz $(FUZZTIME)
 	$(GO) test -race $(GOTESTFLAGS) -timeout 60m ./...
 	PERDURE_LAB=required $(GO) test $(GOTESTFLAGS) -tags 'lab prove' -count $(PROVE_COUNT) -timeout 240m ./internal/lab/... $(if $(wildcard test),./test/...)
@@ -83,6 +83,10 @@ crash: build ## 100 killed daemons and 10,000 power cuts, each followed by a che
 	PERDURE_LAB=required $(GO) test -tags lab -timeout 60m -count 1 -v -run TestKills ./test/real -real.kills 100 | grep -E 'kills:|^(---|FAIL|ok)'
 	$(GO) test -timeout 60m -count 1 -v -run TestAForgetfulDisk ./test/crash | grep -E 'mutant|^(---|FAIL|ok)'
 	$(GO) test -timeout 60m -count 1 -v -run TestPowerCuts ./test/crash -crash.points 10000 | grep -E 'LOST|seed|crash:' | sed 's/.*crash: /crash: /'
+
+linearizability: build ## what hosts see through both arrays is one truth: a million commands and 200 faults, twice, the second time with slow links
+	PERDURE_LAB=required $(GO) test -tags lab -timeout 90m -count 1 -v -run TestHastyReadsAreCaught ./test/linear | grep -E 'found out|^(---|FAIL)'
+	for delay in 0 5ms; do PERDURE_LAB=required $(GO) test -tags lab -timeout 90m -count 1 -v -run TestLinearizability ./test/linear -linear.operations 1000000 -linear.faults 200 -linear.delay $$delay | grep -E 'seed|answered|drawn|^(FAIL|---)|linearizability:' | sed 's/.*linearizability: /linearizability: /'; done
 
 bench-store: ## the storage engine against fio on the same disk, and what it has to reach, in 3 minutes
 	$(GO) run ./test/bench/store

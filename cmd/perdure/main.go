@@ -14,6 +14,7 @@ import (
 	"os/signal"
 
 	"github.com/alecthomas/kong"
+	"golang.org/x/term"
 
 	"github.com/perdure/perdure/internal/cli"
 	"github.com/perdure/perdure/internal/demo"
@@ -36,12 +37,14 @@ type initCmd struct {
 	ISCSIB  string   `name:"iscsi-b" help:"iSCSI portal of array-b." default:"127.0.0.2:3260"`
 	LinkA   []string `help:"Link addresses of array-a." default:"127.0.0.1:5785"`
 	LinkB   []string `help:"Link addresses of array-b, as many." default:"127.0.0.2:5785"`
+	SSHA    string   `name:"ssh-a" help:"Address of array-a for the command line over SSH; none by default."`
+	SSHB    string   `name:"ssh-b" help:"The same of array-b."`
 	Witness string   `help:"Address of the witness." default:"127.0.0.3:8843"`
 }
 
 func (c *initCmd) Run() error {
 	err := cli.Init(cli.Plan{
-		Dir: c.Dir, ISCSI: [2]string{c.ISCSIA, c.ISCSIB}, Links: [2][]string{c.LinkA, c.LinkB}, Witness: c.Witness,
+		Dir: c.Dir, ISCSI: [2]string{c.ISCSIA, c.ISCSIB}, Links: [2][]string{c.LinkA, c.LinkB}, Witness: c.Witness, SSH: [2]string{c.SSHA, c.SSHB},
 	})
 	if err == nil {
 		fmt.Printf("made array-a, array-b and witness in %s\n", c.Dir)
@@ -70,6 +73,18 @@ type arrayCmd struct {
 func (c *arrayCmd) Run(o *options) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if in := int(os.Stdin.Fd()); term.IsTerminal(in) {
+		words, err := cli.AskSecrets(c.Words, func(prompt string) (string, error) {
+			fmt.Fprint(os.Stderr, prompt)
+			b, err := term.ReadPassword(in)
+			fmt.Fprintln(os.Stderr)
+			return string(b), err
+		})
+		if err != nil {
+			return err
+		}
+		c.Words = words
+	}
 	p := cli.NewProgress(os.Stderr, cli.Width(os.Stderr))
 	text, err := wsapi.DoTelling(ctx, o.Array, c.Words, p.Tell)
 	p.End()

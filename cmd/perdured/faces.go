@@ -31,15 +31,20 @@ func serve(ctx context.Context, cfg node.Config, n *node.Node, log *slog.Logger)
 			return fmt.Errorf("serve REST: %w", err)
 		}
 		c := rest.Config{Array: n, People: n.People(), Listen: cfg.WSAPI.Listen, TLS: t, Logger: log}
-		wg.Go(func() { serveREST(ctx, c, log) })
+		wg.Go(func() { serveREST(ctx, c, n, log) })
 	}
 	return wsapi.Serve(ctx, cfg.Socket, n)
 }
 
-func serveREST(ctx context.Context, c rest.Config, log *slog.Logger) {
+func serveREST(ctx context.Context, c rest.Config, n *node.Node, log *slog.Logger) {
+	told := ""
 	for ctx.Err() == nil {
 		if err := rest.Serve(ctx, c); err != nil && ctx.Err() == nil {
-			log.Error("the REST interface is not there", "err", err, "tried again in", restAgain)
+			log.Error("there is no REST interface", "err", err, "tried again in", restAgain)
+			if told != err.Error() {
+				told = err.Error()
+				n.Alarm("there is no REST interface: " + told)
+			}
 		}
 		select {
 		case <-time.After(restAgain):

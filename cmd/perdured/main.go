@@ -9,11 +9,15 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/perdure/perdure/internal/node"
+	"github.com/perdure/perdure/internal/people"
+	"github.com/perdure/perdure/internal/sshd"
+	"github.com/perdure/perdure/internal/table"
 )
 
 func main() {
@@ -61,6 +65,16 @@ func (c *checkCmd) Run(p path) error {
 	return nil
 }
 
+// serveSSH offers the command line over SSH.
+func serveSSH(cfg node.Config, n *node.Node) (*sshd.Server, error) {
+	return sshd.Open(sshd.Config{
+		Name: cfg.Name, Listen: cfg.SSH.Listen, KeyDir: filepath.Join(cfg.DataDir, "ssh"), Users: n.People(),
+		Run: func(ctx context.Context, by people.Session, words []string, style table.Style) (string, error) {
+			return n.Do(ctx, node.Asked{By: node.CallerOf(by, "ssh"), Words: words, Style: style})
+		},
+	})
+}
+
 func run(path string, debug bool) error {
 	cfg, err := node.LoadConfig(path)
 	if err != nil {
@@ -78,6 +92,15 @@ func run(path string, debug bool) error {
 		return err
 	}
 	defer n.Close()
+	if len(cfg.SSH.Listen) > 0 {
+		// An address that is taken is no reason to leave hosts without their volumes.
+		s, err := serveSSH(cfg, n)
+		if err != nil {
+			n.Alarm("there is no SSH: " + err.Error())
+		} else {
+			defer s.Close()
+		}
+	}
 	log.Info("serving", "iscsi", cfg.ISCSI.Name, "portals", fmt.Sprint(cfg.ISCSI.Portals), "socket", cfg.Socket)
 	if err := serve(ctx, cfg, n, log); err != nil {
 		return err

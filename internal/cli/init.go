@@ -22,6 +22,8 @@ type Plan struct {
 	ISCSI   [2]string
 	Links   [2][]string
 	Witness string
+	// SSH is where each array offers its command line, empty: nowhere.
+	SSH [2]string
 }
 
 // Names of the three.
@@ -77,6 +79,14 @@ func (p Plan) check() error {
 			}
 		}
 	}
+	for side, name := range names[:2] {
+		if p.SSH[side] == "" {
+			continue
+		}
+		if err := once(seen, "the SSH address of "+name, p.SSH[side]); err != nil {
+			return err
+		}
+	}
 	if p.Witness == "" {
 		return nil
 	}
@@ -125,6 +135,9 @@ name = "link%d"
 listen = %q
 remote = %q
 `, k+1, p.Links[i][k], p.Links[o][k])
+	}
+	if p.SSH[i] != "" {
+		s += fmt.Sprintf("\n[ssh]\nlisten = [%q]\n", p.SSH[i])
 	}
 	if p.Witness != "" {
 		s += fmt.Sprintf("\n[witness]\naddress = %q\nkey = %q\n", p.Witness, pins[2].String())

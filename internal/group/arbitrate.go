@@ -94,6 +94,9 @@ func (g *Group) look() {
 		return
 	}
 	g.cursor, g.told = 0, 0
+	if was.Epoch != v.Epoch || v.Role != arb.Paired {
+		g.endCalled(array.Errorf(array.Busy, "group %s is changing hands", g.cfg.Name))
+	}
 	g.stopCopy()
 	g.newStretch()
 	if v.Role == arb.Out && was.Role != arb.Out {
@@ -140,6 +143,10 @@ func (g *Group) disownLate(now time.Time) {
 			w.finish(array.Errorf(array.Unknown, "group %s: %s", g.cfg.Name, g.m.Reason()))
 		}
 	}
+	g.endForwards(func(w *work) bool {
+		w.finish(array.Errorf(array.Unknown, "group %s: %s", g.cfg.Name, g.m.Reason()))
+		return true
+	})
 }
 
 // Lost: the connection broke. It is not yet silence.
@@ -161,7 +168,7 @@ func (g *Group) lostContact() {
 	g.stopCopy()
 	g.dropCalls()
 	g.dropQuestions()
-	g.dropCalled()
+	g.endCalled(array.Errorf(array.Busy, "the other array was lost"))
 }
 
 // Silent: the other array's lease could not be renewed for the detection time.
@@ -278,7 +285,7 @@ func (g *Group) tick() {
 	}
 	if g.resend && g.contact && g.core.Met() {
 		g.resend = false
-		g.sends = append(g.sends, Packet{Type: PacketHeld, Epoch: g.view.Epoch, Held: g.core.End().Place, Offset: heldAgain})
+		g.askMissing()
 	}
 	g.checkCopy(now)
 	g.checkStall(now)

@@ -58,19 +58,6 @@ func replyTo(err error) reply {
 	return reply{Kind: array.Internal, Error: err.Error()}
 }
 
-// dropCalled drops what the other array asked for and has no place yet: there it has
-// been answered that the outcome is unknown.
-func (g *Group) dropCalled() {
-	keep := g.waiting[:0]
-	for _, w := range g.waiting {
-		if !w.called {
-			keep = append(keep, w)
-		}
-	}
-	clear(g.waiting[len(keep):])
-	g.waiting = keep
-}
-
 // forwardable: what a standby path answers although the other array serves.
 func (w *work) forwardable() bool { return w.request != nil || w.inspect != nil }
 
@@ -81,6 +68,10 @@ func (g *Group) forward(w *work) {
 		c.Type, c.Request = "reserve", w.request
 	}
 	c.answer = func(r reply) {
+		if r.Error != "" && elsewhere(r.Kind) {
+			g.waiting = append(g.waiting, w) // the owner moved, and nothing was done
+			return
+		}
 		if r.err() != nil || w.request != nil {
 			w.finish(r.err())
 			return
@@ -94,6 +85,11 @@ func (g *Group) forward(w *work) {
 		w.inspect(scsi.Facts{Size: r.Size, Reservations: &st}, nil)
 	}
 	g.send(c)
+}
+
+// elsewhere reports whether an array refused because it does not own the group.
+func elsewhere(k array.Kind) bool {
+	return k == array.Moved || k == array.Standby || k == array.Unavailable
 }
 
 func (g *Group) send(c call) {
@@ -125,7 +121,7 @@ func (g *Group) serveCall(p Packet) {
 	}
 	u := g.units[c.Volume]
 	if u == nil || p.Epoch != g.view.Epoch {
-		answer(reply{Kind: array.Busy, Error: "the group is changing hands"})
+		answer(reply{Kind: array.Moved, Error: "the group is changing hands"})
 		return
 	}
 	op := &scsi.Op{Nexus: c.Nexus, Arrived: g.cfg.Now().Add(-c.Age)}
@@ -153,7 +149,7 @@ func (g *Group) serveCall(p Packet) {
 		answer(reply{Kind: array.Invalid, Error: "the call is of an unknown type"})
 		return
 	}
-	if g.state() == gateStandby || g.state() == gateLost {
+	if st := g.state(); st == gateStandby || st == gateLost || st == gateShare {
 		answer(reply{Kind: array.Moved, Error: "this array does not own the group"})
 		return
 	}
@@ -200,6 +196,10 @@ func (g *Group) checkCalls(now time.Time) {
 			g.greet()
 			return
 		}
+	}
+	if g.lateForward(now) {
+		g.lostContact()
+		g.greet()
 	}
 }
 
@@ -270,6 +270,12 @@ func (g *Group) resetHere(u *Unit, scope scsi.Scope, by reservation.Nexus, then 
 	}
 	clear(g.waiting[len(keep):])
 	g.waiting = keep
+	for _, w := range g.forwards.byID {
+		if w.unit == u { // ends with the owner's word
+			left++
+			w.ended = append(w.ended, part)
+		}
+	}
 	for _, w := range dead {
 		w.finish(array.Errorf(array.Aborted, "volume %s was reset", u.id.Name))
 	}

@@ -19,6 +19,8 @@ type Info struct {
 	Inputs  arb.Inputs
 	Owner   array.Side
 	Serving bool
+	// Sharing: the other array owns the group, and this one serves it too.
+	Sharing bool
 	Contact bool
 	End     array.Position
 	Commit  array.Place
@@ -47,7 +49,7 @@ func (g *Group) Info() (Info, error) {
 		rec := g.m.Stored().Current
 		i = Info{
 			ID: g.cfg.ID, Name: g.cfg.Name, Self: g.cfg.Self, View: g.view, Record: rec, Inputs: in,
-			Owner: g.core.Owner(), Serving: g.state() == gateServe, Contact: g.contact, End: g.core.End(),
+			Owner: g.core.Owner(), Serving: g.state() == gateServe, Sharing: g.state() == gateShare, Contact: g.contact, End: g.core.End(),
 			Commit: g.core.Commit(), Peer: g.core.Peer(), Applied: g.applied, Stopped: g.stopped,
 			Met: g.core.Met(), Ready: g.core.Ready(), Switching: g.switching != nil, Decisions: append([]arb.Decision(nil), g.decisions...),
 			Segments: append([]replication.Segment(nil), g.core.Segments()...),
@@ -68,6 +70,10 @@ type Policy struct {
 	AutoFailover bool
 	// WitnessStarted: the witness may be used.
 	WitnessStarted bool
+	// ActiveActive: the array that does not own the group serves it too.
+	ActiveActive bool
+	// Home is the group's home array, to which proximities refer.
+	Home array.Side
 	// AutoRecover takes the other array back after the owner went on without it,
 	// AutoSynchronize after this side took over.
 	AutoRecover, AutoSynchronize bool
@@ -78,6 +84,7 @@ func (g *Group) SetPolicy(p Policy) {
 	g.post(func() {
 		g.cfg.Policy = p
 		g.m.SetPolicy(p.AutoFailover, p.WitnessStarted)
+		g.notifyPaths()
 	})
 }
 

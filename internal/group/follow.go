@@ -60,6 +60,9 @@ func (g *Group) receive(p Packet) {
 		g.receiveRecord(p)
 	case PacketHeld:
 		g.core.PeerHolds(p.Epoch, p.Held)
+		if p.Epoch == g.view.Epoch {
+			g.peerApplied = max(g.peerApplied, p.Commit)
+		}
 		if p.Offset != heldAgain {
 			g.peerPartial = g.copying != nil || p.Offset == heldPartial
 		}
@@ -77,6 +80,12 @@ func (g *Group) receive(p Packet) {
 		}
 	case PacketCommit:
 		g.core.Told(p.Epoch, p.Commit)
+	case PacketForward:
+		g.serveForward(p)
+	case PacketPlaced:
+		g.receivePlaced(p)
+	case PacketRefused:
+		g.takeRefused(p)
 	case PacketPagesBegin, PacketPage, PacketPagesState, PacketPagesEnd, PacketPageAck:
 		g.receiveCopy(p)
 	case PacketCall:
@@ -126,13 +135,14 @@ func (g *Group) receiveRecord(p Packet) {
 	if g.failed != nil {
 		return
 	}
+	term := g.core.End().Term
 	switch g.core.Receive(p.Epoch, p.Pos, p.Owner, p.Commit) {
 	case replication.Refuse:
 		g.resend = g.resend || p.Epoch == g.view.Epoch && !g.core.Met()
 	case replication.Have:
 		g.held = 0 // acknowledge again
 	case replication.Gap:
-		g.sends = append(g.sends, Packet{Type: PacketHeld, Epoch: g.view.Epoch, Held: g.core.End().Place, Offset: heldAgain})
+		g.askMissing()
 	case replication.Take:
 		r := journal.Record{
 			Group: g.cfg.ID, Pos: p.Pos, Kind: p.Kind, Volume: p.Volume, Offset: p.Offset, Length: p.Length, Tag: p.Tag,
@@ -157,6 +167,11 @@ func (g *Group) receiveRecord(p Packet) {
 			return // not acknowledged: the other sends it again when asked
 		}
 		g.hasRoom()
+		if p.Pos.Term != term {
+			g.termBegan()
+		}
+		g.departs(e.rec)
+		g.attach(e)
 		g.core.PeerHolds(p.Epoch, p.Held)
 		g.tail = append(g.tail, e)
 		g.tailBytes += int64(len(r.Payload))
@@ -174,10 +189,11 @@ func (g *Group) acknowledge() {
 		return
 	}
 	owner := g.view.Role == arb.Alone || g.view.Role == arb.Paired && g.core.Owner() == g.cfg.Self
-	if d := g.core.Durable(); d != g.held {
-		g.held = d
-		if !owner || g.core.Peer() > 0 && !g.core.Ready() {
-			p := Packet{Type: PacketHeld, Epoch: g.view.Epoch, Held: d}
+	if d := g.core.Durable(); d != g.held || g.tellApplied {
+		waits := g.foreignEnd > g.held // for this array's word on a write of its own
+		g.held, g.tellApplied = d, false
+		if !owner || g.core.Peer() > 0 && !g.core.Ready() || waits {
+			p := Packet{Type: PacketHeld, Epoch: g.view.Epoch, Held: d, Commit: g.applied}
 			if g.rebuild != nil {
 				p.Offset = heldPartial
 			}
@@ -258,6 +274,7 @@ func (g *Group) receiveLog(p Packet) {
 		g.theirLog, g.theirEpoch, g.theirStretch, g.hasTheirs = s, p.Epoch, theirs, true
 		if g.view.Role == arb.Paired {
 			g.core.Lost() // it compares anew, so this side does
+			g.termStretch = 0
 		}
 	}
 	if uint64(p.Volume) != g.stretch {
@@ -271,6 +288,7 @@ func (g *Group) newStretch() {
 	g.stretch++
 	g.theirStretch, g.metStretch, g.hasTheirs = 0, 0, false
 	g.peerPartial = true // until it says otherwise
+	g.foreignEnd, g.peerApplied = 0, 0
 	g.logWanted = g.contact
 }
 
@@ -304,6 +322,7 @@ func (g *Group) cutLog(after array.Place) error {
 
 // dropEntry lets go of a record that will never take effect here.
 func (g *Group) dropEntry(e *entry) {
+	g.lands(e.rec)
 	if e.buf != nil {
 		e.buf.Release()
 	}

@@ -5,7 +5,6 @@ package group
 import (
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
-	"github.com/perdure/perdure/internal/scsi"
 )
 
 // gateState is what hosts may do through this array now.
@@ -20,6 +19,8 @@ const (
 	gateStandby
 	// gateLost: the other array serves without this one, or may.
 	gateLost
+	// gateShare: the other array orders the group, and this one serves it too.
+	gateShare
 )
 
 // gate is one unbroken stretch of a state; a reader that finds the same gate
@@ -49,7 +50,9 @@ func (g *Group) state() gateState {
 	case arb.Paired:
 		switch {
 		case !g.core.Met():
-		case g.core.Owner() != g.cfg.Self && g.core.CommittedOwner() != g.cfg.Self:
+		case g.shares():
+			return gateShare
+		case !g.cfg.Policy.ActiveActive && g.core.Owner() != g.cfg.Self && g.core.CommittedOwner() != g.cfg.Self:
 			return gateStandby
 		case g.core.Ready() && g.caughtUp() && g.switching == nil:
 			if _, ok := g.leaseFor(arb.Paired, g.theirGrant); ok {
@@ -88,14 +91,14 @@ func (g *Group) setGate() {
 // shut stops serving at once, before anything that rests on it leaves; setGate
 // opens again what may be open.
 func (g *Group) shut() {
-	if old := g.gate.Load(); old != nil && old.state == gateServe {
+	if old := g.gate.Load(); old != nil && (old.state == gateServe || old.state == gateShare) {
 		g.gate.Store(&gate{state: gateHold, role: g.view.Role, epoch: g.view.Epoch})
 	}
 }
 
 // valid reports whether gt allows serving right now, and in which lease period.
 func (g *Group) valid(gt *gate) (uint64, bool) {
-	if gt == nil || gt.state != gateServe || g.gate.Load() != gt {
+	if gt == nil || gt.state != gateServe && gt.state != gateShare || g.gate.Load() != gt {
 		return 0, false
 	}
 	return g.leaseFor(gt.role, gt.grant)
@@ -106,50 +109,4 @@ func (g *Group) refusal(st gateState) error {
 		return array.Errorf(array.Unavailable, "group %s is served by the other array", g.cfg.Name)
 	}
 	return array.Errorf(array.Standby, "group %s is served by the other array", g.cfg.Name)
-}
-
-// pathStates returns the access states of this array's and the other's ports.
-func (g *Group) pathStates() (mine, theirs scsi.PathState) {
-	switch g.state() {
-	case gateServe:
-		mine, theirs = scsi.Optimized, scsi.Standby
-	case gateStandby:
-		mine, theirs = scsi.Standby, scsi.Optimized
-	case gateLost:
-		mine, theirs = scsi.Unavailable, scsi.Optimized
-	default:
-		// Short: commands are held, and reporting a transition would make Linux wait
-		// for two seconds.
-		// Of the other's ports only its own word counts: it may be serving.
-		mine, theirs = scsi.Standby, scsi.Optimized
-		// An owner that stays undecided lets its hosts look there.
-		if g.core.Owner() == g.cfg.Self && g.view.Members.Has(g.cfg.Self) && !g.heldLong(g.cfg.Now()) {
-			mine, theirs = scsi.Optimized, scsi.Standby
-		}
-		return mine, theirs
-	}
-	if theirs != scsi.Optimized && !g.contact {
-		theirs = scsi.Unavailable
-	}
-	return mine, theirs
-}
-
-// notifyPaths publishes the path states and tells the hosts if they changed.
-func (g *Group) notifyPaths() {
-	mine, theirs := g.pathStates()
-	self := int(g.cfg.Self)
-	p := &scsi.Paths{Local: self, Groups: make([]scsi.PortGroup, 2)}
-	for i := range p.Groups {
-		p.Groups[i] = scsi.PortGroup{ID: uint16(i + 1), State: theirs, Ports: g.cfg.Ports[i]}
-	}
-	p.Groups[self].State = mine
-	for i := range p.Groups {
-		p.Groups[i].Preferred = p.Groups[i].State == scsi.Optimized
-	}
-	if g.cfg.Peer == nil {
-		p.Local, p.Groups = 0, p.Groups[self:self+1]
-	}
-	for _, u := range g.units {
-		u.setPaths(p)
-	}
 }

@@ -50,6 +50,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Event is told what people should know.
 	Event func(text string)
+	// Hasty lets reads overtake what is in flight over their range: a mutant for tests.
+	Hasty bool
 	// Now is boottime.Now.
 	Now func() time.Time
 }
@@ -58,6 +60,8 @@ type Config struct {
 type Group struct {
 	cfg  Config
 	gate atomic.Pointer[gate]
+	// hosts are the proximities of initiators, by node name.
+	hosts atomic.Pointer[map[string]Proximity]
 
 	in struct {
 		sync.Mutex
@@ -88,8 +92,19 @@ type Group struct {
 
 	waiting []*work           // host commands without a place
 	calls   map[[8]byte]*call // forwarded, waiting for a reply
-	busy    []*work           // read-modify-writes that hold their range
-	repeats map[array.VolumeID]*repeats
+	// forwards are this array's writes at the owner; foreignEnd is the newest place of
+	// one of the other array's here.
+	forwards   forwards
+	foreignEnd array.Place
+	installs   []install
+	// peerApplied is what the other array has applied; tellApplied, that it waits to
+	// hear how far this one is.
+	peerApplied array.Place
+	tellApplied bool
+	// termStretch is the stretch in which the newest term began.
+	termStretch uint64
+	busy        []*work // read-modify-writes that hold their range
+	repeats     map[array.VolumeID]*repeats
 
 	contact    bool
 	mine       uint64 // this side's number of the contact, repeated by the other
@@ -161,7 +176,7 @@ type entry struct {
 
 // Open starts the group from what is stored. st is the founding or stored record.
 func Open(cfg Config, found arb.Record) (*Group, error) {
-	g := &Group{cfg: cfg, stopped: cfg.Stopped, opened: 1, wake: make(chan struct{}, 1), done: make(chan struct{}), units: map[array.VolumeID]*Unit{}, calls: map[[8]byte]*call{}, repeats: map[array.VolumeID]*repeats{}, gone: map[array.VolumeID]bool{}, heals: map[damage]*heal{}, damaged: map[damage]bool{}, questions: map[uint64]func(Packet, error){}}
+	g := &Group{cfg: cfg, stopped: cfg.Stopped, opened: 1, wake: make(chan struct{}, 1), done: make(chan struct{}), units: map[array.VolumeID]*Unit{}, calls: map[[8]byte]*call{}, repeats: map[array.VolumeID]*repeats{}, gone: map[array.VolumeID]bool{}, forwards: forwards{byID: map[uint64]*work{}}, heals: map[damage]*heal{}, damaged: map[damage]bool{}, questions: map[uint64]func(Packet, error){}}
 	for _, v := range cfg.Gone {
 		g.gone[v] = true
 	}
@@ -263,6 +278,11 @@ func (g *Group) loop() {
 			g.endHeals()
 			g.dropQuestions()
 			g.dropSends()
+			g.endInstalls()
+			g.endForwards(func(w *work) bool {
+				w.finish(array.Errorf(array.Unknown, "group %s is closing", g.cfg.Name))
+				return true
+			})
 			g.refuseAll(array.Errorf(array.Busy, "group %s is closing", g.cfg.Name))
 			return
 		}
@@ -275,6 +295,7 @@ func (g *Group) settle() {
 		before := len(g.appends) + len(g.sends)
 		g.follow()
 		g.open()
+		g.settleForwards()
 		g.place()
 		g.flush()
 		g.apply()
@@ -283,6 +304,7 @@ func (g *Group) settle() {
 		}
 	}
 	g.putPages()
+	g.settleInstalls()
 	g.acknowledge()
 	g.flush()
 	g.setGate()

@@ -90,7 +90,7 @@ func (g *Group) loadSegments() ([]replication.Segment, error) {
 			case n.Type == noteOwner:
 				owner = n.Owner
 			case n.Type == noteRepeat && n.Repeat != nil:
-				g.repeatsOf(n.Volume).keep(*n.Repeat, r.Pos, owner, owner == g.cfg.Self, g.cfg.Now())
+				g.repeatsOf(n.Volume).keep(*n.Repeat, r.Pos, owner, g.cfg.Self, g.cfg.Now())
 			}
 		} else {
 			g.repeats[r.Volume].touched(r)

@@ -67,7 +67,7 @@ func (g *Group) applyNote(r journal.Record) error {
 			return err
 		}
 		u := g.units[n.Volume]
-		u.reserving = false
+		u.reserving, g.tellApplied = false, true
 		for _, x := range n.Notices {
 			u.tell(scsi.NoticeOf(x))
 		}
@@ -75,8 +75,7 @@ func (g *Group) applyNote(r journal.Record) error {
 		if n.Repeat == nil {
 			return fmt.Errorf("entry %v lacks its command", r.Pos)
 		}
-		owner := g.ownerAt(r.Pos)
-		g.repeatsOf(n.Volume).keep(*n.Repeat, r.Pos, owner, owner == g.cfg.Self, g.cfg.Now())
+		g.repeatsOf(n.Volume).keep(*n.Repeat, r.Pos, g.ownerAt(r.Pos), g.cfg.Self, g.cfg.Now())
 	case noteSize:
 		if err := g.applySize(n.Volume, n.Size); err != nil {
 			return err

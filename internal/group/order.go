@@ -3,6 +3,7 @@
 package group
 
 import (
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -38,6 +39,13 @@ type work struct {
 	// called: the other array asked for it; its host may have been answered BUSY there
 	// when the contact is lost. killed: a reset came while it was running.
 	called, killed bool
+	// attempt is the newest one to have it ordered by the other array. foreign is the
+	// number of the other array's attempt that this work is.
+	attempt attempt
+	foreign uint64
+	placed  bool
+	// outdated: the owner knows of newer reservations than those of the op's Generation.
+	outdated bool
 	// ended are told when it has been answered.
 	ended []func()
 }
@@ -74,6 +82,10 @@ func (g *Group) placeOwner(to array.Side) {
 		g.cfg.Space.Unreserve(noteCost(note{Type: noteOwner}))
 		return
 	}
+	g.termBegan()
+	if to != g.cfg.Self {
+		g.moveCalled()
+	}
 	g.add(&entry{
 		pos: pos,
 		rec: journal.Record{Group: g.cfg.ID, Pos: pos, Kind: journal.Entry, Payload: encodeNote(note{Type: noteOwner, Owner: to})},
@@ -83,11 +95,16 @@ func (g *Group) placeOwner(to array.Side) {
 // add hands a record that has its position to the journal, and then to the other array.
 func (g *Group) add(e *entry, owner array.Side) {
 	g.lay(e)
+	g.departs(e.rec)
 	g.tail = append(g.tail, e)
 	g.tailBytes += int64(len(e.rec.Payload))
 	g.appends = append(g.appends, e.rec)
 	if g.cursor == e.pos.Place && g.contact && !g.crowded() {
-		g.sendRecord(e.rec, owner, e.buf)
+		if e.work != nil && e.work.foreign != 0 && e.work.m.Kind != scsi.Or {
+			g.sends = append(g.sends, g.placedPacket(e))
+		} else {
+			g.sendRecord(e.rec, owner, e.buf)
+		}
 		g.cursor++
 	}
 }
@@ -127,9 +144,14 @@ func (g *Group) placeOne(w *work, now time.Time) bool {
 	case now.Sub(w.op.Arrived) > scsi.Late:
 		w.finish(g.lateError(now))
 		return true
-	case st == gateStandby && w.forwardable() && g.contact && g.view.Role == arb.Paired:
+	case st == gateShare && w.called:
+		w.finish(array.Errorf(array.Moved, "this array does not own group %s", g.cfg.Name))
+		return true
+	case (st == gateStandby || st == gateShare) && w.forwardable() && g.contact && g.view.Role == arb.Paired:
 		g.forward(w)
 		return true
+	case st == gateShare:
+		return g.placeThere(w)
 	case st == gateStandby || st == gateLost:
 		w.finish(g.refusal(st))
 		return true
@@ -141,10 +163,22 @@ func (g *Group) placeOne(w *work, now time.Time) bool {
 		return true
 	}
 	if w.inspect != nil {
+		if w.unit.reserving || g.installing(w.unit) {
+			return false // what the other array may show already is not applied here yet
+		}
 		w.finish(nil)
 		return true
 	}
 	return g.placeMutation(w)
+}
+
+// placeThere has the owner give a write of a shared group its place.
+func (g *Group) placeThere(w *work) bool {
+	if w.op.Generation != w.unit.generation() {
+		w.finish(array.Errorf(array.Conflict, "the reservations changed"))
+		return true
+	}
+	return !w.outdated && g.forwardMutation(w)
 }
 
 func (g *Group) placeMutation(w *work) bool {
@@ -193,6 +227,11 @@ func (g *Group) placeMutation(w *work) bool {
 		return false
 	}
 	rec := journal.Record{Group: g.cfg.ID, Pos: pos, Volume: w.unit.id.Volume, Offset: w.m.Offset, Length: w.m.Length, Kind: journal.Zeros}
+	binary.BigEndian.PutUint64(rec.Tag[:8], w.foreign)
+	if w.foreign != 0 {
+		g.foreignEnd = pos.Place
+	}
+	w.placed = true
 	e := &entry{pos: pos, work: w}
 	if w.m.Kind != scsi.Zero && w.m.Kind != scsi.Unmap {
 		b := w.m.Data
@@ -259,8 +298,9 @@ func (g *Group) apply() {
 			}
 			g.applied = e.pos.Place
 		}
+		g.lands(e.rec)
 		if e.work != nil {
-			e.work.finish(nil)
+			g.answer(e)
 			e.work = nil
 		}
 		if e.then != nil {

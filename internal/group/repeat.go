@@ -4,6 +4,7 @@ package group
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"strings"
 	"time"
 
@@ -35,6 +36,8 @@ type repeat struct {
 	Digest [16]byte          `json:"digest"`
 	Offset int64             `json:"offset"`
 	Length int64             `json:"length"`
+	// Via is the array that had the command, if that is not the owner.
+	Via *array.Side `json:"via,omitempty"`
 
 	pos   array.Position // of its data
 	owner array.Side     // the array that had the command
@@ -62,9 +65,12 @@ func digestOf(m scsi.Mutation) [16]byte {
 
 // noteOfRepeat is the entry that goes before the data of w.
 func (w *work) noteOfRepeat() note {
-	return note{Type: noteRepeat, Volume: w.unit.id.Volume, Repeat: &repeat{
-		Nexus: w.op.Nexus, Digest: digestOf(w.m), Offset: w.m.Offset, Length: w.m.Length,
-	}}
+	r := &repeat{Nexus: w.op.Nexus, Digest: digestOf(w.m), Offset: w.m.Offset, Length: w.m.Length}
+	if w.foreign != 0 {
+		via := w.unit.g.cfg.Self.Other()
+		r.Via = &via
+	}
+	return note{Type: noteRepeat, Volume: w.unit.id.Volume, Repeat: r}
 }
 
 // repeats is what is kept of one unit, oldest first. It belongs to the loop.
@@ -91,9 +97,13 @@ func (g *Group) repeatsOf(v array.VolumeID) *repeats {
 	return t
 }
 
-// keep takes an entry of the log at pos; its data follow at the next place. mine says
-// that this array had the command.
-func (t *repeats) keep(r repeat, pos array.Position, owner array.Side, mine bool, now time.Time) {
+// keep takes an entry of the log at pos; its data follow at the next place. self is this
+// array, owner who ordered it.
+func (t *repeats) keep(r repeat, pos array.Position, owner, self array.Side, now time.Time) {
+	if r.Via != nil && *r.Via <= 1 {
+		owner = *r.Via
+	}
+	mine := owner == self
 	r.pos, r.owner, r.since = pos, owner, now
 	r.pos.Place++
 	t.filter(func(x *repeat) bool { return x.pos.Place != r.pos.Place }) // read again after a restart
@@ -266,8 +276,16 @@ func (g *Group) placeRepeat(w *work, body []byte) error {
 	if err != nil {
 		return err
 	}
-	g.repeatsOf(w.unit.id.Volume).asking[pos.Place+1] = asking{op: w.op.ID, nexus: w.op.Nexus}
+	if w.foreign == 0 {
+		g.asks(w, pos.Place+1)
+	}
 	rec := journal.Record{Group: g.cfg.ID, Pos: pos, Kind: journal.Entry, Volume: w.unit.id.Volume, Payload: body}
+	binary.BigEndian.PutUint64(rec.Tag[:8], w.foreign)
 	g.add(&entry{pos: pos, rec: rec}, g.cfg.Self)
 	return nil
+}
+
+// asks notes that the data at a place are those of a command of this array.
+func (g *Group) asks(w *work, at array.Place) {
+	g.repeatsOf(w.unit.id.Volume).asking[at] = asking{op: w.op.ID, nexus: w.op.Nexus}
 }

@@ -68,7 +68,7 @@ func TestRepeatedCompareAndWrite(t *testing.T) {
 				t.asking[11] = asking{op: 5, nexus: host}
 				u.Ended(host)
 				g.drain()
-				t.keep(first, at, array.SideB, true, g.cfg.Now())
+				t.keep(first, at, array.SideB, array.SideB, g.cfg.Now())
 			},
 		},
 		"the array that had it was restarted": {
@@ -77,7 +77,7 @@ func TestRepeatedCompareAndWrite(t *testing.T) {
 				t := g.repeatsOf(1)
 				first := t.list[0]
 				t.list = nil
-				t.keep(first, at, array.SideB, true, g.cfg.Now()) // as read from the journal
+				t.keep(first, at, array.SideB, array.SideB, g.cfg.Now()) // as read from the journal
 			},
 		},
 		"the other array had it and was restarted": {
@@ -113,7 +113,7 @@ func TestRepeatedCompareAndWrite(t *testing.T) {
 			first := compareAndWrite(t, u, host, 0, 1, 2)
 			list := g.repeatsOf(1)
 			list.asking[11] = asking{op: 5, nexus: host}
-			list.keep(*first.noteOfRepeat().Repeat, at, c.owner, c.owner == g.cfg.Self, now)
+			list.keep(*first.noteOfRepeat().Repeat, at, c.owner, array.SideB, now)
 			list.touched(journal.Record{Pos: data, Offset: 0, Length: 512}) // its own
 			if c.before != nil {
 				c.before(g, u)

@@ -96,6 +96,10 @@ type Peer interface {
 	Ended() uint64
 	// Break ends the period in which this array grants.
 	Break()
+	// Clock reads this array's clock, in nanoseconds. Stamp is the newest reading of the
+	// other array's that came from its present process, 0 if none did.
+	Clock() int64
+	Stamp() int64
 	// Swap and ReadWitness answer by WitnessSeen or WitnessLost.
 	Swap(g array.GroupID, s arb.Swap)
 	ReadWitness(g array.GroupID)
@@ -168,4 +172,10 @@ const (
 	// first page. PacketMend answers; Tag joins them.
 	PacketWant
 	PacketMend
+	// PacketForward is a host's write on its way to the owner (forward.go). PacketPlaced
+	// says which record it became, without its data; PacketRefused that it became none:
+	// Length is the kind of error, 0 for none. Tag names the attempt.
+	PacketForward
+	PacketPlaced
+	PacketRefused
 )

@@ -28,7 +28,9 @@ type Unit struct {
 	disk Disk
 
 	state atomic.Pointer[reservation.State]
-	paths atomic.Pointer[scsi.Paths]
+	paths atomic.Pointer[alike]
+	// flights are the records in the journal that are not applied.
+	flights flights
 	// reserving: a reservation entry is placed and not applied. The loop's.
 	reserving bool
 	readers   chan struct{}
@@ -36,7 +38,7 @@ type Unit struct {
 	mu       sync.Mutex
 	watchers map[int]func(scsi.Notice)
 	nextW    int
-	heldRead []func()
+	heldRead []*reading
 	armed    bool // a timer will look at the held reads
 }
 
@@ -67,6 +69,7 @@ func (g *Group) RemoveVolume(id array.VolumeID) error {
 		if u := g.units[id]; u != nil {
 			delete(g.units, id)
 			delete(g.repeats, id)
+			u.flights.clear()
 			u.tell(scsi.Notice{Kind: scsi.Gone})
 		}
 	})
@@ -96,8 +99,8 @@ func (u *Unit) Reservations() *reservation.State { return u.state.Load() }
 
 func (u *Unit) generation() uint64 { return u.state.Load().Revision }
 
-// Paths returns the present path states.
-func (u *Unit) Paths() *scsi.Paths { return u.paths.Load() }
+// Paths returns the present path states, as an initiator is to see them.
+func (u *Unit) Paths(initiator string) *scsi.Paths { return u.paths.Load()[u.g.proximity(initiator)] }
 
 // Read fills dst if this array may serve; while that is undecided it waits.
 func (u *Unit) Read(op *scsi.Op, off int64, dst []byte, done func(error)) {
@@ -105,48 +108,74 @@ func (u *Unit) Read(op *scsi.Op, off int64, dst []byte, done func(error)) {
 		done(array.Errorf(array.Range, "read of %d bytes at %d is beyond the end of volume %s, %d bytes", len(dst), off, u.id.Name, u.Size()))
 		return
 	}
+	u.read(&reading{op: op, off: off, dst: dst, done: done})
+}
+
+// reading is a host's read under way.
+type reading struct {
+	op   *scsi.Op
+	off  int64
+	dst  []byte
+	done func(error)
+	// gate is that of the present attempt, upTo the newest record that was in flight
+	// over the range when it began.
+	gate *gate
+	upTo array.Place
+}
+
+func (u *Unit) read(r *reading) {
 	gt := u.g.gate.Load()
 	if gt.state == gateStandby || gt.state == gateLost {
-		done(u.g.refusal(gt.state))
+		r.done(u.g.refusal(gt.state))
 		return
 	}
 	period, ok := u.g.valid(gt)
 	if !ok {
-		u.hold(op, off, dst, done)
+		u.hold(r)
+		return
+	}
+	if r.gate != gt {
+		r.gate, r.upTo = gt, u.flights.newest(r.off, int64(len(r.dst)))
+	}
+	if u.flights.any(r.off, int64(len(r.dst)), r.upTo) {
+		u.hold(r)
+		if !u.flights.any(r.off, int64(len(r.dst)), r.upTo) {
+			u.retryReads() // it landed while this read was put aside
+		}
 		return
 	}
 	go func() {
-		err := u.fetch(dst, off)
+		err := u.fetch(r.dst, r.off)
 		if now, ok := u.g.valid(gt); !ok || now != period {
-			u.Read(op, off, dst, done) // another stretch began: what was read may be old
+			u.read(r) // another stretch began: what was read may be old
 			return
 		}
 		if array.KindOf(err) == array.Busy && err != nil {
-			u.hold(op, off, dst, done)
+			u.hold(r)
 			return
 		}
-		done(err)
+		r.done(err)
 	}()
 }
 
-// hold keeps a read until the gate changes or it is too old.
-func (u *Unit) hold(op *scsi.Op, off int64, dst []byte, done func(error)) {
+// hold keeps a read until the gate changes, what it waits for lands, or it is too old.
+func (u *Unit) hold(r *reading) {
 	now := u.g.cfg.Now()
 	switch {
-	case op.Cancelled():
-		done(array.Errorf(array.Aborted, "the command was aborted"))
+	case r.op.Cancelled():
+		r.done(array.Errorf(array.Aborted, "the command was aborted"))
 		return
-	case now.Sub(op.Arrived) > scsi.Late:
-		done(array.Errorf(array.Busy, "group %s is not served yet", u.g.cfg.Name))
+	case now.Sub(r.op.Arrived) > scsi.Late:
+		r.done(array.Errorf(array.Busy, "group %s is not served yet", u.g.cfg.Name))
 		return
 	}
 	u.mu.Lock()
 	if len(u.heldRead) >= maxHeldReads {
 		u.mu.Unlock()
-		done(array.Errorf(array.Busy, "too many commands wait for group %s", u.g.cfg.Name))
+		r.done(array.Errorf(array.Busy, "too many commands wait for group %s", u.g.cfg.Name))
 		return
 	}
-	u.heldRead = append(u.heldRead, func() { u.Read(op, off, dst, done) })
+	u.heldRead = append(u.heldRead, r)
 	armed := u.armed
 	u.armed = true
 	u.mu.Unlock()
@@ -165,8 +194,8 @@ func (u *Unit) retryReads() {
 	again := u.heldRead
 	u.heldRead = nil
 	u.mu.Unlock()
-	for _, f := range again {
-		f()
+	for _, r := range again {
+		u.read(r)
 	}
 }
 
@@ -260,16 +289,19 @@ func (u *Unit) tell(n scsi.Notice) {
 	}
 }
 
-func (u *Unit) setPaths(p *scsi.Paths) {
+func (u *Unit) setPaths(p *alike) {
 	old := u.paths.Swap(p)
 	if old == nil {
 		return
 	}
-	same := len(old.Groups) == len(p.Groups)
-	for i := 0; same && i < len(p.Groups); i++ {
-		same = old.Groups[i].State == p.Groups[i].State
-	}
-	if !same {
-		u.tell(scsi.Notice{Kind: scsi.PathsChanged})
+	for n := range p {
+		same := len(old[n].Groups) == len(p[n].Groups)
+		for i := 0; same && i < len(p[n].Groups); i++ {
+			same = old[n].Groups[i].State == p[n].Groups[i].State
+		}
+		if !same {
+			u.tell(scsi.Notice{Kind: scsi.PathsChanged})
+			return
+		}
 	}
 }

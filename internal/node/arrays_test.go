@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"strings"
@@ -68,9 +69,11 @@ func openArrays(t *testing.T, count int, set func(*Config)) []*testArray {
 	return arrays
 }
 
+// freePort returns an address to listen on a little later. It is one of 127.0.0.0/8 drawn at
+// random: on 127.0.0.1 others, which run at the same time, could take the port meanwhile.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+rand.N(254), rand.N(256), 1+rand.N(254)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,6 +30,9 @@ func (n *Node) event(text string) { n.tellPeople(event.Informational, text) }
 func (n *Node) warn(text string)  { n.tellPeople(event.Minor, text) }
 func (n *Node) alarm(text string) { n.tellPeople(event.Major, text) }
 
+// Alarm tells people what a face of the array must tell.
+func (n *Node) Alarm(text string) { n.alarm(text) }
+
 func (n *Node) tellPeople(s event.Severity, text string) {
 	n.log.Info("event", "severity", string(s), "text", text)
 	n.events.Add(event.Event{At: time.Now(), Severity: s, Text: text})
@@ -39,10 +42,17 @@ func (n *Node) tellPeople(s event.Severity, text string) {
 func (n *Node) Events() []event.Event { return n.events.Newest() }
 
 // audited runs a command, and writes who gave it and how it ended into the audit log,
-// unless it only looks. A log that can't be written is no reason to let hosts wait.
+// unless it only looks. What the array gives itself is written down if it was done. A log that can't be written is no reason to let hosts wait.
 func (n *Node) audited(q Asked, c *command, run func() (string, error)) (string, error) {
 	if c.right == people.Look {
 		return run()
+	}
+	if q.By.User == itselfName { // which may try again and again
+		text, err := run()
+		if err != nil {
+			return text, err
+		}
+		run = func() (string, error) { return text, nil }
 	}
 	end, err := n.audit.Begin(event.Act{
 		At: time.Now(), User: q.By.User, Role: string(q.By.Role), From: q.By.From, Over: q.By.Over,

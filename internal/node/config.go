@@ -10,6 +10,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/pki"
 	"github.com/perdure/perdure/internal/volume"
@@ -34,9 +35,12 @@ type Config struct {
 	CPGs    []CPG   `toml:"cpg"`
 	Target  Target  `toml:"target"`
 	Witness Witness `toml:"witness"`
+	SSH     SSH     `toml:"ssh"`
 
-	// Pages, if set, changes the options of every CPG: for tests that break something.
-	Pages func(*volume.Options) `toml:"-"`
+	// Pages, if set, changes the options of every CPG, Groups those of every group: for
+	// tests that break something.
+	Pages  func(*volume.Options) `toml:"-"`
+	Groups func(*group.Config)   `toml:"-"`
 	// Clock says what time it is for people; nil: the machine's. It decides what expires
 	// and which schedules are due, never who may serve.
 	Clock func() time.Time `toml:"-"`
@@ -115,6 +119,12 @@ type Link struct {
 type Witness struct {
 	Address string  `toml:"address"`
 	Key     pki.Pin `toml:"key"`
+}
+
+// SSH is the command line over SSH.
+type SSH struct {
+	// Listen are host:port; none: there is no SSH.
+	Listen []string `toml:"listen"`
 }
 
 // LoadConfig reads the file. Unknown keys and values that can't be meant are

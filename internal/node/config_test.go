@@ -40,6 +40,9 @@ name = "array-b"
 system_id = 2
 key = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
+[ssh]
+listen = ["203.0.115.1:22", "203.0.115.1:2222"]
+
 [[target.link]]
 name = "link1"
 listen = "203.0.113.1:5785"
@@ -89,6 +92,8 @@ func TestConfigurationThatCannotBeMeant(t *testing.T) {
 		{"a portal without a port", `"192.0.2.1:3260", `, `"192.0.2.1", `, []string{"iscsi.portals", "192.0.2.1", "host:port"}},
 		{"a port that is none", `"192.0.2.1:3260", `, `"192.0.2.1:326000", `, []string{"iscsi.portals", "326000", "1 to 65535"}},
 		{"a portal twice", `"198.51.100.1:3260"]`, `"192.0.2.1:3260"]`, []string{"iscsi.portals", "192.0.2.1:3260", "twice"}},
+		{"an SSH address without a port", `"203.0.115.1:22"`, `"203.0.115.1"`, []string{"ssh.listen", "203.0.115.1", "host:port"}},
+		{"an SSH address twice", `"203.0.115.1:2222"`, `"203.0.115.1:22"`, []string{"ssh.listen", "twice"}},
 		{"a small journal", "size_mib = 1024", "size_mib = 63", []string{"journal.size_mib", "63", "64"}},
 		{"a negative journal", "size_mib = 1024", "size_mib = -5", []string{"journal.size_mib", "-5"}},
 		{"a journal beyond reason", "size_mib = 1024", "size_mib = 9007199254740993", []string{"journal.size_mib", "9007199254740993"}},

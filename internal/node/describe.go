@@ -58,6 +58,9 @@ func (n *Node) describe(id array.GroupID) (Description, error) {
 			return err
 		}
 		names := map[string]bool{}
+		for _, x := range g.Near {
+			names[x.Host] = true
+		}
 		if err := tables.vluns.Each(t, func(_ string, v VLUN) error {
 			if in[v.Volume] {
 				d.VLUNs = append(d.VLUNs, v)

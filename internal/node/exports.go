@@ -19,6 +19,7 @@ type exports struct {
 	n *Node
 	// making is held while the table is made, so that the newest one is published last.
 	making sync.Mutex
+	near   map[*group.Group]map[string]group.Proximity // as the groups know it
 	mu     sync.RWMutex
 	// seen is by initiator name.
 	seen     map[string]map[uint16]scsi.Unit
@@ -90,6 +91,7 @@ func (e *exports) rebuild() error {
 		}
 	}
 	e.n.mu.RUnlock()
+	e.tellProximities(s)
 	seen, accounts := map[string]map[uint16]scsi.Unit{}, map[string]iscsi.Account{}
 	for _, h := range s.hosts {
 		for _, i := range h.Initiators {

@@ -272,6 +272,9 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 		cfg.Peer = n.pair.Way(r.ID)
 		cfg.Doubted = n.cfg.Witness.Address != ""
 	}
+	if n.cfg.Groups != nil {
+		n.cfg.Groups(&cfg)
+	}
 	g, err := group.Open(cfg, arb.First(r.Founder, r.Founding))
 	if err != nil {
 		return nil, err
@@ -304,6 +307,7 @@ func (n *Node) policy(r RCGroup) group.Policy {
 	return group.Policy{
 		AutoFailover: r.Policies.AutoFailover && r.Policies.PathManagement, WitnessStarted: n.cfg.Witness.Address != "",
 		AutoRecover: r.Policies.AutoRecover, AutoSynchronize: r.Policies.AutoSynchronize,
+		ActiveActive: r.Policies.ActiveActive && !r.Private, Home: n.homeSide(r),
 	}
 }
 

@@ -68,6 +68,8 @@ type RCGroup struct {
 	Founder  array.Side `json:"founder"`
 	// Gone are the volumes taken out last: the log may still speak of them.
 	Gone []array.VolumeID `json:"gone,omitempty"`
+	// Near says which array's paths hosts prefer while both serve.
+	Near []Nearness `json:"near,omitempty"`
 }
 
 // withContentOf returns a description after g that says what o did.
@@ -100,6 +102,8 @@ type Policies struct {
 	PathManagement  bool `json:"path_management"`
 	AutoRecover     bool `json:"auto_recover"`
 	AutoSynchronize bool `json:"auto_synchronize"`
+	// ActiveActive: both arrays serve the group; it holds the first two.
+	ActiveActive bool `json:"active_active,omitempty"`
 }
 
 // Host is a host and its iSCSI names.

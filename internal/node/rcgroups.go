@@ -22,11 +22,13 @@ func groupCommands() []command {
 		{name: "creatercopygroup", right: people.Change, usage: "creatercopygroup <group> <target>:sync", about: "creates a Remote Copy group here and on the target", run: createRCGroup},
 		{name: "removercopygroup", right: people.Change, usage: "removercopygroup -f <group>", about: "removes a group without exports, and its volumes' copies on the target", of: lastGroup, run: removeRCGroup},
 		{name: "admitrcopyvv", right: people.Change, usage: "admitrcopyvv -createvv [-size <size>] [-cpg <cpg>] [-tpvv|-full|-tdvv] [-compr] <vv> <group>", about: "adds a volume; its copy on the target gets the same name, size and WWN", of: lastGroup, run: admitVV},
+		{name: "admitrcopyhost", right: people.Change, usage: "admitrcopyhost [-proximity primary|secondary|all] <group> <host|set:hosts>...", about: "says which array's paths hosts prefer in a group with the policy active_active: the home array's, the other's, or all", of: groupFirst, run: admitHost},
+		{name: "dismissrcopyhost", right: people.Change, usage: "dismissrcopyhost [-f] <group> <host|set:hosts>...", about: "lets hosts prefer the home array's paths again", of: groupFirst, run: dismissHost},
 		{name: "dismissrcopyvv", right: people.Change, usage: "dismissrcopyvv -f <vv> <group>", about: "takes an unexported volume out of the group and removes both copies", of: lastGroup, run: dismissVV},
 		{name: "startrcopygroup", right: people.Change, usage: "startrcopygroup [-wait] <group>", about: "starts replication; only what differs is sent", of: lastGroup, run: startRCGroup},
 		{name: "stoprcopygroup", right: people.Change, usage: "stoprcopygroup -f <group>", about: "stops replication; the serving array goes on alone", of: lastGroup, run: stopRCGroup},
 		{name: "syncrcopy", right: people.Change, usage: "syncrcopy [-w] <group>", about: "waits until the group is in sync", of: lastGroup, run: syncRCGroup},
-		{name: "setrcopygroup", right: people.Change, usage: "setrcopygroup pol <policy>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f [-waittask] <group>", about: "changes policies, or which array serves", of: groupToServe, free: isRescue, rightOf: rightToServe, run: setRCGroup},
+		{name: "setrcopygroup", right: people.Change, usage: "setrcopygroup pol [-f] <policy>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f [-waittask] <group>", about: "changes policies, or which array serves", of: groupToServe, free: isRescue, rightOf: rightToServe, run: setRCGroup},
 	}
 }
 
@@ -396,7 +398,7 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 	force := a.flags.Bool("f", false, "")
 	a.flags.Bool("waittask", false, "") // it always waits
 	if verb == "pol" {
-		return n.setPolicy(ctx, a)
+		return n.setPolicy(ctx, a, force)
 	}
 	if err := a.parse(1, 1); err != nil {
 		return err
@@ -438,36 +440,4 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 		return n.resume(ctx, r)
 	}
 	return array.Errorf(array.Invalid, "setrcopygroup %s: unknown; usage: %s", verb, a.cmd.usage)
-}
-
-func (n *Node) setPolicy(ctx context.Context, a *args) error {
-	if err := a.parse(2, 2); err != nil {
-		return err
-	}
-	r, err := n.findGroup(a.rest[1])
-	if err != nil {
-		return err
-	}
-	return n.changeGroup(ctx, r.rec.ID, func(t *store.Tx) error {
-		g, _, err := tables.groups.Get(t, store.Key(uint64(r.rec.ID)))
-		if err != nil {
-			return err
-		}
-		for _, p := range strings.Split(a.rest[0], ",") {
-			on := !strings.HasPrefix(p, "no_")
-			switch strings.TrimPrefix(p, "no_") {
-			case "auto_failover":
-				g.Policies.AutoFailover = on
-			case "path_management":
-				g.Policies.PathManagement = on
-			case "auto_recover":
-				g.Policies.AutoRecover = on
-			case "auto_synchronize":
-				g.Policies.AutoSynchronize = on
-			default:
-				return array.Errorf(array.Invalid, "policy %q: want auto_failover, path_management, auto_recover or auto_synchronize, or no_ before it", p)
-			}
-		}
-		return groupsPut(t, g)
-	})
 }

@@ -135,7 +135,7 @@ func status(n *Node, _ context.Context, a *args) error {
 		case i.View.Role.String() == "out" || i.View.Role.String() == "paired" && i.Owner != i.Self:
 			serving = n.arrayName(i.Self.Other())
 		}
-		a.printf("group\t%s\tserving array %s, home array %s, %s, %s, %s\n", r.rec.Name, serving, n.homeName(r.rec), n.roleOf(r, i), stateOf(i), syncOf(i))
+		a.printf("group\t%s\tserving array %s, home array %s, %s, %s, %s\n", r.rec.Name, serving, n.homeName(r.rec), n.roleOf(r, i), stateOf(i), syncOf(i)+sharesText(i))
 		if i.Reason != "" {
 			a.printf("\t\tnot served here: %s\n", i.Reason)
 		}
@@ -164,7 +164,7 @@ func explain(n *Node, _ context.Context, a *args) error {
 	}
 	a.printf("group\t%s on array %s (side %v)\n", r.rec.Name, n.cfg.Name, i.Self)
 	a.printf("record\t%v\n", i.Record)
-	a.printf("role\t%v, owner %s, serving here %v\n", i.View.Role, n.arrayName(i.Owner), i.Serving)
+	a.printf("role\t%v, owner %s, serving here %v%s\n", i.View.Role, n.arrayName(i.Owner), i.Serving || i.Sharing, sharesText(i))
 	if i.Reason != "" {
 		a.printf("why not\t%s\n", i.Reason)
 	}
@@ -179,12 +179,27 @@ func explain(n *Node, _ context.Context, a *args) error {
 	return nil
 }
 
+// sharesText says that this array serves what the other owns.
+func sharesText(i group.Info) string {
+	if i.Sharing {
+		return ", shares what the owner orders"
+	}
+	return ""
+}
+
 func policyText(p Policies) string {
 	var l []string
+	classic := !p.ActiveActive // which holds two of the policies, and stands for them
 	for _, x := range []struct {
 		on   bool
 		name string
-	}{{p.AutoRecover, "auto_recover"}, {p.AutoFailover, "auto_failover"}, {p.PathManagement, "path_management"}, {p.AutoSynchronize, "auto_synchronize"}} {
+	}{
+		{p.AutoRecover, "auto_recover"},
+		{p.AutoFailover && classic, "auto_failover"},
+		{p.PathManagement && classic, "path_management"},
+		{p.AutoSynchronize, "auto_synchronize"},
+		{p.ActiveActive, "active_active"},
+	} {
 		if x.on {
 			l = append(l, x.name)
 		}

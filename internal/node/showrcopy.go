@@ -21,21 +21,17 @@ func showRCopy(n *Node, _ context.Context, a *args) error {
 	if len(a.rest) > 0 {
 		what, a.rest = a.rest[0], a.rest[1:]
 	}
-	parts := []struct {
+	type part struct {
 		name string
 		show func() error
-	}{
+	}
+	parts := []part{
 		{"targets", func() error { return n.showTargets(a, *witness) }},
 		{"links", func() error { return n.showLinks(a) }},
 		{"groups", func() error { return n.showGroups(a, *detail) }},
 	}
-	if what != "" && !slices.ContainsFunc(parts, func(p struct {
-		name string
-		show func() error
-	},
-	) bool {
-		return p.name == what
-	}) || what == "links" && len(a.rest) > 0 {
+	known := slices.ContainsFunc(parts, func(p part) bool { return p.name == what })
+	if what != "" && !known || what == "links" && len(a.rest) > 0 {
 		return array.Errorf(array.Invalid, "showrcopy: want links, groups or targets; usage: %s", a.cmd.usage)
 	}
 	a.title("\nRemote Copy System Information\nStatus: Started, Normal")

@@ -19,10 +19,12 @@ type sight struct {
 	sets  map[string]HostSet
 	vluns []VLUN
 	vvs   map[array.VolumeID]VV
+	// groups are those with hosts of a proximity.
+	groups map[array.GroupID]RCGroup
 }
 
 func loadSight(t *store.Tx) (*sight, error) {
-	s := &sight{hosts: map[string]Host{}, sets: map[string]HostSet{}, vvs: map[array.VolumeID]VV{}}
+	s := &sight{hosts: map[string]Host{}, sets: map[string]HostSet{}, vvs: map[array.VolumeID]VV{}, groups: map[array.GroupID]RCGroup{}}
 	if err := tables.hosts.Each(t, func(_ string, h Host) error { s.hosts[h.Name] = h; return nil }); err != nil {
 		return nil, err
 	}
@@ -32,18 +34,36 @@ func loadSight(t *store.Tx) (*sight, error) {
 	if err := tables.vvs.Each(t, func(_ string, v VV) error { s.vvs[v.ID] = v; return nil }); err != nil {
 		return nil, err
 	}
+	if err := tables.groups.Each(t, func(_ string, g RCGroup) error {
+		if len(g.Near) > 0 {
+			s.groups[g.ID] = g
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
 	err := tables.vluns.Each(t, func(_ string, v VLUN) error { s.vluns = append(s.vluns, v); return nil })
 	return s, err
 }
 
 // initiators returns the iSCSI names of a host or, as set:name, of a set's hosts.
 func (s *sight) initiators(host string) (all []string) {
+	for _, h := range s.hostsOf(host) {
+		all = append(all, h.Initiators...)
+	}
+	return all
+}
+
+// hostsOf returns a host or, of set:name, a set's hosts.
+func (s *sight) hostsOf(host string) (all []Host) {
 	names := []string{host}
 	if set, ok := strings.CutPrefix(host, "set:"); ok {
 		names = s.sets[set].Hosts
 	}
 	for _, name := range names {
-		all = append(all, s.hosts[name].Initiators...)
+		if h, ok := s.hosts[name]; ok {
+			all = append(all, h)
+		}
 	}
 	return all
 }

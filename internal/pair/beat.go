@@ -144,6 +144,17 @@ func (p *Pair) newest(start array.StartID, sent int64) bool {
 	return true
 }
 
+// Stamp returns the newest reading of the other array's clock that its present process
+// sent.
+func (p *Pair) Stamp() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.asker != p.system.Start {
+		return 0
+	}
+	return p.askedAt
+}
+
 func (p *Pair) granted(f link.Frame) {
 	p.lease.Answered(p.clock.Now(), f.Offset, uint64(f.Length))
 }

@@ -71,8 +71,8 @@ func (h handler) Frame(c *link.Conn, f link.Frame) {
 	}
 }
 
-// flagBare marks a record's data without the epoch and the durable place before
-// them: they are in the position and the tag.
+// flagBare marks data without the epoch and the durable place before them. A record has
+// them in the position and the tag, a forwarded write has the epoch in the position.
 const flagBare = 2
 
 // packetOf turns a frame into a packet. The payload of records stays in its buffer.
@@ -86,11 +86,14 @@ func packetOf(f link.Frame) group.Packet {
 	// everything but data records, which have them in the position and the tag.
 	body := f.Payload
 	if f.Flags&flagBare != 0 {
-		if f.Buf == nil || pk.Type != group.PacketRecord {
+		if f.Buf == nil || pk.Type != group.PacketRecord && pk.Type != group.PacketForward {
 			return group.Packet{}
 		}
-		pk.Epoch, pk.Held = f.Position.Epoch, array.Place(binary.BigEndian.Uint64(f.Tag[:8]))
-		pk.Buf = f.Buf
+		pk.Epoch, pk.Buf = f.Position.Epoch, f.Buf
+		if pk.Type == group.PacketRecord {
+			pk.Held = array.Place(binary.BigEndian.Uint64(f.Tag[:8]))
+			clear(pk.Tag[:8])
+		}
 		return pk
 	}
 	if len(body) < 16 {
@@ -101,6 +104,15 @@ func packetOf(f link.Frame) group.Packet {
 	return pk
 }
 
+// bare reports whether a packet's data can go alone. A record with a tag of its own can't.
+func bare(pk *group.Packet) bool {
+	if pk.Buf == nil || pk.Epoch != pk.Pos.Epoch {
+		return false
+	}
+	return pk.Type == group.PacketForward ||
+		pk.Type == group.PacketRecord && pk.Kind == journal.Data && [8]byte(pk.Tag[:8]) == [8]byte{}
+}
+
 // frameOf is the way back. A data record of an older epoch than the sender's view
 // goes as a body, so that the view is named.
 func frameOf(pk group.Packet) link.Frame {
@@ -108,10 +120,12 @@ func frameOf(pk group.Packet) link.Frame {
 		Type: frameGroup + link.Type(pk.Type), Group: pk.Group, Position: pk.Pos, Commit: pk.Commit, Volume: pk.Volume,
 		Offset: pk.Offset, Length: pk.Length, Tag: pk.Tag, Flags: uint16(pk.Owner)&1 | uint16(pk.Kind)<<8,
 	}
-	if pk.Buf != nil && pk.Type == group.PacketRecord && pk.Kind == journal.Data && pk.Epoch == pk.Pos.Epoch {
+	if bare(&pk) {
 		f.Flags |= flagBare
 		f.Buf, f.Payload = pk.Buf, pk.Buf.Bytes()
-		binary.BigEndian.PutUint64(f.Tag[:8], uint64(pk.Held))
+		if pk.Type == group.PacketRecord {
+			binary.BigEndian.PutUint64(f.Tag[:8], uint64(pk.Held))
+		}
 		return f
 	}
 	body := pk.Body
@@ -142,6 +156,7 @@ func (w way) Send(pk group.Packet) error {
 	return err
 }
 
+func (w way) Clock() int64   { return w.clock.Now() }
 func (w way) Lease() uint64  { return w.lease.Held(w.clock.Now()) }
 func (w way) Period() uint64 { return w.lease.Period() }
 func (w way) Ended() uint64  { return w.lease.Ended(w.clock.Now()) }

@@ -136,8 +136,11 @@ func (b *Book) noteUntold(t *store.Tx, c UserChange) (*UserChange, error) {
 	if ok {
 		c.Was = old.Was // what the other array knows
 	}
-	if same(c.Was, c.Now) {
+	switch {
+	case same(c.Was, c.Now) && ok:
 		return nil, tables.untold.Delete(t, c.Name)
+	case same(c.Was, c.Now):
+		return &c, nil // nothing new here; an array that lost its users hears of this one
 	}
 	return &c, tables.untold.Put(t, c.Name, c)
 }

@@ -334,6 +334,18 @@ func TestWhatTheOtherArraySends(t *testing.T) {
 	if all, err := a.Untold(); err != nil || len(all) != 0 {
 		t.Errorf("%v, %v", all, err)
 	}
+	// A change that is none is told at once, for an array that lost its users.
+	ok(t, b.Told(b.add(t, "dan", Edit, "")))
+	dan, err := b.User("dan")
+	ok(t, err)
+	tell, err := b.Make(UserChange{Name: "dan", Was: &dan, Now: &dan})
+	if ok(t, err); tell == nil {
+		t.Fatal("nothing is told")
+	}
+	ok(t, a.Take(*tell, "a"))
+	if _, err := a.User("dan"); err != nil {
+		t.Error(err)
+	}
 	// Two of one name stay two.
 	b.add(t, "bob", Edit, "")
 	c := a.add(t, "bob", Super, "")

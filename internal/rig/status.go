@@ -41,7 +41,7 @@ func parseStatus(text, group string) (Status, error) {
 		}
 		_, rest, ok := strings.Cut(l, "serving array ")
 		f := strings.Split(rest, ", ")
-		if !ok || len(f) != 5 {
+		if !ok || len(f) < 5 {
 			return Status{}, fmt.Errorf("status says %q", l)
 		}
 		s := Status{Serving: f[0], Role: f[2], State: f[3], Sync: f[4]}

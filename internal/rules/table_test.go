@@ -63,7 +63,7 @@ var table = []row{
 
 	{pkg: "wsapi", may: []string{"node", "event", "people", "pki", "progress", "table"}, why: "a face: translates, decides nothing"},
 	{pkg: "cli", may: []string{"node", "event", "pki", "progress", "table"}, why: "a face: translates, decides nothing; but init makes keys, before there is a daemon to ask"},
-	{pkg: "sshd", may: []string{"node", "cli", "people", "table"}, why: "a face: the command line over SSH"},
+	{pkg: "sshd", may: []string{"cli", "people", "table"}, why: "a face: the command line over SSH"},
 	{pkg: "console", may: []string{"node", "event", "wsapi"}, why: "a face: speaks the REST interface only"},
 
 	{pkg: "lab", why: "networks and processes for tests; what runs in them is the test's business"},
@@ -98,8 +98,7 @@ var heavy = []struct {
 	{"github.com/alecthomas/kong", []string{"cmd"}, "command lines of our own commands"},
 	{"github.com/robfig/cron", []string{"schedule"}, "its parser only; its goroutines and clock have no place here"},
 	{"golang.org/x/crypto", []string{"people", "sshd"}, "password hashes and SSH keys; who else thinks of writing cryptography should not"},
-	{"github.com/gliderlabs/ssh", []string{"sshd"}, "the SSH server: nobody else listens to strangers with it"},
-	{"golang.org/x/term", []string{"sshd"}, "line editing for people who type over SSH"},
+	{"golang.org/x/term", []string{"cmd", "sshd"}, "for people who type: editing a line, and passwords that nobody sees"},
 	{"github.com/BurntSushi/toml", []string{"cmd", "node"}, "configuration files are read at the top"},
 }
 

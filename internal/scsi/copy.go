@@ -139,7 +139,7 @@ func (n *Nexus) participant(name array.WWN) *participant {
 			continue
 		}
 		b := n.bind(lun)
-		if b == nil || b.lu.unit != u || pathError(u.Paths().local().State, 0) != nil {
+		if b == nil || b.lu.unit != u || pathError(u.Paths(b.nexus.Initiator).local().State, 0) != nil {
 			return nil
 		}
 		return &participant{unit: u, lu: b.lu, resets: b.lu.resets.Load()}

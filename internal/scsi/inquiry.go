@@ -99,7 +99,7 @@ func (c *Command) designators(id Identity) []byte {
 	add(binaryCode, unit, 3, id.WWN[:])
 	add(ascii, unit, 1, []byte(vendor+id.Serial))
 	add(binaryCode, port, 4, binary.BigEndian.AppendUint32(nil, uint32(p.Relative)))
-	add(binaryCode, port, 5, binary.BigEndian.AppendUint32(nil, uint32(c.unit.Paths().local().ID)))
+	add(binaryCode, port, 5, binary.BigEndian.AppendUint32(nil, uint32(c.unit.Paths(c.nexus.Initiator).local().ID)))
 	add(utf8, port, 8, nameString(fmt.Sprintf("%s,t,0x%04x", p.Target, p.Tag)))
 	add(utf8, target, 8, nameString(p.Target))
 	return out
@@ -192,7 +192,7 @@ func runRequestSense(c *Command) {
 	if a, ok := c.bound.attention(); ok {
 		key, code = UnitAttention, a
 	} else {
-		switch c.unit.Paths().local().State {
+		switch c.unit.Paths(c.nexus.Initiator).local().State {
 		case Standby:
 			key, code = NotReady, lunStandby
 		case Unavailable:

@@ -23,7 +23,7 @@ func runPortGroups(c *Command) {
 	if format == 1 {
 		out = append(out, 0x10, implicitTransitionTime, 0, 0)
 	}
-	for _, g := range c.unit.Paths().Groups {
+	for _, g := range c.unit.Paths(c.nexus.Initiator).Groups {
 		out = appendGroup(out, g)
 	}
 	binary.BigEndian.PutUint32(out, uint32(len(out)-4))

@@ -92,7 +92,7 @@ func (c *Command) reserveRequest(p []byte) (reservation.Request, error) {
 	case reservation.Register, reservation.RegisterIgnore:
 		req.APTPL = p[20]&aptpl != 0
 		if p[20]&allTGPT != 0 {
-			for _, g := range c.unit.Paths().Groups {
+			for _, g := range c.unit.Paths(c.nexus.Initiator).Groups {
 				req.Ports = append(req.Ports, g.Ports...)
 			}
 		}
@@ -130,7 +130,7 @@ func (c *Command) moveRequest(req reservation.Request, p []byte) (reservation.Re
 		return req, badList()
 	}
 	req.MoveTo = reservation.Nexus{Initiator: port, Port: binary.BigEndian.Uint16(p[18:])}
-	for _, g := range c.unit.Paths().Groups {
+	for _, g := range c.unit.Paths(c.nexus.Initiator).Groups {
 		for _, id := range g.Ports {
 			if id == req.MoveTo.Port {
 				return req, nil

@@ -68,8 +68,9 @@ type Reserver interface {
 
 // Multipath knows the paths to the unit through both arrays.
 type Multipath interface {
-	// Paths returns the present state, never nil, not to be changed by anybody.
-	Paths() *Paths
+	// Paths returns the present state as an initiator, by its node name, is to see it:
+	// never nil, not to be changed by anybody.
+	Paths(initiator string) *Paths
 	// Watch calls f for every notice until stop is called; f doesn't block and
 	// doesn't call back into the unit. After stop returns no call begins.
 	Watch(f func(Notice)) (stop func())

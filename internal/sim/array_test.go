@@ -102,6 +102,7 @@ type process struct {
 	units   []*group.Unit
 	lease   pair.Leases
 	buffers *block.Pool
+	heard   atomic.Int64  // the newest reading of the other's clock
 	number  atomic.Uint64 // of the contact, as the other repeats it
 	granted atomic.Uint64 // the newest period in which this array granted
 	dead    atomic.Bool   // killed: nothing it does reaches anybody any more
@@ -174,7 +175,7 @@ func (w *world) boot(m *machine) {
 	}
 	p.g, err = group.Open(group.Config{
 		ID: groupID, Name: "g", Self: m.side, Ports: [2][]uint16{{1}, {257}},
-		Policy: group.Policy{AutoFailover: true, WitnessStarted: true, AutoRecover: true, AutoSynchronize: true},
+		Policy: group.Policy{AutoFailover: true, WitnessStarted: true, AutoRecover: true, AutoSynchronize: true, ActiveActive: w.shared},
 		Log:    p.jnl, Space: p.jnl, Pages: p.pool, Copy: p.pool, Buffers: p.buffers, Peer: way{p}, Keep: p,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Event:  func(text string) { w.tracef("%v: %s", m.side, text) },

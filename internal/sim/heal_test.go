@@ -380,10 +380,15 @@ func TestVerify(t *testing.T) {
 		w.damage(w.m[1], 204)
 		w.damage(w.m[0], 208)
 		w.damage(w.m[1], 208)
-		w.must(w.await(w.write(owner, 240, 1)))
-		w.run(4 * step) // applied on both, and not on pages yet
-		i, err := w.m[0].p.g.Info()
-		w.must(err)
+		var i group.Info
+		for onPages := true; onPages; { // until one is applied on both, and not on pages yet
+			w.must(w.await(w.write(owner, 240, 1)))
+			w.run(4 * step)
+			var err error
+			i, err = w.m[0].p.g.Info()
+			w.must(err)
+			onPages = w.m[0].p.pool.Destaged(groupID) >= i.Applied
+		}
 		rogue := bytes.Repeat([]byte{9}, blockSize)
 		w.must(w.m[0].p.pool.Volume(1).Apply(journal.Record{
 			Group: groupID, Pos: array.Position{Place: i.Applied}, Kind: journal.Data, Volume: 1, Offset: 212 * blockSize, Length: blockSize, Payload: rogue,

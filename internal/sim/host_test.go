@@ -128,6 +128,9 @@ func (c *client) choose() {
 		cmd.n = l.issued
 	}
 	c.cmd = cmd
+	if c.w.shared && r.IntN(2) == 0 {
+		c.at = c.at.Other()
+	}
 }
 
 func (c *client) send() {
@@ -150,6 +153,10 @@ func (c *client) send() {
 	off := int64(blockOffset(cmd.b))
 	if cmd.kind == 0 {
 		cmd.floor = c.w.ledger(cmd.v, cmd.b).floor
+		if c.w.mutant == noFlights {
+			c.readAtOnce(t, off)
+			return
+		}
 		p.units[cmd.v].Read(t.op, off, t.buf, done)
 		return
 	}
@@ -164,6 +171,17 @@ func (c *client) send() {
 		}
 		done(err)
 	})
+}
+
+// readAtOnce reads what is applied, as if nothing could be in flight.
+func (c *client) readAtOnce(t *try, off int64) {
+	i, err := t.p.g.Info()
+	c.w.must(err)
+	if !i.Serving && !i.Sharing {
+		t.out <- array.Errorf(array.Standby, "not served")
+		return
+	}
+	t.out <- t.p.pool.Volume(array.VolumeID(c.cmd.v+1)).Read(t.buf, off)
 }
 
 func (c *client) buffer(p *process, cmd *command, n uint64) *block.Buffer {
@@ -208,6 +226,9 @@ func (c *client) elsewhere(wait time.Duration) {
 func (c *client) answered(t *try, err error) {
 	cmd := c.cmd
 	l := c.w.ledger(cmd.v, cmd.b)
+	if err == nil {
+		c.w.answers[t.p.m.side]++
+	}
 	what := fmt.Sprintf("host %d at %v, volume %d block %d", c.id, t.p.m.side, cmd.v, cmd.b)
 	switch kind := array.KindOf(err); {
 	case err == nil && cmd.kind == 0:

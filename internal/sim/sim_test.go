@@ -52,23 +52,25 @@ const (
 	heldEarly
 	// noWait: what an array granted counts as ended at once.
 	noWait
+	// noFlights: reads don't wait for writes that are in flight over their range.
+	noFlights
 )
 
 // TestMutantsAreCaught makes sure that the simulator can fail.
 func TestMutantsAreCaught(t *testing.T) {
-	mutants := map[mutant]string{noSync: "no sync", heldEarly: "held early", noWait: "no wait"}
+	mutants := map[mutant]string{noSync: "no sync", heldEarly: "held early", noWait: "no wait", noFlights: "no wait for what is in flight"}
 	if testing.Short() { // the others take minutes under the race detector
 		mutants = map[mutant]string{noSync: "no sync"}
 	}
 	for m, name := range mutants {
 		t.Run(name, func(t *testing.T) {
-			for seed := uint64(1); seed <= 40; seed++ {
+			for seed := uint64(1); seed <= 60; seed++ {
 				if what, caught := playMutant(t, seed, m); caught {
 					t.Logf("seed %d: %s", seed, what)
 					return
 				}
 			}
-			t.Error("40 runs, and nothing was noticed")
+			t.Error("60 runs, and nothing was noticed")
 		})
 	}
 }

@@ -97,7 +97,9 @@ func (p *process) starving() bool { return time.Now().Before(p.starved) }
 func (p *process) leases() {
 	now := p.w.now()
 	timing := pair.DefaultTiming()
+	stamp := p.clock()
 	_ = p.w.send(p, func(to *process) {
+		to.heard.Store(stamp)
 		period := to.lease.Grant(to.w.now())
 		_ = to.w.send(to, func(back *process) {
 			if back == p {
@@ -166,6 +168,11 @@ func (y way) Send(pk group.Packet) error {
 	})
 }
 
+// The machines' clocks run at the same speed and show different times.
+func (p *process) clock() int64 { return p.w.now() + int64(p.m.side)*int64(time.Minute) }
+
+func (y way) Clock() int64  { return y.process.clock() }
+func (y way) Stamp() int64  { return y.process.heard.Load() }
 func (y way) Lease() uint64 { return y.lease.Held(y.w.now()) }
 func (y way) Break()        { y.lease.BreakOff(y.w.now()) }
 

@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/vfs"
@@ -27,17 +28,22 @@ const step = 5 * time.Millisecond
 type world struct {
 	t *testing.T
 	mutant
-	rng   *rand.Rand
-	start time.Time
-	mu    sync.Mutex
-	m     [2]*machine
-	net   wire
-	wit   witness
-	due   []timer
-	hosts []*client
-	nth   int
-	trace []string
-	sum   uint64
+	// shared: both arrays serve.
+	shared bool
+	// sharing counts when one was seen to share, answers what it answered then.
+	sharing int
+	answers [2]int
+	rng     *rand.Rand
+	start   time.Time
+	mu      sync.Mutex
+	m       [2]*machine
+	net     wire
+	wit     witness
+	due     []timer
+	hosts   []*client
+	nth     int
+	trace   []string
+	sum     uint64
 	// loseAfterCopy: once the pages of a copy have ended, no record arrives.
 	loseAfterCopy, copied atomic.Bool
 	// loseMends: no array answers for pages that are damaged on the other.
@@ -54,6 +60,7 @@ type timer struct {
 
 func newWorld(t *testing.T, seed uint64, broken mutant) *world {
 	w := &world{t: t, mutant: broken, rng: rand.New(rand.NewPCG(seed, 7)), start: time.Now()}
+	w.shared = seed%2 == 0
 	w.net.delay = time.Duration(w.rng.IntN(20000)) * time.Microsecond
 	w.wit = witness{up: true, reach: [2]bool{true, true}, inc: 1, delay: time.Duration(1+w.rng.IntN(40)) * time.Millisecond}
 	for s := range array.Side(2) {
@@ -168,16 +175,21 @@ func (w *world) timers() {
 // check looks for what must never be: both serving.
 func (w *world) check() {
 	var serve []string
+	shares := 0
 	w.each(func(p *process) {
 		i, err := p.g.Info()
 		w.must(err)
+		if i.Sharing {
+			shares++
+		}
 		if i.Serving {
 			serve = append(serve, fmt.Sprintf("%v in epoch %d by %v", p.m.side, i.View.Epoch, i.Record))
 		}
 	})
-	if len(serve) > 1 {
-		w.failf("both serve: %v", serve)
+	if len(serve) > 1 || shares > 1 {
+		w.failf("both serve: %v; %d share", serve, shares)
 	}
+	w.sharing += shares
 }
 
 // whole reports whether both arrays are up, in sync, and one serves.
@@ -221,6 +233,9 @@ func (w *world) settle() {
 		if ok {
 			break
 		}
+		if time.Until(end) < 30*time.Second {
+			w.force()
+		}
 		if time.Now().After(end) {
 			w.failf("not whole again after a minute:\n%s", text)
 		}
@@ -235,10 +250,26 @@ func (w *world) settle() {
 	}
 	w.run(8 * time.Second)
 	w.compare()
+	if w.shared && (w.sharing == 0 || w.answers[0] < 50 || w.answers[1] < 50) {
+		w.failf("hosts had %v answers of the two arrays, which shared %d times", w.answers, w.sharing)
+	}
 	w.each(func(p *process) {
 		// What a host and the wire held is back; the group keeps what is not on pages.
 		if used := p.buffers.Used(); used > p.buffers.Limit()/2 {
 			w.failf("%v keeps %d bytes of buffers though no host waits", p.m.side, used)
+		}
+	})
+}
+
+// force is what a person has to do when an array's disks were put back and the witness
+// started anew before that was decided: neither may vote, for both have forgotten.
+func (w *world) force() {
+	w.each(func(p *process) {
+		i, err := p.g.Info()
+		w.must(err)
+		if i.Inputs.PeerBehind && i.View.Role == arb.Held {
+			w.tracef("a person forces %v", p.m.side)
+			w.must(p.g.Force(false))
 		}
 	})
 }

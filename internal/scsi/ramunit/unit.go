@@ -179,7 +179,7 @@ func (u *Unit) Reserve(_ *scsi.Op, req reservation.Request, done func(error)) {
 }
 
 // Paths implements scsi.Multipath.
-func (u *Unit) Paths() *scsi.Paths {
+func (u *Unit) Paths(string) *scsi.Paths {
 	u.disk.mu.Lock()
 	defer u.disk.mu.Unlock()
 	return &scsi.Paths{Local: u.local, Groups: u.disk.groups}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// Nearness is what a host or, as set:name, a host set prefers.
+type Nearness struct {
+	Host string `json:"host"`
+	// Proximity is one of proximityNames.
+	Proximity string `json:"proximity"`
+}
+
+// maxNear bounds a group's list.
+const maxNear = 1024
+
+// proximityOf reads a proximity as people write it.
+func proximityOf(name string) (group.Proximity, bool) {
+	switch name {
+	case "primary":
+		return group.NearHome, true
+	case "secondary":
+		return group.NearOther, true
+	case "all":
+		return group.NearBoth, true
+	}
+	return 0, false
+}
+
+// homeSide returns the side of the group's home array.
+func (n *Node) homeSide(r RCGroup) array.Side {
+	if r.Home == n.cfg.SystemID {
+		return n.side()
+	}
+	return n.side().Other()
+}
+
+// groupFirst is command.of for commands that name a group first.
+func groupFirst(n *Node, words []string) *running {
+	for k := 1; k < len(words); k++ {
+		if words[k] == "-proximity" {
+			k++
+			continue
+		}
+		if !strings.HasPrefix(words[k], "-") {
+			return lastGroup(n, words[:k+1])
+		}
+	}
+	return nil
+}
+
+func admitHost(n *Node, ctx context.Context, a *args) error {
+	proximity := a.flags.String("proximity", "all", "")
+	if err := a.parse(2, -1); err != nil {
+		return err
+	}
+	if _, ok := proximityOf(*proximity); !ok {
+		return array.Errorf(array.Invalid, "admitrcopyhost -proximity %q: want primary, secondary or all", *proximity)
+	}
+	return n.changeNear(ctx, a.rest[0], a.rest[1:], func(g *RCGroup, t *store.Tx, host string) error {
+		if !g.Policies.ActiveActive {
+			return array.Errorf(array.Conflict, "group %s does not have the policy active_active, so one array serves it at a time: 'setrcopygroup pol active_active %s' first", g.Name, g.Name)
+		}
+		if err := hostThere(t, host); err != nil {
+			return err
+		}
+		g.Near = slices.DeleteFunc(g.Near, func(x Nearness) bool { return x.Host == host })
+		if len(g.Near) >= maxNear {
+			return array.Errorf(array.Full, "group %s has %d hosts with a proximity, which is all it can have", g.Name, maxNear)
+		}
+		g.Near = append(g.Near, Nearness{host, *proximity})
+		return nil
+	})
+}
+
+// hostThere says if there is no host, or set:name, of a name.
+func hostThere(t *store.Tx, host string) error {
+	if set, is := strings.CutPrefix(host, "set:"); is {
+		if _, ok, err := tables.sets.Get(t, set); err != nil || !ok {
+			return array.Errorf(array.NotFound, "host set %s does not exist", set)
+		}
+		return nil
+	}
+	if _, ok, err := tables.hosts.Get(t, host); err != nil || !ok {
+		return array.Errorf(array.NotFound, "host %s does not exist", host)
+	}
+	return nil
+}
+
+func dismissHost(n *Node, ctx context.Context, a *args) error {
+	a.flags.Bool("f", false, "")
+	if err := a.parse(2, -1); err != nil {
+		return err
+	}
+	return n.changeNear(ctx, a.rest[0], a.rest[1:], func(g *RCGroup, _ *store.Tx, host string) error {
+		before := len(g.Near)
+		g.Near = slices.DeleteFunc(g.Near, func(x Nearness) bool { return x.Host == host })
+		if len(g.Near) == before {
+			return array.Errorf(array.NotFound, "host %s has no proximity in group %s", host, g.Name)
+		}
+		return nil
+	})
+}
+
+// changeNear changes a group's list for some hosts, on both arrays, all or none.
+func (n *Node) changeNear(ctx context.Context, name string, hosts []string, change func(*RCGroup, *store.Tx, string) error) error {
+	r, err := n.findGroup(name)
+	if err != nil {
+		return err
+	}
+	return n.changeGroup(ctx, r.rec.ID, func(t *store.Tx) error {
+		g, _, err := tables.groups.Get(t, store.Key(uint64(r.rec.ID)))
+		if err != nil {
+			return err
+		}
+		g.Near = slices.Clone(g.Near)
+		for _, h := range hosts {
+			if err := change(&g, t, h); err != nil {
+				return err
+			}
+		}
+		return groupsPut(t, g)
+	})
+}
+
+// tellProximities tells the groups which paths their hosts prefer, where that changed.
+// e.making is held.
+func (e *exports) tellProximities(s *sight) {
+	e.n.mu.RLock()
+	open := make(map[*group.Group]array.GroupID, len(e.n.groups))
+	for id, r := range e.n.groups {
+		open[r.g] = id
+	}
+	e.n.mu.RUnlock()
+	if e.near == nil {
+		e.near = map[*group.Group]map[string]group.Proximity{}
+	}
+	maps.DeleteFunc(e.near, func(g *group.Group, _ map[string]group.Proximity) bool { return open[g] == 0 })
+	for g, id := range open {
+		near := map[string]group.Proximity{}
+		for _, x := range s.groups[id].Near {
+			p, _ := proximityOf(x.Proximity)
+			for _, i := range s.initiators(x.Host) {
+				near[i] = p
+			}
+		}
+		if !maps.Equal(near, e.near[g]) {
+			e.near[g] = near
+			g.SetHosts(maps.Clone(near))
+		}
+	}
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/perdure/perdure/internal/people"
+)
+
+// update writes what commands say into the scripts, instead of comparing.
+var update = flag.Bool("node.update", false, "write what commands say into testdata/script")
+
+// TestScripts plays what people give and get, line by line, on a pair of arrays:
+//
+//	a showvv          the array's owner, on array-a; b: on array-b
+//	as ann a showvv   a user who has logged in
+//	! a removevv x    fails, and says why on standard error
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/script/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, f := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(f), ".txt"), func(t *testing.T) {
+			arrays := openArrays(t, 2, quick)
+			on := map[string]*testArray{"a": arrays[0], "b": arrays[1]}
+			give := func(ts *testscript.TestScript, neg bool, by Caller, args []string) {
+				x := on[args[0]]
+				text, err := x.Do(t.Context(), Asked{By: by, Words: args[1:]})
+				fmt.Fprint(ts.Stdout(), text)
+				if err != nil {
+					fmt.Fprintln(ts.Stderr(), err)
+				}
+				if (err != nil) != neg {
+					ts.Fatalf("%s: %s%v", strings.Join(args, " "), text, err)
+				}
+				if args[1] == "createvv" && err == nil { // it is opened beside
+					x.until("it to be served", func() bool { return x.serves(x.stored(args[len(args)-2]).Group) })
+				}
+			}
+			owner := func(ts *testscript.TestScript, neg bool, args []string) {
+				give(ts, neg, Caller{User: people.Local, Role: people.Super, From: "local", Over: "socket"}, args)
+			}
+			testscript.Run(t, testscript.Params{
+				Files: []string{f}, UpdateScripts: *update, RequireExplicitExec: true,
+				Cmds: map[string]func(*testscript.TestScript, bool, []string){
+					"a": func(ts *testscript.TestScript, neg bool, args []string) {
+						owner(ts, neg, append([]string{"a"}, args...))
+					},
+					"b": func(ts *testscript.TestScript, neg bool, args []string) {
+						owner(ts, neg, append([]string{"b"}, args...))
+					},
+					"as": func(ts *testscript.TestScript, neg bool, args []string) {
+						u, err := arrays[0].people.User(args[0])
+						ts.Check(err)
+						give(ts, neg, Caller{User: u.Name, Role: u.Role, From: "192.0.2.9:1", Over: "ssh"}, args[1:])
+					},
+				},
+			})
+		})
+	}
+}
+
+// TestScriptsHaveEveryCommand, used rightly and wrongly, and each list as CSV too.
+func TestScriptsHaveEveryCommand(t *testing.T) {
+	files, err := filepath.Glob("testdata/script/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.WriteString("\n" + string(b))
+	}
+	has := func(pattern string) bool { return regexp.MustCompile("(?m)^" + pattern).MatchString(all.String()) }
+	for _, c := range commands() {
+		if !has(`(as \w+ )?[ab] ` + c.name + `\b`) {
+			t.Errorf("no script uses %s rightly", c.name)
+		}
+		if !has(`! (as \w+ )?[ab] ` + c.name + `\b`) {
+			t.Errorf("no script uses %s wrongly", c.name)
+		}
+		if strings.HasPrefix(c.name, "show") && !has(`(as \w+ )?[ab] `+c.name+`\b.* -csvtable\b`) {
+			t.Errorf("no script has %s as CSV", c.name)
+		}
+	}
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build lab
+
+package real
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/perdure/perdure/internal/lab"
+	"github.com/perdure/perdure/internal/rig"
+)
+
+// client is OpenSSH's, on the host.
+type client struct {
+	*pair
+	key string
+}
+
+// ssh runs OpenSSH with options and a command, and returns what it printed, and whether it
+// said that all went well. What input has is sent at once.
+func (c *client) ssh(array int, user, options, command, input string) (out, errs string, ok bool) {
+	c.t.Helper()
+	errFile := filepath.Join(c.Dir, "ssh.err")
+	at := c.Lab.Node(rig.Node(array)).Addr(lab.Fabric1)
+	script := fmt.Sprintf("printf '%%s' \"$INPUT\" | exec ssh -p 2222 -o UserKnownHostsFile=%s -o GlobalKnownHostsFile=/dev/null -o HostKeyAlias=%s -o StrictHostKeyChecking=accept-new -o ConnectTimeout=10 %s %s@%s %s 2>%s",
+		filepath.Join(c.Dir, "known"), rig.Name(array), options, user, at, command, errFile)
+	ctx, cancel := context.WithTimeout(c.t.Context(), setUpIn)
+	defer cancel()
+	out, err := c.Lab.Node(lab.Host).Run(ctx, "env", "INPUT="+input, "SSH_ASKPASS="+filepath.Join(c.Dir, "password"), "SSH_ASKPASS_REQUIRE=force", "sh", "-c", script)
+	b, e := os.ReadFile(errFile)
+	c.must(e)
+	return out, string(b), err == nil
+}
+
+func (c *client) byKey() string { return "-o BatchMode=yes -o IdentitiesOnly=yes -i " + c.key }
+
+const byPassword = "-o PubkeyAuthentication=no -o NumberOfPasswordPrompts=1"
+
+// TestOpenSSH lets the real client give commands: alone, in a shell as scripts use it, and
+// with a terminal; by password and by key; as those who may and those who may not.
+func TestOpenSSH(t *testing.T) {
+	need(t, "ssh", "ssh-keygen")
+	p := newRig(t)
+	for i := range 2 {
+		p.configure(i, "size_mib = 1024\n", "size_mib = 64\n\n[ssh]\nlisten = [\"0.0.0.0:2222\"]\n")
+	}
+	p.bringUp(1, "64m")
+	c := &client{pair: p, key: filepath.Join(p.Dir, "id_rsa")}
+	ctx, cancel := context.WithTimeout(t.Context(), setUpIn)
+	defer cancel()
+	_, err := p.Lab.Node(lab.Host).Run(ctx, "ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-C", "ann at work", "-f", c.key)
+	p.must(err)
+	pub, err := os.ReadFile(c.key + ".pub")
+	p.must(err)
+	p.must(os.WriteFile(filepath.Join(p.Dir, "password"), []byte("#!/bin/sh\necho correct horse\n"), 0o700))
+	p.command(rig.A, "createuser", "-c", "correct horse", "ann", "all", "edit")
+	p.command(rig.A, "createuser", "-c", "correct horse", "bob", "all", "browse")
+	p.command(rig.A, append([]string{"setsshkey", "-u", "ann"}, strings.Fields(string(pub))...)...)
+
+	c.alone()
+	c.shells()
+	c.roles()
+
+	// The array is known again after a restart; the users are too.
+	p.must(p.Array(rig.A).Kill())
+	p.start(rig.A)
+	if out, errs, ok := c.ssh(rig.A, "ann", c.byKey()+" -o StrictHostKeyChecking=yes", "showuser -nohdtot", ""); !ok || !strings.Contains(out, "ann") || !strings.Contains(out, "bob") {
+		t.Errorf("after a restart: %q, %q", out, errs)
+	}
+	p.whole()
+}
+
+// alone gives single commands, as the Go and Python clients of OpenSVC do.
+func (c *client) alone() {
+	c.t.Helper()
+	for _, way := range []string{c.byKey(), byPassword} {
+		out, errs, ok := c.ssh(rig.A, "ann", way, "'setclienv csvtable 1; setclienv nohdtot 1; showrcopy groups; exit'", "")
+		lines := strings.Split(out, "\n")
+		if !ok || len(lines) != 3 || !strings.HasPrefix(lines[0], group+",array-b,Started,Primary,Sync,\"auto_recover,") ||
+			!strings.HasPrefix(lines[1], ","+group+".0,") || !strings.HasSuffix(lines[1], ",Synced,NA") || lines[2] != "" {
+			c.t.Errorf("showrcopy groups says %q, %q", out, errs)
+		}
+	}
+	out, errs, ok := c.ssh(rig.A, "ann", c.byKey(), "'showrcopy groups nothing'", "")
+	if ok || !strings.Contains(errs, "group matching nothing does not exist") {
+		c.t.Errorf("a group that is none: %q, %q", out, errs)
+	}
+	// Asked at the array that does not serve the group.
+	if out, errs, ok := c.ssh(rig.B, "ann", c.byKey(), "'setrcopygroup pol no_auto_recover "+group+"'", ""); !ok || out != "" {
+		c.t.Errorf("through the other array: %q, %q", out, errs)
+	}
+	if text := c.command(rig.A, "showrcopy", "groups", group); strings.Contains(text, "auto_recover") {
+		c.t.Errorf("it was not done: %s", text)
+	}
+	c.command(rig.A, "setrcopygroup", "pol", "auto_recover", group)
+	if text := c.command(rig.A, "showeventlog", "-audit", "-csvtable"); !strings.Contains(text, ",array array-b,setrcopygroup pol no_auto_recover g,done") {
+		c.t.Errorf("the audit log lacks it:\n%s", text)
+	}
+}
+
+// shells gives three lines, and takes away what the incumbent's python client does.
+func (c *client) shells() {
+	c.t.Helper()
+	for _, terminal := range []string{"-T", "-tt"} {
+		for _, x := range []struct{ command, first string }{
+			{"showrcopy links", ""},
+			{"showhost", "Name,Persona,-WWN/iSCSI_Name-,Port"},
+			{"removehost nothing", "host nothing does not exist"},
+		} {
+			out, errs, _ := c.ssh(rig.A, "ann", byPassword+" "+terminal, "", "setclienv csvtable 1\n"+x.command+"\nexit\n")
+			lines := strings.Split(out, "\r\n")
+			want := []string{"setclienv csvtable 1", x.command, "exit", "array-a cli% setclienv csvtable 1", "array-a cli% " + x.command}
+			if len(lines) < 8 || strings.Join(lines[:5], "|") != strings.Join(want, "|") || strings.Join(lines[len(lines)-2:], "|") != "array-a cli% exit|" {
+				c.t.Errorf("%s %s: %q, %q", terminal, x.command, out, errs)
+				continue
+			}
+			lines = lines[5 : len(lines)-2]
+			if lines[0] != x.first || strings.HasPrefix(x.command, "showrcopy") && !strings.Contains(lines[2], "Started") {
+				c.t.Errorf("%s %s: %q", terminal, x.command, lines)
+			}
+		}
+	}
+}
+
+// roles: who may look only changes nothing, and who is nobody gets nowhere.
+func (c *client) roles() {
+	c.t.Helper()
+	before := c.command(rig.A, "showvv", "-d")
+	for _, words := range []string{"createvv cpg0 x 64", "removevlun g.0 0 host", "setrcopygroup switchover g", "createuser -c correct-horse eve all super", "showeventlog -audit"} {
+		if out, errs, ok := c.ssh(rig.A, "bob", byPassword, words, ""); ok || !strings.Contains(errs, "lacks the right") {
+			c.t.Errorf("bob: %s: %q, %q", words, out, errs)
+		}
+	}
+	if _, errs, ok := c.ssh(rig.A, "ann", byPassword, "setrcopygroup override -f g", ""); ok || !strings.Contains(errs, "lacks the right") {
+		c.t.Errorf("ann forces: %q", errs)
+	}
+	if after := c.command(rig.A, "showvv", "-d"); after != before {
+		c.t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+	for user, way := range map[string]string{"eve": byPassword, "bob": c.byKey(), "root": byPassword} {
+		if out, _, ok := c.ssh(rig.A, user, way, "status", ""); ok || out != "" {
+			c.t.Errorf("%s is in: %q", user, out)
+		}
+	}
+	if out, errs, ok := c.ssh(rig.A, "bob", byPassword, "status", ""); !ok || !strings.Contains(out, "serving array array-a") {
+		c.t.Errorf("bob looks: %q, %q", out, errs)
+	}
+}
