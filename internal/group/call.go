@@ -264,7 +264,7 @@ func (g *Group) resetHere(u *Unit, scope scsi.Scope, by reservation.Nexus, then 
 		}
 		if w.unit == u { // ends when its read returns
 			left++
-			w.killed, w.ended = true, append(w.ended, part)
+			w.killed, w.ended = array.Errorf(array.Aborted, "volume %s was reset", u.id.Name), append(w.ended, part)
 		}
 		keep = append(keep, w)
 	}

@@ -126,7 +126,7 @@ func (g *Group) endCalled(err error) {
 		case !w.called:
 			keep = append(keep, w)
 		case w.running:
-			w.killed = true
+			w.killed = err
 			keep = append(keep, w)
 		default:
 			ended = append(ended, w)

@@ -44,10 +44,10 @@ func (g *Group) startModify(w *work) bool {
 		err := w.unit.fetch(b.Bytes(), w.m.Offset)
 		g.post(func() {
 			w.running = false
-			if w.killed {
+			if w.killed != nil {
 				b.Release()
 				g.drop(w)
-				w.finish(array.Errorf(array.Aborted, "volume %s was reset", w.unit.id.Name))
+				w.finish(w.killed)
 				return
 			}
 			if err == nil && w.op.Cancelled() {

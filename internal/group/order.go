@@ -37,8 +37,9 @@ type work struct {
 	running bool
 	gate    *gate
 	// called: the other array asked for it; its host may have been answered BUSY there
-	// when the contact is lost. killed: a reset came while it was running.
-	called, killed bool
+	// when the contact is lost. killed is its end that came while it was running.
+	called bool
+	killed error
 	// attempt is the newest one to have it ordered by the other array. foreign is the
 	// number of the other array's attempt that this work is.
 	attempt attempt

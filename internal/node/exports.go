@@ -3,6 +3,7 @@
 package node
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -111,6 +112,7 @@ func (e *exports) rebuild() error {
 		}
 	}
 	e.mu.Lock()
+	changed := changedViews(e.seen, seen)
 	e.seen, e.accounts = seen, accounts
 	fs := make([]func(string), 0, len(e.watchers))
 	for _, f := range e.watchers {
@@ -118,7 +120,25 @@ func (e *exports) rebuild() error {
 	}
 	e.mu.Unlock()
 	for _, f := range fs {
-		f("")
+		for _, i := range changed {
+			f(i)
+		}
 	}
 	return nil
+}
+
+// changedViews returns the initiators that see something else than before: a host that
+// is told of a change looks at all of its units again.
+func changedViews(was, is map[string]map[uint16]scsi.Unit) (changed []string) {
+	for i, units := range is {
+		if !maps.Equal(units, was[i]) {
+			changed = append(changed, i)
+		}
+	}
+	for i, units := range was {
+		if _, there := is[i]; !there && len(units) > 0 {
+			changed = append(changed, i)
+		}
+	}
+	return changed
 }

@@ -20,6 +20,8 @@ import (
 
 var withPeer = flag.Bool("real.peer", false, "run the conformance suite against the other array and against tgt too")
 
+var ownerRounds = flag.Int("real.rounds", 3, "how often the suite is played while the owner moves")
+
 // initiators are the two hosts that the suite plays.
 var initiators = [2]string{"iqn.2007-10.com.github:sahlberg:libiscsi:iscsi-test", "iqn.2007-10.com.github:sahlberg:libiscsi:iscsi-test-2"}
 
@@ -33,22 +35,8 @@ func TestConformance(t *testing.T) {
 		need(t, "tgtd", "tgtadm")
 	}
 	known := readKnown(t, filepath.Join("..", "..", "docs", "conformance.md"))
-	p := newRig(t)
-	p.must(p.StartPair(t.Context()))
-	for _, words := range [][]string{
-		{"createhost", "suite", initiators[0], initiators[1]},
-		{"creatercopygroup", group, rig.Name(rig.B) + ":sync"},
-		{"admitrcopyvv", "-createvv", "-size", suiteSize, group + ".0", group},
-		{"createvlun", group + ".0", "0", "suite"},
-		{"startrcopygroup", "-wait", group},
-	} {
-		p.command(rig.A, words...)
-	}
-	p.whole()
-
-	url := func(array int, network string) string {
-		return fmt.Sprintf("iscsi://%s:3260/iqn.2026-01.io.perdure:%s/0", p.Lab.Node(rig.Node(array)).Addr(network), rig.Name(array))
-	}
+	p := newSuite(t)
+	url := p.url
 	own := url(rig.A, lab.Fabric1)
 	one := p.suite(4*time.Minute, "ALL", own)
 	families("one array", one)
@@ -59,12 +47,6 @@ func TestConformance(t *testing.T) {
 	p.until(setUpIn, "array-b to serve too", func() bool { return p.shares(rig.B) })
 	p.clearCompared()
 	known.judge(t, "two arrays", p.suite(time.Minute, "ALL.MultipathIO", own, url(rig.B, lab.Fabric1)))
-	stop := p.moving()
-	for range 5 {
-		p.clearCompared()
-		known.judge(t, "two arrays", p.suite(time.Minute, "ALL.MultipathIO", own, url(rig.B, lab.Fabric1)))
-	}
-	t.Logf("meanwhile the owner moved %d times", stop())
 	if !*withPeer {
 		return
 	}
@@ -80,6 +62,49 @@ func TestConformance(t *testing.T) {
 	p.whole()
 	// The peer's figures are of its version: told, not held.
 	fmt.Printf("conformance: tgt: %s\n", figures(p.suite(4*time.Minute, "ALL", p.peer(suiteBytes))))
+}
+
+// newSuite is a pair with a volume that the suite's hosts see.
+func newSuite(t *testing.T) *pair {
+	t.Helper()
+	p := newRig(t)
+	p.must(p.StartPair(t.Context()))
+	for _, words := range [][]string{
+		{"createhost", "suite", initiators[0], initiators[1]},
+		{"creatercopygroup", group, rig.Name(rig.B) + ":sync"},
+		{"admitrcopyvv", "-createvv", "-size", suiteSize, group + ".0", group},
+		{"createvlun", group + ".0", "0", "suite"},
+		{"startrcopygroup", "-wait", group},
+	} {
+		p.command(rig.A, words...)
+	}
+	p.whole()
+	return p
+}
+
+// url names the volume through an array.
+func (p *pair) url(array int, network string) string {
+	return fmt.Sprintf("iscsi://%s:3260/iqn.2026-01.io.perdure:%s/0", p.Lab.Node(rig.Node(array)).Addr(network), rig.Name(array))
+}
+
+// TestOwnersMove plays the suite's tests with two paths, one to each array, while the
+// group's owner moves back and forth.
+func TestOwnersMove(t *testing.T) {
+	need(t, "iscsi-test-cu")
+	known := readKnown(t, filepath.Join("..", "..", "docs", "conformance.md"))
+	p := newSuite(t)
+	p.command(rig.A, "setrcopygroup", "pol", "active_active", group)
+	p.until(setUpIn, "array-b to serve too", func() bool { return p.shares(rig.B) })
+	stop := p.moving()
+	for range *ownerRounds {
+		p.clearCompared()
+		known.judge(t, "two arrays", p.suite(time.Minute, "ALL.MultipathIO", p.url(rig.A, lab.Fabric1), p.url(rig.B, lab.Fabric1)))
+	}
+	moves := stop()
+	t.Logf("meanwhile the owner moved %d times", moves)
+	if moves < *ownerRounds {
+		t.Errorf("the owner moved %d times in %d rounds", moves, *ownerRounds)
+	}
 }
 
 // shares reports whether array i serves the group that the other owns.

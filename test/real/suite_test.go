@@ -55,7 +55,13 @@ func (p *pair) suite(limit time.Duration, tests string, urls ...string) []verdic
 }
 
 // end returns the end of a text.
-func end(text string) string { return text[max(0, len(text)-2000):] }
+func end(text string) string {
+	if at := strings.Index(text, "[FAILED]"); at >= 0 {
+		text = text[max(0, at-1000):]
+		return text[:min(len(text), 3000)]
+	}
+	return text[max(0, len(text)-2000):]
+}
 
 var parts = regexp.MustCompile(`(?m)^(?:Suite: |  Test: |Run Summary)`)
 
