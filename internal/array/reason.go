@@ -64,6 +64,8 @@ const (
 	NotSynced
 	AtHome
 	NoMode
+	// NotActive: one array serves the group at a time.
+	NotActive
 	ReasonCount
 )
 

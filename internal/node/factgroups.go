@@ -21,8 +21,9 @@ type GroupFact struct {
 	HomeArray string
 	// Reason is why it is not served here, empty if it is.
 	Reason string
-	// ServedHere, Owner: this array serves it; orders its writes.
-	ServedHere, Owner bool
+	// ServedHere, Owner: this array serves it; orders its writes. Shared: it serves what
+	// the other array orders.
+	ServedHere, Owner, Shared bool
 	// Switching: it is being handed over now. Contact: the other array's half answers.
 	Switching, Contact bool
 	// Copy says how filling or copying stands, for people.
@@ -66,7 +67,7 @@ func (n *Node) groupFact(r running) (GroupFact, error) {
 	}
 	f := GroupFact{
 		RCGroup: d.Group, Role: n.roleOf(r, i), State: stateOf(i), Sync: syncOf(i), HomeArray: n.homeName(r.rec), Reason: i.Reason,
-		ServedHere: i.Serving, Owner: i.Owner == i.Self, Switching: i.Switching, Contact: i.Contact, Copy: i.Copy, VVs: d.VVs, VLUNs: d.VLUNs,
+		ServedHere: i.Serving, Shared: i.Sharing, Owner: i.Owner == i.Self, Switching: i.Switching, Contact: i.Contact, Copy: i.Copy, VVs: d.VVs, VLUNs: d.VLUNs,
 	}
 	f.Serving = n.servingName(i)
 	return f, nil

@@ -50,7 +50,7 @@ func (n *Node) Volumes() (all []VolumeFact, err error) {
 	}
 	serving := map[array.GroupID]bool{}
 	for id := range groups {
-		serving[id] = n.serves(id)
+		serving[id] = n.seenHere(id)
 	}
 	for i := range all {
 		f := &all[i]
@@ -65,13 +65,25 @@ func (n *Node) Volumes() (all []VolumeFact, err error) {
 	return all, nil
 }
 
+// seenHere reports whether hosts get at a group through this array.
+func (n *Node) seenHere(id array.GroupID) bool {
+	n.mu.RLock()
+	r := n.groups[id]
+	n.mu.RUnlock()
+	if r == nil {
+		return false
+	}
+	i, err := r.g.Info()
+	return err == nil && (i.Serving || i.Sharing)
+}
+
 // Volume returns one of them.
 func (n *Node) Volume(name string) (f VolumeFact, err error) {
 	v, g, err := n.vv(name)
 	if err != nil {
 		return f, err
 	}
-	f = VolumeFact{VV: v, WWN: array.MakeWWN(v.ID), Serving: n.serves(g.ID)}
+	f = VolumeFact{VV: v, WWN: array.MakeWWN(v.ID), Serving: n.seenHere(g.ID)}
 	if !g.Private {
 		f.Group = g.Name
 	}

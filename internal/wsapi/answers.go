@@ -85,6 +85,7 @@ var reasonCodes = map[array.Reason]Code{
 	array.NotSynced:       NotInSync,
 	array.AtHome:          RoleConflict,
 	array.NoMode:          BadEnum,
+	array.NotActive:       NotActive,
 }
 
 // CodeOf returns what a client hears of an error.

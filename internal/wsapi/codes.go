@@ -122,5 +122,6 @@ var (
 	SayRemove     = Code{http.StatusForbidden, 1110, "VOLUME_REMOVAL_NOT_CONFIRMED"}
 	BadMethod     = Code{http.StatusMethodNotAllowed, 1111, "METHOD_NOT_ALLOWED"}
 	NoWitness     = Code{http.StatusNotFound, 1112, "NON_EXISTENT_WITNESS"}
+	NotActive     = Code{http.StatusForbidden, 1114, "RCOPY_GROUP_NOT_ACTIVE_ACTIVE"}
 	ManySessions  = Code{http.StatusServiceUnavailable, 1113, "TOO_MANY_SESSIONS"}
 )

@@ -68,7 +68,7 @@ func goldenPaths() map[string]string {
 		"remotecopy": "/remotecopy", "targets": "/remotecopytargets", "target": "/remotecopytargets/array-b", "links": "/remotecopylinks",
 		"link": "/remotecopylinks/array-b_0_0_1", "groups": "/remotecopygroups", "group": "/remotecopygroups/g", "groupvolumes": "/remotecopygroups/g/volumes",
 		"groupvolume": "/remotecopygroups/g/volumes/shop", "grouptargets": "/remotecopygroups/g/targets", "grouptarget": "/remotecopygroups/g/targets/array-b",
-		"explain": "/remotecopygroups/g/explain", "switchover": "/remotecopygroups/g/switchover", "scrubs": "/scrubs", "qos": "/qos",
+		"explain": "/remotecopygroups/g/explain", "switchover": "/remotecopygroups/g/switchover", "scrubs": "/scrubs", "proximities": "/remotecopygroups/g/hosts", "qos": "/qos",
 	}
 }
 

@@ -30,7 +30,9 @@ type groupMods struct {
 	NoSnapshot        bool            `json:"noSnapshot,omitempty"`
 	NoResyncSnapshot  bool            `json:"noResyncSnapshot,omitempty"`
 	FullSync          bool            `json:"fullSync,omitempty"`
-	// Of changes without an action.
+	// Of changes without an action. Force ends activeActive though a host is not logged in
+	// at the array that is to serve alone.
+	Force        bool   `json:"force,omitempty"`
 	LocalUserCPG string `json:"localUserCPG,omitempty"`
 	LocalSnapCPG string `json:"localSnapCPG,omitempty"`
 	UnsetUserCPG bool   `json:"unsetUserCPG,omitempty"`
@@ -172,7 +174,11 @@ func changeGroup(c *call, f node.GroupFact, in groupMods) (answer, error) {
 	if len(words) == 0 {
 		return done(atGroup(f))
 	}
-	if err := c.run("setrcopygroup", "pol", strings.Join(words, ","), f.Name); err != nil {
+	command := []string{"setrcopygroup", "pol"}
+	if in.Force {
+		command = append(command, "-f")
+	}
+	if err := c.run(append(command, strings.Join(words, ","), f.Name)...); err != nil {
 		return answer{}, err
 	}
 	return done(atGroup(f))
@@ -205,7 +211,7 @@ func (t groupTargetMod) words(c *call) (words []string, err error) {
 	if p == nil {
 		return nil, nil
 	}
-	for ref, on := range map[string]*bool{"overPeriodAlert": p.OverPeriodAlert, "multiTargetPeerPersistence": p.MultiTargetPeerPersistence, "activeActive": p.ActiveActive} {
+	for ref, on := range map[string]*bool{"overPeriodAlert": p.OverPeriodAlert, "multiTargetPeerPersistence": p.MultiTargetPeerPersistence} {
 		if on != nil && *on {
 			return nil, fail(wsapi.BadPolicy, "policies."+ref, "%s is not a policy of synchronous groups here", ref)
 		}
@@ -214,6 +220,7 @@ func (t groupTargetMod) words(c *call) (words []string, err error) {
 		word string
 		on   *bool
 	}{
+		{"active_active", p.ActiveActive}, // first: it sets the others
 		{"auto_failover", p.AutoFailover},
 		{"path_management", p.PathManagement},
 		{"auto_recover", p.AutoRecover},

@@ -42,6 +42,7 @@ type group struct {
 	// ServingArray serves hosts now, HomeArray is the natural primary.
 	ServingArray     string `json:"servingArray"`
 	HomeArray        string `json:"homeArray"`
+	SharedHere       bool   `json:"servedHereToo"`
 	NotServedHereFor string `json:"notServedHereBecause,omitempty"`
 	Links            []link `json:"links"`
 }
@@ -100,7 +101,7 @@ func otherName(g node.GroupFact) string { return fmt.Sprintf("%s.r%d", g.Name, c
 func groupOf(f node.GroupFact, s node.SystemFact) group {
 	g := group{
 		ID: uint64(f.ID), Name: f.Name, Role: roleSecondary, RoleName: f.Role, RemoteGroupName: f.Name, ServingArray: f.Serving, HomeArray: f.HomeArray,
-		NotServedHereFor: f.Reason, Volumes: []groupVolume{}, Links: []link{{base + "/remotecopygroups/" + f.Name, "self"}},
+		SharedHere: f.Shared, NotServedHereFor: f.Reason, Volumes: []groupVolume{}, Links: []link{{base + "/remotecopygroups/" + f.Name, "self"}},
 	}
 	if strings.HasPrefix(f.Role, "Primary") {
 		g.Role = rolePrimary
@@ -121,7 +122,7 @@ func groupOf(f node.GroupFact, s node.SystemFact) group {
 		TargetName: s.Target, Target: s.Target, RoleReversed: strings.HasSuffix(f.Role, "-Rev"), State: groupState(f.State), StateName: f.State, Mode: modeSync,
 		Policies: policies{
 			AutoRecover: f.Policies.AutoRecover, AutoFailover: f.Policies.AutoFailover, PathManagement: f.Policies.PathManagement,
-			AutoSynchronize: f.Policies.AutoSynchronize,
+			AutoSynchronize: f.Policies.AutoSynchronize, ActiveActive: f.Policies.ActiveActive,
 		},
 		RemoteUserCPG: g.LocalUserCPG, RemoteSnapCPG: g.LocalSnapCPG,
 	}}
