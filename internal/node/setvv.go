@@ -48,7 +48,7 @@ func setVV(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	if a.flags.NFlag() == 0 {
-		return array.Errorf(array.Invalid, "setvv: want -usr_aw or another option; usage: %s", a.cmd.usage)
+		return array.Errorf(array.Invalid, "setvv: want -usr_aw or -usr_al, or another option; usage: %s", a.cmd.usage)
 	}
 	m.changesAlloc, m.changesLifetimes = *m.alloc.warn != -1 || *m.alloc.limit != -1, a.given("exp") || a.given("retain")
 	v, _, err := n.vv(a.rest[0])
