@@ -18,7 +18,6 @@ import (
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/sshd"
 	"github.com/perdure/perdure/internal/table"
-	"github.com/perdure/perdure/internal/wsapi"
 )
 
 func main() {
@@ -103,7 +102,7 @@ func run(path string, debug bool) error {
 		}
 	}
 	log.Info("serving", "iscsi", cfg.ISCSI.Name, "portals", fmt.Sprint(cfg.ISCSI.Portals), "socket", cfg.Socket)
-	if err := wsapi.Serve(ctx, cfg.Socket, n); err != nil {
+	if err := serve(ctx, cfg, n, log); err != nil {
 		return err
 	}
 	if err := n.Leave(); err != nil {

@@ -68,6 +68,8 @@ func (k Kind) String() string {
 type Error struct {
 	Kind Kind
 	Text string
+	// Reason says it more closely, if anybody needs to know.
+	Reason Reason
 	// Offset is, for Miscompare, the first differing byte.
 	Offset int64
 	// Err is the cause, if any.

@@ -50,6 +50,8 @@ type Log struct {
 	next    uint64  // number of the next event
 	stored  uint64  // all below are in the store
 	newest  []Event // the last of them is next-1
+	// watchers hear that there is something new.
+	watchers map[chan struct{}]bool
 }
 
 // Open reads the events there are. failed is told when one can't be stored.
@@ -94,6 +96,7 @@ func (l *Log) Add(e Event) {
 	l.newest = append(l.newest, e)
 	l.next++
 	l.trim()
+	l.tell()
 	if !l.writing && !l.closed {
 		l.writing = true
 		go l.write() // ends when all is stored

@@ -113,7 +113,7 @@ func (g *Group) Stop() error {
 			return
 		}
 		if g.view.Role != arb.Paired || g.core.Owner() != g.cfg.Self {
-			err = array.Errorf(array.Conflict, "group %s can't be stopped from here: the other array serves it", g.cfg.Name)
+			err = array.Errorf(array.Conflict, "group %s can't be stopped from here: the other array serves it", g.cfg.Name).Because(array.ServedElsewhere)
 			return
 		}
 		g.stopped = true
@@ -172,7 +172,7 @@ func (g *Group) Force(contrary bool) error {
 			return
 		}
 		if g.state() == gateServe {
-			err = array.Errorf(array.Conflict, "group %s is served here already", g.cfg.Name)
+			err = array.Errorf(array.Conflict, "group %s is served here already", g.cfg.Name).Because(array.Served)
 			return
 		}
 		if g.view.Role == arb.Out && g.m.Inputs().Witness != 0 && !contrary {

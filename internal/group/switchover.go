@@ -36,13 +36,13 @@ func (g *Group) Switchover() error {
 func (g *Group) startSwitch(done func(error)) {
 	switch {
 	case g.view.Role != arb.Paired || !g.core.Met():
-		done(array.Errorf(array.Conflict, "group %s can't be switched over: the other array's copy is not in sync", g.cfg.Name))
+		done(array.Errorf(array.Conflict, "group %s can't be switched over: the other array's copy is not in sync", g.cfg.Name).Because(array.NotSynced))
 	case g.core.Owner() == g.cfg.Self && !g.core.Ready() && g.switching == nil:
 		done(array.Errorf(array.Busy, "group %s can't be switched over this moment: the arrays are comparing their logs; try again", g.cfg.Name))
 	case g.core.Owner() != g.cfg.Self:
-		done(array.Errorf(array.Conflict, "group %s can't be switched over from here: the other array serves it", g.cfg.Name))
+		done(array.Errorf(array.Conflict, "group %s can't be switched over from here: the other array serves it", g.cfg.Name).Because(array.ServedElsewhere))
 	case !g.m.Inputs().Synced && g.m.Stored().Current.Rule != arb.Majority:
-		done(array.Errorf(array.Conflict, "group %s can't be switched over: the other copy is still catching up", g.cfg.Name))
+		done(array.Errorf(array.Conflict, "group %s can't be switched over: the other copy is still catching up", g.cfg.Name).Because(array.NotSynced))
 	case g.switching != nil:
 		done(array.Errorf(array.Conflict, "group %s is being switched over already", g.cfg.Name))
 	case !g.cfg.Space.Reserve(noteCost(note{Type: noteOwner, Owner: 1})):

@@ -30,13 +30,15 @@ type response struct {
 	Text  string     `json:"text,omitempty"`
 	Error string     `json:"error,omitempty"`
 	Kind  array.Kind `json:"kind,omitempty"`
+	// Reason is the error's, if it has one.
+	Reason array.Reason `json:"reason,omitempty"`
 }
 
 func (r response) err() error {
 	if r.Error == "" {
 		return nil
 	}
-	return &array.Error{Kind: r.Kind, Text: r.Error}
+	return &array.Error{Kind: r.Kind, Text: r.Error, Reason: r.Reason}
 }
 
 const (
@@ -102,11 +104,11 @@ func (n *Node) serveCall(body []byte) []byte {
 		err = n.people.Take(*q.User, n.cfg.Name)
 	}
 	if err != nil {
-		r.Error, r.Kind = err.Error(), array.KindOf(err)
+		r.Error, r.Kind, r.Reason = err.Error(), array.KindOf(err), array.ReasonOf(err)
 	}
 	b, err := pack(r)
 	if err != nil {
-		b, _ = pack(response{Error: err.Error(), Kind: array.KindOf(err)})
+		b, _ = pack(response{Error: err.Error(), Kind: array.KindOf(err), Reason: array.ReasonOf(err)})
 	}
 	return b
 }

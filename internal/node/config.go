@@ -25,6 +25,8 @@ type Config struct {
 	DataDir string `toml:"data_dir"`
 	// Socket is where commands are taken; empty: DataDir/perdured.sock.
 	Socket string `toml:"socket"`
+	// WSAPI is the REST interface.
+	WSAPI WSAPI `toml:"wsapi"`
 
 	ISCSI   ISCSI   `toml:"iscsi"`
 	Journal Journal `toml:"journal"`
@@ -44,6 +46,16 @@ type Config struct {
 	Clock func() time.Time `toml:"-"`
 	// LoginCost is what a password takes to try; none: as much as is safe.
 	LoginCost people.Cost `toml:"-"`
+}
+
+// WSAPI is the REST interface, over HTTPS.
+type WSAPI struct {
+	// Listen is where; nowhere if it is empty.
+	Listen []string `toml:"listen"`
+	// Certificate and Key are files with the certificate, and its chain, that is shown;
+	// empty: the array's identity, which clients know by its key alone.
+	Certificate string `toml:"certificate"`
+	Key         string `toml:"key"`
 }
 
 // ISCSI is the front end.

@@ -182,7 +182,7 @@ func (n *Node) changeVV(ctx context.Context, v VV, f func(*VV) error) error {
 	return n.changeGroup(ctx, v.Group, func(t *store.Tx) error {
 		now, ok, err := tables.vvs.Get(t, store.Key(uint64(v.ID)))
 		if err != nil || !ok {
-			return orElse(err, array.Errorf(array.NotFound, "volume %s does not exist", v.Name))
+			return orElse(err, array.Errorf(array.NotFound, "volume %s does not exist", v.Name).Because(array.NoVolume))
 		}
 		if err := f(&now); err != nil {
 			return err

@@ -106,15 +106,15 @@ func (n *Node) beginCopy(ctx context.Context, dest, parent string, keep bool) er
 	c := Copying{State: copyRuns, Parent: p.ID, Name: p.Name, Keep: keep}
 	switch {
 	case d.Of != 0:
-		return array.Errorf(array.Invalid, "%s is a read-only snapshot, which never changes", dest)
+		return array.Errorf(array.Invalid, "%s is a read-only snapshot, which never changes", dest).Because(array.IsSnapshot)
 	case d.ID == p.ID || p.Of == d.ID:
 		return array.Errorf(array.Invalid, "%s can't be copied to %s, which it is of: promotesv makes a volume what its snapshot is", parent, dest)
 	case d.Size < p.Size:
-		return array.Errorf(array.Invalid, "volume %s has %d MiB, too little for the %d of %s", dest, d.Size>>20, p.Size>>20, parent)
+		return array.Errorf(array.Invalid, "volume %s has %d MiB, too little for the %d of %s", dest, d.Size>>20, p.Size>>20, parent).Because(array.TooLarge)
 	case p.Copy.partial():
-		return array.Errorf(array.Conflict, "volume %s is not a whole copy itself", parent)
+		return array.Errorf(array.Conflict, "volume %s is not a whole copy itself", parent).Because(array.Copied)
 	case p.Taking != 0:
-		return array.Errorf(array.Conflict, "volume %s is being promoted", parent)
+		return array.Errorf(array.Conflict, "volume %s is being promoted", parent).Because(array.Copied)
 	case n.awaits(p):
 		return array.Errorf(array.NotFound, "snapshot %s is not on array %s", parent, n.cfg.Name)
 	case p.Of == 0:
@@ -126,11 +126,11 @@ func (n *Node) beginCopy(ctx context.Context, dest, parent string, keep bool) er
 		v, ok, err := tables.vvs.Get(t, store.Key(uint64(d.ID)))
 		switch {
 		case err != nil || !ok:
-			return orElse(err, array.Errorf(array.NotFound, "volume %s does not exist", dest))
+			return orElse(err, array.Errorf(array.NotFound, "volume %s does not exist", dest).Because(array.NoVolume))
 		case v.Copy.underWay():
-			return array.Errorf(array.Conflict, "volume %s is being made a copy of %s already", dest, v.Copy.Name)
+			return array.Errorf(array.Conflict, "volume %s is being made a copy of %s already", dest, v.Copy.Name).Because(array.Copied)
 		case v.Taking != 0:
-			return array.Errorf(array.Conflict, "volume %s is being promoted", dest)
+			return array.Errorf(array.Conflict, "volume %s is being promoted", dest).Because(array.Copied)
 		}
 		if err := notExported(t, v); err != nil {
 			return err
@@ -154,7 +154,7 @@ func (n *Node) haltCopy(ctx context.Context, a *args, dest string) error {
 	}
 	err = n.changeVV(ctx, v, func(v *VV) error {
 		if v.Copy.State != copyRuns {
-			return array.Errorf(array.NotFound, "no copy to volume %s is under way", dest)
+			return array.Errorf(array.NotFound, "no copy to volume %s is under way", dest).Because(array.NoCopy)
 		}
 		v.endCopy(errors.New("it was halted"))
 		return nil

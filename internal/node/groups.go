@@ -393,5 +393,5 @@ func (n *Node) findGroup(name string) (*running, error) {
 			return nil, u.err()
 		}
 	}
-	return nil, array.Errorf(array.NotFound, "Remote Copy group %s does not exist", name)
+	return nil, array.Errorf(array.NotFound, "Remote Copy group %s does not exist", name).Because(array.NoGroup)
 }

@@ -40,7 +40,7 @@ func (n *Node) changeHosts(ctx context.Context, c hostChange) error {
 		case err != nil:
 			return err
 		case c.Was == nil && cur != nil:
-			return array.Errorf(array.Exists, "host %s exists already", c.Name)
+			return array.Errorf(array.Exists, "host %s exists already", c.Name).Because(array.HostExists)
 		case !reflect.DeepEqual(cur, c.Was):
 			return array.Errorf(array.Conflict, "host %s was changed meanwhile", c.Name)
 		}
@@ -205,7 +205,7 @@ func (n *Node) takeHost(c hostChange) error {
 		case c.Now == nil:
 			return nil // it is another one, and stays
 		case c.Was == nil:
-			return array.Errorf(array.Exists, "host %s exists already on array %s, and is another one", c.Name, n.cfg.Name)
+			return array.Errorf(array.Exists, "host %s exists already on array %s, and is another one", c.Name, n.cfg.Name).Because(array.HostExists)
 		}
 		return array.Errorf(array.Conflict, "host %s is another one on array %s", c.Name, n.cfg.Name)
 	})
@@ -226,7 +226,7 @@ func (c hostChange) apply(t *store.Tx) error {
 	if err := tables.hosts.Each(t, func(_ string, o Host) error {
 		for _, i := range c.Now.Initiators {
 			if o.Name != c.Name && slices.Contains(o.Initiators, i) {
-				return array.Errorf(array.Exists, "initiator %s belongs to host %s already", i, o.Name)
+				return array.Errorf(array.Exists, "initiator %s belongs to host %s already", i, o.Name).Because(array.InitiatorTaken)
 			}
 		}
 		return nil
@@ -243,7 +243,7 @@ func (c hostChange) apply(t *store.Tx) error {
 func hostUnused(t *store.Tx, name string) error {
 	if err := tables.vluns.Each(t, func(_ string, v VLUN) error {
 		if v.Host == name {
-			return array.Errorf(array.Conflict, "host %s sees LUN %d: remove its VLUNs first", name, v.LUN)
+			return array.Errorf(array.Conflict, "host %s sees LUN %d: remove its VLUNs first", name, v.LUN).Because(array.Exported)
 		}
 		return nil
 	}); err != nil {
@@ -251,7 +251,7 @@ func hostUnused(t *store.Tx, name string) error {
 	}
 	return tables.sets.Each(t, func(_ string, s HostSet) error {
 		if slices.Contains(s.Hosts, name) {
-			return array.Errorf(array.Conflict, "host %s is in host set %s", name, s.Name)
+			return array.Errorf(array.Conflict, "host %s is in host set %s", name, s.Name).Because(array.InSet)
 		}
 		return nil
 	})

@@ -42,6 +42,11 @@ func (h *Host) check() error {
 	if len(h.Initiators) == 0 || len(h.Initiators) > maxInitiators {
 		return array.Errorf(array.Invalid, "host %s: %d initiators, want 1 to %d", h.Name, len(h.Initiators), maxInitiators)
 	}
+	for what, text := range h.Descriptors {
+		if len(text) > maxDescriptor {
+			return array.Errorf(array.Invalid, "host %s: -%s has %d bytes, want at most %d", h.Name, what, len(text), maxDescriptor)
+		}
+	}
 	for _, i := range h.Initiators {
 		if len(i) > 223 || !strings.HasPrefix(i, "iqn.") && !strings.HasPrefix(i, "eui.") && !strings.HasPrefix(i, "naa.") {
 			return array.Errorf(array.Invalid, "initiator name %q: want an iSCSI name (iqn., eui. or naa.) of at most 223 bytes", i)
@@ -62,7 +67,7 @@ func rightToHost(words []string) people.Right {
 
 func createHost(n *Node, ctx context.Context, a *args) error {
 	persona := a.flags.Int("persona", 2, "")
-	chap, add := a.flags.String("chap", "", ""), a.flags.Bool("add", false, "")
+	chap, add, about := a.flags.String("chap", "", ""), a.flags.Bool("add", false, ""), descriptorFlags(a)
 	if err := a.parse(2, 1+maxInitiators); err != nil {
 		return err
 	}
@@ -70,7 +75,7 @@ func createHost(n *Node, ctx context.Context, a *args) error {
 		return n.changeHost(ctx, a.rest[0], func(h *Host) error {
 			for _, i := range a.rest[1:] {
 				if slices.Contains(h.Initiators, i) {
-					return array.Errorf(array.Exists, "initiator %s belongs to host %s already", i, h.Name)
+					return array.Errorf(array.Exists, "initiator %s belongs to host %s already", i, h.Name).Because(array.InitiatorTaken)
 				}
 				h.Initiators = append(h.Initiators, i)
 			}
@@ -78,6 +83,7 @@ func createHost(n *Node, ctx context.Context, a *args) error {
 		})
 	}
 	h := Host{Name: a.rest[0], Persona: *persona, Initiators: a.rest[1:]}
+	about.of(a, &h)
 	if err := h.setCHAP(*chap); err != nil {
 		return err
 	}
@@ -86,12 +92,12 @@ func createHost(n *Node, ctx context.Context, a *args) error {
 
 func setHost(n *Node, ctx context.Context, a *args) error {
 	persona := a.flags.Int("persona", 0, "")
-	chap, none := a.flags.String("chap", "", ""), a.flags.Bool("nochap", false, "")
+	chap, none, about := a.flags.String("chap", "", ""), a.flags.Bool("nochap", false, ""), descriptorFlags(a)
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
-	if *persona == 0 && *chap == "" && !*none || *chap != "" && *none {
-		return array.Errorf(array.Invalid, "sethost: want -persona, or one of -chap and -nochap; usage: %s", a.cmd.usage)
+	if *persona == 0 && *chap == "" && !*none && !about.given(a) || *chap != "" && *none {
+		return array.Errorf(array.Invalid, "sethost: want -persona, a descriptor, or one of -chap and -nochap; usage: %s", a.cmd.usage)
 	}
 	return n.changeHost(ctx, a.rest[0], func(h *Host) error {
 		if *persona != 0 {
@@ -100,6 +106,7 @@ func setHost(n *Node, ctx context.Context, a *args) error {
 		if *none {
 			h.CHAPUser, h.CHAPSecret = "", ""
 		}
+		about.of(a, h)
 		return h.setCHAP(*chap)
 	})
 }
@@ -113,7 +120,7 @@ func removeHost(n *Node, ctx context.Context, a *args) error {
 		return n.changeHost(ctx, name, func(h *Host) error {
 			for _, i := range a.rest[1:] {
 				if !slices.Contains(h.Initiators, i) {
-					return array.Errorf(array.NotFound, "initiator %s does not belong to host %s", i, name)
+					return array.Errorf(array.NotFound, "initiator %s does not belong to host %s", i, name).Because(array.NoInitiator)
 				}
 				h.Initiators = slices.DeleteFunc(h.Initiators, func(o string) bool { return o == i })
 			}
@@ -141,7 +148,7 @@ func (n *Node) host(name string) (h Host, err error) {
 
 func orExists(ok bool, name string) error {
 	if !ok {
-		return array.Errorf(array.NotFound, "host %s does not exist", name)
+		return array.Errorf(array.NotFound, "host %s does not exist", name).Because(array.NoHost)
 	}
 	return nil
 }
@@ -158,29 +165,4 @@ func (n *Node) changeHost(ctx context.Context, name string, f func(*Host) error)
 		return err
 	}
 	return n.changeHosts(ctx, hostChange{Name: name, Was: &was, Now: &now})
-}
-
-func createHostSet(n *Node, _ context.Context, a *args) error {
-	if err := a.parse(2, 129); err != nil {
-		return err
-	}
-	s := HostSet{Name: a.rest[0], Hosts: a.rest[1:]}
-	err := n.store.Update(func(t *store.Tx) error {
-		if _, ok, err := tables.sets.Get(t, s.Name); err != nil || ok {
-			return orElse(err, array.Errorf(array.Exists, "host set %s exists already", s.Name))
-		}
-		for _, h := range s.Hosts {
-			if _, ok, err := tables.hosts.Get(t, h); err != nil || !ok {
-				return orElse(err, array.Errorf(array.NotFound, "host %s does not exist", h))
-			}
-		}
-		if err := tables.sets.Put(t, s.Name, s); err != nil {
-			return err
-		}
-		return checkSight(t)
-	})
-	if err != nil {
-		return err
-	}
-	return n.exports.rebuild()
 }

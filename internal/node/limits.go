@@ -52,7 +52,7 @@ func setCPG(n *Node, _ context.Context, a *args) error {
 	p := n.cpgs[a.rest[0]]
 	switch {
 	case p == nil:
-		return array.Errorf(array.NotFound, "CPG %s does not exist", a.rest[0])
+		return array.Errorf(array.NotFound, "CPG %s does not exist", a.rest[0]).Because(array.NoCPG)
 	case *warn == "" && *limit == "":
 		return array.Errorf(array.Invalid, "setcpg: want -sdgw or -sdgl; usage: %s", a.cmd.usage)
 	}
@@ -114,21 +114,6 @@ func (a alloc) of(v *VV) error {
 		return array.Errorf(array.Invalid, "volume %s: a warning at %d percent would never come, the limit is %d", v.Name, v.AllocWarn, v.AllocLimit)
 	}
 	return nil
-}
-
-func setVV(n *Node, ctx context.Context, a *args) error {
-	al := allocFlags(a)
-	if err := a.parse(1, 1); err != nil {
-		return err
-	}
-	if *al.warn == -1 && *al.limit == -1 {
-		return array.Errorf(array.Invalid, "setvv: want -usr_aw or -usr_al; usage: %s", a.cmd.usage)
-	}
-	v, _, err := n.vv(a.rest[0])
-	if err != nil {
-		return err
-	}
-	return n.changeVV(ctx, v, al.of)
 }
 
 func orDash(n int64) string {

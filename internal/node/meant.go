@@ -26,7 +26,7 @@ func bad(key string, value any, want string, args ...any) error {
 
 // check finds what can't be meant.
 func (c *Config) check() error {
-	for _, f := range []func() error{c.checkSelf, c.checkISCSI, c.checkMemory, c.checkCPGs, c.checkDevices, c.checkTarget, c.checkLinks, c.checkWitness, c.checkSSH} {
+	for _, f := range []func() error{c.checkSelf, c.checkWSAPI, c.checkSSH, c.checkISCSI, c.checkMemory, c.checkCPGs, c.checkDevices, c.checkTarget, c.checkLinks, c.checkWitness} {
 		if err := f(); err != nil {
 			return err
 		}
@@ -62,17 +62,31 @@ func (c *Config) checkSelf() error {
 	return nil
 }
 
-func (c *Config) checkSSH() error {
-	if len(c.SSH.Listen) > 16 {
-		return bad("ssh.listen", c.SSH.Listen, "want at most 16 addresses host:port")
+func (c *Config) checkWSAPI() error {
+	w := &c.WSAPI
+	switch {
+	case (w.Certificate == "") != (w.Key == ""):
+		return bad("wsapi.certificate", w.Certificate, "want wsapi.certificate and wsapi.key, or neither")
+	case w.Certificate != "" && len(w.Listen) == 0:
+		return bad("wsapi.listen", "", "there is a certificate: want addresses host:port")
+	}
+	return addresses("wsapi.listen", w.Listen)
+}
+
+func (c *Config) checkSSH() error { return addresses("ssh.listen", c.SSH.Listen) }
+
+// addresses refuses lists of addresses to listen at that can't be meant.
+func addresses(key string, listen []string) error {
+	if len(listen) > 16 {
+		return bad(key, listen, "want at most 16 addresses host:port")
 	}
 	seen := map[string]bool{}
-	for _, a := range c.SSH.Listen {
-		if err := hostPort("ssh.listen", a); err != nil {
+	for _, a := range listen {
+		if err := hostPort(key, a); err != nil {
 			return err
 		}
 		if seen[a] {
-			return bad("ssh.listen", a, "it is there twice")
+			return bad(key, a, "it is there twice")
 		}
 		seen[a] = true
 	}

@@ -65,6 +65,7 @@ type Node struct {
 	stopScrubs context.CancelFunc
 
 	copies copies
+	tasks  tasks
 	scheds scheds
 	allocs allocs
 
@@ -99,6 +100,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	n := &Node{cfg: cfg, log: log, stop: stop, cpgs: map[string]*volume.Pool{}, groups: map[array.GroupID]*running{}, unopened: map[array.GroupID]unopened{}}
 	n.exports.n = n
 	n.copies.init()
+	n.tasks.init(ctx)
 	n.scheds.told = map[string]string{}
 	steps := []struct {
 		what string

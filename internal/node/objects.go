@@ -39,6 +39,11 @@ type VV struct {
 	AllocLimit int `json:"alloc_limit,omitempty"`
 	// Copy is the physical copy that the volume becomes, or could not become.
 	Copy Copying `json:"copy,omitzero"`
+	// Comment, Keys and Sets are people's: what they wrote of it, and the volume sets that
+	// it is in.
+	Comment string            `json:"comment,omitempty"`
+	Keys    map[string]string `json:"keys,omitempty"`
+	Sets    []string          `json:"sets,omitempty"`
 }
 
 // RCGroup is a Remote Copy group, or the private group of an un-mirrored volume.
@@ -111,12 +116,21 @@ type Host struct {
 	Initiators []string `json:"initiators"`
 	CHAPUser   string   `json:"chap_user,omitempty"`
 	CHAPSecret string   `json:"chap_secret,omitempty"`
+	// Descriptors are what people wrote of it.
+	Descriptors map[string]string `json:"descriptors,omitempty"`
 }
 
 // HostSet is a set of hosts that see the same.
 type HostSet struct {
-	Name  string   `json:"name"`
-	Hosts []string `json:"hosts"`
+	Name    string   `json:"name"`
+	Hosts   []string `json:"hosts"`
+	Comment string   `json:"comment,omitempty"`
+}
+
+// VVSet is a set of volumes. Which they are, the volumes say.
+type VVSet struct {
+	Name    string `json:"name"`
+	Comment string `json:"comment,omitempty"`
 }
 
 // VLUN exports a volume to a host or, as set:name, a host set.
@@ -160,6 +174,7 @@ var tables = struct {
 	scrubs  store.Bucket[scrubbed]
 	scheds  store.Bucket[Schedule]
 	limits  store.Bucket[cpgLimits]
+	vvsets  store.Bucket[VVSet]
 	// untold are changes of hosts, by name, that the other array has not heard of.
 	untold store.Bucket[hostChange]
 }{
@@ -174,6 +189,7 @@ var tables = struct {
 	store.Bucket[scrubbed]{Name: "scrubs"},
 	store.Bucket[Schedule]{Name: "schedules"},
 	store.Bucket[cpgLimits]{Name: "cpglimits"},
+	store.Bucket[VVSet]{Name: "vvsets"},
 	store.Bucket[hostChange]{Name: "untold"},
 }
 

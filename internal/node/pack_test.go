@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"reflect"
 	"testing"
 
 	"github.com/perdure/perdure/internal/array"
@@ -25,7 +26,7 @@ func TestALargeGroupFitsIntoAMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	var q request
-	if err := unpack(b, &q); err != nil || len(q.Take.VVs) != 3000 || q.Take.VVs[77] != d.VVs[77] {
+	if err := unpack(b, &q); err != nil || len(q.Take.VVs) != 3000 || !reflect.DeepEqual(q.Take.VVs[77], d.VVs[77]) {
 		t.Fatalf("%v", err)
 	}
 }

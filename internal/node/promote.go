@@ -22,7 +22,7 @@ func promoteSV(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	if sv.Of == 0 {
-		return array.Errorf(array.Invalid, "%s is not a read-only snapshot", sv.Name)
+		return array.Errorf(array.Invalid, "%s is not a read-only snapshot", sv.Name).Because(array.NotSnapshot)
 	}
 	if n.awaits(sv) {
 		return array.Errorf(array.NotFound, "snapshot %s is not on array %s", sv.Name, n.cfg.Name)
@@ -64,10 +64,10 @@ func (n *Node) setTaking(ctx context.Context, id array.GroupID, of array.VolumeI
 			return orElse(err, array.Errorf(array.NotFound, "the volume of snapshot %s does not exist", from.Name))
 		}
 		if from.ID != 0 && v.Copy.underWay() {
-			return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: see createvvcopy", v.Name, v.Copy.Name)
+			return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: see createvvcopy", v.Name, v.Copy.Name).Because(array.Copied)
 		}
 		if from.ID != 0 && v.Taking != 0 && v.Taking != from.ID {
-			return array.Errorf(array.Conflict, "volume %s is being made another snapshot's content: promote that one again", v.Name)
+			return array.Errorf(array.Conflict, "volume %s is being made another snapshot's content: promote that one again", v.Name).Because(array.Copied)
 		}
 		if from.ID != 0 {
 			if err := notExported(t, v); err != nil {
@@ -85,7 +85,7 @@ func (n *Node) setTaking(ctx context.Context, id array.GroupID, of array.VolumeI
 func notExported(t *store.Tx, v VV) error {
 	return tables.vluns.Each(t, func(_ string, l VLUN) error {
 		if l.Volume == v.ID {
-			return array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", v.Name)
+			return array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", v.Name).Because(array.Exported)
 		}
 		return nil
 	})

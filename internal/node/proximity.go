@@ -68,7 +68,7 @@ func admitHost(n *Node, ctx context.Context, a *args) error {
 	}
 	return n.changeNear(ctx, a.rest[0], a.rest[1:], func(g *RCGroup, t *store.Tx, host string) error {
 		if !g.Policies.ActiveActive {
-			return array.Errorf(array.Conflict, "group %s does not have the policy active_active, so one array serves it at a time: 'setrcopygroup pol active_active %s' first", g.Name, g.Name)
+			return array.Errorf(array.Conflict, "group %s does not have the policy active_active, so one array serves it at a time: 'setrcopygroup pol active_active %s' first", g.Name, g.Name).Because(array.NotActive)
 		}
 		if err := hostThere(t, host); err != nil {
 			return err
@@ -86,12 +86,12 @@ func admitHost(n *Node, ctx context.Context, a *args) error {
 func hostThere(t *store.Tx, host string) error {
 	if set, is := strings.CutPrefix(host, "set:"); is {
 		if _, ok, err := tables.sets.Get(t, set); err != nil || !ok {
-			return array.Errorf(array.NotFound, "host set %s does not exist", set)
+			return array.Errorf(array.NotFound, "host set %s does not exist", set).Because(array.NoHostSet)
 		}
 		return nil
 	}
 	if _, ok, err := tables.hosts.Get(t, host); err != nil || !ok {
-		return array.Errorf(array.NotFound, "host %s does not exist", host)
+		return array.Errorf(array.NotFound, "host %s does not exist", host).Because(array.NoHost)
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func dismissHost(n *Node, ctx context.Context, a *args) error {
 		before := len(g.Near)
 		g.Near = slices.DeleteFunc(g.Near, func(x Nearness) bool { return x.Host == host })
 		if len(g.Near) == before {
-			return array.Errorf(array.NotFound, "host %s has no proximity in group %s", host, g.Name)
+			return array.Errorf(array.NotFound, "host %s has no proximity in group %s", host, g.Name).Because(array.NoMember)
 		}
 		return nil
 	})

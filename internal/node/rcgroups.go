@@ -48,11 +48,11 @@ func createRCGroup(n *Node, ctx context.Context, a *args) error {
 	case !validName(name) || len(name) > 22:
 		return array.Errorf(array.Invalid, "group name %q: want 1 to 22 letters, digits, '.', '_' or '-'", name)
 	case !n.paired() || target != n.cfg.Target.Name:
-		return array.Errorf(array.NotFound, "target %s does not exist", target)
+		return array.Errorf(array.NotFound, "target %s does not exist", target).Because(array.NoTarget)
 	case mode != "sync":
-		return array.Errorf(array.Invalid, "mode %q: want sync", mode)
+		return array.Errorf(array.Invalid, "mode %q: want sync", mode).Because(array.NoMode)
 	case !n.pair.Reachable():
-		return array.Errorf(array.Unavailable, "target %s does not answer", target)
+		return array.Errorf(array.Unavailable, "target %s does not answer", target).Because(array.TargetSilent)
 	}
 	g := RCGroup{
 		Name: name, Home: n.cfg.SystemID, Version: 1, Change: nonce(), Founding: nonce(), Founder: n.side(),
@@ -61,7 +61,7 @@ func createRCGroup(n *Node, ctx context.Context, a *args) error {
 	err := n.store.Update(func(t *store.Tx) error {
 		if err := tables.groups.Each(t, func(_ string, o RCGroup) error {
 			if o.Name == name && !o.Private {
-				return array.Errorf(array.Exists, "Remote Copy group %s exists already", name)
+				return array.Errorf(array.Exists, "Remote Copy group %s exists already", name).Because(array.GroupExists)
 			}
 			return nil
 		}); err != nil {
@@ -105,14 +105,14 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 	case !*force:
 		return array.Errorf(array.Invalid, "removercopygroup removes group %s and its volumes on both arrays: say -f", r.rec.Name)
 	case len(d.VLUNs) > 0:
-		return array.Errorf(array.Conflict, "group %s has exported volumes: remove their VLUNs first", r.rec.Name)
+		return array.Errorf(array.Conflict, "group %s has exported volumes: remove their VLUNs first", r.rec.Name).Because(array.Exported)
 	}
 	for _, v := range d.VVs {
 		if v.Of != 0 && n.now().Before(v.Retain) {
-			return array.Errorf(array.Conflict, "snapshot %s is retained until %s", v.Name, v.Retain.Format(time.DateTime))
+			return array.Errorf(array.Conflict, "snapshot %s is retained until %s", v.Name, v.Retain.Format(time.DateTime)).Because(array.Retained)
 		}
 		if v.Copy.underWay() {
-			return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: 'createvvcopy -halt' ends that", v.Name, v.Copy.Name)
+			return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: 'createvvcopy -halt' ends that", v.Name, v.Copy.Name).Because(array.Copied)
 		}
 	}
 	if err := n.unneeded(d.VVs); err != nil {
@@ -150,9 +150,9 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 	v, g, err := n.vv(name)
 	switch {
 	case err == nil && !g.Private:
-		return array.Errorf(array.Conflict, "volume %s is in Remote Copy group %s already", name, g.Name)
+		return array.Errorf(array.Conflict, "volume %s is in Remote Copy group %s already", name, g.Name).Because(array.InOtherGroup)
 	case err == nil && *size != "":
-		return array.Errorf(array.Exists, "volume %s exists already, with %d MiB: leave -size out to admit it", name, v.Size>>20)
+		return array.Errorf(array.Exists, "volume %s exists already, with %d MiB: leave -size out to admit it", name, v.Size>>20).Because(array.VolumeExists)
 	case err == nil:
 		if e := n.mayAdmit(ctx, v, r.rec.ID); e != nil {
 			return e
@@ -161,7 +161,7 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 			return e
 		}
 	case *size == "":
-		return array.Errorf(array.NotFound, "volume %s does not exist: create it, or say -size", name)
+		return array.Errorf(array.NotFound, "volume %s does not exist: create it, or say -size", name).Because(array.NoVolume)
 	default:
 		v = VV{Name: name, CPG: n.cfg.CPGs[0].Name}
 		if *cpg != "" {
@@ -197,10 +197,10 @@ func (n *Node) mayAdmit(ctx context.Context, v VV, to array.GroupID) error {
 		return array.Errorf(array.Internal, "volume %s is not open", v.Name)
 	}
 	if i, err := own.g.Info(); err != nil || i.End.Place > 1 {
-		return orElse(err, array.Errorf(array.Conflict, "volume %s has been written to: a volume is admitted before its first use; create it in the group with -size", v.Name))
+		return orElse(err, array.Errorf(array.Conflict, "volume %s has been written to: a volume is admitted before its first use; create it in the group with -size", v.Name).Because(array.Written))
 	}
 	if v.Base != 0 {
-		return array.Errorf(array.Conflict, "volume %s was made from a snapshot, which the other array may not have", v.Name)
+		return array.Errorf(array.Conflict, "volume %s was made from a snapshot, which the other array may not have", v.Name).Because(array.HasSnapshots)
 	}
 	if err := n.mayRemove(v); err != nil {
 		return err
@@ -226,12 +226,12 @@ func dismissVV(n *Node, ctx context.Context, a *args) error {
 	case err != nil:
 		return err
 	case g.Name != a.rest[1] || g.Private:
-		return array.Errorf(array.NotFound, "volume %s is not in Remote Copy group %s", v.Name, a.rest[1])
+		return array.Errorf(array.NotFound, "volume %s is not in Remote Copy group %s", v.Name, a.rest[1]).Because(array.NotInGroup)
 	case !*force:
 		return array.Errorf(array.Invalid, "dismissrcopyvv removes volume %s on both arrays: say -f", v.Name)
 	}
 	if v.Of != 0 {
-		return array.Errorf(array.Invalid, "%s is a snapshot: removevv removes it", v.Name)
+		return array.Errorf(array.Invalid, "%s is a snapshot: removevv removes it", v.Name).Because(array.IsSnapshot)
 	}
 	if err := n.mayRemove(v); err != nil {
 		return err
@@ -335,7 +335,7 @@ func waitServed(ctx context.Context, r *running) error {
 			if why == "" {
 				why = "the other array serves it: switchover hands it over"
 			}
-			return array.Errorf(array.Conflict, "group %s is not served here: %s", r.rec.Name, why)
+			return array.Errorf(array.Conflict, "group %s is not served here: %s", r.rec.Name, why).Because(array.NotServed)
 		case <-t.C:
 		}
 	}
@@ -357,7 +357,7 @@ func waitSynced(ctx context.Context, r *running) error {
 		}
 		select {
 		case <-ctx.Done():
-			return array.Errorf(array.Busy, "group %s is not in sync yet", r.rec.Name)
+			return array.Errorf(array.Busy, "group %s is not in sync yet", r.rec.Name).Because(array.NotSynced)
 		case <-t.C:
 		}
 	}
@@ -414,7 +414,7 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 	switch verb {
 	case "switchover", "restore", "reverse":
 		if verb == "restore" && r.rec.Home == n.cfg.SystemID {
-			return array.Errorf(array.Conflict, "group %s is served by its home array already", r.rec.Name)
+			return array.Errorf(array.Conflict, "group %s is served by its home array already", r.rec.Name).Because(array.AtHome)
 		}
 		return r.g.Switchover()
 	case "failover":
@@ -422,7 +422,7 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 			return r.g.Force(false)
 		}
 		if i.Serving {
-			return array.Errorf(array.Conflict, "group %s is served here already", r.rec.Name)
+			return array.Errorf(array.Conflict, "group %s is served here already", r.rec.Name).Because(array.Served)
 		}
 		a.then = func(ctx context.Context) error { return waitServed(ctx, r) }
 		return r.g.Takeover()

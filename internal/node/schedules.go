@@ -153,7 +153,7 @@ func (n *Node) unscheduled(v VV) error {
 	all, err := n.schedules()
 	for _, s := range all {
 		if s.Group == v.Group && slices.Contains(s.volumes(), v.Name) {
-			return array.Errorf(array.Conflict, "volume %s is in schedule %s: removesched it first", v.Name, s.Name)
+			return array.Errorf(array.Conflict, "volume %s is in schedule %s: removesched it first", v.Name, s.Name).Because(array.Scheduled)
 		}
 	}
 	return err

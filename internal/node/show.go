@@ -198,7 +198,8 @@ func policyText(p Policies) string {
 		{p.AutoFailover && classic, "auto_failover"},
 		{p.PathManagement && classic, "path_management"},
 		{p.AutoSynchronize, "auto_synchronize"},
-		{p.ActiveActive, "active_active"}, {p.PermanentLoss, "permanent_loss"},
+		{p.ActiveActive, "active_active"},
+		{p.PermanentLoss, "permanent_loss"},
 	} {
 		if x.on {
 			l = append(l, x.name)

@@ -81,7 +81,7 @@ func (s *sight) seen() (map[string]map[uint16]VLUN, error) {
 			o, ok := seen[i][l.LUN]
 			if ok && o.Volume != l.Volume {
 				double = array.Errorf(array.Exists, "LUN %d is taken: initiator %s sees volume %s there, exported to %s, and would see volume %s, exported to %s",
-					l.LUN, i, s.vvs[o.Volume].Name, o.Host, s.vvs[l.Volume].Name, l.Host)
+					l.LUN, i, s.vvs[o.Volume].Name, o.Host, s.vvs[l.Volume].Name, l.Host).Because(array.LUNTaken)
 				continue
 			}
 			seen[i][l.LUN] = l

@@ -19,8 +19,8 @@ import (
 
 func snapshotCommands() []command {
 	return []command{
-		{name: "createsv", right: people.Make, usage: "createsv [-ro] [-exp <time>[d|h]] [-retain <time>[d|h]] <sv> <vv>", about: "makes a snapshot, read-only with -ro; otherwise a volume on this array that begins as one", of: groupOfParent, run: createSV},
-		{name: "creategroupsv", right: people.Make, usage: "creategroupsv -ro [-exp <time>[d|h]] [-retain <time>[d|h]] <sv>:<vv> [<sv>:<vv>...]", about: "makes read-only snapshots of volumes of one group at the same moment", of: groupOfFirstPair, run: createGroupSV},
+		{name: "createsv", right: people.Make, usage: "createsv [-ro] [-exp <time>[d|h]] [-retain <time>[d|h]] [-comment <text>] <sv> <vv>", about: "makes a snapshot, read-only with -ro; otherwise a volume on this array that begins as one", of: groupOfParent, run: createSV},
+		{name: "creategroupsv", right: people.Make, usage: "creategroupsv -ro [-exp <time>[d|h]] [-retain <time>[d|h]] [-comment <text>] <sv>:<vv> [<sv>:<vv>...]", about: "makes read-only snapshots of volumes of one group at the same moment", of: groupOfFirstPair, run: createGroupSV},
 		{name: "promotesv", right: people.Change, usage: "promotesv <sv>", about: "makes a snapshot's volume, which must not be exported, what it was then", of: groupOfLastVolume, run: promoteSV},
 	}
 }
@@ -102,7 +102,7 @@ type wish struct {
 func (n *Node) wished(a *args) (w wish, err error) {
 	ro := a.flags.Bool("ro", false, "")
 	a.flags.Bool("f", false, "") // scripts for the incumbent say it with -retain
-	exp, retain := a.flags.String("exp", "", ""), a.flags.String("retain", "", "")
+	exp, retain, comment := a.flags.String("exp", "", ""), a.flags.String("retain", "", ""), a.flags.String("comment", "", "")
 	low, high := 2, 2
 	if a.cmd.name == "creategroupsv" {
 		low, high = 1, -1
@@ -112,6 +112,9 @@ func (n *Node) wished(a *args) (w wish, err error) {
 	}
 	now := n.now()
 	if w.life, err = life(*exp, *retain, now); err != nil {
+		return w, err
+	}
+	if err := w.life.setComment(*comment); err != nil {
 		return w, err
 	}
 	if w.ro = *ro; a.cmd.name == "createsv" {
@@ -149,7 +152,7 @@ func createSV(n *Node, ctx context.Context, a *args) error {
 		return array.Errorf(array.Invalid, "volume name %q: want 1 to 28 letters, digits, '.', '_' or '-'", sv)
 	}
 	if _, _, err := n.vv(sv); err == nil {
-		return array.Errorf(array.Exists, "volume %s exists already", sv)
+		return array.Errorf(array.Exists, "volume %s exists already", sv).Because(array.VolumeExists)
 	}
 	if parent.Of == 0 { // through a read-only snapshot of this moment
 		if err := n.makeSnapshots(ctx, []pairOf{{sv + ".ro", vv}}, VV{Made: v.Made}); err != nil {
@@ -229,20 +232,20 @@ func (n *Node) nameSnapshot(t *store.Tx, p pairOf, g RCGroup, like VV) (VV, erro
 		return VV{}, array.Errorf(array.Invalid, "snapshot name %q: want 1 to 31 letters, digits, '.', '_' or '-'", p.sv)
 	}
 	if _, ok, err := n.vvNamed(t, p.sv); err != nil || ok {
-		return VV{}, orElse(err, array.Errorf(array.Exists, "volume %s exists already", p.sv))
+		return VV{}, orElse(err, array.Errorf(array.Exists, "volume %s exists already", p.sv).Because(array.VolumeExists))
 	}
 	of, ok, err := n.vvNamed(t, p.vv)
 	switch {
 	case err != nil || !ok:
-		return VV{}, orElse(err, array.Errorf(array.NotFound, "volume %s does not exist", p.vv))
+		return VV{}, orElse(err, array.Errorf(array.NotFound, "volume %s does not exist", p.vv).Because(array.NoVolume))
 	case of.Group != g.ID:
 		return VV{}, array.Errorf(array.Invalid, "volume %s is not in group %s: snapshots of one moment are of one group", p.vv, g.Name)
 	case of.Of != 0:
-		return VV{}, array.Errorf(array.Invalid, "%s is a read-only snapshot, which never changes: make a volume from it, without -ro", p.vv)
+		return VV{}, array.Errorf(array.Invalid, "%s is a read-only snapshot, which never changes: make a volume from it, without -ro", p.vv).Because(array.IsSnapshot)
 	case of.Copy.partial():
-		return VV{}, array.Errorf(array.Conflict, "volume %s is not a whole copy of %s yet", p.vv, of.Copy.Name)
+		return VV{}, array.Errorf(array.Conflict, "volume %s is not a whole copy of %s yet", p.vv, of.Copy.Name).Because(array.Copied)
 	case of.Taking != 0:
-		return VV{}, array.Errorf(array.Conflict, "volume %s is being promoted", p.vv)
+		return VV{}, array.Errorf(array.Conflict, "volume %s is being promoted", p.vv).Because(array.Copied)
 	case n.cpgs[of.CPG].Volume(of.ID).SnapshotCount() >= volume.MaxSnapshots:
 		return VV{}, array.Errorf(array.Full, "volume %s has %d snapshots, the most there may be", p.vv, volume.MaxSnapshots)
 	}
@@ -324,13 +327,13 @@ func (n *Node) unneeded(vvs []VV, after ...VV) error {
 			case going[o.ID] != "":
 			case going[o.Taking] != "":
 				if o.Copy.underWay() {
-					return array.Errorf(array.Conflict, "volume %s is being made a copy of snapshot %s: wait for that, or 'createvvcopy -halt' it", o.Name, going[o.Taking])
+					return array.Errorf(array.Conflict, "volume %s is being made a copy of snapshot %s: wait for that, or 'createvvcopy -halt' it", o.Name, going[o.Taking]).Because(array.Copied)
 				}
-				return array.Errorf(array.Conflict, "volume %s is being made what snapshot %s was: promote that first", o.Name, going[o.Taking])
+				return array.Errorf(array.Conflict, "volume %s is being made what snapshot %s was: promote that first", o.Name, going[o.Taking]).Because(array.Copied)
 			case going[o.Of] != "":
-				return array.Errorf(array.Conflict, "volume %s has the snapshot %s: remove that first", going[o.Of], o.Name)
+				return array.Errorf(array.Conflict, "volume %s has the snapshot %s: remove that first", going[o.Of], o.Name).Because(array.HasSnapshots)
 			case going[o.Base] != "":
-				return array.Errorf(array.Conflict, "volume %s on array %s was made from snapshot %s: remove that first", o.Name, n.cfg.Name, going[o.Base])
+				return array.Errorf(array.Conflict, "volume %s on array %s was made from snapshot %s: remove that first", o.Name, n.cfg.Name, going[o.Base]).Because(array.HasSnapshots)
 			}
 			return nil
 		})

@@ -15,14 +15,14 @@ func (n *Node) checkDescription(d Description) error {
 	return n.store.View(func(t *store.Tx) error {
 		for _, v := range d.VVs {
 			if n.cpgs[v.CPG] == nil {
-				return array.Errorf(array.NotFound, "CPG %s is not configured on array %s", v.CPG, n.cfg.Name)
+				return array.Errorf(array.NotFound, "CPG %s is not configured on array %s", v.CPG, n.cfg.Name).Because(array.NoCPG)
 			}
 			if err := tables.vvs.Each(t, func(_ string, o VV) error {
 				switch {
 				case o.ID == v.ID && o.Size > v.Size:
 					return array.Errorf(array.Conflict, "volume %s has %d bytes on array %s and %d on the other: a volume never gets smaller", v.Name, o.Size, n.cfg.Name, v.Size)
 				case o.Name == v.Name && o.ID != v.ID:
-					return array.Errorf(array.Exists, "volume %s exists on array %s and is another one", v.Name, n.cfg.Name)
+					return array.Errorf(array.Exists, "volume %s exists on array %s and is another one", v.Name, n.cfg.Name).Because(array.VolumeOnTarget)
 				}
 				return nil
 			}); err != nil {
@@ -37,7 +37,7 @@ func (n *Node) checkDescription(d Description) error {
 		}
 		return tables.groups.Each(t, func(_ string, g RCGroup) error {
 			if g.Name == d.Group.Name && g.ID != d.Group.ID && !g.Private {
-				return array.Errorf(array.Exists, "Remote Copy group %s exists on array %s and is another one", g.Name, n.cfg.Name)
+				return array.Errorf(array.Exists, "Remote Copy group %s exists on array %s and is another one", g.Name, n.cfg.Name).Because(array.GroupExists)
 			}
 			return nil
 		})

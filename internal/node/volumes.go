@@ -18,14 +18,20 @@ import (
 
 func volumeCommands() []command {
 	return []command{
-		{name: "createvv", right: people.Make, usage: "createvv [-tpvv|-full|-tdvv] [-compr] [-usr_aw <percent>] [-usr_al <percent>] <cpg> <vv> <size>[m|g|t]", about: "creates a virtual volume: thin, fully provisioned or deduplicated, compressed with -compr; -usr_aw and -usr_al warn, and refuse writes, when so much of it is allocated", run: createVV},
-		{name: "setvv", right: people.Change, usage: "setvv [-usr_aw <percent>] [-usr_al <percent>] <vv>", about: "changes the allocation warning and limit of a thin volume; 0 is none", of: groupOfLastVolume, run: setVV},
+		{name: "createvv", right: people.Make, usage: "createvv [-tpvv|-full|-tdvv] [-compr] [-usr_aw <percent>] [-usr_al <percent>] [-comment <text>] [-setkv <key>=<value>] <cpg> <vv> <size>[m|g|t]", about: "creates a virtual volume: thin, fully provisioned or deduplicated, compressed with -compr; -usr_aw and -usr_al warn, and refuse writes, when so much of it is allocated", run: createVV},
+		{
+			name: "setvv", right: people.Change, usage: "setvv [-name <new>] [-comment <text>] [-usr_aw <percent>] [-usr_al <percent>] [-exp <time>[d|h]] [-retain <time>[d|h]] [-setkv <key>=<value>] [-setkvifnotexist <key>=<value>] [-clrkey <key>] [-vvset <set>] [-novvset <set>] <vv>",
+			about: "changes a volume: its name, what people wrote of it, its allocation warning and limit (0 is none), a snapshot's times, the sets that it is in", of: groupOfLastVolume, run: setVV,
+		},
 		{name: "growvv", right: people.Change, usage: "growvv <vv> <size>[m|g|t]", about: "makes a volume larger by so much while hosts use it", of: groupOfVolume, run: growVV},
 		{name: "removevv", right: people.Change, usage: "removevv [-f] <vv>", about: "removes an unexported snapshot, or volume that is in no Remote Copy group", of: groupOfLastVolume, run: removeVV},
-		{name: "createhost", right: people.Make, rightOf: rightToHost, secret: []string{"chap"}, usage: "createhost [-persona n] [-chap user:secret] [-add] <host> <iqn>...", about: "defines a host by its iSCSI names, on both arrays; -add gives one that exists more of them", run: createHost},
-		{name: "sethost", right: people.Change, secret: []string{"chap"}, usage: "sethost [-persona n] [-chap user:secret|-nochap] <host>", about: "changes a host, on both arrays", run: setHost},
+		{name: "createhost", right: people.Make, rightOf: rightToHost, secret: []string{"chap"}, usage: "createhost [-persona n] [-chap user:secret] [-os|-loc|-ip|-model|-contact|-comment <text>] [-add] <host> <iqn>...", about: "defines a host by its iSCSI names, on both arrays; -add gives one that exists more of them", run: createHost},
+		{name: "sethost", right: people.Change, secret: []string{"chap"}, usage: "sethost [-persona n] [-chap user:secret|-nochap] [-os|-loc|-ip|-model|-contact|-comment <text>] <host>", about: "changes a host, on both arrays", run: setHost},
 		{name: "removehost", right: people.Change, usage: "removehost <host> [<iqn>...]", about: "removes a host that has no VLUN, or some of its iSCSI names, on both arrays", run: removeHost},
-		{name: "createhostset", right: people.Make, usage: "createhostset <set> <host>...", about: "defines a set of hosts", run: createHostSet},
+		{name: "createhostset", right: people.Make, rightOf: rightToHost, usage: "createhostset [-add] [-comment <text>] <set> [<host>...]", about: "defines a set of hosts; -add gives one that exists more of them, or another comment", of: groupOfHostSet, run: createHostSet},
+		{name: "removehostset", right: people.Change, usage: "removehostset [-f] <set> [<host>...]", about: "removes a set of hosts to which nothing is exported, or some of its hosts", of: groupOfHostSet, run: removeHostSet},
+		{name: "createvvset", right: people.Change, usage: "createvvset [-add] [-comment <text>] <set> [<vv>...]", about: "defines a set of volumes; -add gives one that exists more of them, or another comment", run: createVVSet},
+		{name: "removevvset", right: people.Change, usage: "removevvset [-f] <set> [<vv>...]", about: "removes a set of volumes, or some volumes from it; the volumes stay", run: removeVVSet},
 		{name: "createvlun", right: people.Make, usage: "createvlun <vv> <lun|auto> <host|set:hosts>", about: "exports a volume, through both arrays if it is in a Remote Copy group", of: groupOfVolume, run: createVLUN},
 		{name: "removevlun", right: people.Change, usage: "removevlun <vv> <lun> <host|set:hosts>", about: "ends an export", of: groupOfVolume, run: removeVLUN},
 	}
@@ -84,7 +90,7 @@ func (s storing) of(v *VV) error {
 }
 
 func createVV(n *Node, _ context.Context, a *args) error {
-	how, alloc := storingFlags(a), allocFlags(a)
+	how, alloc, comment, keys := storingFlags(a), allocFlags(a), a.flags.String("comment", "", ""), pairFlags(a)
 	if err := a.parse(3, 3); err != nil {
 		return err
 	}
@@ -99,6 +105,15 @@ func createVV(n *Node, _ context.Context, a *args) error {
 	if err := alloc.of(&v); err != nil {
 		return err
 	}
+	if err := v.setComment(*comment); err != nil {
+		return err
+	}
+	if len(*keys) > 0 {
+		v.Keys = map[string]string{}
+	}
+	if err := keys.set("setkv", v.Name, v.Keys, true); err != nil {
+		return err
+	}
 	return n.createVolume(v)
 }
 
@@ -108,7 +123,7 @@ func (n *Node) createVolume(v VV) error {
 		return array.Errorf(array.Invalid, "volume name %q: want 1 to 31 letters, digits, '.', '_' or '-'", v.Name)
 	}
 	if n.cpgs[v.CPG] == nil {
-		return array.Errorf(array.NotFound, "CPG %s does not exist", v.CPG)
+		return array.Errorf(array.NotFound, "CPG %s does not exist", v.CPG).Because(array.NoCPG)
 	}
 	return n.createPrivate(v)
 }
@@ -118,7 +133,7 @@ func (n *Node) createPrivate(v VV) error {
 	var g RCGroup
 	err := n.store.Update(func(t *store.Tx) error {
 		if _, ok, err := n.vvNamed(t, v.Name); err != nil || ok {
-			return orElse(err, array.Errorf(array.Exists, "volume %s exists already", v.Name))
+			return orElse(err, array.Errorf(array.Exists, "volume %s exists already", v.Name).Because(array.VolumeExists))
 		}
 		id, err := n.nextID(t)
 		if err != nil {
@@ -166,7 +181,7 @@ func (n *Node) vv(name string) (v VV, g RCGroup, err error) {
 			return err
 		}
 		if !ok {
-			return array.Errorf(array.NotFound, "volume %s does not exist", name)
+			return array.Errorf(array.NotFound, "volume %s does not exist", name).Because(array.NoVolume)
 		}
 		g, _, err = tables.groups.Get(t, store.Key(uint64(v.Group)))
 		return err
@@ -199,9 +214,9 @@ func growVV(n *Node, ctx context.Context, a *args) error {
 	case err != nil:
 		return err
 	case v.Of != 0:
-		return array.Errorf(array.Invalid, "%s is a snapshot, which never changes", v.Name)
+		return array.Errorf(array.Invalid, "%s is a snapshot, which never changes", v.Name).Because(array.IsSnapshot)
 	case more > volume.MaxSize-v.Size:
-		return array.Errorf(array.Invalid, "volume %s has %d MiB: it can't grow by %d", v.Name, v.Size>>20, more>>20)
+		return array.Errorf(array.Invalid, "volume %s has %d MiB: it can't grow by %d", v.Name, v.Size>>20, more>>20).Because(array.TooLarge)
 	}
 	if _, err := n.mayChange(g.ID); err != nil {
 		return err
@@ -219,7 +234,7 @@ func growVV(n *Node, ctx context.Context, a *args) error {
 	return n.changeGroup(ctx, g.ID, func(t *store.Tx) error {
 		now, ok, err := tables.vvs.Get(t, store.Key(uint64(v.ID)))
 		if err != nil || !ok {
-			return orElse(err, array.Errorf(array.NotFound, "volume %s does not exist", v.Name))
+			return orElse(err, array.Errorf(array.NotFound, "volume %s does not exist", v.Name).Because(array.NoVolume))
 		}
 		now.Size = max(now.Size, size)
 		return tables.vvs.Put(t, store.Key(uint64(v.ID)), now)
@@ -237,7 +252,7 @@ func removeVV(n *Node, ctx context.Context, a *args) error {
 	}
 	if v.Of != 0 {
 		if n.now().Before(v.Retain) {
-			return array.Errorf(array.Conflict, "snapshot %s is retained until %s", v.Name, v.Retain.Format(time.DateTime))
+			return array.Errorf(array.Conflict, "snapshot %s is retained until %s", v.Name, v.Retain.Format(time.DateTime)).Because(array.Retained)
 		}
 		if err := n.mayRemove(v); err != nil {
 			return err
@@ -245,7 +260,7 @@ func removeVV(n *Node, ctx context.Context, a *args) error {
 		return n.removeVVs(ctx, g.ID, []VV{v})
 	}
 	if !g.Private {
-		return array.Errorf(array.Conflict, "volume %s is in Remote Copy group %s: dismiss it first", v.Name, g.Name)
+		return array.Errorf(array.Conflict, "volume %s is in Remote Copy group %s: dismiss it first", v.Name, g.Name).Because(array.InGroup)
 	}
 	if err := n.mayRemove(v); err != nil {
 		return err
@@ -256,13 +271,16 @@ func removeVV(n *Node, ctx context.Context, a *args) error {
 // mayRemove says what keeps a volume or snapshot.
 func (n *Node) mayRemove(v VV) error {
 	if ex, err := n.exported(v); err != nil || ex {
-		return orElse(err, array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", v.Name))
+		return orElse(err, array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", v.Name).Because(array.Exported))
 	}
 	if v.Copy.underWay() {
-		return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: 'createvvcopy -halt' ends that", v.Name, v.Copy.Name)
+		return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: 'createvvcopy -halt' ends that", v.Name, v.Copy.Name).Because(array.Copied)
 	}
 	if err := n.unscheduled(v); err != nil {
 		return err
+	}
+	if len(v.Sets) > 0 {
+		return array.Errorf(array.Conflict, "volume %s is in volume set %s: 'removevvset %s %s' takes it out", v.Name, v.Sets[0], v.Sets[0], v.Name).Because(array.InSet)
 	}
 	return n.unneeded([]VV{v})
 }
@@ -294,7 +312,7 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 				taken[o.LUN] = true
 			}
 			if o.Host == host && o.Volume == v.ID {
-				return array.Errorf(array.Exists, "volume %s is exported to %s already, as LUN %d", v.Name, host, o.LUN)
+				return array.Errorf(array.Exists, "volume %s is exported to %s already, as LUN %d", v.Name, host, o.LUN).Because(array.LUNTaken)
 			}
 		}
 		if a.rest[1] == "auto" {
@@ -309,7 +327,7 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 			l.LUN = uint16(x)
 		}
 		if taken[l.LUN] {
-			return array.Errorf(array.Exists, "LUN %d of %s is taken", l.LUN, host)
+			return array.Errorf(array.Exists, "LUN %d of %s is taken", l.LUN, host).Because(array.LUNTaken)
 		}
 		if err := tables.vluns.Put(t, vlunKey(l), l); err != nil {
 			return err
@@ -327,13 +345,13 @@ func mayExport(t *store.Tx, v VV) error {
 	v, ok, err := tables.vvs.Get(t, store.Key(uint64(v.ID)))
 	switch {
 	case err != nil || !ok:
-		return orElse(err, array.Errorf(array.NotFound, "the volume does not exist any more"))
+		return orElse(err, array.Errorf(array.NotFound, "the volume does not exist any more").Because(array.NoVolume))
 	case v.Copy.State == copyFailed:
-		return array.Errorf(array.Conflict, "volume %s holds part of a copy of %s, which was not finished (%s): copy to it again, or remove it", v.Name, v.Copy.Name, v.Copy.Why)
+		return array.Errorf(array.Conflict, "volume %s holds part of a copy of %s, which was not finished (%s): copy to it again, or remove it", v.Name, v.Copy.Name, v.Copy.Why).Because(array.Copied)
 	case v.Copy.partial():
-		return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: see createvvcopy", v.Name, v.Copy.Name)
+		return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: see createvvcopy", v.Name, v.Copy.Name).Because(array.Copied)
 	case v.Taking != 0:
-		return array.Errorf(array.Conflict, "volume %s is being made what a snapshot was: see promotesv", v.Name)
+		return array.Errorf(array.Conflict, "volume %s is being made what a snapshot was: see promotesv", v.Name).Because(array.Copied)
 	}
 	return nil
 }
@@ -341,12 +359,12 @@ func mayExport(t *store.Tx, v VV) error {
 func hostExists(t *store.Tx, host string) error {
 	if s, ok := strings.CutPrefix(host, "set:"); ok {
 		if _, ok, err := tables.sets.Get(t, s); err != nil || !ok {
-			return orElse(err, array.Errorf(array.NotFound, "host set %s does not exist", s))
+			return orElse(err, array.Errorf(array.NotFound, "host set %s does not exist", s).Because(array.NoHostSet))
 		}
 		return nil
 	}
 	if _, ok, err := tables.hosts.Get(t, host); err != nil || !ok {
-		return orElse(err, array.Errorf(array.NotFound, "host %s does not exist", host))
+		return orElse(err, array.Errorf(array.NotFound, "host %s does not exist", host).Because(array.NoHost))
 	}
 	return nil
 }
@@ -367,7 +385,7 @@ func removeVLUN(n *Node, ctx context.Context, a *args) error {
 	return n.changeGroup(ctx, v.Group, func(t *store.Tx) error {
 		o, ok, err := tables.vluns.Get(t, vlunKey(l))
 		if err != nil || !ok || o.Volume != v.ID {
-			return orElse(err, array.Errorf(array.NotFound, "volume %s is not LUN %d of %s", v.Name, l.LUN, l.Host))
+			return orElse(err, array.Errorf(array.NotFound, "volume %s is not LUN %d of %s", v.Name, l.LUN, l.Host).Because(array.NoVLUN))
 		}
 		return tables.vluns.Delete(t, vlunKey(l))
 	})

@@ -42,6 +42,21 @@ func (id *Identity) OpenServer(check Check) *tls.Config {
 	return id.config(tls.RequestClientCert, check)
 }
 
+// Public returns a configuration for a server of people's programs, which prove themselves
+// by other means than keys, and may not know TLS 1.3.
+func (id *Identity) Public() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{id.tls}}
+}
+
+// PublicFrom is Public with a certificate and a key from files.
+func PublicFrom(certificate, key string) (*tls.Config, error) {
+	c, err := tls.LoadX509KeyPair(certificate, key)
+	if err != nil {
+		return nil, fmt.Errorf("load the certificate %s: %w", certificate, err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{c}}, nil
+}
+
 // Client returns a configuration for connecting to a peer that must show a key
 // which check accepts.
 func (id *Identity) Client(check Check) *tls.Config {

@@ -77,32 +77,12 @@ func handler(r Runner) http.Handler {
 		}
 		text, err := r.RunTelling(q.Context(), in.Words, tell)
 		if err != nil {
-			k := array.KindOf(err)
-			w.answer(statusOf(k), Response{Text: text, Error: err.Error(), Kind: k.String()})
+			w.answer(CodeOf(err).Status, Response{Text: text, Error: err.Error(), Kind: array.KindOf(err).String()})
 			return
 		}
 		w.answer(http.StatusOK, Response{Text: text})
 	})
 	return mux
-}
-
-// statusOf is the one place where an error kind becomes an HTTP status.
-func statusOf(k array.Kind) int {
-	switch k {
-	case array.Invalid, array.Range:
-		return http.StatusBadRequest
-	case array.NotFound:
-		return http.StatusNotFound
-	case array.Exists, array.Conflict, array.Busy, array.Standby, array.Moved:
-		return http.StatusConflict
-	case array.Denied:
-		return http.StatusForbidden
-	case array.Unavailable:
-		return http.StatusServiceUnavailable
-	case array.Full:
-		return http.StatusInsufficientStorage
-	}
-	return http.StatusInternalServerError
 }
 
 // streamType is what a client accepts that wants to hear of progress: one Response a line.

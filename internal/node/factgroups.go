@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"time"
+
+	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/group"
+)
+
+// GroupFact is a Remote Copy group as this array sees it.
+type GroupFact struct {
+	RCGroup
+	// Role is this array's, in the incumbent's word; State and Sync are the group's.
+	Role, State, Sync string
+	// Serving is the name of the array that serves it, empty if none is known to.
+	Serving string
+	// HomeArray is the natural primary's name.
+	HomeArray string
+	// Reason is why it is not served here, empty if it is.
+	Reason string
+	// ServedHere, Owner: this array serves it; orders its writes. Shared: it serves what
+	// the other array orders.
+	ServedHere, Owner, Shared bool
+	// Switching: it is being handed over now. Contact: the other array's half answers.
+	Switching, Contact bool
+	// Copy says how filling or copying stands, for people.
+	Copy  string
+	VVs   []VV
+	VLUNs []VLUN
+}
+
+// Groups returns the groups that are open, by name.
+func (n *Node) Groups() (all []GroupFact, err error) {
+	for _, r := range n.shared() {
+		f, err := n.groupFact(r)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, f)
+	}
+	return all, nil
+}
+
+// Group returns one of them.
+func (n *Node) Group(name string) (GroupFact, error) {
+	r, err := n.findGroup(name)
+	if err != nil {
+		return GroupFact{}, err
+	}
+	n.mu.RLock()
+	now := *r
+	n.mu.RUnlock()
+	return n.groupFact(now)
+}
+
+func (n *Node) groupFact(r running) (GroupFact, error) {
+	i, err := r.g.Info()
+	if err != nil {
+		return GroupFact{}, err
+	}
+	d, err := n.describe(r.rec.ID)
+	if err != nil {
+		return GroupFact{}, err
+	}
+	f := GroupFact{
+		RCGroup: d.Group, Role: n.roleOf(r, i), State: stateOf(i), Sync: syncOf(i), HomeArray: n.homeName(r.rec), Reason: i.Reason,
+		ServedHere: i.Serving, Shared: i.Sharing, Owner: i.Owner == i.Self, Switching: i.Switching, Contact: i.Contact, Copy: i.Copy, VVs: d.VVs, VLUNs: d.VLUNs,
+	}
+	f.Serving = n.servingName(i)
+	return f, nil
+}
+
+// servingName is the array that serves a group, empty if nobody known here does.
+func (n *Node) servingName(i group.Info) string {
+	switch {
+	case i.Serving:
+		return n.cfg.Name
+	case i.View.Role == arb.Out || i.View.Role == arb.Paired && i.Owner != i.Self:
+		return n.arrayName(i.Self.Other())
+	}
+	return ""
+}
+
+// Explanation is why a group is served where it is.
+type Explanation struct {
+	Group group.Info
+	// Array is the one that explains.
+	Array string
+	Owner string
+}
+
+// Explain returns what this array knows and decided about a group.
+func (n *Node) Explain(name string) (Explanation, error) {
+	r, err := n.findGroup(name)
+	if err != nil {
+		return Explanation{}, err
+	}
+	i, err := r.g.Info()
+	return Explanation{Group: i, Array: n.cfg.Name, Owner: n.arrayName(i.Owner)}, err
+}
+
+// TargetFact is the other array.
+type TargetFact struct {
+	Name      string
+	ID        array.SystemID
+	Reachable bool
+	Links     []LinkFact
+}
+
+// LinkFact is a way to it.
+type LinkFact struct {
+	Name, Listen, Remote string
+	Up                   bool
+	RoundTrip            time.Duration
+	Err                  string
+}
+
+// Target returns the other array; false if there is none.
+func (n *Node) Target() (f TargetFact, ok bool) {
+	if n.pair == nil {
+		return f, false
+	}
+	f = TargetFact{Name: n.cfg.Target.Name, ID: n.cfg.Target.SystemID, Reachable: n.pair.Reachable()}
+	for k, l := range n.pair.Peer().Status() {
+		x := LinkFact{Name: l.Name, Listen: n.cfg.Target.Links[k].Listen, Remote: n.cfg.Target.Links[k].Remote, Up: l.Up, RoundTrip: l.RTT}
+		if l.Err != nil && !l.Up {
+			x.Err = l.Err.Error()
+		}
+		f.Links = append(f.Links, x)
+	}
+	return f, true
+}
+
+// WitnessFact is the quorum witness as this array sees it.
+type WitnessFact struct {
+	Address   string
+	Reached   bool
+	LastSeen  time.Time
+	RoundTrip time.Duration
+	Err       string
+}
+
+// Witness returns it; false if none is configured.
+func (n *Node) Witness() (f WitnessFact, ok bool) {
+	if n.pair == nil {
+		return f, false
+	}
+	w := n.pair.WitnessStatus()
+	if !w.Configured {
+		return f, false
+	}
+	return WitnessFact{Address: n.cfg.Witness.Address, Reached: w.Reached, LastSeen: w.LastSeen, RoundTrip: w.RoundTrip, Err: w.Error}, true
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// Which sets a volume is in is part of its description, and so on both arrays. A set's
+// comment, and a set without volumes, are the array's that was asked.
+
+// maxVVSets bounds the sets of volumes of an array, maxSetsOfVV those that a volume is in.
+const (
+	maxVVSets   = 4096
+	maxSetsOfVV = 32
+)
+
+// VolumeSets returns the sets of volumes, by name.
+func (n *Node) VolumeSets() (all []SetFact, err error) {
+	sets := map[string]*SetFact{}
+	set := func(name string) *SetFact {
+		if sets[name] == nil {
+			sets[name] = &SetFact{Name: name}
+		}
+		return sets[name]
+	}
+	err = n.store.View(func(t *store.Tx) error {
+		if err := tables.vvsets.Each(t, func(_ string, s VVSet) error { set(s.Name).Comment = s.Comment; return nil }); err != nil {
+			return err
+		}
+		return tables.vvs.Each(t, func(_ string, v VV) error {
+			for _, name := range v.Sets {
+				s := set(name)
+				s.Members = append(s.Members, v.Name)
+			}
+			return nil
+		})
+	})
+	for _, s := range sets {
+		slices.Sort(s.Members)
+		all = append(all, *s)
+	}
+	slices.SortFunc(all, func(a, b SetFact) int { return cmp.Compare(a.Name, b.Name) })
+	return all, err
+}
+
+// volumeSet returns one of them, nil if there is none of that name.
+func (n *Node) volumeSet(name string) (*SetFact, error) {
+	all, err := n.VolumeSets()
+	if i := slices.IndexFunc(all, func(s SetFact) bool { return s.Name == name }); err == nil && i >= 0 {
+		return &all[i], nil
+	}
+	return nil, err
+}
+
+func createVVSet(n *Node, _ context.Context, a *args) error {
+	add, comment := a.flags.Bool("add", false, ""), a.flags.String("comment", "", "")
+	if err := a.parse(1, 1+maxSetMembers); err != nil {
+		return err
+	}
+	name, vvs := a.rest[0], a.rest[1:]
+	s, err := n.volumeSet(name)
+	switch {
+	case err != nil:
+		return err
+	case !validName(name):
+		return array.Errorf(array.Invalid, "volume set name %q: %s", name, nameWanted)
+	case len(*comment) > maxComment:
+		return array.Errorf(array.Invalid, "volume set %s: the comment has %d bytes, want at most %d", name, len(*comment), maxComment)
+	case s != nil && !*add:
+		return array.Errorf(array.Exists, "volume set %s exists already", name).Because(array.SetExists)
+	case s == nil && *add:
+		return array.Errorf(array.NotFound, "volume set %s does not exist", name).Because(array.NoVolumeSet)
+	case s == nil:
+		s = &SetFact{Name: name}
+	}
+	for i, vv := range vvs {
+		if _, _, err := n.vv(vv); err != nil {
+			return err
+		}
+		if slices.Contains(s.Members, vv) || slices.Contains(vvs[:i], vv) {
+			return array.Errorf(array.Exists, "volume %s is in volume set %s already", vv, name).Because(array.MemberTwice)
+		}
+	}
+	if err := n.putVVSet(VVSet{Name: name, Comment: s.Comment}, a.given("comment"), *comment); err != nil {
+		return err
+	}
+	// The volumes may be served by the other array, for which no command here may wait.
+	a.then = func(ctx context.Context) error {
+		for i, vv := range vvs {
+			if err := n.inSet(ctx, a.by, "-vvset", name, vv); err != nil {
+				return errors.Join(err, n.outOfSet(ctx, a.by, name, vvs[:i], !*add))
+			}
+		}
+		return nil
+	}
+	return nil
+}
+
+func (n *Node) putVVSet(s VVSet, commented bool, comment string) error {
+	return n.store.Update(func(t *store.Tx) error {
+		count := 0
+		if err := tables.vvsets.Each(t, func(_ string, o VVSet) error {
+			if o.Name != s.Name {
+				count++
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		if count >= maxVVSets {
+			return array.Errorf(array.Full, "there are %d volume sets, the most there may be", count)
+		}
+		if commented {
+			s.Comment = comment
+		}
+		return tables.vvsets.Put(t, s.Name, s)
+	})
+}
+
+// inSet puts a volume in a set or, with -novvset, takes it out.
+func (n *Node) inSet(ctx context.Context, by Caller, option, set, vv string) error {
+	_, err := n.Do(ctx, Asked{By: by, Words: []string{"setvv", option, set, vv}})
+	return err
+}
+
+// outOfSet takes volumes out of a set, and removes it if whole.
+func (n *Node) outOfSet(ctx context.Context, by Caller, set string, vvs []string, whole bool) error {
+	var errs []error
+	for _, vv := range vvs {
+		errs = append(errs, n.inSet(ctx, by, "-novvset", set, vv))
+	}
+	if err := errors.Join(errs...); err != nil || !whole {
+		return err
+	}
+	return n.store.Update(func(t *store.Tx) error { return tables.vvsets.Delete(t, set) })
+}
+
+func removeVVSet(n *Node, _ context.Context, a *args) error {
+	a.flags.Bool("f", false, "")
+	if err := a.parse(1, 1+maxSetMembers); err != nil {
+		return err
+	}
+	name, vvs := a.rest[0], a.rest[1:]
+	s, err := n.volumeSet(name)
+	if err != nil || s == nil {
+		return orElse(err, array.Errorf(array.NotFound, "volume set %s does not exist", name).Because(array.NoVolumeSet))
+	}
+	for _, vv := range vvs {
+		if !slices.Contains(s.Members, vv) {
+			return array.Errorf(array.NotFound, "volume %s is not in volume set %s", vv, name).Because(array.NoMember)
+		}
+	}
+	whole := len(vvs) == 0
+	if whole {
+		vvs = s.Members
+	}
+	a.then = func(ctx context.Context) error { return n.outOfSet(ctx, a.by, name, vvs, whole) }
+	return nil
+}

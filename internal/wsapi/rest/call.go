@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"regexp"
+	"strings"
+
+	"github.com/perdure/perdure/internal/node"
+	"github.com/perdure/perdure/internal/people"
+	"github.com/perdure/perdure/internal/wsapi"
+)
+
+// call is one request under way.
+type call struct {
+	s    *Server
+	w    http.ResponseWriter
+	r    *http.Request
+	who  people.Session
+	body []byte
+}
+
+func (c *call) array() *node.Node { return c.s.cfg.Array }
+
+// run carries a command out.
+func (c *call) run(words ...string) error {
+	_, err := c.array().Do(c.r.Context(), c.asked(words...))
+	return err
+}
+
+// asked is a command as this caller's.
+func (c *call) asked(words ...string) node.Asked {
+	return node.Asked{By: node.CallerOf(c.who, "rest"), Words: words}
+}
+
+// task begins a long command and answers with its number.
+func (c *call) task(kind, about, location string, words ...string) (answer, error) {
+	f, err := c.array().StartTask(c.r.Context(), kind, about, c.asked(words...))
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusOK, location: location, body: taskStarted{ID: f.ID}}, nil
+}
+
+func fail(code wsapi.Code, ref, format string, args ...any) error {
+	return &wsapi.Failure{Code: code, Ref: ref, Text: fmt.Sprintf(format, args...)}
+}
+
+// decode reads the body. What it has beside the members of to is refused: a client that
+// means something by it should know that it is not done.
+func (c *call) decode(to any) error {
+	if len(bytes.TrimSpace(c.body)) == 0 {
+		return fail(wsapi.InputEnds, "", "the request has no body")
+	}
+	d := json.NewDecoder(bytes.NewReader(c.body))
+	d.DisallowUnknownFields()
+	err := d.Decode(to)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong):
+		return fail(wsapi.WrongType, wrong.Field, "%s is a %s: want a %s", wrong.Field, wrong.Value, jsonType(wrong.Type))
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fail(wsapi.InputEnds, "", "the body ends early")
+	case err != nil && strings.HasPrefix(err.Error(), "json: unknown field "):
+		name := strings.Trim(strings.TrimPrefix(err.Error(), "json: unknown field "), `"`)
+		return fail(wsapi.BadInput, name, "%q is not known here", name)
+	case err != nil:
+		return fail(wsapi.BadJSON, "", "the body is not JSON: %v", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return fail(wsapi.BadJSON, "", "the body has something after its object")
+	}
+	return nil
+}
+
+// jsonType is a type as whoever writes JSON knows it.
+func jsonType(t reflect.Type) string {
+	kind, _ := schema(t)["type"].(string)
+	return kind
+}
+
+// nameLike is what a name may be: none can pass for an option or for several words.
+var nameLike = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
+
+const maxName = 31
+
+// name finds out whether a text is a name.
+func name(ref, text string) error {
+	switch {
+	case text == "":
+		return fail(wsapi.EmptyString, ref, "%s is empty: want a name", ref)
+	case len(text) > maxName:
+		return fail(wsapi.TooLong, ref, "%s has %d characters: want at most %d", ref, len(text), maxName)
+	case !nameLike.MatchString(text):
+		return fail(wsapi.IllegalChar, ref, "%s is %q: want letters, digits, '.', '_' or '-'", ref, text)
+	}
+	return nil
+}
+
+// named returns the part of the path of that name.
+func (c *call) named(part string) (string, error) {
+	text := c.r.PathValue(part)
+	return text, name(part, text)
+}
+
+// required is name for a member that must be there.
+func required(ref, text string) error {
+	if text == "" {
+		return fail(wsapi.Missing, ref, "%s is missing", ref)
+	}
+	return name(ref, text)
+}
+
+// text finds out whether a member can be what people wrote.
+func text(ref, s string, most int) error {
+	if len(s) > most {
+		return fail(wsapi.TooLong, ref, "%s has %d bytes: want at most %d", ref, len(s), most)
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }) {
+		return fail(wsapi.IllegalChar, ref, "%s has characters that are no text", ref)
+	}
+	return nil
+}
+
+// between refuses numbers outside a range.
+func between(ref string, n, low, high int64) error {
+	switch {
+	case n < low:
+		return fail(wsapi.BelowRange, ref, "%s is %d: want at least %d", ref, n, low)
+	case n > high:
+		return fail(wsapi.AboveRange, ref, "%s is %d: want at most %d", ref, n, high)
+	}
+	return nil
+}
+
+// flag reads a member of the query string that is true or false.
+func (c *call) flag(name string) (bool, error) {
+	switch v := strings.Trim(c.r.URL.Query().Get(name), `"`); strings.ToLower(v) {
+	case "", "false", "0":
+		return false, nil
+	case "true", "1":
+		return true, nil
+	default:
+		return false, fail(wsapi.BadInput, name, "%s is %q: want true or false", name, v)
+	}
+}

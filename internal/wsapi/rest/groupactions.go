@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rest
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/node"
+	"github.com/perdure/perdure/internal/wsapi"
+)
+
+// groupMods changes a group. Which members there may be depends on the action.
+type groupMods struct {
+	Action *int `json:"action,omitempty"`
+	// Of admission and dismissal.
+	VolumeName         string           `json:"volumeName,omitempty"`
+	Targets            []groupTargetMod `json:"targets,omitempty"`
+	SnapshotName       string           `json:"snapshotName,omitempty"`
+	VolumeAutoCreation bool             `json:"volumeAutoCreation,omitempty"`
+	DifferentWWN       bool             `json:"differentSecondaryWWN,omitempty"`
+	KeepSnap           bool             `json:"keepSnap,omitempty"`
+	RemoveVolume       bool             `json:"removeVolume,omitempty"`
+	RemoveSecondary    bool             `json:"removeSecondaryVolume,omitempty"`
+	// Of start, stop and sync.
+	SkipInitialSync   bool            `json:"skipInitialSync,omitempty"`
+	TargetName        string          `json:"targetName,omitempty"`
+	StartingSnapshots []startSnapshot `json:"startingSnapshots,omitempty"`
+	NoSnapshot        bool            `json:"noSnapshot,omitempty"`
+	NoResyncSnapshot  bool            `json:"noResyncSnapshot,omitempty"`
+	FullSync          bool            `json:"fullSync,omitempty"`
+	// Of changes without an action. Force ends activeActive though a host is not logged in
+	// at the array that is to serve alone.
+	Force        bool   `json:"force,omitempty"`
+	LocalUserCPG string `json:"localUserCPG,omitempty"`
+	LocalSnapCPG string `json:"localSnapCPG,omitempty"`
+	UnsetUserCPG bool   `json:"unsetUserCPG,omitempty"`
+	UnsetSnapCPG bool   `json:"unsetSnapCPG,omitempty"`
+}
+
+type groupTargetMod struct {
+	TargetName      string      `json:"targetName,omitempty"`
+	SecVolumeName   string      `json:"secVolumeName,omitempty"`
+	Policies        *policyMods `json:"policies,omitempty"`
+	Mode            int         `json:"mode,omitempty"`
+	SyncPeriod      *int64      `json:"syncPeriod,omitempty"`
+	RmSyncPeriod    bool        `json:"rmSyncPeriod,omitempty"`
+	SnapFrequency   *int64      `json:"snapFrequency,omitempty"`
+	RmSnapFrequency bool        `json:"rmSnapFrequency,omitempty"`
+	RemoteUserCPG   string      `json:"remoteUserCPG,omitempty"`
+	RemoteSnapCPG   string      `json:"remoteSnapCPG,omitempty"`
+}
+
+type policyMods struct {
+	AutoRecover                *bool `json:"autoRecover,omitempty"`
+	OverPeriodAlert            *bool `json:"overPeriodAlert,omitempty"`
+	AutoFailover               *bool `json:"autoFailover,omitempty"`
+	PathManagement             *bool `json:"pathManagement,omitempty"`
+	MultiTargetPeerPersistence *bool `json:"multiTargetPeerPersistence,omitempty"`
+	ActiveActive               *bool `json:"activeActive,omitempty"`
+	AutoSynchronize            *bool `json:"autoSynchronize,omitempty"`
+}
+
+type startSnapshot struct {
+	VolumeName   string `json:"volumeName"`
+	SnapshotName string `json:"snapshotName,omitempty"`
+}
+
+// The actions on a group by PUT.
+const (
+	actionAdmit   = 1
+	actionDismiss = 2
+	actionStart   = 3
+	actionStop    = 4
+	actionSync    = 5
+)
+
+func putGroup(c *call) (answer, error) {
+	f, err := c.group()
+	if err != nil {
+		return answer{}, err
+	}
+	var in groupMods
+	if err := c.decode(&in); err != nil {
+		return answer{}, err
+	}
+	if err := ofTarget(c, in.TargetName); err != nil {
+		return answer{}, err
+	}
+	if in.Action == nil {
+		return changeGroup(c, f, in)
+	}
+	switch *in.Action {
+	case actionAdmit:
+		return admit(c, f, in)
+	case actionDismiss:
+		return dismiss(c, f, in)
+	case actionStart:
+		return start(c, f, in)
+	case actionStop:
+		if err := c.run("stoprcopygroup", "-f", f.Name); err != nil {
+			return answer{}, err
+		}
+		return done(atGroup(f))
+	case actionSync:
+		if in.FullSync {
+			return answer{}, fail(wsapi.Unsupported, "fullSync", "what differs is known and sent: verify compares all")
+		}
+		if empty(f) {
+			return answer{}, fail(wsapi.GroupEmpty, "", "group %s has no volumes", f.Name)
+		}
+		return c.task("remote_copy_sync", f.Name, atGroup(f), "syncrcopy", "-w", f.Name)
+	}
+	return answer{}, fail(wsapi.BadEnum, "action", "action %d: want 1 to 5", *in.Action)
+}
+
+func atGroup(f node.GroupFact) string { return base + "/remotecopygroups/" + f.Name }
+
+func empty(f node.GroupFact) bool {
+	return !slices.ContainsFunc(f.VVs, func(v node.VV) bool { return v.Of == 0 })
+}
+
+// ofTarget refuses a name that is not the other array's.
+func ofTarget(c *call, target string) error {
+	if target == "" || target == c.array().System().Target {
+		return nil
+	}
+	return fail(wsapi.NoSuchTarget, "targetName", "%.40q is no target of the group", target)
+}
+
+// start follows the incumbent in what it refuses.
+func start(c *call, f node.GroupFact, in groupMods) (answer, error) {
+	switch {
+	case in.SkipInitialSync:
+		return answer{}, fail(wsapi.Unsupported, "skipInitialSync", "a copy is never taken for the same without being compared: what differs is sent, no more")
+	case len(in.StartingSnapshots) > 0:
+		return answer{}, fail(wsapi.Unsupported, "startingSnapshots", "what differs is known without snapshots: leave startingSnapshots out")
+	case empty(f):
+		return answer{}, fail(wsapi.GroupEmpty, "", "group %s has no volumes", f.Name)
+	case f.State == "Started":
+		return answer{}, fail(wsapi.GroupStarted, "", "group %s is started already", f.Name)
+	}
+	if err := c.run("startrcopygroup", f.Name); err != nil {
+		return answer{}, err
+	}
+	return done(atGroup(f))
+}
+
+// changeGroup is PUT without an action.
+func changeGroup(c *call, f node.GroupFact, in groupMods) (answer, error) {
+	var words []string
+	for _, t := range in.Targets {
+		w, err := t.words(c)
+		if err != nil {
+			return answer{}, err
+		}
+		words = append(words, w...)
+	}
+	if len(in.Targets) > 1 {
+		return answer{}, fail(wsapi.WrongTargetCount, "targets", "there are %d targets: want one", len(in.Targets))
+	}
+	if in.UnsetUserCPG || in.UnsetSnapCPG {
+		return answer{}, fail(wsapi.Unsupported, "unsetUserCPG", "the CPGs of a group are those of its volumes")
+	}
+	for ref, cpg := range map[string]string{"localUserCPG": in.LocalUserCPG, "localSnapCPG": in.LocalSnapCPG} {
+		if cpg == "" {
+			continue
+		}
+		if err := c.hasCPG(ref, cpg); err != nil {
+			return answer{}, err
+		}
+	}
+	if len(words) == 0 {
+		return done(atGroup(f))
+	}
+	command := []string{"setrcopygroup", "pol"}
+	if in.Force {
+		command = append(command, "-f")
+	}
+	if err := c.run(append(command, strings.Join(words, ","), f.Name)...); err != nil {
+		return answer{}, err
+	}
+	return done(atGroup(f))
+}
+
+// words are the policies that are to change.
+func (t groupTargetMod) words(c *call) (words []string, err error) {
+	if err := ofTarget(c, t.TargetName); err != nil {
+		return nil, err
+	}
+	switch {
+	case t.SyncPeriod != nil && *t.SyncPeriod < 300:
+		return nil, fail(wsapi.BelowRange, "syncPeriod", "syncPeriod is %d: want at least 300, and of a periodic group", *t.SyncPeriod)
+	case t.SyncPeriod != nil && *t.SyncPeriod > 31622400:
+		return nil, fail(wsapi.AboveRange, "syncPeriod", "syncPeriod is %d: want at most 31622400, and of a periodic group", *t.SyncPeriod)
+	case t.SyncPeriod != nil || t.RmSyncPeriod || t.SnapFrequency != nil || t.RmSnapFrequency:
+		return nil, fail(wsapi.NotPeriodic, "syncPeriod", "the group is synchronous: it has no period")
+	case t.Mode != 0 && t.Mode != modeSync:
+		return nil, fail(wsapi.Unsupported, "mode", "mode %d: only 1, synchronous, is offered", t.Mode)
+	}
+	for ref, cpg := range map[string]string{"remoteUserCPG": t.RemoteUserCPG, "remoteSnapCPG": t.RemoteSnapCPG} {
+		if cpg == "" {
+			continue
+		}
+		if err := c.hasCPG(ref, cpg); err != nil {
+			return nil, err
+		}
+	}
+	p := t.Policies
+	if p == nil {
+		return nil, nil
+	}
+	for ref, on := range map[string]*bool{"overPeriodAlert": p.OverPeriodAlert, "multiTargetPeerPersistence": p.MultiTargetPeerPersistence} {
+		if on != nil && *on {
+			return nil, fail(wsapi.BadPolicy, "policies."+ref, "%s is not a policy of synchronous groups here", ref)
+		}
+	}
+	for _, x := range []struct {
+		word string
+		on   *bool
+	}{
+		{"active_active", p.ActiveActive}, // first: it sets the others
+		{"auto_failover", p.AutoFailover},
+		{"path_management", p.PathManagement},
+		{"auto_recover", p.AutoRecover},
+		{"auto_synchronize", p.AutoSynchronize},
+	} {
+		switch {
+		case x.on == nil:
+		case *x.on:
+			words = append(words, x.word)
+		default:
+			words = append(words, "no_"+x.word)
+		}
+	}
+	return words, nil
+}
+
+// recovery says which array is to serve a group. Options that the incumbent needs and that
+// have no meaning here are taken: what they ask for never happens, or always.
+type recovery struct {
+	Action               int    `json:"action"`
+	TargetName           string `json:"targetName,omitempty"`
+	SkipStart            bool   `json:"skipStart,omitempty"`
+	SkipSync             bool   `json:"skipSync,omitempty"`
+	DiscardNewData       bool   `json:"discardNewData,omitempty"`
+	SkipPromote          bool   `json:"skipPromote,omitempty"`
+	NoSnapshot           bool   `json:"noSnapshot,omitempty"`
+	StopGroups           bool   `json:"stopGroups,omitempty"`
+	LocalGroupsDirection bool   `json:"localGroupsDirection,omitempty"`
+	// Force promotes a copy without votes, which may lose what only the other array has.
+	Force bool `json:"force,omitempty"`
+}
+
+// The actions on a group by POST.
+const (
+	actionReverse    = 6
+	actionFailover   = 7
+	actionSwitchover = 8
+	actionRecover    = 9
+	actionRestore    = 10
+	actionOverride   = 11
+)
+
+func postGroupAction(c *call) (answer, error) {
+	f, err := c.group()
+	if err != nil {
+		return answer{}, err
+	}
+	var in recovery
+	if err := c.decode(&in); err != nil {
+		return answer{}, err
+	}
+	if err := ofTarget(c, in.TargetName); err != nil {
+		return answer{}, err
+	}
+	words, err := in.words(f)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := c.run(append(words, f.Name)...); err != nil {
+		return answer{}, err
+	}
+	return done(atGroup(f))
+}
+
+func (in recovery) words(f node.GroupFact) ([]string, error) {
+	set := func(words ...string) ([]string, error) { return append([]string{"setrcopygroup"}, words...), nil }
+	switch in.Action {
+	case actionReverse:
+		if in.LocalGroupsDirection {
+			return nil, fail(wsapi.Unsupported, "localGroupsDirection", "a group has one direction, which both arrays know")
+		}
+		return set("reverse")
+	case actionFailover:
+		switch {
+		case in.Force:
+			return set("failover", "-f")
+		case f.ServedHere:
+			return nil, fail(wsapi.RoleConflict, "", "group %s is served by this array already", f.Name)
+		case f.State == "Started" && f.Contact:
+			return nil, fail(wsapi.NotStopped, "", "group %s is started and served by the other array: switch it over", f.Name)
+		}
+		return set("failover")
+	case actionSwitchover:
+		return set("switchover")
+	case actionRecover:
+		return set("recover")
+	case actionRestore:
+		return set("restore")
+	case actionOverride:
+		return set("override", "-f")
+	}
+	return nil, fail(wsapi.BadEnum, "action", "action %d: want 6 to 11", in.Action)
+}
+
+// member refuses a volume that is not of the group.
+func member(f node.GroupFact, which string) error {
+	if slices.ContainsFunc(f.VVs, func(v node.VV) bool { return v.Name == which }) {
+		return nil
+	}
+	return array.Errorf(array.NotFound, "volume %s is not in group %s", which, f.Name).Because(array.NotInGroup)
+}

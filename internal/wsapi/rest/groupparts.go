@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rest
+
+import (
+	"slices"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/node"
+	"github.com/perdure/perdure/internal/people"
+	"github.com/perdure/perdure/internal/wsapi"
+)
+
+func groupPartRoutes() []route {
+	const volumes, targets = "/remotecopygroups/{group}/volumes", "/remotecopygroups/{group}/targets"
+	return []route{
+		{method: "GET", path: volumes, right: people.Look, about: "a group's volumes", out: collection[groupVolume]{}, query: filtered, do: getGroupVolumes},
+		{method: "POST", path: volumes, right: people.Change, about: "admit a volume", in: groupMods{}, status: 201, do: postGroupVolume},
+		{method: "GET", path: volumes + "/{volume}", right: people.Look, about: "one of them", out: groupVolume{}, do: getGroupVolume},
+		{method: "DELETE", path: volumes + "/{volume}", right: people.Change, about: "dismiss a volume, which goes on both arrays: say removeVolume and removeSecondaryVolume", query: []string{"keepSnap", "removeVolume", "removeSecondaryVolume"}, do: deleteGroupVolume},
+		{method: "GET", path: targets, right: people.Look, about: "a group's targets", out: collection[groupTarget]{}, query: filtered, do: getGroupTargets},
+		{method: "GET", path: targets + "/{target}", right: people.Look, about: "one of them", out: groupTarget{}, do: getGroupTarget},
+		{method: "POST", path: targets, right: people.Change, about: "refused: a group has one target", status: 409, do: postGroupTarget},
+		{method: "DELETE", path: targets + "/{target}", right: people.Change, about: "refused: a group has one target", status: 403, do: deleteGroupTarget},
+	}
+}
+
+// admit adds a volume that was never written to; its copy is made.
+func admit(c *call, f node.GroupFact, in groupMods) (answer, error) {
+	if err := required("volumeName", in.VolumeName); err != nil {
+		return answer{}, err
+	}
+	if len(in.Targets) > 1 {
+		return answer{}, fail(wsapi.WrongTargetCount, "targets", "there are %d targets: want one", len(in.Targets))
+	}
+	for _, t := range in.Targets {
+		if err := ofTarget(c, t.TargetName); err != nil {
+			return answer{}, err
+		}
+		if t.SecVolumeName != "" && t.SecVolumeName != in.VolumeName {
+			return answer{}, fail(wsapi.Unsupported, "secVolumeName", "a volume has the same name on both arrays: want %s", in.VolumeName)
+		}
+	}
+	switch v, err := c.array().Volume(in.VolumeName); {
+	case err != nil:
+		return answer{}, err
+	case v.Group == f.Name:
+		return answer{}, fail(wsapi.InGroupAlready, "volumeName", "volume %s is in group %s already", v.Name, f.Name)
+	case v.Of != 0:
+		return answer{}, fail(wsapi.VolumeReadOnly, "volumeName", "%s is a read-only snapshot", v.Name)
+	case in.SnapshotName != "":
+		return answer{}, fail(wsapi.Unsupported, "snapshotName", "a copy begins from nothing: leave snapshotName out")
+	case in.SkipInitialSync:
+		return answer{}, fail(wsapi.Unsupported, "skipInitialSync", "a copy is never taken for the same without being compared")
+	case in.DifferentWWN:
+		return answer{}, fail(wsapi.Unsupported, "differentSecondaryWWN", "both copies are one volume, with one WWN")
+	case !in.VolumeAutoCreation:
+		return answer{}, fail(wsapi.NotOnTarget, "volumeAutoCreation", "volume %s has no copy on the target that could be taken: say volumeAutoCreation", v.Name)
+	}
+	if err := c.run("admitrcopyvv", "-createvv", in.VolumeName, f.Name); err != nil {
+		if array.ReasonOf(err) == array.Exported || array.ReasonOf(err) == array.InSet {
+			return answer{}, fail(wsapi.AddVolumeFailed, "volumeName", "%v", err)
+		}
+		return answer{}, err
+	}
+	return done(atGroup(f))
+}
+
+// dismiss takes a volume out, which goes with its data: the incumbent leaves it, so a
+// client must say that it means it.
+func dismiss(c *call, f node.GroupFact, in groupMods) (answer, error) {
+	if err := required("volumeName", in.VolumeName); err != nil {
+		return answer{}, err
+	}
+	if err := member(f, in.VolumeName); err != nil {
+		return answer{}, err
+	}
+	if !in.RemoveVolume || !in.RemoveSecondary {
+		return answer{}, fail(
+			wsapi.SayRemove, "removeVolume", "a dismissed volume goes on both arrays, with its data: copy it first if it is to stay, and say removeVolume and removeSecondaryVolume",
+		)
+	}
+	if err := c.run("dismissrcopyvv", "-f", in.VolumeName, f.Name); err != nil {
+		return answer{}, err
+	}
+	return done(atGroup(f))
+}
+
+func getGroupVolumes(c *call) (answer, error) {
+	f, err := c.group()
+	if err != nil {
+		return answer{}, err
+	}
+	return collect(c, groupOf(f, c.array().System()).Volumes)
+}
+
+func getGroupVolume(c *call) (answer, error) {
+	f, err := c.group()
+	if err != nil {
+		return answer{}, err
+	}
+	which, err := c.named("volume")
+	if err != nil {
+		return answer{}, err
+	}
+	if err := member(f, which); err != nil {
+		return answer{}, err
+	}
+	all := groupOf(f, c.array().System()).Volumes
+	i := slices.IndexFunc(all, func(v groupVolume) bool { return v.LocalVolumeName == which })
+	if i < 0 {
+		return answer{}, fail(wsapi.NotInGroup, "", "%s is a snapshot", which)
+	}
+	return ok(all[i])
+}
+
+func postGroupVolume(c *call) (answer, error) {
+	f, err := c.group()
+	if err != nil {
+		return answer{}, err
+	}
+	var in groupMods
+	if err := c.decode(&in); err != nil {
+		return answer{}, err
+	}
+	if _, err := admit(c, f, in); err != nil {
+		return answer{}, err
+	}
+	return created(atGroup(f) + "/volumes/" + in.VolumeName)
+}
+
+func deleteGroupVolume(c *call) (answer, error) {
+	f, err := c.group()
+	if err != nil {
+		return answer{}, err
+	}
+	in := groupMods{}
+	if in.VolumeName, err = c.named("volume"); err != nil {
+		return answer{}, err
+	}
+	for name, to := range map[string]*bool{"keepSnap": &in.KeepSnap, "removeVolume": &in.RemoveVolume, "removeSecondaryVolume": &in.RemoveSecondary} {
+		if *to, err = c.flag(name); err != nil {
+			return answer{}, err
+		}
+	}
+	return dismiss(c, f, in)
+}
+
+func getGroupTargets(c *call) (answer, error) {
+	f, err := c.group()
+	if err != nil {
+		return answer{}, err
+	}
+	return collect(c, groupOf(f, c.array().System()).Targets)
+}
+
+func getGroupTarget(c *call) (answer, error) {
+	f, err := c.group()
+	if err != nil {
+		return answer{}, err
+	}
+	which, err := c.named("target")
+	if err != nil {
+		return answer{}, err
+	}
+	if err := ofTarget(c, which); err != nil {
+		return answer{}, fail(wsapi.NoTarget, "", "%s is no target of group %s", which, f.Name)
+	}
+	return ok(groupOf(f, c.array().System()).Targets[0])
+}
+
+func postGroupTarget(c *call) (answer, error) {
+	f, err := c.group()
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{}, fail(wsapi.TooManyTargets, "", "group %s has its target: there is no second", f.Name)
+}
+
+func deleteGroupTarget(c *call) (answer, error) {
+	f, err := c.group()
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{}, fail(wsapi.WrongTargetCount, "", "group %s has one target, which it keeps: remove the group", f.Name)
+}

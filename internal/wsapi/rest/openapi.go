@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rest
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The description is made of the table of routes: what is not in the one is not in the
+// other.
+
+type object = map[string]any
+
+func getOpenAPI(*call) (answer, error) { return ok(description()) }
+
+func description() object {
+	paths := object{"/api": object{"get": operation(versionRoute())}}
+	for _, r := range routes() {
+		path := base + strings.ReplaceAll(r.path, "...}", "}")
+		p, _ := paths[path].(object)
+		if p == nil {
+			p = object{}
+		}
+		p[strings.ToLower(r.method)] = operation(r)
+		paths[path] = p
+	}
+	return object{
+		"openapi": "3.1.0",
+		"info": object{
+			"title": "Perdure", "version": apiVersion,
+			"description": "The Web Services API, version 1, of the arrays that Perdure succeeds, and what it has beside. See docs/rest.md and docs/compatibility.md.",
+		},
+		"paths": paths,
+		"components": object{
+			"securitySchemes": object{"session": object{"type": "apiKey", "in": "header", "name": sessionHeader}},
+			"schemas":         object{"failure": schema(reflect.TypeFor[failure]())},
+		},
+	}
+}
+
+var placeholder = regexp.MustCompile(`\{(\w+)(\.\.\.)?\}`)
+
+func operation(r route) object {
+	status := r.status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	success := object{"description": http.StatusText(status)}
+	if r.out != nil {
+		success["content"] = content(r.out)
+	}
+	wrong := object{"description": "what is wrong", "content": object{"application/json": object{"schema": object{"$ref": "#/components/schemas/failure"}}}}
+	o := object{"summary": r.about, "responses": object{strconv.Itoa(status): success, "default": wrong}}
+	if !r.open {
+		o["security"] = []object{{"session": []string{}}}
+		o["x-right"] = string(r.right)
+	}
+	if r.own {
+		o["x-perdure"] = true
+	}
+	if r.in != nil {
+		o["requestBody"] = object{"content": content(r.in)}
+	}
+	var params []object
+	for _, m := range placeholder.FindAllStringSubmatch(r.path, -1) {
+		params = append(params, object{"name": m[1], "in": "path", "required": true, "schema": object{"type": "string"}})
+	}
+	for _, q := range r.query {
+		params = append(params, object{"name": q, "in": "query", "schema": object{"type": "string"}})
+	}
+	if params != nil {
+		o["parameters"] = params
+	}
+	return o
+}
+
+func content(example any) object {
+	return object{"application/json": object{"schema": schema(reflect.TypeOf(example))}}
+}
+
+// schema describes what a type is as JSON.
+func schema(t reflect.Type) object {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return schema(t.Elem())
+	case reflect.Bool:
+		return object{"type": "boolean"}
+	case reflect.String:
+		return object{"type": "string"}
+	case reflect.Float64:
+		return object{"type": "number"}
+	case reflect.Slice:
+		if t == reflect.TypeFor[json.RawMessage]() {
+			return object{"type": "object"}
+		}
+		return object{"type": "array", "items": schema(t.Elem())}
+	case reflect.Map:
+		return object{"type": "object", "additionalProperties": schema(t.Elem())}
+	case reflect.Struct:
+		members, must := object{}, []string{}
+		for i := range t.NumField() {
+			name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+			if name == "" || name == "-" {
+				continue
+			}
+			members[name] = schema(t.Field(i).Type)
+			if !strings.Contains(options, "omit") {
+				must = append(must, name)
+			}
+		}
+		o := object{"type": "object", "properties": members}
+		if len(must) > 0 {
+			o["required"] = must
+		}
+		return o
+	}
+	return object{"type": "integer"}
+}
+
+// paths are those of the description, sorted.
+func paths(d object) []string {
+	p, _ := d["paths"].(object)
+	return slices.Sorted(maps.Keys(p))
+}

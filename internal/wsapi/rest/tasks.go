@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rest
+
+import (
+	"strconv"
+
+	"github.com/perdure/perdure/internal/node"
+	"github.com/perdure/perdure/internal/people"
+	"github.com/perdure/perdure/internal/wsapi"
+)
+
+func taskRoutes() []route {
+	return []route{
+		{method: "GET", path: "/tasks", right: people.Look, about: "long commands of this start of the daemon", out: collection[task]{}, query: filtered, do: getTasks},
+		{method: "GET", path: "/tasks/{task}", right: people.Look, about: "one of them", out: task{}, do: getTask},
+		{method: "PUT", path: "/tasks/{task}", right: people.Maintain, about: "action 1 cancels it", in: taskAction{}, do: putTask},
+	}
+}
+
+// taskStarted is what an action answers that goes on by itself.
+type taskStarted struct {
+	ID uint64 `json:"taskid"`
+}
+
+type task struct {
+	ID              uint64 `json:"id"`
+	Type            int    `json:"type"`
+	Name            string `json:"name"`
+	Status          int    `json:"status"`
+	CompletedPhases int    `json:"completedPhases"`
+	TotalPhases     int    `json:"totalPhases"`
+	CompletedSteps  int    `json:"completedSteps"`
+	TotalSteps      int    `json:"totalSteps"`
+	StartTime       string `json:"startTime"`
+	FinishTime      string `json:"finishTime"`
+	DetailedStatus  string `json:"detailedStatus"`
+	// Kind is the type in words, Percent how far it is.
+	Kind    string  `json:"kind"`
+	Percent float64 `json:"percent"`
+}
+
+// taskType is the incumbent's number for a kind of task.
+func taskType(kind string) int {
+	switch kind {
+	case "vv_copy":
+		return 1
+	case "promote_sv":
+		return 4
+	case "remote_copy_sync":
+		return 5
+	case "check_vv":
+		return 13
+	}
+	return 16 // in the background
+}
+
+func taskOf(f node.TaskFact) task {
+	_, began := stamps(f.Began)
+	_, finished := stamps(f.Finished)
+	if finished == "" {
+		finished = "-"
+	}
+	t := task{
+		ID: f.ID, Type: taskType(f.Kind), Name: f.Name, TotalPhases: 1, CompletedSteps: int(f.Percent), TotalSteps: 100, StartTime: began, FinishTime: finished,
+		DetailedStatus: f.Text, Kind: f.Kind, Percent: f.Percent,
+	}
+	switch f.Status {
+	case node.TaskDone:
+		t.Status, t.CompletedPhases = 1, 1
+	case node.TaskActive:
+		t.Status = 2
+	case node.TaskCancelled:
+		t.Status = 3
+	case node.TaskFailed:
+		t.Status = 4
+	}
+	return t
+}
+
+func getTasks(c *call) (answer, error) {
+	all := []task{}
+	for _, f := range c.array().Tasks() {
+		all = append(all, taskOf(f))
+	}
+	return collect(c, all)
+}
+
+// taskID is the number in the path.
+func (c *call) taskID() (uint64, error) {
+	id, err := strconv.ParseInt(c.r.PathValue("task"), 10, 64)
+	if err != nil {
+		return 0, fail(wsapi.WrongType, "", "a task is a number")
+	}
+	return uint64(id), between("task", id, 1, 1<<53)
+}
+
+func getTask(c *call) (answer, error) {
+	id, err := c.taskID()
+	if err != nil {
+		return answer{}, err
+	}
+	f, err := c.array().Task(id)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(taskOf(f))
+}
+
+type taskAction struct {
+	Action int `json:"action"`
+}
+
+const cancelTask = 1
+
+func putTask(c *call) (answer, error) {
+	id, err := c.taskID()
+	if err != nil {
+		return answer{}, err
+	}
+	var in taskAction
+	if err := c.decode(&in); err != nil {
+		return answer{}, err
+	}
+	if in.Action != cancelTask {
+		return answer{}, fail(wsapi.BadEnum, "action", "action %d: want 1, to cancel it", in.Action)
+	}
+	if err := c.array().CancelTask(c.r.Context(), c.asked().By, id); err != nil {
+		return answer{}, err
+	}
+	return done(base + "/tasks/" + strconv.FormatUint(id, 10))
+}
