@@ -197,7 +197,8 @@ func TestScheduleOfAPair(t *testing.T) {
 	a.until("array-b to hear of it", func() bool { s, err := b.schedule("s"); return err == nil && s.Runs == 3 })
 	b.tick()
 	a.wantNames("sv", "sv.0.0931", "sv.0.0932", "sv.0.0933", "sv.1.0931", "sv.1.0932", "sv.1.0933")
-	b.run("removesched", "s")
+	b.until("array-b to reach the other", b.pair.Reachable)
+	b.run("removesched", "s") // passed on
 	if _, err := a.schedule("s"); err == nil {
 		t.Error("a removed schedule is left on the other array")
 	}
