@@ -58,7 +58,7 @@ func (d *Disk) on(ctx context.Context, l *lane, cmd initiator.Command) error {
 		case v == failed || v == elsewhere:
 			return &Error{r.Status, r.Code()}
 		case look:
-			d.look(l)
+			d.look(l, r)
 		}
 		if err := wait(ctx, deadline.C); err != nil {
 			return err

@@ -28,6 +28,7 @@ type lane struct {
 	// it is read: answers overtake each other.
 	state State
 	doubt bool
+	stale bool // a command was told that its units, or their sizes, changed
 }
 
 // discover finds the units behind a connection.
@@ -81,14 +82,17 @@ func (p *path) identify(c *initiator.Conn, lun uint64) (*lane, error) {
 // check asks every unit of a connection whether it is ready, which shows whether the
 // path works and what the array has to tell, and reads the states where needed.
 func check(c *initiator.Conn, units []*lane) error {
+	if len(units) == 0 { // nobody can be told of a first one
+		return errRescan
+	}
 	for _, u := range units {
 		r, told := ask(c, u.lun, make([]byte, 6), 0) // TEST UNIT READY
 		_, down, _ := judge(r)
-		state, doubt := u.disk.state(u)
+		state, doubt, stale := u.disk.state(u)
 		switch {
 		case r.Err != nil:
 			return failure("TEST UNIT READY", r)
-		case told.units || r.Code() == codeNoUnit:
+		case told.units || stale || r.Code() == codeNoUnit:
 			return errRescan
 		case told.states || doubt || down != 0 && down != state:
 			if err := readStates(c, u); err != nil {
@@ -137,7 +141,7 @@ func ask(c *initiator.Conn, lun uint64, cdb []byte, in int) (r initiator.Result,
 		}
 		// As in Linux: a power-on may hide a change of states.
 		t.states = t.states || r.Code() == codeStates || r.Code() == codePowerOn
-		t.units = t.units || r.Code() == codeUnits
+		t.units = t.units || r.Code() == codeUnits || r.Code() == codeCapacity
 	}
 	return initiator.Result{Err: errors.New("nothing but unit attentions")}, t
 }

@@ -126,11 +126,12 @@ func (d *Disk) setState(l *lane, s State) {
 	d.tell(l, from, s)
 }
 
-// state returns a lane's state, and whether it is in doubt.
-func (d *Disk) state(l *lane) (s State, doubt bool) {
+// state returns a lane's state, whether it is in doubt, and whether its connection's units
+// are to be discovered anew.
+func (d *Disk) state(l *lane) (s State, doubt, stale bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return l.state, l.doubt
+	return l.state, l.doubt, l.stale
 }
 
 // setStates notes what an array said, through lane from, of all target port groups.
@@ -142,7 +143,7 @@ func (d *Disk) setStates(from *lane, states map[uint16]State) {
 	for _, l := range lanes {
 		// One without a word of its own array yet stays as it is.
 		s, ok := states[l.group]
-		if old, _ := d.state(l); ok && (l == from || old != Down) {
+		if old, _, _ := d.state(l); ok && (l == from || old != Down) {
 			d.setState(l, s)
 		}
 	}
@@ -154,12 +155,13 @@ func (d *Disk) tell(l *lane, from, to State) {
 	}
 }
 
-// look asks for all paths to be looked at. The states are to be read through l: the unit
-// attention that told of a change was given to a command, and won't be given again.
-func (d *Disk) look(l *lane) {
+// look asks for all paths to be looked at. What r told of is to be read through l: the
+// unit attention was given to a command, and won't be given again.
+func (d *Disk) look(l *lane, r initiator.Result) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l.doubt = true
+	l.stale = l.stale || r.Code() == codeUnits || r.Code() == codeCapacity
 	for _, x := range d.lanes {
 		x.path.nudge()
 	}
@@ -258,7 +260,7 @@ func (d *Disk) do(ctx context.Context, array string, cmd initiator.Command, writ
 			d.leave(l, down)
 		}
 		if look {
-			d.look(l)
+			d.look(l, r)
 		}
 	}
 }

@@ -46,7 +46,7 @@ func (d *Disk) Once(ctx context.Context, array string, cmd initiator.Command, wi
 		d.leave(l, down)
 	}
 	if look {
-		d.look(l)
+		d.look(l, r)
 	}
 	switch {
 	case v == finished:

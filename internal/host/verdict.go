@@ -22,6 +22,7 @@ const (
 	codeOffline     = 0x020412
 	codeNoUnit      = 0x052500
 	codeStates      = 0x062A06
+	codeCapacity    = 0x062A09
 	codeUnits       = 0x063F0E
 	codePowerOn     = 0x062900
 )
@@ -75,7 +76,7 @@ func judge(r initiator.Result) (v verdict, down State, look bool) {
 		return elsewhere, Offline, true
 	case code == codeTransition:
 		return later, 0, true
-	case code == codeStates || code == codeUnits:
+	case code == codeStates || code == codeUnits || code == codeCapacity:
 		return again, 0, true
 	case code>>16 == keyAttention || code>>16 == keyAborted:
 		return again, 0, false

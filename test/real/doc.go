@@ -15,5 +15,6 @@
 //
 // # Concurrency
 //
-// Tests run one after the other: they share two processors with what they test.
+// Tests in which moments matter run one after the other, the rest side by side: they
+// share two processors with what they test.
 package real

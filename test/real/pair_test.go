@@ -32,10 +32,24 @@ type pair struct {
 	t *testing.T
 }
 
+// timed are the tests in which moments or pauses matter: they have the machine to
+// themselves. The others are mostly waiting, and run beside one another.
+func timed(t *testing.T) bool {
+	switch t.Name() {
+	case "TestConformance", "TestOwnersMove", "TestWindowsArbitration", "TestHeartbeatsOverFailovers",
+		"TestStuckLink", "TestAKilledArrayEndsItsSessions", "TestKills":
+		return true
+	}
+	return strings.Contains(t.Name(), "/")
+}
+
 // newRig makes networks, keys and configuration, and starts nothing. What the
 // arrays wrote is kept if the test fails, and must not be a panic.
 func newRig(t *testing.T) *pair {
 	t.Helper()
+	if !timed(t) {
+		t.Parallel()
+	}
 	dir, err := os.MkdirTemp("", "pr-") // short: the arrays' sockets are in it
 	if err != nil {
 		t.Fatal(err)
