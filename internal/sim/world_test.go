@@ -151,6 +151,7 @@ func (w *world) run(d time.Duration) {
 		})
 		for _, c := range w.hosts {
 			c.step()
+			synctest.Wait() // what two hosts send at once is taken in their order
 		}
 		if n%4 == 0 {
 			w.check()

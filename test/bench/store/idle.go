@@ -10,6 +10,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/volume"
+	"github.com/perdure/perdure/test/bench/report"
 )
 
 // As many as an array is made for: volumes, and groups that they are in.
@@ -47,9 +48,9 @@ func (b *bench) benchIdle() error {
 		}
 	}
 	b.lines = append(b.lines,
-		alone("idle-volume-memory", "KiB", memory, budget{atMost, 64}),
-		alone("idle-1000-groups-load", "%", busy, budget{atMost, 5}),
-		alone("idle-10000-volumes-open", "s", took, budget{atMost, 5}))
+		report.Alone("idle-volume-memory", "KiB", memory, report.Budget{Sense: report.AtMost, Limit: 64}),
+		report.Alone("idle-1000-groups-load", "%", busy, report.Budget{Sense: report.AtMost, Limit: 5}),
+		report.Alone("idle-10000-volumes-open", "s", took, report.Budget{Sense: report.AtMost, Limit: 5}))
 	return nil
 }
 

@@ -28,6 +28,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/perdure/perdure/test/bench/report"
 )
 
 // bench is one run.
@@ -36,7 +38,7 @@ type bench struct {
 	rounds int
 	time   time.Duration
 	only   *regexp.Regexp
-	lines  []line
+	lines  []report.Line
 }
 
 func main() {
@@ -98,7 +100,7 @@ func (b *bench) run() error {
 			return err
 		}
 	}
-	return report(os.Stdout, b.lines)
+	return report.Print(os.Stdout, b.lines)
 }
 
 // onDisk refuses a directory in memory, where a flush costs nothing.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/test/bench/report"
 )
 
 const (
@@ -119,9 +120,9 @@ func (b *bench) compare(e *engine, dr *driver, p *peer, r rate, g array.GroupID)
 	if n := dr.busy.Swap(0); n > 0 {
 		b.note("%s: %d commands were answered BUSY", r.title(), n)
 	}
-	b.lines = append(b.lines, compared(r.title(), unit, ours, peers, budget{atLeast, r.least}))
+	b.lines = append(b.lines, report.Compared(r.title(), unit, ours, peers, report.Budget{Sense: report.AtLeast, Limit: r.least}))
 	if r.drained > 0 {
-		b.lines = append(b.lines, compared(r.title()+"-drained", unit, drained, peers, budget{atLeast, r.drained}))
+		b.lines = append(b.lines, report.Compared(r.title()+"-drained", unit, drained, peers, report.Budget{Sense: report.AtLeast, Limit: r.drained}))
 	}
 	return e.failure()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/journal"
 	"github.com/perdure/perdure/internal/volume"
+	"github.com/perdure/perdure/test/bench/report"
 )
 
 // recoveries are how many MiB of records there are, and the seconds that a start may
@@ -44,7 +45,7 @@ func (b *bench) benchRecovery() error {
 			}
 			took = append(took, t.Seconds())
 		}
-		b.lines = append(b.lines, alone(name, "s", took, budget{atMost, r.seconds}))
+		b.lines = append(b.lines, report.Alone(name, "s", took, report.Budget{Sense: report.AtMost, Limit: r.seconds}))
 	}
 	return nil
 }
@@ -173,7 +174,7 @@ func (b *bench) benchSparse() error {
 			return err
 		}
 	}
-	b.lines = append(b.lines, alone("sparse-10t-open", "s", took, budget{atMost, 1}))
+	b.lines = append(b.lines, report.Alone("sparse-10t-open", "s", took, report.Budget{Sense: report.AtMost, Limit: 1}))
 	return nil
 }
 

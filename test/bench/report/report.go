@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+// Package report prints what a benchmark measured against what it has to reach: a line a
+// figure, and how many budgets were met. It may be used from one goroutine at a time.
+package report
 
 import (
 	"fmt"
@@ -9,58 +11,59 @@ import (
 	"text/tabwriter"
 )
 
-// sense says in which direction a figure may miss its budget.
-type sense uint8
+// Sense says in which direction a figure may miss its budget.
+type Sense uint8
 
+// The senses.
 const (
-	atLeast sense = iota
-	atMost
+	AtLeast Sense = iota
+	AtMost
 )
 
-// budget is what a figure is held against: its ratio to the peer's if there is a
+// Budget is what a figure is held against: its ratio to the peer's if there is a
 // peer, else its value.
-type budget struct {
-	sense sense
-	limit float64
+type Budget struct {
+	Sense Sense
+	Limit float64
 }
 
-func (b budget) met(v float64) bool {
-	if b.sense == atLeast {
-		return v >= b.limit
+func (b Budget) met(v float64) bool {
+	if b.Sense == AtLeast {
+		return v >= b.Limit
 	}
-	return v <= b.limit
+	return v <= b.Limit
 }
 
-// line is one result. Peer and ratio count only where hasPeer is set.
-type line struct {
+// Line is one result. Peer and ratio count only where hasPeer is set.
+type Line struct {
 	name    string
 	value   float64
 	unit    string
 	hasPeer bool
 	peer    float64
 	ratio   float64
-	budget  budget
+	budget  Budget
 }
 
-// compared makes a line of rounds of ours and the peer's that alternated. The ratio is
+// Compared makes a line of rounds of ours and the peer's that alternated. The ratio is
 // the median of the rounds' ratios: what slows the machine for a while slows both sides
 // of a round.
-func compared(name, unit string, ours, peers []float64, b budget) line {
+func Compared(name, unit string, ours, peers []float64, b Budget) Line {
 	ratios := make([]float64, 0, len(ours))
 	for i := range min(len(ours), len(peers)) {
 		if peers[i] > 0 {
 			ratios = append(ratios, ours[i]/peers[i])
 		}
 	}
-	return line{name: name, value: median(ours), unit: unit, hasPeer: true, peer: median(peers), ratio: median(ratios), budget: b}
+	return Line{name: name, value: Median(ours), unit: unit, hasPeer: true, peer: Median(peers), ratio: Median(ratios), budget: b}
 }
 
-// alone makes a line of a figure without a peer.
-func alone(name, unit string, values []float64, b budget) line {
-	return line{name: name, value: median(values), unit: unit, budget: b}
+// Alone makes a line of a figure without a peer.
+func Alone(name, unit string, values []float64, b Budget) Line {
+	return Line{name: name, value: Median(values), unit: unit, budget: b}
 }
 
-func (l line) met() bool {
+func (l Line) met() bool {
 	if l.hasPeer {
 		return l.budget.met(l.ratio)
 	}
@@ -68,13 +71,13 @@ func (l line) met() bool {
 }
 
 // columns are the line's fields, as they are printed.
-func (l line) columns() []string {
-	peer, ratio, limit := "-", "-", figure(l.budget.limit)
+func (l Line) columns() []string {
+	peer, ratio, limit := "-", "-", figure(l.budget.Limit)
 	if l.hasPeer {
-		peer, ratio, limit = figure(l.peer), times(l.ratio), times(l.budget.limit)
+		peer, ratio, limit = figure(l.peer), times(l.ratio), times(l.budget.Limit)
 	}
 	sign, verdict := ">=", "missed"
-	if l.budget.sense == atMost {
+	if l.budget.Sense == AtMost {
 		sign = "<="
 	}
 	if l.met() {
@@ -83,9 +86,9 @@ func (l line) columns() []string {
 	return []string{l.name, figure(l.value), l.unit, peer, ratio, sign + limit, verdict}
 }
 
-// median returns the middle of the values, 0 if there are none. It leaves them as
+// Median returns the middle of the values, 0 if there are none. It leaves them as
 // they are.
-func median(values []float64) float64 {
+func Median(values []float64) float64 {
 	n := len(values)
 	if n == 0 {
 		return 0
@@ -112,8 +115,8 @@ func figure(v float64) string {
 
 func times(v float64) string { return fmt.Sprintf("%.2fx", v) }
 
-// report prints the lines under each other, and how many budgets were met.
-func report(out io.Writer, lines []line) error {
+// Print prints the lines under each other, and how many budgets were met.
+func Print(out io.Writer, lines []Line) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	met := 0
 	for _, l := range lines {
