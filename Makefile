@@ -17,7 +17,7 @@ PROVE_COUNT ?= 5
 export CGO_ENABLED ?= 1
 TOOLS := .cache/tools
 
-.PHONY: help build check vet staticcheck format fix test unit race lab setup prove demo conformance fuzz linearizability failure-matrix model crash corrupt bench-store bench-neighbour clean
+.PHONY: help build check vet staticcheck format fix test unit race lab setup prove demo conformance fuzz linearizability failure-matrix model crash corrupt bench-store bench-pair bench-neighbour clean
 
 help: ## this list
 	@echo "Perdure: two block storage arrays that behave as one."
@@ -91,6 +91,9 @@ linearizability: build ## what hosts see through both arrays is one truth: a mil
 
 bench-store: ## the storage engine against fio on the same disk, and what it has to reach, in 3 minutes
 	$(GO) run ./test/bench/store
+
+bench-pair: build ## what mirroring costs a host, through either array, with links of up to 10 ms, in 3 minutes
+	$(GO) run ./test/bench/pair
 
 bench-neighbour: build ## what a host with 8 sessions of 128 commands costs one with a single command at a time, in 2 minutes
 	$(GO) run ./test/bench/neighbour

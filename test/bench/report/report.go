@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package report prints what a benchmark measured against what it has to reach: a line a
-// figure, and how many budgets were met. It may be used from one goroutine at a time.
 package report
 
 import (
