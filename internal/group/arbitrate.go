@@ -143,8 +143,10 @@ func (g *Group) disownLate(now time.Time) {
 			w.finish(array.Errorf(array.Unknown, "group %s: %s", g.cfg.Name, g.m.Reason()))
 		}
 	}
+	unknown := array.Errorf(array.Unknown, "group %s: %s", g.cfg.Name, g.m.Reason())
+	g.endInstalls(unknown)
 	g.endForwards(func(w *work) bool {
-		w.finish(array.Errorf(array.Unknown, "group %s: %s", g.cfg.Name, g.m.Reason()))
+		w.finish(unknown)
 		return true
 	})
 }

@@ -239,10 +239,14 @@ func (g *Group) resetHere(u *Unit, scope scsi.Scope, by reservation.Nexus, then 
 		// that is installed.
 		after := then
 		then = func() {
-			g.waiting = append(g.waiting, &work{
+			// Posted, for the waiting may be gone through now.
+			w := &work{
 				unit: u, op: &scsi.Op{Nexus: by, Arrived: g.cfg.Now()}, done: func(error) { after() },
 				request: &reservation.Request{Action: reservation.UnitReset, Nexus: by},
-			})
+			}
+			if !g.post(func() { g.waiting = append(g.waiting, w) }) {
+				after()
+			}
 		}
 	}
 	kind := scsi.ResetNotice

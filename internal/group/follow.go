@@ -167,7 +167,9 @@ func (g *Group) receiveRecord(p Packet) {
 			return // not acknowledged: the other sends it again when asked
 		}
 		g.hasRoom()
-		if p.Pos.Term != term {
+		if p.Pos.Term != term && p.Pos.Epoch == g.view.Epoch {
+			// A term of an older epoch says nothing: more of that epoch may be on its way,
+			// and may have been acknowledged by the other array alone.
 			g.termBegan()
 		}
 		g.departs(e.rec)
@@ -190,7 +192,9 @@ func (g *Group) acknowledge() {
 	}
 	owner := g.view.Role == arb.Alone || g.view.Role == arb.Paired && g.core.Owner() == g.cfg.Self
 	if d := g.core.Durable(); d != g.held || g.tellApplied {
-		waits := g.foreignEnd > g.held // for this array's word on a write of its own
+		// The other array may wait for this one's word on a write of its own, or on a
+		// change of reservations that it answers for.
+		waits := g.foreignEnd > g.held || g.tellApplied
 		g.held, g.tellApplied = d, false
 		if !owner || g.core.Peer() > 0 && !g.core.Ready() || waits {
 			p := Packet{Type: PacketHeld, Epoch: g.view.Epoch, Held: d, Commit: g.applied}

@@ -149,9 +149,10 @@ func (g *Group) takePlaced(p *Packet) bool {
 	if w == nil || w.unit.id.Volume != p.Volume || w.m.Offset != p.Offset || w.m.Length != p.Length {
 		return false
 	}
-	if p.Kind == journal.Data {
-		p.Buf = w.m.Data
+	if (p.Kind == journal.Data) != (w.m.Data != nil) {
+		return false
 	}
+	p.Buf = w.m.Data
 	return true
 }
 
@@ -211,6 +212,9 @@ func (g *Group) anew(w *work) bool {
 // endForwards calls end for all, in the order in which they were sent. It takes off those
 // for which it says so.
 func (g *Group) endForwards(end func(*work) bool) {
+	if len(g.forwards.byID) == 0 {
+		return
+	}
 	all := make([]*work, 0, len(g.forwards.byID))
 	for _, w := range g.forwards.byID {
 		all = append(all, w)
@@ -223,14 +227,20 @@ func (g *Group) endForwards(end func(*work) bool) {
 	}
 }
 
-// lateForward reports whether the owner has left one without an answer for too long.
-func (g *Group) lateForward(now time.Time) bool {
-	for _, w := range g.forwards.byID {
-		if w.attempt.contact == g.mine && now.Sub(w.attempt.sent) > callWithin {
+// lateForward reports whether the owner has left one without an answer for too long. One
+// of an earlier contact that nothing became of is given up.
+func (g *Group) lateForward(now time.Time) (late bool) {
+	g.endForwards(func(w *work) bool {
+		switch waited := now.Sub(w.attempt.sent); {
+		case w.attempt.contact == g.mine:
+			late = late || waited > callWithin
+		case waited > 2*callWithin:
+			w.finish(array.Errorf(array.Unknown, "group %s: the owner was lost", g.cfg.Name))
 			return true
 		}
-	}
-	return false
+		return false
+	})
+	return late
 }
 
 // askMissing asks the owner for a record from the first that is not here on.

@@ -62,11 +62,13 @@ func (g *Group) readForward(p Packet, w *work) error {
 		return array.Errorf(array.Moved, "group %s is changing hands", g.cfg.Name)
 	case g.core.Owner() != g.cfg.Self || g.switching != nil || g.view.Members != array.Both:
 		return array.Errorf(array.Moved, "this array does not own group %s", g.cfg.Name)
-	case w.foreign == 0 || passed < 0 || age < 0 || passed+age > scsi.Late:
+	case w.foreign == 0 || passed < 0 || passed > scsi.Late || age < 0 || age > scsi.Late || passed+age > scsi.Late:
 		return array.Errorf(array.Busy, "the command was late on its way to the owner")
 	case u == nil:
 		return array.Errorf(array.Busy, "volume %v is not in group %s here", p.Volume, g.cfg.Name)
-	case p.Length <= 0 || p.Offset > u.Size()-p.Length:
+	case p.Offset > u.Size()-p.Length && g.applied < g.core.End().Place:
+		return array.Errorf(array.Moved, "volume %s may be growing", u.id.Name) // it is asked again
+	case p.Length <= 0 || p.Length%block.Sector != 0 || p.Offset%block.Sector != 0 || p.Offset > u.Size()-p.Length:
 		return array.Errorf(array.Range, "change of %d bytes at %d is beyond the end of volume %s, %d bytes", p.Length, p.Offset, u.id.Name, u.Size())
 	case len(g.waiting) >= maxWaiting:
 		return array.Errorf(array.Busy, "too many commands wait for group %s", g.cfg.Name)

@@ -278,7 +278,7 @@ func (g *Group) loop() {
 			g.endHeals()
 			g.dropQuestions()
 			g.dropSends()
-			g.endInstalls()
+			g.endInstalls(array.Errorf(array.Unknown, "group %s is closing", g.cfg.Name))
 			g.endForwards(func(w *work) bool {
 				w.finish(array.Errorf(array.Unknown, "group %s is closing", g.cfg.Name))
 				return true
@@ -292,14 +292,15 @@ func (g *Group) loop() {
 // settle does what the cores now allow and sends what has gathered.
 func (g *Group) settle() {
 	for range 8 {
-		before := len(g.appends) + len(g.sends)
+		before, applied := len(g.appends)+len(g.sends), g.applied
 		g.follow()
 		g.open()
 		g.settleForwards()
 		g.place()
 		g.flush()
 		g.apply()
-		if len(g.appends)+len(g.sends) == before && !g.more() {
+		waits := len(g.waiting) > 0 && g.applied != applied // for what was just applied, perhaps
+		if len(g.appends)+len(g.sends) == before && !g.more() && !waits {
 			break
 		}
 	}

@@ -20,7 +20,7 @@ type install struct {
 
 // answer answers the command of a record that was just applied.
 func (g *Group) answer(e *entry) {
-	if e.work.request != nil && g.view.Role == arb.Paired && g.peerApplied < e.pos.Place {
+	if e.work.request != nil && g.view.Role != arb.Alone && g.peerApplied < e.pos.Place {
 		g.installs = append(g.installs, install{e.pos.Place, e.work})
 		return
 	}
@@ -32,18 +32,22 @@ func (g *Group) installing(u *Unit) bool {
 	return slices.ContainsFunc(g.installs, func(i install) bool { return i.work.unit == u })
 }
 
-// settleInstalls answers what both have, or what concerns this array alone.
+// settleInstalls answers what both have, or what concerns this array alone. While it is
+// undecided the other one may still serve.
 func (g *Group) settleInstalls() {
-	for len(g.installs) > 0 && (g.view.Role != arb.Paired || g.peerApplied >= g.installs[0].place) {
+	if g.view.Role == arb.Out {
+		g.endInstalls(g.refusal(gateStandby))
+	}
+	for len(g.installs) > 0 && (g.view.Role == arb.Alone || g.peerApplied >= g.installs[0].place) {
 		w := g.installs[0].work
 		g.installs = append(g.installs[:0], g.installs[1:]...)
 		w.finish(nil)
 	}
 }
 
-func (g *Group) endInstalls() {
+func (g *Group) endInstalls(err error) {
 	for _, i := range g.installs {
-		i.work.finish(array.Errorf(array.Unknown, "group %s is closing", g.cfg.Name))
+		i.work.finish(err)
 	}
 	g.installs = nil
 }

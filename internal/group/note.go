@@ -56,6 +56,7 @@ func (g *Group) applyNote(r journal.Record) error {
 		return fmt.Errorf("decode entry %v: %w", r.Pos, err)
 	}
 	if g.gone[n.Volume] {
+		g.tellApplied = true
 		g.advance(r)
 		return nil
 	}
@@ -75,7 +76,7 @@ func (g *Group) applyNote(r journal.Record) error {
 		if n.Repeat == nil {
 			return fmt.Errorf("entry %v lacks its command", r.Pos)
 		}
-		g.repeatsOf(n.Volume).keep(*n.Repeat, r.Pos, g.ownerAt(r.Pos), g.cfg.Self, g.cfg.Now())
+		g.keepRepeat(n, r)
 	case noteSize:
 		if err := g.applySize(n.Volume, n.Size); err != nil {
 			return err

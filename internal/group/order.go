@@ -159,6 +159,9 @@ func (g *Group) placeOne(w *work, now time.Time) bool {
 	case st != gateServe:
 		return false
 	}
+	if w.called && g.applied < g.core.Commit() && g.canApply() {
+		return false // the other array may have applied more than this one, and have checked by that
+	}
 	if w.op.Generation != w.unit.generation() && w.request == nil && w.inspect == nil {
 		w.finish(array.Errorf(array.Conflict, "the reservations changed"))
 		return true

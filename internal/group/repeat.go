@@ -116,6 +116,16 @@ func (t *repeats) keep(r repeat, pos array.Position, owner, self array.Side, now
 	t.list = append(t.list, r)
 }
 
+// keepRepeat keeps an entry of the log, and tells the other array if its command's answer
+// can't be delivered here any more: it may be asked for there.
+func (g *Group) keepRepeat(n note, r journal.Record) {
+	t := g.repeatsOf(n.Volume)
+	t.keep(*n.Repeat, r.Pos, g.ownerAt(r.Pos), g.cfg.Self, g.cfg.Now())
+	if x := t.list[len(t.list)-1]; x.lost && x.owner == g.cfg.Self && g.units[n.Volume] != nil {
+		g.tellRepeat(g.units[n.Volume], x.pos.Place, repeatLost)
+	}
+}
+
 // touched drops what a record overwrites, and what is not followed by its data.
 func (t *repeats) touched(r journal.Record) {
 	if t == nil || len(t.list) == 0 {

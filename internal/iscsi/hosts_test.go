@@ -103,7 +103,10 @@ func TestWindowsDivideTheHostsCommands(t *testing.T) {
 	if w := settle(); w != commands {
 		t.Errorf("the session that is left has a window of %d, want %d", w, commands)
 	}
-	if h := l.target.hosts["iqn.2026-01.org.example:a"]; h.granted.Load() != commands {
+	l.target.mu.Lock()
+	h := l.target.hosts["iqn.2026-01.org.example:a"]
+	l.target.mu.Unlock()
+	if h.granted.Load() != commands {
 		t.Errorf("%d slots are counted as given", h.granted.Load())
 	}
 }

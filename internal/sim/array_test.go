@@ -91,6 +91,11 @@ func (w *world) putBack(m *machine) {
 	w.boot(m)
 }
 
+var (
+	putTakes time.Duration
+	slowDisk atomic.Int32
+)
+
 // process is one life of an array.
 type process struct {
 	w       *world
@@ -120,6 +125,9 @@ type process struct {
 
 // Put and Get are the group's small facts.
 func (p *process) Put(_ array.GroupID, name string, value []byte) error {
+	if putTakes > 0 && !p.dead.Load() {
+		time.Sleep(putTakes)
+	}
 	p.m.mu.Lock()
 	defer p.m.mu.Unlock()
 	if !p.dead.Load() {
@@ -144,6 +152,13 @@ func (w *world) boot(m *machine) {
 		Limit: 8 << 20, SegmentSize: 1 << 20, MaxPayload: 64 << 10, MaxGroups: 4, NoPrefill: true,
 		Durable: func(ds []journal.Durable) {
 			for _, d := range ds {
+				if slowDisk.Load() == int32(m.side)+1 && p.g != nil { // one flush takes 60 ms, and takes all that waits
+					go func() {
+						time.Sleep(60*time.Millisecond - time.Since(p.w.start)%(60*time.Millisecond))
+						p.g.JournalHolds(d.Pos.Place)
+					}()
+					continue
+				}
 				if p.g != nil {
 					p.g.JournalHolds(d.Pos.Place)
 				}

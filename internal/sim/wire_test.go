@@ -29,8 +29,9 @@ type wire struct {
 }
 
 type parcel struct {
-	at time.Time
-	do func(to *process)
+	at     time.Time
+	do     func(to *process)
+	record bool
 }
 
 // send queues do for the other side.
@@ -41,16 +42,26 @@ func (w *world) send(from *process, do func(to *process)) error {
 	if from.dead.Load() || !n.up {
 		return errors.New("no connection")
 	}
-	n.q[from.m.side] = append(n.q[from.m.side], parcel{time.Now().Add(n.delay), do})
+	n.q[from.m.side] = append(n.q[from.m.side], parcel{at: time.Now().Add(n.delay), do: do})
 	return nil
 }
+
+// recordsPerStep is the bandwidth for records; 0: no bound.
+var recordsPerStep int
 
 // deliver hands over what has arrived. Of one sender all in order.
 func (w *world) deliver() {
 	for s := range array.Side(2) {
+		n := 0
 		for {
 			w.mu.Lock()
 			q := w.net.q[s]
+			if len(q) > 0 && q[0].record && recordsPerStep > 0 {
+				if n++; n > recordsPerStep {
+					w.mu.Unlock()
+					break
+				}
+			}
 			to := w.m[s.Other()].p
 			if len(q) == 0 || w.net.cut[s] || to == nil || to.starving() || q[0].at.After(time.Now()) {
 				w.mu.Unlock()
@@ -152,6 +163,13 @@ func (y way) Send(pk group.Packet) error {
 		p.w.after(0, p, func() { p.g.Receive(held) })
 		p.w.mu.Unlock()
 	}
+	defer func() {
+		p.w.mu.Lock()
+		if q := p.w.net.q[p.m.side]; len(q) > 0 && pk.Type == group.PacketRecord {
+			q[len(q)-1].record = true
+		}
+		p.w.mu.Unlock()
+	}()
 	return p.w.send(p, func(to *process) {
 		q := pk
 		if data != nil {

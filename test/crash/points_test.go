@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/perdure/perdure/internal/array"
@@ -48,7 +49,12 @@ func run(t *testing.T, seed uint64, most int, forgetful bool, wrong func(string)
 	}
 	var history []journal.Record
 	dice := rand.New(rand.NewPCG(seed, 12))
+	var cutting sync.Mutex // a large write that was given up goes on beside the others
 	cut := func(op string) {
+		if !cutting.TryLock() {
+			return
+		}
+		defer cutting.Unlock()
 		if o.points >= most || dice.IntN(2) == 0 {
 			return
 		}
@@ -77,14 +83,21 @@ func run(t *testing.T, seed uint64, most int, forgetful bool, wrong func(string)
 		cut(fmt.Sprint(op.Verb, " ", op.Name))
 	})
 	e.turn.Lock()
-	for len(history) < recordsPerRun && o.points < most {
+	more := func() bool {
+		cutting.Lock()
+		defer cutting.Unlock()
+		return len(history) < recordsPerRun && o.points < most
+	}
+	for more() {
 		var batch []journal.Record
 		for range 1 + rng.IntN(4) {
 			r := randomRecord(rng, array.Place(len(history)+1))
 			if r.Kind == journal.Data {
 				r.Outside = e.pool.Volume(r.Volume).Outside(&r)
 			}
+			cutting.Lock()
 			batch, history = append(batch, r), append(history, r)
+			cutting.Unlock()
 		}
 		must(t, e.makeRoom())
 		must(t, e.append(batch))
