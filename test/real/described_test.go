@@ -133,6 +133,9 @@ func TestOneLUNOneVolume(t *testing.T) {
 	p.command(rig.A, "createhost", "h9", "iqn.2026-01.org.example:of-a")
 	p.command(rig.A, "createhost", "alias", "iqn.2026-01.org.example:of-b")
 	p.must(p.HealLinks())
+	p.until(setUpIn, "the arrays to answer each other", func() bool {
+		return !strings.Contains(p.command(rig.A, "status")+p.command(rig.B, "status"), "does not answer")
+	})
 	p.whole()
 	p.refused(rig.A, "host h9 is another one on array array-b", "createvlun", "g.0", "5", "h9")
 	p.refused(rig.A, "initiator iqn.2026-01.org.example:of-b belongs to host alias and to host h9", "createvlun", "g.0", "5", "alias")
