@@ -23,7 +23,7 @@ func TestPhysicalCopy(t *testing.T) {
 	h, err := p.Host()
 	p.must(err)
 	defer h.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*setUpIn)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*setUpIn)
 	defer cancel()
 	disks, err := h.Wait(ctx, 2)
 	p.must(err)
@@ -48,7 +48,7 @@ func TestPhysicalCopy(t *testing.T) {
 	p.must(p.Array(rig.A).Kill())
 	p.must(p.Until(ctx, "B to serve", func() bool { return p.serves(rig.B) }))
 	p.must(disks[0].Write(ctx, bytes.Repeat([]byte{0xEE}, 1<<16), 0)) // later than the copy
-	p.until(setUpIn, "the copy to be whole", func() bool {
+	p.until(3*setUpIn, "the copy to be whole", func() bool { // beside other tests' work
 		out, err := p.Command(ctx, rig.B, "showvv")
 		return err == nil && strings.Contains(line(out, to), "normal") && !strings.Contains(out, "vvcp.")
 	})
