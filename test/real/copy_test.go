@@ -48,7 +48,7 @@ func TestPhysicalCopy(t *testing.T) {
 	p.must(p.Array(rig.A).Kill())
 	p.must(p.Until(ctx, "B to serve", func() bool { return p.serves(rig.B) }))
 	p.must(disks[0].Write(ctx, bytes.Repeat([]byte{0xEE}, 1<<16), 0)) // later than the copy
-	p.until(3*setUpIn, "the copy to be whole", func() bool { // beside other tests' work
+	p.until(3*setUpIn, "the copy to be whole", func() bool {
 		out, err := p.Command(ctx, rig.B, "showvv")
 		return err == nil && strings.Contains(line(out, to), "normal") && !strings.Contains(out, "vvcp.")
 	})

@@ -23,14 +23,15 @@ func TestFilters(t *testing.T) {
 		t.Fatal(err)
 	}
 	for query, want := range map[string]bool{
-		`"name EQ web1"`:                                 true,
-		`name EQ web2`:                                   false,
-		`name NE web2`:                                   true,
-		`Name eq "web1"`:                                 true,
-		`name==web1`:                                     true,
-		`name LIKE web%`:                                 true,
-		`persona GE 2 AND persona LT 3`:                  true,
-		`persona GT 2 OR name EQ web1`:                   true,
+		`"name EQ web1"`:                true,
+		`name EQ web2`:                  false,
+		`name NE web2`:                  true,
+		`Name eq "web1"`:                true,
+		`name==web1`:                    true,
+		`name LIKE web%`:                true,
+		`persona GE 2 AND persona LT 3`: true,
+		`persona GT 2 OR name EQ web1`:  true,
+
 		`persona GT 2 OR name EQ web1 AND name EQ x`:     false,
 		`(persona GT 2 OR name EQ web1) AND id GE 0`:     true,
 		`initiatorChapEnabled EQ false`:                  true,
