@@ -62,11 +62,11 @@ func probe() int {
 }
 
 // again sets cmd up to run as root of a new user namespace, in which only the
-// user that runs this exists.
+// user that runs this exists, with mounts of its own.
 func again(cmd *exec.Cmd, how string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), insideEnv+"="+how)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER,
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS, // which lets it mount
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
 		Pdeathsig:   syscall.SIGKILL,

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,7 +44,11 @@ func description() object {
 	}
 }
 
-var placeholder = regexp.MustCompile(`\{(\w+)(\.\.\.)?\}`)
+// parameter returns the name of the parameter that a segment of a route's path is.
+func parameter(segment string) (name string, is bool) {
+	name, is = strings.CutPrefix(segment, "{")
+	return strings.TrimSuffix(strings.TrimSuffix(name, "}"), "..."), is
+}
 
 func operation(r route) object {
 	status := r.status
@@ -69,8 +72,10 @@ func operation(r route) object {
 		o["requestBody"] = object{"content": content(r.in)}
 	}
 	var params []object
-	for _, m := range placeholder.FindAllStringSubmatch(r.path, -1) {
-		params = append(params, object{"name": m[1], "in": "path", "required": true, "schema": object{"type": "string"}})
+	for _, segment := range strings.Split(r.path, "/") {
+		if name, is := parameter(segment); is {
+			params = append(params, object{"name": name, "in": "path", "required": true, "schema": object{"type": "string"}})
+		}
 	}
 	for _, q := range r.query {
 		params = append(params, object{"name": q, "in": "query", "schema": object{"type": "string"}})

@@ -12,15 +12,19 @@ import (
 
 // concrete is a route's path with something in place of its parts.
 func concrete(path string) string {
-	return base + placeholder.ReplaceAllStringFunc(path, func(p string) string {
-		switch p {
-		case "{vlun}":
-			return "v,1,h"
-		case "{persona}", "{task}":
-			return "1"
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		switch name, is := parameter(s); {
+		case !is:
+		case name == "vlun":
+			segments[i] = "v,1,h"
+		case name == "persona", name == "task":
+			segments[i] = "1"
+		default:
+			segments[i] = "x"
 		}
-		return "x"
-	})
+	}
+	return base + strings.Join(segments, "/")
 }
 
 // TestNothingWithoutASession: no route but the open ones answers strangers, or those whose
