@@ -112,10 +112,15 @@ func (g *Group) look() {
 // there, as for any command it got no answer to.
 func (g *Group) disown() {
 	for _, e := range g.tail {
-		if e.work != nil {
-			e.work.finish(g.refusal(gateStandby))
-			e.work = nil
+		if e.work == nil {
+			continue
 		}
+		err := g.refusal(gateStandby)
+		if e.work.called { // there a refusal means that it has no place
+			err = array.Errorf(array.Unknown, "group %s went to the other array", g.cfg.Name)
+		}
+		e.work.finish(err)
+		e.work = nil
 	}
 	g.endSwitch(array.Errorf(array.Conflict, "group %s went to the other array by itself", g.cfg.Name))
 }

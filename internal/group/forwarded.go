@@ -66,6 +66,8 @@ func (g *Group) readForward(p Packet, w *work) error {
 		return array.Errorf(array.Busy, "the command was late on its way to the owner")
 	case u == nil:
 		return array.Errorf(array.Busy, "volume %v is not in group %s here", p.Volume, g.cfg.Name)
+	case u.id.ReadOnly:
+		return array.Errorf(array.Denied, "snapshot %s can't be written to", u.id.Name)
 	case p.Offset > u.Size()-p.Length && g.applied < g.core.End().Place:
 		return array.Errorf(array.Moved, "volume %s may be growing", u.id.Name) // it is asked again
 	case p.Length <= 0 || p.Length%block.Sector != 0 || p.Offset%block.Sector != 0 || p.Offset > u.Size()-p.Length:

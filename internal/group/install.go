@@ -20,11 +20,12 @@ type install struct {
 
 // answer answers the command of a record that was just applied.
 func (g *Group) answer(e *entry) {
-	if e.work.request != nil && g.view.Role != arb.Alone && g.peerApplied < e.pos.Place {
-		g.installs = append(g.installs, install{e.pos.Place, e.work})
+	if e.work.request == nil {
+		e.work.finish(nil)
 		return
 	}
-	e.work.finish(nil)
+	g.installs = append(g.installs, install{e.pos.Place, e.work})
+	g.settleInstalls()
 }
 
 // installing reports whether a change of a unit's reservations waits for the other array.
@@ -32,13 +33,12 @@ func (g *Group) installing(u *Unit) bool {
 	return slices.ContainsFunc(g.installs, func(i install) bool { return i.work.unit == u })
 }
 
-// settleInstalls answers what both have, or what concerns this array alone. While it is
-// undecided the other one may still serve.
+// settleInstalls answers what both have, and what one is left to heed: alone this array
+// has it installed, and the other one, if it goes on alone, applies it before it serves,
+// for it is committed. While it is undecided the other may still serve without it.
 func (g *Group) settleInstalls() {
-	if g.view.Role == arb.Out {
-		g.endInstalls(g.refusal(gateStandby))
-	}
-	for len(g.installs) > 0 && (g.view.Role == arb.Alone || g.peerApplied >= g.installs[0].place) {
+	one := g.view.Role == arb.Alone || g.view.Role == arb.Out
+	for len(g.installs) > 0 && (one || g.peerApplied >= g.installs[0].place) {
 		w := g.installs[0].work
 		g.installs = append(g.installs[:0], g.installs[1:]...)
 		w.finish(nil)

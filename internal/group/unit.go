@@ -102,8 +102,15 @@ func (u *Unit) Reservations() *reservation.State { return u.state.Load() }
 
 func (u *Unit) generation() uint64 { return u.state.Load().Revision }
 
-// Paths returns the present path states, as an initiator is to see them.
-func (u *Unit) Paths(initiator string) *scsi.Paths { return u.paths.Load()[u.g.proximity(initiator)] }
+// Paths returns the present path states, as an initiator is to see them. Before the group
+// has begun there are none.
+func (u *Unit) Paths(initiator string) *scsi.Paths {
+	a := u.paths.Load()
+	if a == nil {
+		return &scsi.Paths{}
+	}
+	return a[u.g.proximity(initiator)]
+}
 
 // Read fills dst if this array may serve; while that is undecided it waits.
 func (u *Unit) Read(op *scsi.Op, off int64, dst []byte, done func(error)) {
