@@ -68,8 +68,7 @@ func (g *Group) receive(p Packet) {
 		}
 		if p.Offset == heldAgain && p.Epoch == g.view.Epoch {
 			if g.view.Role == arb.Alone && p.Held < g.core.Peer() {
-				// It cut more than was reckoned here: by this array's description, which
-				// ends with what was durable then. What it lacks may be released; then its
+				// It cut more than was reckoned here. What it lacks may be released; then its
 				// pages are sent.
 				g.core.PeerRebased(p.Held)
 			}
@@ -242,6 +241,9 @@ func (g *Group) follow() {
 			g.fail(fmt.Errorf("cut the log after place %d: %w", m.After, err))
 			return
 		}
+		// Under another number: the other array may have taken the description that the cut
+		// made wrong, and would believe that this one holds what was cut.
+		g.stretch++
 		g.hasTheirs, g.logWanted = true, true
 	case g.core.Met():
 		g.metStretch = g.theirStretch
@@ -257,15 +259,17 @@ func (g *Group) wholeThere() bool {
 	return g.m.Inputs().Synced || r.Rule == arb.Majority || r.DecidedBy(g.cfg.Self.Other())
 }
 
-// sendLog describes the durable log. Each stretch of a view has a number; a
-// description names the sender's and repeats the newest it has of the receiver's,
-// who sends its own again if that is not its present one. So both end up with a
-// description that was made after both views began.
+// sendLog describes the log. Each stretch of a view has a number; a description names the
+// sender's and repeats the newest it has of the receiver's, who sends its own again if
+// that is not its present one. So both end up with a description that was made after both
+// views began.
+//
+// Alone, the log is described with what is not durable yet: the other array may hold that
+// already, and would cut it.
 func (g *Group) sendLog() {
-	segs := replication.CutSegments(append([]replication.Segment(nil), g.core.Segments()...), g.core.Durable())
 	g.logWanted = false
 	g.sends = append(g.sends, Packet{
-		Type: PacketLog, Epoch: g.view.Epoch, Body: encodeSegments(segs), Length: int64(g.stretch), Volume: array.VolumeID(g.theirStretch),
+		Type: PacketLog, Epoch: g.view.Epoch, Body: encodeSegments(g.core.Segments()), Length: int64(g.stretch), Volume: array.VolumeID(g.theirStretch),
 	})
 }
 

@@ -193,7 +193,7 @@ func (c *Core) Meet(theirs []Segment, whole bool) (Meeting, error) {
 
 // CutDone: the journal was cut durably after place.
 func (c *Core) CutDone(after array.Place) {
-	c.segments = cut(c.segments, after)
+	c.segments = CutSegments(c.segments, after)
 	c.durable = min(c.durable, after)
 	c.end = array.Position{}
 	if n := len(c.segments); n > 0 {
@@ -257,7 +257,7 @@ func (c *Core) Place() (array.Position, error) {
 
 func (c *Core) take(p array.Position, owner array.Side) {
 	c.end = p
-	c.segments = extend(c.segments, p, owner)
+	c.segments = Extend(c.segments, p, owner)
 }
 
 // Verdict says what to do with a record from the other array.

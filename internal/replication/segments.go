@@ -30,16 +30,8 @@ func Fork(a, b []Segment) array.Place {
 	return 0
 }
 
-// extend notes that the log now ends at pos.
 // Extend notes that a log ends at pos, in a term of owner.
 func Extend(s []Segment, pos array.Position, owner array.Side) []Segment {
-	return extend(s, pos, owner)
-}
-
-// CutSegments drops what lies beyond place after.
-func CutSegments(s []Segment, after array.Place) []Segment { return cut(s, after) }
-
-func extend(s []Segment, pos array.Position, owner array.Side) []Segment {
 	if n := len(s); n > 0 && s[n-1].Epoch == pos.Epoch && s[n-1].Term == pos.Term {
 		s[n-1].Last = pos.Place
 		return s
@@ -50,8 +42,8 @@ func extend(s []Segment, pos array.Position, owner array.Side) []Segment {
 	return append(s, Segment{Epoch: pos.Epoch, Term: pos.Term, Owner: owner, Last: pos.Place})
 }
 
-// cut drops what lies beyond place after.
-func cut(s []Segment, after array.Place) []Segment {
+// CutSegments drops what lies beyond place after.
+func CutSegments(s []Segment, after array.Place) []Segment {
 	for len(s) > 0 {
 		n := len(s) - 1
 		start := array.Place(0)
