@@ -26,6 +26,22 @@ type testArray struct {
 	*Node
 	t   *testing.T
 	cfg Config
+	all testArrays
+}
+
+type testArrays []*testArray
+
+// told is what the arrays can tell of their groups and of what happened.
+func (all testArrays) told() string {
+	var b strings.Builder
+	for _, a := range all {
+		for _, r := range a.shared() {
+			text, err := a.Run(context.Background(), []string{"explain", r.rec.Name})
+			fmt.Fprintf(&b, "%s: group %s:\n%s%v\n", a.cfg.Name, r.rec.Name, text, err)
+		}
+		fmt.Fprintf(&b, "%s: events:\n%v\n", a.cfg.Name, a.Events())
+	}
+	return b.String()
 }
 
 // openArrays opens one array, or two that are a pair without a witness.
@@ -57,6 +73,9 @@ func openArrays(t *testing.T, count int, set func(*Config)) []*testArray {
 		}
 		arrays[i] = &testArray{t: t, cfg: cfgs[i]}
 		arrays[i].open()
+	}
+	for _, a := range arrays {
+		a.all = arrays
 	}
 	t.Cleanup(func() {
 		for _, a := range arrays {
@@ -92,9 +111,11 @@ func (a *testArray) open() {
 
 func (a *testArray) run(words ...string) string {
 	a.t.Helper()
-	text, err := a.Run(a.t.Context(), words)
+	ctx, cancel := context.WithTimeout(a.t.Context(), time.Minute)
+	defer cancel()
+	text, err := a.Run(ctx, words)
 	if err != nil {
-		a.t.Fatalf("%s: %s: %v", a.cfg.Name, strings.Join(words, " "), err)
+		a.t.Fatalf("%s: %s: %v\n%s", a.cfg.Name, strings.Join(words, " "), err, a.all.told())
 	}
 	if words[0] == "createvv" { // it is opened beside
 		name := words[len(words)-2]
@@ -117,7 +138,7 @@ func (a *testArray) until(what string, ok func() bool) {
 	defer cancel()
 	for !ok() {
 		if !pause(ctx, 5*time.Millisecond) {
-			a.t.Fatalf("%s: waited for %s; events:\n%v", a.cfg.Name, what, a.Events())
+			a.t.Fatalf("%s: waited for %s\n%s", a.cfg.Name, what, a.all.told())
 		}
 	}
 }

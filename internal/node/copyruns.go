@@ -92,12 +92,13 @@ func (n *Node) watchCopies(ctx context.Context) {
 func (n *Node) copiesDue() (due []VV, err error) {
 	err = n.store.View(func(t *store.Tx) error {
 		return tables.vvs.Each(t, func(_ string, v VV) error {
-			if v.Copy.underWay() && n.serves(v.Group) {
+			if v.Copy.underWay() {
 				due = append(due, v)
 			}
 			return nil
 		})
 	})
+	due = slices.DeleteFunc(due, func(v VV) bool { return !n.serves(v.Group) })
 	n.copies.mu.Lock()
 	defer n.copies.mu.Unlock()
 	slices.SortStableFunc(due, func(a, b VV) int { return n.copies.tried[a.ID] - n.copies.tried[b.ID] })
@@ -106,13 +107,7 @@ func (n *Node) copiesDue() (due []VV, err error) {
 
 // serves reports whether a group is served here.
 func (n *Node) serves(id array.GroupID) bool {
-	n.mu.RLock()
-	r := n.groups[id]
-	n.mu.RUnlock()
-	if r == nil {
-		return false
-	}
-	i, err := r.g.Info()
+	i, err := n.infoOf(id)
 	return err == nil && i.Serving
 }
 

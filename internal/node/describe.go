@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -121,20 +122,38 @@ func (n *Node) pushAll(ctx context.Context) {
 			if i, err := r.g.Info(); err != nil || !i.Serving {
 				continue
 			}
-			d, err := n.described(r.rec.ID)
-			if err != nil {
+			version, err := n.push(ctx, r.rec.ID)
+			if errors.Is(err, errChanging) {
 				continue
 			}
-			if _, err := n.ask(ctx, request{Take: &d}); err != nil {
+			if err != nil {
 				if text := err.Error(); refused["group "+r.rec.Name] != text {
 					refused["group "+r.rec.Name] = text
 					n.warn(fmt.Sprintf("group %s: the other array does not take its newest description: %s", r.rec.Name, text))
 				}
 				continue
 			}
-			sent[r.rec.ID] = d.Group.Version
+			sent[r.rec.ID] = version
 		}
 	}
+}
+
+// errChanging: a command is changing something, and tells the other array itself.
+var errChanging = errors.New("a command is running")
+
+// push tells the other array what a group is now, and returns the version that it told. It
+// does not while a command runs: what that changed is taken back if the other refuses it.
+func (n *Node) push(ctx context.Context, id array.GroupID) (uint64, error) {
+	if !n.command.TryLock() {
+		return 0, errChanging
+	}
+	defer n.command.Unlock()
+	d, err := n.described(id)
+	if err != nil {
+		return 0, errChanging // it was just removed
+	}
+	_, err = n.ask(ctx, request{Take: &d})
+	return d.Group.Version, err
 }
 
 // shared returns copies of the open groups that are not private.

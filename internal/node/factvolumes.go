@@ -67,13 +67,7 @@ func (n *Node) Volumes() (all []VolumeFact, err error) {
 
 // seenHere reports whether hosts get at a group through this array.
 func (n *Node) seenHere(id array.GroupID) bool {
-	n.mu.RLock()
-	r := n.groups[id]
-	n.mu.RUnlock()
-	if r == nil {
-		return false
-	}
-	i, err := r.g.Info()
+	i, err := n.infoOf(id)
 	return err == nil && (i.Serving || i.Sharing)
 }
 

@@ -362,6 +362,18 @@ func (n *Node) addUnit(run *running, v VV, d *volume.Volume) error {
 	return nil
 }
 
+// infoOf returns how a group stands. It waits for the group, which may be writing to the
+// store: never inside one of the store's transactions, which that may be waiting for.
+func (n *Node) infoOf(id array.GroupID) (i group.Info, err error) {
+	n.mu.RLock()
+	r := n.groups[id]
+	n.mu.RUnlock()
+	if r == nil {
+		return i, array.Errorf(array.NotFound, "group %v is not open", id)
+	}
+	return r.g.Info()
+}
+
 // closeGroup takes a group out of use.
 func (n *Node) closeGroup(id array.GroupID) {
 	n.mu.Lock()

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
-	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/table"
 	"github.com/perdure/perdure/internal/volume"
 )
@@ -180,35 +179,27 @@ func (a *args) unnamed(what string, found map[string]bool) error {
 	return nil
 }
 
-func (n *Node) vvRows() (rows []vvRow, err error) {
-	names, groups := map[array.VolumeID]string{}, map[array.GroupID]RCGroup{}
-	err = n.store.View(func(t *store.Tx) error {
-		if err := tables.groups.Each(t, func(_ string, g RCGroup) error { groups[g.ID] = g; return nil }); err != nil {
-			return err
-		}
-		return tables.vvs.Each(t, func(_ string, v VV) error {
-			names[v.ID] = v.Name
-			rows = append(rows, vvRow{v: v})
-			return nil
-		})
-	})
+// vvRows returns what there is to show of all volumes, in the order of their ids.
+func (n *Node) vvRows() ([]vvRow, error) {
+	facts, err := n.Volumes()
 	if err != nil {
 		return nil, err
 	}
-	status := map[array.GroupID]string{}
+	slices.SortFunc(facts, func(a, b VolumeFact) int { return cmp.Compare(a.ID, b.ID) })
+	status := map[string]string{}
 	for _, r := range n.shared() {
 		if i, err := r.g.Info(); err == nil {
-			status[r.rec.ID] = stateOf(i)
+			status[r.rec.Name] = stateOf(i)
 		}
 	}
-	for k := range rows {
-		r := &rows[k]
-		r.used, r.state = n.usedBy(r.v)
-		r.of = cmp.Or(names[r.v.Of], names[r.v.Base], "---")
-		r.bsID = fmt.Sprint(uint32(cmp.Or(r.v.Of, r.v.Base, r.v.ID)))
-		r.group, r.status = "--", "none"
-		if g := groups[r.v.Group]; !g.Private && g.Name != "" {
-			r.group, r.status = g.Name, cmp.Or(status[g.ID], "--")
+	rows := make([]vvRow, len(facts))
+	for k, f := range facts {
+		rows[k] = vvRow{
+			v: f.VV, used: f.Used, state: f.State, of: cmp.Or(f.CopyOf, "---"), group: "--", status: "none",
+			bsID: fmt.Sprint(uint32(cmp.Or(f.Of, f.Base, f.ID))),
+		}
+		if f.Group != "" {
+			rows[k].group, rows[k].status = f.Group, cmp.Or(status[f.Group], "--")
 		}
 	}
 	return rows, nil
