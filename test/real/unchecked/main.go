@@ -5,37 +5,13 @@
 package main
 
 import (
-	"context"
-	"log/slog"
-	"os"
-	"os/signal"
-	"syscall"
-
 	"github.com/perdure/perdure/internal/node"
 	"github.com/perdure/perdure/internal/volume"
-	"github.com/perdure/perdure/internal/wsapi"
+	"github.com/perdure/perdure/test/mutant"
 )
 
 func main() {
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	if err := run(log); err != nil {
-		log.Error("unchecked", "err", err)
-		os.Exit(1)
-	}
-}
-
-func run(log *slog.Logger) error {
-	cfg, err := node.LoadConfig(os.Args[len(os.Args)-1])
-	if err != nil {
-		return err
-	}
-	cfg.Pages = func(o *volume.Options) { o.NoChecksum = true }
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	n, err := node.Open(cfg, log)
-	if err != nil {
-		return err
-	}
-	defer n.Close()
-	return wsapi.Serve(ctx, cfg.Socket, n)
+	mutant.Main("unchecked", func(c *node.Config) {
+		c.Pages = func(o *volume.Options) { o.NoChecksum = true }
+	})
 }
