@@ -169,7 +169,7 @@ func (g *Group) lostContact() {
 	if g.contact || g.lostAt.IsZero() {
 		g.lostAt = g.cfg.Now()
 	}
-	g.contact, g.mine, g.theirs, g.theirChange = false, 0, 0, 0
+	g.contact, g.talk, g.mine, g.theirs, g.theirChange = false, 0, 0, 0, 0
 	g.core.Lost()
 	g.hasTheirs, g.cursor, g.theirGrant, g.told = false, 0, 0, 0
 	g.stopCopy()

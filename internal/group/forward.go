@@ -40,10 +40,10 @@ type forwards struct {
 
 // attempt is what is remembered of a forwarded write.
 type attempt struct {
-	id      uint64
-	contact uint64
-	epoch   array.Epoch
-	sent    time.Time
+	id    uint64
+	talk  uint64
+	epoch array.Epoch
+	sent  time.Time
 }
 
 // forwardMutation sends w to the owner. It reports whether w waits no longer here.
@@ -68,7 +68,7 @@ func (g *Group) forwardMutation(w *work) bool {
 		g.forwards.last = nonce() >> 1
 	}
 	g.forwards.last++
-	w.attempt = attempt{id: g.forwards.last, contact: g.mine, epoch: g.view.Epoch, sent: g.cfg.Now()}
+	w.attempt = attempt{id: g.forwards.last, talk: g.talk, epoch: g.view.Epoch, sent: g.cfg.Now()}
 	binary.BigEndian.PutUint64(p.Tag[:8], w.attempt.id)
 	g.forwards.byID[w.attempt.id] = w
 	g.forwards.bytes += size
@@ -196,7 +196,7 @@ func (g *Group) settleForwards() {
 		}
 		if g.view.Role == arb.Paired && g.core.Met() && g.core.Owner() != g.cfg.Self && g.termStretch == g.stretch {
 			g.endForwards(func(w *work) bool {
-				return (w.attempt.contact != g.mine || w.attempt.epoch != g.view.Epoch) && g.anew(w)
+				return (w.attempt.talk != g.talk || w.attempt.epoch != g.view.Epoch) && g.anew(w)
 			})
 		}
 	}
@@ -232,7 +232,7 @@ func (g *Group) endForwards(end func(*work) bool) {
 func (g *Group) lateForward(now time.Time) (late bool) {
 	g.endForwards(func(w *work) bool {
 		switch waited := now.Sub(w.attempt.sent); {
-		case w.attempt.contact == g.mine:
+		case w.attempt.talk == g.talk:
 			late = late || waited > callWithin
 		case waited > 2*callWithin:
 			w.finish(array.Errorf(array.Unknown, "group %s: the owner was lost", g.cfg.Name))

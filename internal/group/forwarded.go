@@ -17,7 +17,7 @@ import (
 // and all that went by since the reading of this array's clock that it names.
 func (g *Group) serveForward(p Packet) {
 	id := [8]byte(p.Tag[:8])
-	contact := g.mine
+	talk := g.talk
 	w := &work{called: true, foreign: binary.BigEndian.Uint64(id[:])}
 	w.done = func(err error) {
 		for _, b := range []*block.Buffer{w.m.Data, w.m.Compare} {
@@ -27,7 +27,7 @@ func (g *Group) serveForward(p Packet) {
 		}
 		placed := w.placed
 		g.post(func() {
-			if g.mine == contact && (err != nil || !placed) {
+			if g.talk == talk && (err != nil || !placed) {
 				g.sends = append(g.sends, g.refusalPacket(id, err))
 			}
 		})

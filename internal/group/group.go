@@ -106,9 +106,13 @@ type Group struct {
 	busy        []*work // read-modify-writes that hold their range
 	repeats     map[array.VolumeID]*repeats
 
-	contact    bool
-	mine       uint64 // this side's number of the contact, repeated by the other
-	theirs     uint64
+	contact bool
+	// talk numbers the contact, and is in every packet: it is made of the greetings that
+	// began it, mine and theirs.
+	talk, mine, theirs uint64
+	// greetings is this side's newest greeting, newest the other's.
+	greetings, newest uint64
+
 	greeted    bool
 	greetedAt  time.Time
 	contactAt  time.Time
@@ -326,7 +330,11 @@ func (g *Group) flush() {
 	}
 	for i, p := range g.sends {
 		p.Group = g.cfg.ID
-		binary.BigEndian.PutUint64(p.Tag[8:], g.theirs)
+		if p.Type == PacketHello {
+			binary.BigEndian.PutUint64(p.Tag[8:], g.theirs)
+		} else {
+			binary.BigEndian.PutUint64(p.Tag[8:], g.talk)
+		}
 		err := g.cfg.Peer.Send(p)
 		if err != nil && array.KindOf(err) == array.Busy {
 			// The way is crowded: the rest goes later, in its order.

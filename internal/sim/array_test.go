@@ -152,9 +152,9 @@ func (w *world) boot(m *machine) {
 		Limit: 8 << 20, SegmentSize: 1 << 20, MaxPayload: 64 << 10, MaxGroups: 4, NoPrefill: true,
 		Durable: func(ds []journal.Durable) {
 			for _, d := range ds {
-				if slowDisk.Load() == int32(m.side)+1 && p.g != nil { // one flush takes 60 ms, and takes all that waits
+				if slowDisk.Load() == int32(m.side)+1 && p.g != nil { // one flush takes all that waits
 					go func() {
-						time.Sleep(60*time.Millisecond - time.Since(p.w.start)%(60*time.Millisecond))
+						time.Sleep(w.flushTakes - time.Since(p.w.start)%w.flushTakes)
 						p.g.JournalHolds(d.Pos.Place)
 					}()
 					continue

@@ -44,6 +44,8 @@ type world struct {
 	nth     int
 	trace   []string
 	sum     uint64
+	// flushTakes is how long a flush of the slow disk takes, if there is one.
+	flushTakes time.Duration
 	// loseAfterCopy: once the pages of a copy have ended, no record arrives.
 	loseAfterCopy, copied atomic.Bool
 	// loseMends: no array answers for pages that are damaged on the other.
@@ -59,7 +61,7 @@ type timer struct {
 }
 
 func newWorld(t *testing.T, seed uint64, broken mutant) *world {
-	w := &world{t: t, mutant: broken, rng: rand.New(rand.NewPCG(seed, 7)), start: time.Now()}
+	w := &world{t: t, mutant: broken, flushTakes: 60 * time.Millisecond, rng: rand.New(rand.NewPCG(seed, 7)), start: time.Now()}
 	w.shared = seed%2 == 0
 	w.net.delay = time.Duration(w.rng.IntN(20000)) * time.Microsecond
 	w.wit = witness{up: true, reach: [2]bool{true, true}, inc: 1, delay: time.Duration(1+w.rng.IntN(40)) * time.Millisecond}
