@@ -19,7 +19,8 @@ type switchover struct {
 // switchWithin is how long a person waits for the outcome of a switchover.
 const switchWithin = 30 * time.Second
 
-// Switchover hands the group to the other array. It waits for the outcome.
+// Switchover hands the group to the other array. It waits for the outcome. An error of
+// kind Busy says that it may be done in a moment, or is still under way.
 func (g *Group) Switchover() error {
 	result := make(chan error, 1)
 	if !g.post(func() { g.startSwitch(func(err error) { result <- err }) }) {
@@ -42,7 +43,7 @@ func (g *Group) startSwitch(done func(error)) {
 	case g.core.Owner() != g.cfg.Self:
 		done(array.Errorf(array.Conflict, "group %s can't be switched over from here: the other array serves it", g.cfg.Name).Because(array.ServedElsewhere))
 	case !g.m.Inputs().Synced && g.m.Stored().Current.Rule != arb.Majority:
-		done(array.Errorf(array.Conflict, "group %s can't be switched over: the other copy is still catching up", g.cfg.Name).Because(array.NotSynced))
+		done(array.Errorf(array.Busy, "group %s can't be switched over this moment: the other copy is still catching up; try again", g.cfg.Name).Because(array.NotSynced))
 	case g.switching != nil:
 		done(array.Errorf(array.Conflict, "group %s is being switched over already", g.cfg.Name))
 	case !g.cfg.Space.Reserve(noteCost(note{Type: noteOwner, Owner: 1})):

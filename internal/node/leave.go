@@ -28,7 +28,7 @@ func (n *Node) Leave() error {
 		if err != nil || !i.Serving || !i.Synced {
 			continue
 		}
-		if err := r.g.Switchover(); err != nil {
+		if err := switchOver(ctx, r.g); err != nil {
 			errs = append(errs, err)
 		}
 	}

@@ -315,54 +315,6 @@ func syncRCGroup(n *Node, ctx context.Context, a *args) error {
 	return nil
 }
 
-// servedWithin is how long a failover waits for the votes that it needs.
-const servedWithin = 5 * time.Second
-
-// waitServed returns when the group is served here, or says why it isn't.
-func waitServed(ctx context.Context, r *running) error {
-	ctx, cancel := context.WithTimeout(ctx, servedWithin)
-	defer cancel()
-	t := time.NewTicker(20 * time.Millisecond)
-	defer t.Stop()
-	for {
-		i, err := r.g.Info()
-		if err != nil || i.Serving {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			why := i.Reason
-			if why == "" {
-				why = "the other array serves it: switchover hands it over"
-			}
-			return array.Errorf(array.Conflict, "group %s is not served here: %s", r.rec.Name, why).Because(array.NotServed)
-		case <-t.C:
-		}
-	}
-}
-
-// syncWithin is how long a command waits until a group is in sync.
-const syncWithin = 10 * time.Minute
-
-// waitSynced returns when the record names both arrays and the copy is whole.
-func waitSynced(ctx context.Context, r *running) error {
-	ctx, cancel := context.WithTimeout(ctx, syncWithin)
-	defer cancel()
-	t := time.NewTicker(50 * time.Millisecond)
-	defer t.Stop()
-	for {
-		i, err := r.g.Info()
-		if err != nil || i.Synced {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return array.Errorf(array.Busy, "group %s is not in sync yet", r.rec.Name).Because(array.NotSynced)
-		case <-t.C:
-		}
-	}
-}
-
 // groupToServe is command.of for the forms of setrcopygroup that concern the array that
 // serves the group; the others are for the array that is asked.
 func groupToServe(n *Node, words []string) *running {
@@ -416,7 +368,7 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 		if verb == "restore" && r.rec.Home == n.cfg.SystemID {
 			return array.Errorf(array.Conflict, "group %s is served by its home array already", r.rec.Name).Because(array.AtHome)
 		}
-		return r.g.Switchover()
+		return switchOver(ctx, r.g)
 	case "failover":
 		if *force {
 			return r.g.Force(false)

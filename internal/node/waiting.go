@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/group"
+)
+
+// evenWithin is how long a switchover waits for two logs that are being compared.
+const evenWithin = 5 * time.Second
+
+// switchOver hands a group to the other array, as soon as that can be.
+func switchOver(ctx context.Context, g *group.Group) error {
+	ctx, cancel := context.WithTimeout(ctx, evenWithin)
+	defer cancel()
+	for {
+		err := g.Switchover()
+		if array.KindOf(err) != array.Busy || !pause(ctx, 20*time.Millisecond) {
+			return err
+		}
+	}
+}
+
+// servedWithin is how long a failover waits for the votes that it needs.
+const servedWithin = 5 * time.Second
+
+// waitServed returns when the group is served here, or says why it isn't.
+func waitServed(ctx context.Context, r *running) error {
+	ctx, cancel := context.WithTimeout(ctx, servedWithin)
+	defer cancel()
+	t := time.NewTicker(20 * time.Millisecond)
+	defer t.Stop()
+	for {
+		i, err := r.g.Info()
+		if err != nil || i.Serving {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			why := i.Reason
+			if why == "" {
+				why = "the other array serves it: switchover hands it over"
+			}
+			return array.Errorf(array.Conflict, "group %s is not served here: %s", r.rec.Name, why).Because(array.NotServed)
+		case <-t.C:
+		}
+	}
+}
+
+// syncWithin is how long a command waits until a group is in sync.
+const syncWithin = 10 * time.Minute
+
+// waitSynced returns when the record names both arrays and the copy is whole.
+func waitSynced(ctx context.Context, r *running) error {
+	ctx, cancel := context.WithTimeout(ctx, syncWithin)
+	defer cancel()
+	t := time.NewTicker(50 * time.Millisecond)
+	defer t.Stop()
+	for {
+		i, err := r.g.Info()
+		if err != nil || i.Synced {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return array.Errorf(array.Busy, "group %s is not in sync yet", r.rec.Name).Because(array.NotSynced)
+		case <-t.C:
+		}
+	}
+}
