@@ -59,7 +59,9 @@ func (g *Group) AddVolume(id scsi.Identity, disk Disk) (*Unit, error) {
 	return u, g.ask(func() {
 		g.units[id.Volume] = u
 		for _, e := range g.tail { // what came before the unit
-			g.departs(e.rec)
+			if e.rec.Volume == id.Volume {
+				g.departs(e.rec)
+			}
 		}
 		g.notifyPaths()
 	})
