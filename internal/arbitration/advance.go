@@ -69,10 +69,10 @@ func (m *Machine) goOn(out *Output) {
 	case m.broken(TwoOfThree):
 		m.decide(m.successor(array.Only(m.self()), Sole), why, out)
 		return
-	case !m.preferred() && !m.cfg.AutoFailover && !m.takeover && m.st.Accepted.Ballot == 0:
+	case !m.owns() && !m.cfg.AutoFailover && !m.takeover && m.st.Accepted.Ballot == 0:
 		m.reason = ReasonNotAutomatic
 		return
-	case !m.preferred() && !(m.grantEnded && m.headStart):
+	case !m.Preferred() && !(m.grantEnded && m.headStart):
 		m.reason = ReasonWaitLease
 		return
 	}
@@ -85,7 +85,7 @@ func (m *Machine) keepReady(out *Output) {
 	if !m.matched || !m.contact {
 		return
 	}
-	if m.parting && m.preferred() {
+	if m.parting && m.owns() {
 		m.seal()
 		if c.DecidedBy(m.self()) {
 			// The other is told by the record itself; its lease is waited out.
@@ -104,7 +104,7 @@ func (m *Machine) keepReady(out *Output) {
 	}
 }
 
-// giveUp hands the privilege of going on alone to the witness or to the owner,
+// giveUp hands the privilege of going on alone to the witness or to the preferred side,
 // once the other copy is whole.
 func (m *Machine) giveUp(out *Output) {
 	if !m.synced && !m.broken(GiveUpOnlySynced) {
@@ -113,9 +113,9 @@ func (m *Machine) giveUp(out *Output) {
 	switch {
 	case m.armable():
 		m.decide(m.successor(array.Both, Majority), ReasonWitnessBack, out)
-	case !m.preferred() && m.handing:
+	case !m.Preferred() && m.handing:
 		m.handing = false
-		m.decide(m.successor(array.Both, Chosen(m.owner)), ReasonOwnerMoved, out)
+		m.decide(m.successor(array.Both, Chosen(m.favourite())), ReasonOwnerMoved, out)
 	}
 }
 
@@ -125,10 +125,10 @@ func (m *Machine) armable() bool {
 }
 
 // preElect replaces a majority record that has lost its witness, or that an
-// abandoned vote has left traces on. The owner proposes, so that the two sides
-// don't hinder each other; the other's vote is needed.
+// abandoned vote has left traces on. The preferred side proposes, so that the two don't
+// hinder each other; the other's vote is needed.
 func (m *Machine) preElect(out *Output) {
-	if !m.preferred() {
+	if !m.Preferred() {
 		return
 	}
 	c := m.st.Current

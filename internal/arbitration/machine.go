@@ -9,6 +9,9 @@ type Config struct {
 	Self array.Side
 	// AutoFailover lets a side that does not own the group go on by itself.
 	AutoFailover bool
+	// Prefer names the side that decides first, and is chosen in advance; with none that is
+	// the owner. The two sides may hold different values for a while: that costs time only.
+	Prefer array.Members
 	// WitnessStarted lets the group use the witness; without it the owner stays
 	// chosen in advance.
 	WitnessStarted bool
@@ -61,9 +64,9 @@ type Machine struct {
 	// doubted: this array's disk may be of the past, so what it stored about deciding
 	// alone may have been undone since.
 	doubted bool
-	// handing: the owner has been the other one for a while, so the privilege of going
-	// on alone is to follow. Not at once: while the arrays don't agree yet who the
-	// owner is, each would hand it to the other for ever.
+	// handing: the preferred side has been the other one for a while, so the privilege of
+	// going on alone is to follow. Not at once: while the arrays don't agree yet who that
+	// is, each would hand it to the other for ever.
 	handing bool
 	// headStart: the time in which the preferred side may decide first is over.
 	headStart bool
@@ -89,9 +92,9 @@ func New(cfg Config, st Stored) Machine {
 // Stored returns what must be durable.
 func (m *Machine) Stored() Stored { return m.st }
 
-// SetPolicy changes auto_failover and whether the witness is started.
-func (m *Machine) SetPolicy(autoFailover, witnessStarted bool) {
-	m.cfg.AutoFailover, m.cfg.WitnessStarted = autoFailover, witnessStarted
+// SetPolicy changes auto_failover, whether the witness is started, and who is preferred.
+func (m *Machine) SetPolicy(autoFailover, witnessStarted bool, prefer array.Members) {
+	m.cfg.AutoFailover, m.cfg.WitnessStarted, m.cfg.Prefer = autoFailover, witnessStarted, prefer
 }
 
 func (m *Machine) self() array.Side { return m.cfg.Self }
@@ -133,9 +136,22 @@ func (m *Machine) View() View {
 	return v
 }
 
-// preferred reports whether this side may decide first: the owner by the last
-// committed entry.
-func (m *Machine) preferred() bool { return m.owner == m.self() }
+// owns reports whether this side is the owner by the last committed entry.
+func (m *Machine) owns() bool { return m.owner == m.self() }
+
+// favourite returns the side that may decide first: the one the group names, else the owner.
+func (m *Machine) favourite() array.Side {
+	switch m.cfg.Prefer {
+	case array.OnlyA:
+		return array.SideA
+	case array.OnlyB:
+		return array.SideB
+	}
+	return m.owner
+}
+
+// Preferred reports whether this side may decide first.
+func (m *Machine) Preferred() bool { return m.favourite() == m.self() }
 
 func (m *Machine) inputs() Inputs {
 	return Inputs{

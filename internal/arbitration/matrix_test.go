@@ -111,6 +111,11 @@ func (p *pair) step(words []string) error {
 		return err
 	case "switchover":
 		p.own(array.SideB)
+	case "prefer":
+		p.prefer = array.Only(sideOf(what))
+		for i := range p.s {
+			p.s[i].m.SetPolicy(true, true, p.prefer)
+		}
 	case "switchover?": // its entry is not committed
 	case "break":
 		i := sideOf(arg)

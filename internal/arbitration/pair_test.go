@@ -58,6 +58,7 @@ type pair struct {
 	register  arb.Register
 	posts     []post
 	gap, most int // without service, now and at most
+	prefer    array.Members
 }
 
 type post struct {
@@ -75,7 +76,7 @@ func newPair(t *testing.T) *pair {
 }
 
 func (p *pair) start(i array.Side) {
-	cfg := arb.Config{Self: i, AutoFailover: true, WitnessStarted: true}
+	cfg := arb.Config{Self: i, AutoFailover: true, WitnessStarted: true, Prefer: p.prefer}
 	old := &p.s[i]
 	p.s[i] = side{
 		m: arb.New(cfg, old.disk), disk: old.disk, up: true, silent: true, stopped: old.stopped,

@@ -198,6 +198,7 @@ func (g *Group) checkCalls(now time.Time) {
 		}
 	}
 	if g.lateForward(now) {
+		g.forwards.allowed = allowance{bytes: leastAllowance, lowered: now}
 		g.lostContact()
 		g.greet()
 	}

@@ -70,8 +70,13 @@ type Policy struct {
 	AutoFailover bool
 	// WitnessStarted: the witness may be used.
 	WitnessStarted bool
+	// Prefer names the side that goes on where either could, and is chosen in advance; with
+	// none that is the owner.
+	Prefer array.Members
 	// ActiveActive: the array that does not own the group serves it too.
 	ActiveActive bool
+	// FollowWrites: the array through which nearly all writes come is to own the group.
+	FollowWrites bool
 	// PermanentLoss: while the other array serves alone and can't be reached, hosts are
 	// told that the unit is gone for good here, so that clusters start their machines
 	// elsewhere by themselves.
@@ -86,8 +91,11 @@ type Policy struct {
 // SetPolicy changes what the group does by itself.
 func (g *Group) SetPolicy(p Policy) {
 	g.post(func() {
+		if p.Prefer != g.cfg.Policy.Prefer {
+			g.ownerSince = g.cfg.Now()
+		}
 		g.cfg.Policy = p
-		g.m.SetPolicy(p.AutoFailover, p.WitnessStarted)
+		g.m.SetPolicy(p.AutoFailover, p.WitnessStarted, p.Prefer)
 		g.notifyPaths()
 	})
 }

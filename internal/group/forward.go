@@ -27,8 +27,7 @@ import (
 // who forgets in every new contact and view what it was asked and has not placed, has
 // begun a new term in this one.
 
-// maxForwards bounds the writes that wait for the owner's word; their bytes are bounded
-// by window.
+// maxForwards bounds the writes that wait for the owner's word.
 const maxForwards = 1024
 
 // forwards are the writes that were sent to the owner and have no place yet.
@@ -36,6 +35,8 @@ type forwards struct {
 	byID  map[uint64]*work
 	last  uint64
 	bytes int64
+	// allowed bounds bytes.
+	allowed allowance
 }
 
 // attempt is what is remembered of a forwarded write.
@@ -52,7 +53,7 @@ func (g *Group) forwardMutation(w *work) bool {
 	if w.m.Data == nil {
 		size = 0
 	}
-	if len(g.forwards.byID) >= maxForwards || g.forwards.bytes > 0 && g.forwards.bytes+size > window || g.crowded() {
+	if len(g.forwards.byID) >= maxForwards || g.forwards.bytes > 0 && g.forwards.bytes+size > g.forwards.allowed.size() || g.crowded() {
 		return false
 	}
 	g.stale(w)
@@ -142,6 +143,14 @@ func (g *Group) settled(w *work) {
 	w.attempt = attempt{}
 }
 
+// answered takes a write off the list for which the owner had a word.
+func (g *Group) answered(w *work) {
+	if w.m.Data != nil {
+		g.forwards.allowed.answered(w.m.Length, w.attempt.sent, g.cfg.Now())
+	}
+	g.settled(w)
+}
+
 // takePlaced makes a whole record of the owner's word that a write of this array has its
 // place. It reports false if the data aren't here: then they must be sent.
 func (g *Group) takePlaced(p *Packet) bool {
@@ -162,7 +171,7 @@ func (g *Group) takeRefused(p Packet) {
 	if w == nil || p.Epoch != g.view.Epoch {
 		return
 	}
-	g.settled(w)
+	g.answered(w)
 	switch kind := array.Kind(p.Length); {
 	case kind == 0: // what it was to do had been done: a repeat
 		w.finish(nil)
@@ -270,6 +279,6 @@ func (g *Group) attach(e *entry) {
 		g.asks(w, e.pos.Place+1)
 		return
 	}
-	g.settled(w)
+	g.answered(w)
 	e.work = w
 }

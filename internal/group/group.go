@@ -101,6 +101,7 @@ type Group struct {
 	// hear how far this one is.
 	peerApplied array.Place
 	tellApplied bool
+	balance     balance
 	// termStretch is the stretch in which the newest term began.
 	termStretch uint64
 	busy        []*work // read-modify-writes that hold their range
@@ -278,16 +279,7 @@ func (g *Group) loop() {
 			tick.Reset(every)
 		}
 		if closed {
-			g.stopCopy()
-			g.endHeals()
-			g.dropQuestions()
-			g.dropSends()
-			g.endInstalls(array.Errorf(array.Unknown, "group %s is closing", g.cfg.Name))
-			g.endForwards(func(w *work) bool {
-				w.finish(array.Errorf(array.Unknown, "group %s is closing", g.cfg.Name))
-				return true
-			})
-			g.refuseAll(array.Errorf(array.Busy, "group %s is closing", g.cfg.Name))
+			g.end()
 			return
 		}
 	}

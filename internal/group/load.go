@@ -28,7 +28,7 @@ func (g *Group) load(found arb.Record) error {
 	} else if err := g.cfg.Keep.Put(g.cfg.ID, "membership", st.Marshal()); err != nil {
 		return fmt.Errorf("store membership: %w", err)
 	}
-	g.m = arb.New(arb.Config{Self: g.cfg.Self, AutoFailover: g.cfg.Policy.AutoFailover, WitnessStarted: g.cfg.Policy.WitnessStarted}, st)
+	g.m = arb.New(arb.Config{Self: g.cfg.Self, AutoFailover: g.cfg.Policy.AutoFailover, WitnessStarted: g.cfg.Policy.WitnessStarted, Prefer: g.cfg.Policy.Prefer}, st)
 	if err := g.loadDoubt(); err != nil {
 		return err
 	}

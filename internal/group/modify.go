@@ -6,6 +6,7 @@ import (
 	"bytes"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/scsi"
 )
 
@@ -42,42 +43,49 @@ func (g *Group) startModify(w *work) bool {
 	gate := g.gate.Load()
 	go func() {
 		err := w.unit.fetch(b.Bytes(), w.m.Offset)
-		g.post(func() {
-			w.running = false
-			if w.killed != nil {
-				b.Release()
-				g.drop(w)
-				w.finish(w.killed)
-				return
-			}
-			if err == nil && w.op.Cancelled() {
-				b.Release()
-				return
-			}
-			if now, ok := g.leaseFor(g.view.Role, g.theirGrant); !ok || now != period || g.gate.Load() != gate {
-				b.Release() // another period or epoch began: read again
-				return
-			}
-			if err != nil && array.KindOf(err) == array.Busy {
-				b.Release() // a damaged page is being repaired: read again
-				return
-			}
-			w.buf, w.gate = b, gate
-			if err == nil {
-				err = w.modify()
-			}
-			if array.KindOf(err) == array.Miscompare && g.isRepeat(w) {
-				g.drop(w)
-				w.finish(nil)
-				return
-			}
-			if err != nil {
-				g.drop(w)
-				w.finish(err)
-			}
-		})
+		if !g.post(func() { g.modified(w, b, gate, period, err) }) {
+			<-g.done // which left it to this
+			b.Release()
+			w.finish(g.closing())
+		}
 	}()
 	return false
+}
+
+// modified goes on with what startModify read under a gate and a lease period.
+func (g *Group) modified(w *work, b *block.Buffer, read *gate, period uint64, err error) {
+	w.running = false
+	if w.killed != nil {
+		b.Release()
+		g.drop(w)
+		w.finish(w.killed)
+		return
+	}
+	if err == nil && w.op.Cancelled() {
+		b.Release()
+		return
+	}
+	if now, ok := g.leaseFor(g.view.Role, g.theirGrant); !ok || now != period || g.gate.Load() != read {
+		b.Release() // another period or epoch began: read again
+		return
+	}
+	if err != nil && array.KindOf(err) == array.Busy {
+		b.Release() // a damaged page is being repaired: read again
+		return
+	}
+	w.buf, w.gate = b, read
+	if err == nil {
+		err = w.modify()
+	}
+	if array.KindOf(err) == array.Miscompare && g.isRepeat(w) {
+		g.drop(w)
+		w.finish(nil)
+		return
+	}
+	if err != nil {
+		g.drop(w)
+		w.finish(err)
+	}
 }
 
 // modify turns the old data in w.buf into the new, or says why not.

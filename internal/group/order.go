@@ -232,7 +232,10 @@ func (g *Group) placeMutation(w *work) bool {
 	}
 	rec := journal.Record{Group: g.cfg.ID, Pos: pos, Volume: w.unit.id.Volume, Offset: w.m.Offset, Length: w.m.Length, Kind: journal.Zeros}
 	binary.BigEndian.PutUint64(rec.Tag[:8], w.foreign)
-	if w.foreign != 0 {
+	if w.foreign == 0 {
+		g.balance.own++
+	} else {
+		g.balance.foreign++
 		g.foreignEnd = pos.Place
 	}
 	w.placed = true

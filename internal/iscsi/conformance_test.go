@@ -47,9 +47,6 @@ func libiscsi(t *testing.T, tests string, urls ...string) []outcome {
 	if err != nil {
 		t.Skip("iscsi-test-cu (libiscsi-bin) is not installed")
 	}
-	if testing.Short() {
-		t.Skip("the suite itself waits for some seconds")
-	}
 	// Its exit status says that a test failed, which the verdicts say better.
 	out, err := exec.Command(bin, append([]string{"--dataloss", "-v", "-t", tests}, urls...)...).CombinedOutput()
 	var all []outcome
@@ -95,8 +92,11 @@ func judge(t *testing.T, all []outcome) map[string]int {
 	return count
 }
 
-// suites lists the suite's suites.
+// suites lists the suite's suites; with -short some that are over soon.
 func suites(t *testing.T) []string {
+	if testing.Short() {
+		return []string{"CompareAndWrite", "Inquiry", "OrWrite", "ProutRegister", "Read10", "Unmap", "Write10", "WriteSame16", "iSCSIdatasn"}
+	}
 	out, err := exec.Command("iscsi-test-cu", "--list").CombinedOutput()
 	if err != nil {
 		t.Skip("iscsi-test-cu (libiscsi-bin) is not installed")
@@ -140,9 +140,12 @@ func TestLibiscsi(t *testing.T) {
 		run("others", rest...)
 	})
 	if len(all) == 0 {
-		return // skipped
+		return // no suite is here
 	}
-	const passed = 190 // of 226 without MultipathIO
+	passed := 190 // of 226 without MultipathIO
+	if testing.Short() {
+		passed = 40
+	}
 	if n := judge(t, all)["pass"]; n < passed {
 		t.Errorf("only %d tests passed, %d did", n, passed)
 	}

@@ -8,7 +8,8 @@ import (
 )
 
 // starts are the worlds a search begins with: a pair that serves with the witness
-// armed, one that serves with A chosen in advance, and A alone with B out.
+// armed, one that serves with A chosen in advance, and A alone with B out; and the first two
+// of a group that names B as preferred.
 func starts(c *bounds) []world {
 	armed := arb.Record{ID: 1, Seq: 1, Epoch: 1, Members: array.Both, Opener: array.SideA, Rule: arb.Majority, Incarnation: 1}
 	chosen := armed
@@ -17,8 +18,13 @@ func starts(c *bounds) []world {
 	alone.Rule, alone.Incarnation, alone.Members = arb.Sole, 0, array.OnlyA
 	all := []world{lateAsk(c, armed), asking(c, armed), rivals(c, armed)}
 	for _, r := range []arb.Record{armed, chosen, alone} {
-		w := paired(c, r)
-		all = append(all, w)
+		all = append(all, paired(c, r))
+	}
+	// The group names the side that does not own it; only one of the arrays has heard so.
+	for _, p := range [][2]array.Members{{array.OnlyB, array.OnlyB}, {array.OnlyB, 0}, {0, array.OnlyB}} {
+		for _, r := range []arb.Record{armed, chosen} {
+			all = append(all, preferring(c, r, p))
+		}
 	}
 	return all
 }
@@ -61,13 +67,16 @@ func rivals(c *bounds, armed arb.Record) world {
 }
 
 // paired is a world in which both have compared r and seen the witness.
-func paired(c *bounds, r arb.Record) world {
-	w := world{wInc: 1, wVer: 1, wReg: arb.Register{Base: r}, oldVer: 1, oldReg: arb.Register{Base: r}}
+func paired(c *bounds, r arb.Record) world { return preferring(c, r, [2]array.Members{}) }
+
+// preferring is such a world in which the arrays take these sides for preferred.
+func preferring(c *bounds, r arb.Record, prefer [2]array.Members) world {
+	w := world{prefer: prefer, wInc: 1, wVer: 1, wReg: arb.Register{Base: r}, oldVer: 1, oldReg: arb.Register{Base: r}}
 	w.left = budget{crashes: 2, silences: 3, restarts: 1, restores: 1, forces: 1, writes: 2, changes: 3, losses: 2}
 	for i := range array.Side(2) {
 		w.s[i].up = true
 		w.s[i].disk = arb.Stored{Current: r}
-		w.s[i].m = arb.New(c.config(i), w.s[i].disk)
+		w.s[i].m = arb.New(c.config(i, prefer[i]), w.s[i].disk)
 	}
 	for i := range array.Side(2) {
 		st := w.s[i.Other()].m.State()

@@ -18,8 +18,8 @@ type bounds struct {
 	without arb.RuleSet
 }
 
-func (c *bounds) config(i array.Side) arb.Config {
-	return arb.Config{Self: i, AutoFailover: true, WitnessStarted: true, Without: c.without}
+func (c *bounds) config(i array.Side, prefer array.Members) arb.Config {
+	return arb.Config{Self: i, AutoFailover: true, WitnessStarted: true, Prefer: prefer, Without: c.without}
 }
 
 // run steps the machine of side i and carries out what it puts out.
@@ -111,6 +111,13 @@ var steps = []step{
 		}
 		w.run(i, (*arb.Machine).Retry)
 		w.run(i, (*arb.Machine).HeadStartOver)
+		return true
+	}},
+	{"finds settled who is preferred", func(w *world, i array.Side, _ *bounds) bool {
+		if !w.s[i].up || w.view(i).Role != arb.Paired || w.s[i].m.Preferred() {
+			return false
+		}
+		w.run(i, (*arb.Machine).PreferenceSettled)
 		return true
 	}},
 	{"grants a lease", func(w *world, i array.Side, _ *bounds) bool {

@@ -76,6 +76,8 @@ type world struct {
 	forced  bool
 	next    [maxRecords]uint8 // decided successor by record id
 	bad     violation
+	// prefer is the side that each array takes for the one that the group names.
+	prefer [2]array.Members
 }
 
 // violation names what must never happen.

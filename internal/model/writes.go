@@ -136,7 +136,7 @@ var faultSteps = []step{
 			return false
 		}
 		s.up, s.freshStart = true, true
-		s.m = arb.New(c.config(i), s.disk)
+		s.m = arb.New(c.config(i, w.prefer[i]), s.disk)
 		return true
 	}},
 	{"restarts the witness", func(w *world, i array.Side, _ *bounds) bool {

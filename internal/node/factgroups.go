@@ -17,8 +17,9 @@ type GroupFact struct {
 	Role, State, Sync string
 	// Serving is the name of the array that serves it, empty if none is known to.
 	Serving string
-	// HomeArray is the natural primary's name.
-	HomeArray string
+	// HomeArray is the natural primary's name, Preferred that of the array that the group
+	// prefers, if it names one.
+	HomeArray, Preferred string
 	// Reason is why it is not served here, empty if it is.
 	Reason string
 	// ServedHere, Owner: this array serves it; orders its writes. Shared: it serves what
@@ -70,6 +71,9 @@ func (n *Node) groupFact(r running) (GroupFact, error) {
 		ServedHere: i.Serving, Shared: i.Sharing, Owner: i.Owner == i.Self, Switching: i.Switching, Contact: i.Contact, Copy: i.Copy, VVs: d.VVs, VLUNs: d.VLUNs,
 	}
 	f.Serving = n.servingName(i)
+	if id := d.Group.Policies.Prefer; id != 0 {
+		f.Preferred = n.systemName(id)
+	}
 	return f, nil
 }
 

@@ -307,7 +307,7 @@ func (n *Node) policy(r RCGroup) group.Policy {
 	return group.Policy{
 		AutoFailover: r.Policies.AutoFailover && r.Policies.PathManagement, WitnessStarted: n.cfg.Witness.Address != "",
 		AutoRecover: r.Policies.AutoRecover, AutoSynchronize: r.Policies.AutoSynchronize,
-		ActiveActive: r.Policies.ActiveActive && !r.Private, Home: n.homeSide(r), PermanentLoss: r.Policies.PermanentLoss,
+		ActiveActive: r.Policies.ActiveActive && !r.Private, Home: n.homeSide(r), PermanentLoss: r.Policies.PermanentLoss, Prefer: n.prefers(r), FollowWrites: r.Policies.FollowWrites,
 	}
 }
 

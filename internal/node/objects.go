@@ -107,6 +107,11 @@ type Policies struct {
 	// PermanentLoss, with ActiveActive: an array that has lost the group tells its hosts
 	// that the volumes are gone for good there.
 	PermanentLoss bool `json:"permanent_loss,omitempty"`
+	// FollowWrites, with ActiveActive: the group is owned by the array through which its
+	// writes come.
+	FollowWrites bool `json:"follow_writes,omitempty"`
+	// Prefer is the array that goes on where either could; 0: the one that serves.
+	Prefer array.SystemID `json:"prefer,omitempty"`
 }
 
 // Host is a host and its iSCSI names.

@@ -12,7 +12,7 @@ import (
 )
 
 // policyNames are the policies in the order in which they are told.
-const policyNames = "auto_failover, path_management, auto_recover, auto_synchronize, active_active or permanent_loss"
+const policyNames = "auto_failover, path_management, auto_recover, auto_synchronize, active_active, follow_writes, permanent_loss or prefer=ARRAY"
 
 // setPolicy is setrcopygroup pol.
 func (n *Node) setPolicy(ctx context.Context, a *args, force *bool) error {
@@ -35,12 +35,48 @@ func (n *Node) setPolicy(ctx context.Context, a *args, force *bool) error {
 			return err
 		}
 		for _, p := range policies {
-			if err := g.setPolicy(p); err != nil {
+			name, prefers := strings.CutPrefix(p, "prefer=")
+			if prefers {
+				g.Policies.Prefer, err = n.systemNamed(name)
+			} else {
+				err = g.setPolicy(p)
+			}
+			if err != nil {
 				return err
 			}
 		}
 		return groupsPut(t, g)
 	})
+}
+
+// systemNamed returns the id of an array of the pair.
+func (n *Node) systemNamed(name string) (array.SystemID, error) {
+	switch name {
+	case n.cfg.Name:
+		return n.cfg.SystemID, nil
+	case n.cfg.Target.Name:
+		return n.cfg.Target.SystemID, nil
+	}
+	return 0, array.Errorf(array.NotFound, "array %q is not of this pair: want %s or %s", name, n.cfg.Name, n.cfg.Target.Name).Because(array.NoTarget)
+}
+
+// systemName is the reverse.
+func (n *Node) systemName(id array.SystemID) string {
+	if id == n.cfg.SystemID {
+		return n.cfg.Name
+	}
+	return n.cfg.Target.Name
+}
+
+// prefers returns the side that the group names.
+func (n *Node) prefers(r RCGroup) array.Members {
+	switch r.Policies.Prefer {
+	case n.cfg.SystemID:
+		return array.Only(n.side())
+	case n.cfg.Target.SystemID:
+		return array.Only(n.side().Other())
+	}
+	return 0
 }
 
 // setPolicy sets one policy, or with no_ before it takes it off.
@@ -58,10 +94,21 @@ func (g *RCGroup) setPolicy(p string) error {
 	case "active_active":
 		g.Policies.ActiveActive = on
 		if !on {
-			g.Near, g.Policies.PermanentLoss = nil, false
+			g.Near, g.Policies.PermanentLoss, g.Policies.FollowWrites = nil, false, false
 			break
 		}
-		g.Policies = Policies{AutoFailover: true, PathManagement: true, AutoRecover: true, AutoSynchronize: true, ActiveActive: true, PermanentLoss: g.Policies.PermanentLoss}
+		p := &g.Policies
+		p.AutoFailover, p.PathManagement, p.AutoRecover, p.AutoSynchronize = true, true, true, true
+	case "prefer":
+		if on {
+			return array.Errorf(array.Invalid, "policy prefer: want prefer=ARRAY, or no_prefer for the array that serves")
+		}
+		g.Policies.Prefer = 0
+	case "follow_writes":
+		if on && !g.Policies.ActiveActive {
+			return array.Errorf(array.Conflict, "group %s: follow_writes is for groups with the policy active_active, whose hosts write through both arrays", g.Name)
+		}
+		g.Policies.FollowWrites = on
 	case "permanent_loss":
 		if on && !g.Policies.ActiveActive {
 			return array.Errorf(array.Conflict, "group %s: permanent_loss is for groups with the policy active_active, whose hosts may see one array only", g.Name)

@@ -187,7 +187,7 @@ func sharesText(i group.Info) string {
 	return ""
 }
 
-func policyText(p Policies) string {
+func (n *Node) policyText(p Policies) string {
 	var l []string
 	classic := !p.ActiveActive // which holds two of the policies, and stands for them
 	for _, x := range []struct {
@@ -199,11 +199,15 @@ func policyText(p Policies) string {
 		{p.PathManagement && classic, "path_management"},
 		{p.AutoSynchronize, "auto_synchronize"},
 		{p.ActiveActive, "active_active"},
+		{p.FollowWrites, "follow_writes"},
 		{p.PermanentLoss, "permanent_loss"},
 	} {
 		if x.on {
 			l = append(l, x.name)
 		}
+	}
+	if p.Prefer != 0 {
+		l = append(l, "prefer="+n.systemName(p.Prefer))
 	}
 	if len(l) == 0 {
 		return "-"

@@ -69,6 +69,8 @@ type client struct {
 	retryAt  time.Time
 	acked    uint64
 	stopping bool
+	// stays: it uses one array's paths only, while that works.
+	stays bool
 }
 
 // command is what the host wants, over all its attempts.
@@ -128,7 +130,7 @@ func (c *client) choose() {
 		cmd.n = l.issued
 	}
 	c.cmd = cmd
-	if c.w.shared && r.IntN(2) == 0 {
+	if c.w.shared && !c.stays && r.IntN(2) == 0 {
 		c.at = c.at.Other()
 	}
 }

@@ -50,6 +50,8 @@ func (p *player) step(ctx context.Context, step string) error {
 		return err
 	case "switchover":
 		return p.command(ctx, "setrcopygroup", "switchover", group)
+	case "prefer":
+		return p.command(ctx, "setrcopygroup", "pol", "prefer="+rig.Name(side(what)), group)
 	case "switchover?": // it may fail
 		_ = p.command(ctx, "setrcopygroup", "switchover", group)
 		return nil

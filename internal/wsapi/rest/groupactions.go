@@ -60,6 +60,10 @@ type policyMods struct {
 	MultiTargetPeerPersistence *bool `json:"multiTargetPeerPersistence,omitempty"`
 	ActiveActive               *bool `json:"activeActive,omitempty"`
 	AutoSynchronize            *bool `json:"autoSynchronize,omitempty"`
+	FollowWrites               *bool `json:"followWrites,omitempty"`
+	PermanentLoss              *bool `json:"permanentLoss,omitempty"`
+	// PreferredArray: empty for the array that serves.
+	PreferredArray *string `json:"preferredArray,omitempty"`
 }
 
 type startSnapshot struct {
@@ -225,6 +229,8 @@ func (t groupTargetMod) words(c *call) (words []string, err error) {
 		{"path_management", p.PathManagement},
 		{"auto_recover", p.AutoRecover},
 		{"auto_synchronize", p.AutoSynchronize},
+		{"follow_writes", p.FollowWrites},
+		{"permanent_loss", p.PermanentLoss},
 	} {
 		switch {
 		case x.on == nil:
@@ -233,6 +239,13 @@ func (t groupTargetMod) words(c *call) (words []string, err error) {
 		default:
 			words = append(words, "no_"+x.word)
 		}
+	}
+	switch {
+	case p.PreferredArray == nil:
+	case *p.PreferredArray == "":
+		words = append(words, "no_prefer")
+	default:
+		words = append(words, "prefer="+*p.PreferredArray)
 	}
 	return words, nil
 }

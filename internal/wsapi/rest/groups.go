@@ -67,6 +67,10 @@ type policies struct {
 	MultiTargetPeerPersistence bool `json:"multiTargetPeerPersistence"`
 	ActiveActive               bool `json:"activeActive"`
 	AutoSynchronize            bool `json:"autoSynchronize"`
+	FollowWrites               bool `json:"followWrites"`
+	PermanentLoss              bool `json:"permanentLoss"`
+	// PreferredArray goes on where either could; empty: the one that serves.
+	PreferredArray string `json:"preferredArray,omitempty"`
 }
 
 type groupVolume struct {
@@ -123,6 +127,7 @@ func groupOf(f node.GroupFact, s node.SystemFact) group {
 		Policies: policies{
 			AutoRecover: f.Policies.AutoRecover, AutoFailover: f.Policies.AutoFailover, PathManagement: f.Policies.PathManagement,
 			AutoSynchronize: f.Policies.AutoSynchronize, ActiveActive: f.Policies.ActiveActive,
+			FollowWrites: f.Policies.FollowWrites, PermanentLoss: f.Policies.PermanentLoss, PreferredArray: f.Preferred,
 		},
 		RemoteUserCPG: g.LocalUserCPG, RemoteSnapCPG: g.LocalSnapCPG,
 	}}

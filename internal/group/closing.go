@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package group
+
+import "github.com/perdure/perdure/internal/array"
+
+// end answers all that is under way, and lets go of the memory that it held. What has a
+// place, here or at the owner, may have taken effect.
+func (g *Group) end() {
+	unknown := array.Errorf(array.Unknown, "group %s is closing", g.cfg.Name)
+	g.stopCopy()
+	g.endFill()
+	g.endHeals()
+	g.dropCalls()
+	g.dropQuestions()
+	g.dropSends()
+	g.endInstalls(unknown)
+	g.endForwards(func(w *work) bool {
+		w.finish(unknown)
+		return true
+	})
+	g.refuseAll(g.closing())
+	for _, e := range g.tail {
+		if e.work != nil {
+			e.work.finish(unknown)
+		}
+		if e.then != nil {
+			e.then()
+		}
+		if e.buf != nil {
+			e.buf.Release()
+		}
+	}
+	g.tail = nil
+}
+
+func (g *Group) closing() error {
+	return array.Errorf(array.Busy, "group %s is closing", g.cfg.Name)
+}
