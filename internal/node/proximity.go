@@ -44,18 +44,34 @@ func (n *Node) homeSide(r RCGroup) array.Side {
 	return n.side().Other()
 }
 
-// groupFirst is command.of for commands that name a group first.
-func groupFirst(n *Node, words []string) *running {
+// groupOfHosts is command.of for commands that name a group and hosts.
+func groupOfHosts(n *Node, words []string) *running {
+	var names []string
 	for k := 1; k < len(words); k++ {
-		if words[k] == "-proximity" {
+		switch {
+		case words[k] == "-proximity":
 			k++
-			continue
-		}
-		if !strings.HasPrefix(words[k], "-") {
-			return lastGroup(n, words[:k+1])
+		case !strings.HasPrefix(words[k], "-"):
+			names = append(names, words[k])
 		}
 	}
-	return nil
+	if len(names) == 0 {
+		return nil
+	}
+	group, _ := n.groupAndHosts(names)
+	return lastGroup(n, []string{group})
+}
+
+// groupAndHosts splits what a command names: scripts for the incumbent have the group
+// first or last, as its documents do.
+func (n *Node) groupAndHosts(names []string) (group string, hosts []string) {
+	end := len(names) - 1
+	if _, err := n.findGroup(names[0]); err != nil {
+		if _, err := n.findGroup(names[end]); err == nil {
+			return names[end], names[:end]
+		}
+	}
+	return names[0], names[1:]
 }
 
 func admitHost(n *Node, ctx context.Context, a *args) error {
@@ -66,7 +82,8 @@ func admitHost(n *Node, ctx context.Context, a *args) error {
 	if _, ok := proximityOf(*proximity); !ok {
 		return array.Errorf(array.Invalid, "admitrcopyhost -proximity %q: want primary, secondary or all", *proximity)
 	}
-	return n.changeNear(ctx, a.rest[0], a.rest[1:], func(g *RCGroup, t *store.Tx, host string) error {
+	group, hosts := n.groupAndHosts(a.rest)
+	return n.changeNear(ctx, group, hosts, func(g *RCGroup, t *store.Tx, host string) error {
 		if !g.Policies.ActiveActive {
 			return array.Errorf(array.Conflict, "group %s does not have the policy active_active, so one array serves it at a time: 'setrcopygroup pol active_active %s' first", g.Name, g.Name).Because(array.NotActive)
 		}
@@ -101,7 +118,8 @@ func dismissHost(n *Node, ctx context.Context, a *args) error {
 	if err := a.parse(2, -1); err != nil {
 		return err
 	}
-	return n.changeNear(ctx, a.rest[0], a.rest[1:], func(g *RCGroup, _ *store.Tx, host string) error {
+	group, hosts := n.groupAndHosts(a.rest)
+	return n.changeNear(ctx, group, hosts, func(g *RCGroup, _ *store.Tx, host string) error {
 		before := len(g.Near)
 		g.Near = slices.DeleteFunc(g.Near, func(x Nearness) bool { return x.Host == host })
 		if len(g.Near) == before {

@@ -28,6 +28,7 @@ import (
 
 const (
 	groupID = array.GroupID(1)
+	maxLate = 4
 	volumes = 2
 	size    = 64 * block.Page
 )
@@ -182,26 +183,17 @@ func (w *world) boot(m *machine) {
 		Alarm: func(err error) { w.failf("pool of %v: %v", m.side, err) },
 	})
 	w.must(err)
-	for i := range volumes {
-		if p.pool.Volume(array.VolumeID(i+1)) == nil {
-			_, err = p.pool.Create(volume.VolumeSpec{ID: array.VolumeID(i + 1), Group: groupID, Size: size})
-			w.must(err)
-		}
-	}
 	p.g, err = group.Open(group.Config{
 		ID: groupID, Name: "g", Self: m.side, Ports: [2][]uint16{{1}, {257}},
-		Policy: group.Policy{AutoFailover: true, WitnessStarted: true, AutoRecover: true, AutoSynchronize: true, ActiveActive: w.shared},
+		Policy: w.policy(0),
 		Log:    p.jnl, Space: p.jnl, Pages: p.pool, Copy: p.pool, Buffers: p.buffers, Peer: way{p}, Keep: p,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Event:  func(text string) { w.tracef("%v: %s", m.side, text) },
 		Now:    time.Now,
 	}, arb.First(array.SideA, 1))
 	w.must(err)
-	for i := range volumes {
-		id := array.VolumeID(i + 1)
-		u, err := p.g.AddVolume(scsi.Identity{WWN: array.MakeWWN(id), Volume: id, Name: "v" + strconv.Itoa(i)}, p.pool.Volume(id))
-		w.must(err)
-		p.units = append(p.units, u)
+	for i := range volumes + w.late {
+		p.add(array.VolumeID(i + 1))
 	}
 	p.g.Start()
 	if m.doubted {
@@ -210,6 +202,31 @@ func (w *world) boot(m *machine) {
 	}
 	m.p = p
 	w.tracef("%v starts, life %d", m.side, p.life)
+}
+
+// add makes a volume of the group a unit here.
+func (p *process) add(id array.VolumeID) {
+	if p.pool.Volume(id) == nil {
+		_, err := p.pool.Create(volume.VolumeSpec{ID: id, Group: groupID, Size: size})
+		p.w.must(err)
+	}
+	u, err := p.g.AddVolume(scsi.Identity{WWN: array.MakeWWN(id), Volume: id, Name: "v" + strconv.Itoa(int(id))}, p.pool.Volume(id))
+	p.w.must(err)
+	p.units = append(p.units, u)
+}
+
+// admit makes one more volume, which nobody writes to, part of the group.
+func (w *world) admit() {
+	if w.late == maxLate {
+		return
+	}
+	w.late++
+	w.tracef("a volume is admitted")
+	w.each(func(p *process) { p.add(array.VolumeID(volumes + w.late)) })
+}
+
+func (w *world) policy(prefer array.Members) group.Policy {
+	return group.Policy{AutoFailover: true, WitnessStarted: true, AutoRecover: true, AutoSynchronize: true, ActiveActive: w.shared, Prefer: prefer}
 }
 
 // kill ends an array's process at this moment. With power its disks keep what was

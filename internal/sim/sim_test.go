@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/perdure/perdure/internal/array"
 )
 
 var (
@@ -120,7 +122,7 @@ func play(t *testing.T, seed uint64, broken mutant) (sum uint64, trace string) {
 func (w *world) fault() {
 	r := w.rng
 	m := w.m[r.IntN(2)]
-	switch r.IntN(11) {
+	switch r.IntN(14) {
 	case 0, 1:
 		if m.p != nil {
 			w.kill(m, r.IntN(2) == 0)
@@ -160,6 +162,20 @@ func (w *world) fault() {
 		}
 	case 9:
 		w.putBack(m)
+	case 11:
+		w.tracef("the connection breaks")
+		w.mu.Lock()
+		w.net.broke(0)
+		w.mu.Unlock()
+		w.each(func(p *process) { p.g.Lost() })
+	case 12:
+		if p := m.p; p != nil { // the other one may hear of it later, or never
+			prefer := []array.Members{0, array.OnlyA, array.OnlyB}[r.IntN(3)]
+			w.tracef("%v hears that the group prefers %v", m.side, prefer)
+			p.g.SetPolicy(w.policy(prefer))
+		}
+	case 13:
+		w.admit()
 	case 10:
 		if p := m.p; p != nil {
 			w.tracef("switchover is asked of %v", m.side)

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/perdure/perdure/internal/matrix"
@@ -63,8 +64,7 @@ func putTable(path, lines string) error {
 	if !found || !ended {
 		return fmt.Errorf("write the table: %s has no marks for it", path)
 	}
-	out := append(append(head, from...), lines...)
-	out = append(append(out, to...), tail...)
+	out := slices.Concat(head, []byte(from+lines+to), tail) // head and tail are parts of one array
 	if err := os.WriteFile(path, out, 0o644); err != nil {
 		return fmt.Errorf("write the table: %w", err)
 	}

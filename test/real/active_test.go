@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/perdure/perdure/internal/host"
 	"github.com/perdure/perdure/internal/host/load"
 	"github.com/perdure/perdure/internal/lab"
@@ -46,6 +48,17 @@ func TestActiveScenarios(t *testing.T) {
 		}, "both west"},
 		{"the hosts' ways to the owner are cut", func(w *sites) func() { return w.isolate(rig.A) }, "both east"},
 		{"the hosts' ways to the other array are cut", func(w *sites) func() { return w.isolate(rig.B) }, "both west"},
+		{"the owner's disks fail", func(w *sites) func() { return w.breakDisks(rig.A) }, "both east"},
+		{"the other array's disks fail", func(w *sites) func() { return w.breakDisks(rig.B) }, "both west"},
+		{"the owner's site is lost", func(w *sites) func() {
+			bury, rejoin := w.kill(rig.A), w.isolate(rig.A)
+			return func() { rejoin(); bury() }
+		}, "both east"},
+		{"the links are cut, and the group prefers the other array", func(w *sites) func() {
+			w.command(rig.A, "setrcopygroup", "pol", "prefer="+rig.Name(rig.B), group)
+			w.must(w.CutLinks())
+			return func() { w.must(w.HealLinks()) }
+		}, "both east"},
 		{"the owner is shut down", func(w *sites) func() { return w.shutDown(rig.A) }, "both east"},
 		{"the other array is shut down", func(w *sites) func() { return w.shutDown(rig.B) }, "both west"},
 		{"the group is stopped", func(w *sites) func() {
@@ -165,6 +178,16 @@ func (w *sites) lostTo(names []string) {
 func (w *sites) kill(i int) func() {
 	w.must(w.Array(i).Kill())
 	return func() { w.start(i) }
+}
+
+// breakDisks lets every write of an array beyond the first bytes of a file fail, until its
+// next process.
+func (w *sites) breakDisks(i int) func() {
+	w.must(unix.Prlimit(w.Array(i).Pid(), unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 4096, Max: 4096}, nil))
+	return func() {
+		w.must(w.Array(i).Kill())
+		w.start(i)
+	}
 }
 
 func (w *sites) shutDown(i int) func() {
