@@ -72,7 +72,7 @@ func (m *Machine) goOn(out *Output) {
 	case !m.owns() && !m.cfg.AutoFailover && !m.takeover && m.st.Accepted.Ballot == 0:
 		m.reason = ReasonNotAutomatic
 		return
-	case !m.Preferred() && !(m.grantEnded && m.headStart):
+	case !m.preferred() && !(m.grantEnded && m.headStart):
 		m.reason = ReasonWaitLease
 		return
 	}
@@ -104,7 +104,7 @@ func (m *Machine) keepReady(out *Output) {
 	}
 }
 
-// giveUp hands the privilege of going on alone to the witness or to the preferred side,
+// giveUp hands the privilege of going on alone to the witness or to the owner,
 // once the other copy is whole.
 func (m *Machine) giveUp(out *Output) {
 	if !m.synced && !m.broken(GiveUpOnlySynced) {
@@ -113,9 +113,9 @@ func (m *Machine) giveUp(out *Output) {
 	switch {
 	case m.armable():
 		m.decide(m.successor(array.Both, Majority), ReasonWitnessBack, out)
-	case !m.Preferred() && m.handing:
+	case !m.owns() && m.handing:
 		m.handing = false
-		m.decide(m.successor(array.Both, Chosen(m.favourite())), ReasonOwnerMoved, out)
+		m.decide(m.successor(array.Both, Chosen(m.owner)), ReasonOwnerMoved, out)
 	}
 }
 
@@ -125,10 +125,10 @@ func (m *Machine) armable() bool {
 }
 
 // preElect replaces a majority record that has lost its witness, or that an
-// abandoned vote has left traces on. The preferred side proposes, so that the two don't
-// hinder each other; the other's vote is needed.
+// abandoned vote has left traces on. The owner proposes, so that the two sides
+// don't hinder each other; the other's vote is needed.
 func (m *Machine) preElect(out *Output) {
-	if !m.Preferred() {
+	if !m.owns() {
 		return
 	}
 	c := m.st.Current

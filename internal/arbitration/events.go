@@ -115,8 +115,8 @@ func (m *Machine) Owner(nonce uint64, s array.Side, out *Output) {
 	m.advance(out)
 }
 
-// PreferenceSettled: who is preferred has not changed for a while.
-func (m *Machine) PreferenceSettled(nonce uint64, out *Output) {
+// OwnerSettled: the owner by the last committed entry has not changed for a while.
+func (m *Machine) OwnerSettled(nonce uint64, out *Output) {
 	m.nonce = nonce
 	m.handing = true
 	m.advance(out)

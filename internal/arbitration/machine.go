@@ -9,8 +9,10 @@ type Config struct {
 	Self array.Side
 	// AutoFailover lets a side that does not own the group go on by itself.
 	AutoFailover bool
-	// Prefer names the side that decides first, and is chosen in advance; with none that is
-	// the owner. The two sides may hold different values for a while: that costs time only.
+	// Prefer names the side that decides first while the witness counts, if AutoFailover is
+	// on; with none that is the owner. The two sides may hold different values for a while:
+	// that costs a head start. Who is chosen in advance is always the owner: the privilege
+	// must be able to follow who serves, and a side that names itself may fail.
 	Prefer array.Members
 	// WitnessStarted lets the group use the witness; without it the owner stays
 	// chosen in advance.
@@ -64,9 +66,9 @@ type Machine struct {
 	// doubted: this array's disk may be of the past, so what it stored about deciding
 	// alone may have been undone since.
 	doubted bool
-	// handing: the preferred side has been the other one for a while, so the privilege of
-	// going on alone is to follow. Not at once: while the arrays don't agree yet who that
-	// is, each would hand it to the other for ever.
+	// handing: the owner has been the other one for a while, so the privilege of going
+	// on alone is to follow. Not at once: while the arrays don't agree yet who the
+	// owner is, each would hand it to the other for ever.
 	handing bool
 	// headStart: the time in which the preferred side may decide first is over.
 	headStart bool
@@ -139,19 +141,14 @@ func (m *Machine) View() View {
 // owns reports whether this side is the owner by the last committed entry.
 func (m *Machine) owns() bool { return m.owner == m.self() }
 
-// favourite returns the side that may decide first: the one the group names, else the owner.
-func (m *Machine) favourite() array.Side {
-	switch m.cfg.Prefer {
-	case array.OnlyA:
-		return array.SideA
-	case array.OnlyB:
-		return array.SideB
+// preferred reports whether this side may decide first: the one that the group names, else
+// the owner. Nobody is named where only the owner goes on by itself.
+func (m *Machine) preferred() bool {
+	if m.cfg.AutoFailover && (m.cfg.Prefer == array.OnlyA || m.cfg.Prefer == array.OnlyB) {
+		return m.cfg.Prefer.Has(m.self())
 	}
-	return m.owner
+	return m.owns()
 }
-
-// Preferred reports whether this side may decide first.
-func (m *Machine) Preferred() bool { return m.favourite() == m.self() }
 
 func (m *Machine) inputs() Inputs {
 	return Inputs{

@@ -22,8 +22,8 @@ const (
 	swapWithin = 4 * time.Second
 	// rejoinAfter keeps a side that just fell silent from being taken back at once.
 	rejoinAfter = 500 * time.Millisecond
-	// settledAfter is how long the owner, or the side that the group names, must be the same
-	// before the privilege of going on alone follows.
+	// settledAfter is how long the owner must be the same before the privilege of going
+	// on alone follows.
 	settledAfter = time.Second
 	// disownAfter is how long an undecided array without contact keeps commands that
 	// have a place: what the other array needs to go on alone, and a little more.
@@ -336,10 +336,10 @@ func (g *Group) membership(now time.Time, out *arb.Output) {
 		g.m.Owner(nonce(), o, out)
 		g.ownerSince = now
 	}
-	if rec := g.m.Stored().Current; rec.Members == array.Both && rec.DecidedBy(g.cfg.Self) && !g.m.Preferred() &&
+	if rec := g.m.Stored().Current; rec.Members == array.Both && rec.DecidedBy(g.cfg.Self) && g.m.Inputs().Owner != g.cfg.Self &&
 		g.view.Role == arb.Paired && g.core.Met() && now.Sub(g.ownerSince) > settledAfter {
 		g.ownerSince = now
-		g.m.PreferenceSettled(nonce(), out)
+		g.m.OwnerSettled(nonce(), out)
 	}
 	switch in := g.m.Inputs(); g.view.Role {
 	case arb.Paired:

@@ -2,7 +2,11 @@
 
 package group
 
-import "time"
+import (
+	"time"
+
+	arb "github.com/perdure/perdure/internal/arbitration"
+)
 
 // A group that both serve may be owned by the array through which its writes come: that
 // saves both arrays the work of passing them on. With the policy for it, an owner that
@@ -31,11 +35,11 @@ type balance struct {
 // checkBalance hands a shared group over to where its writes come from.
 func (g *Group) checkBalance(now time.Time) {
 	b := &g.balance
-	if !g.cfg.Policy.FollowWrites || !g.cfg.Policy.ActiveActive || g.state() != gateServe || !g.core.Ready() {
+	if !g.cfg.Policy.FollowWrites || !g.cfg.Policy.ActiveActive || g.core.Owner() != g.cfg.Self || b.came.IsZero() {
 		*b = balance{since: now, came: now}
 		return
 	}
-	if now.Sub(b.since) < balanceEvery {
+	if now.Sub(b.since) < balanceEvery || g.state() != gateServe || g.view.Role != arb.Paired {
 		return
 	}
 	if mostly := b.foreign >= balanceLeast && b.foreign >= 4*b.own; mostly {

@@ -8,9 +8,12 @@ import "github.com/perdure/perdure/internal/array"
 // place, here or at the owner, may have taken effect.
 func (g *Group) end() {
 	unknown := array.Errorf(array.Unknown, "group %s is closing", g.cfg.Name)
+	g.ending = true
 	g.stopCopy()
 	g.endFill()
-	g.endHeals()
+	g.endHeals() // which reads may wait for
+	g.modifying.Wait()
+	g.endSwitch(unknown)
 	g.dropCalls()
 	g.dropQuestions()
 	g.dropSends()
@@ -19,7 +22,10 @@ func (g *Group) end() {
 		w.finish(unknown)
 		return true
 	})
-	g.refuseAll(g.closing())
+	for _, w := range g.waiting {
+		w.running = false // nobody reads for it any more
+	}
+	g.refuseAll(array.Errorf(array.Busy, "group %s is closing", g.cfg.Name))
 	for _, e := range g.tail {
 		if e.work != nil {
 			e.work.finish(unknown)
@@ -32,8 +38,4 @@ func (g *Group) end() {
 		}
 	}
 	g.tail = nil
-}
-
-func (g *Group) closing() error {
-	return array.Errorf(array.Busy, "group %s is closing", g.cfg.Name)
 }

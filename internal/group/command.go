@@ -70,7 +70,7 @@ type Policy struct {
 	AutoFailover bool
 	// WitnessStarted: the witness may be used.
 	WitnessStarted bool
-	// Prefer names the side that goes on where either could, and is chosen in advance; with
+	// Prefer names the side that goes on where either could, while the witness counts; with
 	// none that is the owner.
 	Prefer array.Members
 	// ActiveActive: the array that does not own the group serves it too.
@@ -91,9 +91,6 @@ type Policy struct {
 // SetPolicy changes what the group does by itself.
 func (g *Group) SetPolicy(p Policy) {
 	g.post(func() {
-		if p.Prefer != g.cfg.Policy.Prefer {
-			g.ownerSince = g.cfg.Now()
-		}
 		g.cfg.Policy = p
 		g.m.SetPolicy(p.AutoFailover, p.WitnessStarted, p.Prefer)
 		g.notifyPaths()

@@ -29,7 +29,7 @@ const helloAgain = 250 * time.Millisecond
 // under way before may be lost.
 func (g *Group) Contact() {
 	g.post(func() {
-		if g.greeted && g.cfg.Now().Sub(g.greetedAt) < helloAgain/4 {
+		if g.greeted && g.mine != 0 && g.cfg.Now().Sub(g.begunAt) < helloAgain/4 {
 			return // the same occasion
 		}
 		g.lostContact()
@@ -39,7 +39,7 @@ func (g *Group) Contact() {
 
 func (g *Group) greet() {
 	g.mine, g.theirs = g.greeting(), 0
-	g.greeted, g.greetedAt = true, g.cfg.Now()
+	g.greeted, g.begunAt, g.greetedAt = true, g.cfg.Now(), g.cfg.Now()
 	g.sayHello()
 }
 
@@ -56,6 +56,9 @@ func (g *Group) greeting() uint64 {
 func sameProcess(a, b uint64) bool { return a>>32 == b>>32 }
 
 func (g *Group) sayHello() {
+	if g.mine == 0 { // a contact ended since
+		g.mine = g.greeting()
+	}
 	p := Packet{Type: PacketHello}
 	binary.BigEndian.PutUint64(p.Tag[:8], g.mine)
 	g.sends = append(g.sends, p)
@@ -123,6 +126,9 @@ func (g *Group) repeatHello(now time.Time) {
 	if g.contact && !g.m.Inputs().Contact && now.Sub(g.contactAt) > 4*helloAgain {
 		g.lostContact()
 		g.greet()
+	}
+	if !g.greeted && !g.contact && g.cfg.Peer.Lease() != 0 && now.Sub(g.lostAt) > 4*helloAgain {
+		g.greet() // it was lost, and yet the arrays talk
 	}
 	if g.greeted && !g.contact && now.Sub(g.greetedAt) > helloAgain {
 		g.greetedAt = now

@@ -35,8 +35,10 @@ type forwards struct {
 	byID  map[uint64]*work
 	last  uint64
 	bytes int64
-	// allowed bounds bytes.
+	// allowed bounds bytes. full: one does not fit, so no later one with data goes before
+	// it in this turn.
 	allowed allowance
+	full    bool
 }
 
 // attempt is what is remembered of a forwarded write.
@@ -53,7 +55,11 @@ func (g *Group) forwardMutation(w *work) bool {
 	if w.m.Data == nil {
 		size = 0
 	}
-	if len(g.forwards.byID) >= maxForwards || g.forwards.bytes > 0 && g.forwards.bytes+size > g.forwards.allowed.size() || g.crowded() {
+	if len(g.forwards.byID) >= maxForwards || size > 0 && g.forwards.full || g.crowded() {
+		return false
+	}
+	if g.forwards.bytes > 0 && g.forwards.bytes+size > g.forwards.allowed.size() {
+		g.forwards.full = true
 		return false
 	}
 	g.stale(w)

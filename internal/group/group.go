@@ -105,6 +105,8 @@ type Group struct {
 	// termStretch is the stretch in which the newest term began.
 	termStretch uint64
 	busy        []*work // read-modify-writes that hold their range
+	modifying   sync.WaitGroup
+	ending      bool
 	repeats     map[array.VolumeID]*repeats
 
 	contact bool
@@ -114,12 +116,13 @@ type Group struct {
 	// greetings is this side's newest greeting, newest the other's.
 	greetings, newest uint64
 
-	greeted    bool
-	greetedAt  time.Time
-	contactAt  time.Time
-	theirLog   []replication.Segment
-	theirEpoch array.Epoch
-	hasTheirs  bool
+	greeted bool
+	// begunAt is when it was greeted anew, greetedAt when last.
+	begunAt, greetedAt time.Time
+	contactAt          time.Time
+	theirLog           []replication.Segment
+	theirEpoch         array.Epoch
+	hasTheirs          bool
 	// stretch numbers this side's views and contacts; theirStretch is that of their
 	// description, metStretch of the one that was compared.
 	stretch, theirStretch, metStretch uint64

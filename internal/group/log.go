@@ -51,6 +51,10 @@ func (g *Group) placeNote(n note, check func() error, done func(error)) {
 	}
 	e := &entry{pos: pos, rec: journal.Record{Group: g.cfg.ID, Pos: pos, Kind: journal.Entry, Payload: body}}
 	e.then = func() {
+		if g.ending && g.applied < pos.Place {
+			done(array.Errorf(array.Unknown, "group %s is closing: whether the change was made shows when it is open again", g.cfg.Name))
+			return
+		}
 		if g.applied < pos.Place {
 			done(array.Errorf(array.Busy, "group %s changed hands: the change was not made", g.cfg.Name))
 			return

@@ -41,14 +41,12 @@ func (g *Group) startModify(w *work) bool {
 	g.busy = append(g.busy, w)
 	period, _ := g.leaseFor(g.view.Role, g.theirGrant)
 	gate := g.gate.Load()
-	go func() {
+	g.modifying.Go(func() {
 		err := w.unit.fetch(b.Bytes(), w.m.Offset)
 		if !g.post(func() { g.modified(w, b, gate, period, err) }) {
-			<-g.done // which left it to this
-			b.Release()
-			w.finish(g.closing())
+			b.Release() // the group closes, and answers
 		}
-	}()
+	})
 	return false
 }
 

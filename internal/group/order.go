@@ -124,6 +124,7 @@ func (g *Group) place() {
 		return
 	}
 	now := g.cfg.Now()
+	g.forwards.full = false
 	keep := g.waiting[:0]
 	for _, w := range g.waiting {
 		if !g.placeOne(w, now) {

@@ -113,13 +113,6 @@ var steps = []step{
 		w.run(i, (*arb.Machine).HeadStartOver)
 		return true
 	}},
-	{"finds settled who is preferred", func(w *world, i array.Side, _ *bounds) bool {
-		if !w.s[i].up || w.view(i).Role != arb.Paired || w.s[i].m.Preferred() {
-			return false
-		}
-		w.run(i, (*arb.Machine).PreferenceSettled)
-		return true
-	}},
 	{"grants a lease", func(w *world, i array.Side, _ *bounds) bool {
 		s := &w.s[i]
 		if !s.up || s.granted != noLease || !s.m.Granting() {

@@ -99,6 +99,7 @@ func (n *Node) pushAll(ctx context.Context) {
 	defer t.Stop()
 	sent, refused := map[array.GroupID]uint64{}, map[string]string{}
 	var start array.StartID
+	busy := 0 // how often in a row a command ran
 	for {
 		select {
 		case <-ctx.Done():
@@ -122,10 +123,12 @@ func (n *Node) pushAll(ctx context.Context) {
 			if i, err := r.g.Info(); err != nil || !i.Serving {
 				continue
 			}
-			version, err := n.push(ctx, r.rec.ID)
+			version, err := n.push(ctx, r.rec.ID, busy >= maxBusy)
 			if errors.Is(err, errChanging) {
+				busy++
 				continue
 			}
+			busy = 0
 			if err != nil {
 				if text := err.Error(); refused["group "+r.rec.Name] != text {
 					refused["group "+r.rec.Name] = text
@@ -141,10 +144,19 @@ func (n *Node) pushAll(ctx context.Context) {
 // errChanging: a command is changing something, and tells the other array itself.
 var errChanging = errors.New("a command is running")
 
+const (
+	// maxBusy is how often commands go first.
+	maxBusy = 5
+	// pushWithin is how long commands wait for an answer of the other array to a push.
+	pushWithin = 2 * time.Second
+)
+
 // push tells the other array what a group is now, and returns the version that it told. It
 // does not while a command runs: what that changed is taken back if the other refuses it.
-func (n *Node) push(ctx context.Context, id array.GroupID) (uint64, error) {
-	if !n.command.TryLock() {
+func (n *Node) push(ctx context.Context, id array.GroupID, wait bool) (uint64, error) {
+	if wait {
+		n.command.Lock()
+	} else if !n.command.TryLock() {
 		return 0, errChanging
 	}
 	defer n.command.Unlock()
@@ -152,7 +164,7 @@ func (n *Node) push(ctx context.Context, id array.GroupID) (uint64, error) {
 	if err != nil {
 		return 0, errChanging // it was just removed
 	}
-	_, err = n.ask(ctx, request{Take: &d})
+	_, err = n.askWithin(ctx, pushWithin, request{Take: &d})
 	return d.Group.Version, err
 }
 

@@ -11,7 +11,11 @@ import (
 )
 
 // leaveWithin bounds how long an orderly shutdown may wait for the other array.
-const leaveWithin = 5 * time.Second
+const (
+	leaveWithin = 5 * time.Second
+	// leaveGroupWithin is how long one group may take to become fit to be handed over.
+	leaveGroupWithin = 500 * time.Millisecond
+)
 
 // Leave prepares an orderly shutdown: groups that are served here and in sync are
 // handed to the other array, and then it is told to go on alone, so that hosts see
@@ -28,10 +32,14 @@ func (n *Node) Leave() error {
 		if err != nil || !i.Serving || !i.Synced {
 			continue
 		}
-		if err := switchOver(ctx, r.g); err != nil {
+		short, cancel := context.WithTimeout(ctx, leaveGroupWithin)
+		if err := switchOver(short, r.g); err != nil {
 			errs = append(errs, err)
 		}
+		cancel()
 	}
+	ctx, cancel = context.WithTimeout(context.Background(), leaveWithin) // whatever that took
+	defer cancel()
 	if _, err := n.ask(ctx, request{Leaving: true}); err != nil {
 		errs = append(errs, err)
 	}

@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -62,10 +63,13 @@ func (n *Node) systemNamed(name string) (array.SystemID, error) {
 
 // systemName is the reverse.
 func (n *Node) systemName(id array.SystemID) string {
-	if id == n.cfg.SystemID {
+	switch id {
+	case n.cfg.SystemID:
 		return n.cfg.Name
+	case n.cfg.Target.SystemID:
+		return n.cfg.Target.Name
 	}
-	return n.cfg.Target.Name
+	return fmt.Sprintf("array %d, which is not of this pair", id)
 }
 
 // prefers returns the side that the group names.

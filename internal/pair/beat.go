@@ -80,6 +80,8 @@ func (p *Pair) checkStuck() {
 
 // checkSilence compares the newest renewal with the detection time.
 func (p *Pair) checkSilence() {
+	p.telling.Lock()
+	defer p.telling.Unlock()
 	now := p.clock.Now()
 	quiet := now-p.lease.LastRenewed() > int64(p.cfg.Timing.Detect)
 	p.mu.Lock()

@@ -17,6 +17,8 @@ type handler struct{ p *Pair }
 
 func (h handler) Up(c *link.Conn) {
 	p := h.p
+	p.telling.Lock()
+	defer p.telling.Unlock()
 	p.mu.Lock()
 	restarted := p.system.Start != c.Peer.Start && p.system.Start != (array.StartID{})
 	p.system = c.Peer
@@ -33,6 +35,8 @@ func (h handler) Up(c *link.Conn) {
 // Down: what was sent on the connection may be lost, so the groups compare again.
 func (h handler) Down(c *link.Conn, err error) {
 	p := h.p
+	p.telling.Lock()
+	defer p.telling.Unlock()
 	p.mu.Lock()
 	if c.Control() {
 		p.up--

@@ -80,6 +80,10 @@ type Pair struct {
 	lease Leases
 	w     witnessState
 
+	// telling is held from before it is known how things stand until the groups know: what
+	// they hear last is how it is.
+	telling sync.Mutex
+
 	mu         sync.Mutex
 	groups     map[array.GroupID]Group
 	up         int // control connections

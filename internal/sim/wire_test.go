@@ -156,6 +156,9 @@ func (y way) Send(pk group.Packet) error {
 		}
 	}
 	pk.Body = append([]byte(nil), pk.Body...)
+	if p.w.loseGroups.Load() {
+		return errors.New("no connection for groups")
+	}
 	if p.w.mutant == heldEarly && pk.Type == group.PacketRecord && p.number.Load() != 0 {
 		held := group.Packet{Type: group.PacketHeld, Group: pk.Group, Epoch: pk.Epoch, Held: pk.Pos.Place}
 		binary.BigEndian.PutUint64(held.Tag[8:], p.number.Load())

@@ -52,6 +52,8 @@ type world struct {
 	loseAfterCopy, copied atomic.Bool
 	// loseMends: no array answers for pages that are damaged on the other.
 	loseMends atomic.Bool
+	// loseGroups: the arrays exchange leases, and nothing of the group.
+	loseGroups atomic.Bool
 }
 
 // timer is something that happens to a process later, unless it is dead by then.

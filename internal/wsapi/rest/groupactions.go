@@ -242,6 +242,8 @@ func (t groupTargetMod) words(c *call) (words []string, err error) {
 	}
 	switch {
 	case p.PreferredArray == nil:
+	case strings.ContainsRune(*p.PreferredArray, ','):
+		return nil, fail(wsapi.BadPolicy, "policies.preferredArray", "array %q is not of this pair", *p.PreferredArray)
 	case *p.PreferredArray == "":
 		words = append(words, "no_prefer")
 	default:

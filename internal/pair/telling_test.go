@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pair
+
+import (
+	"log/slog"
+	"sync"
+	"testing"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/link"
+)
+
+// listener is a group that notes what it was told last.
+type listener struct {
+	Group
+	mu   sync.Mutex
+	lost bool
+}
+
+func (g *listener) hear(lost bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lost = lost
+}
+
+func (g *listener) Contact() { g.hear(false) }
+func (g *listener) Lost()    { g.hear(true) }
+
+// TestTheLastWordIsTrue: connections of two links come and go at once.
+func TestTheLastWordIsTrue(t *testing.T) {
+	g := &listener{}
+	p := &Pair{clock: NewClock(), groups: map[array.GroupID]Group{1: g}, calls: map[uint64]chan []byte{}}
+	p.cfg.Logger = slog.New(slog.DiscardHandler)
+	h := handler{p}
+	for range 2000 {
+		h.Up(&link.Conn{Link: "one"})
+		var wg sync.WaitGroup
+		wg.Go(func() { h.Down(&link.Conn{Link: "one"}, nil) })
+		wg.Go(func() { h.Up(&link.Conn{Link: "two"}) })
+		wg.Wait()
+		if g.lost {
+			t.Fatal("a connection is up, and the last word to the group is that it is lost")
+		}
+		h.Down(&link.Conn{Link: "two"}, nil)
+		if !g.lost {
+			t.Fatal("no connection is up, and the group was not told last")
+		}
+	}
+}
