@@ -205,7 +205,7 @@ func (x *run) fault(f fault) {
 	must(x.t, x.r.UntilSync(x.t.Context(), group, wholeIn))
 	for _, w := range x.workers {
 		if err := w.disk.WaitPaths(ctx, allOptimized); err != nil {
-			x.t.Fatalf("after %s: %v\n%s\n%s", f.name, err, x.explain(rig.A), x.explain(rig.B))
+			x.t.Fatalf("after %s: %v: a host that sees %v has the paths %+v\n%s\n%s", f.name, err, w.arrays, w.disk.Paths(), x.explain(rig.A), x.explain(rig.B))
 		}
 	}
 	x.t.Logf("%6.1f s  %s, whole again after %.1f s", began.Seconds(), f.name, (time.Since(x.field.began) - began).Seconds())
