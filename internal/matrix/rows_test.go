@@ -38,7 +38,8 @@ func TestRowsThatSayNothingAreRefused(t *testing.T) {
 	}
 }
 
-// TestEveryRowIsInTheDocument: the table there names each row, and where it stands.
+// TestEveryRowIsInTheDocument: the table there names each row, where it stands, and who
+// serves.
 func TestEveryRowIsInTheDocument(t *testing.T) {
 	rows, err := Rows()
 	if err != nil {
@@ -49,7 +50,11 @@ func TestEveryRowIsInTheDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range rows {
-		if want := fmt.Sprintf("| [%s](../internal/matrix/rows.txt#L%d) | %s |", r.ID, r.Line, r.What); !strings.Contains(string(b), want) {
+		serves := r.Serves + " serves"
+		if r.Serves == "none" {
+			serves = "outage"
+		}
+		if want := fmt.Sprintf("| [%s](../internal/matrix/rows.txt#L%d) | %s | %s | %s |", r.ID, r.Line, r.What, r.Incumbent, serves); !strings.Contains(string(b), want) {
 			t.Errorf("docs/failure-scenarios.md lacks row %s; `make failure-matrix` writes it", r.ID)
 		}
 	}
