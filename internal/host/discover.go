@@ -108,6 +108,7 @@ func check(c *initiator.Conn, units []*lane) error {
 // word on each port wins: an array that was cut off doesn't know that it lost, but
 // the other one does.
 func readStates(c *initiator.Conn, u *lane) error {
+	u.disk.asks(u)
 	r, _ := ask(c, u.lun, []byte{0xA3, 0x0A, 0, 0, 0, 0, 0, 0, 0x20, 0, 0, 0}, maxParameter)
 	if r.Err != nil || r.Status != 0 {
 		if r.Err == nil && r.Code() == codeNoUnit {

@@ -134,11 +134,18 @@ func (d *Disk) state(l *lane) (s State, doubt, stale bool) {
 	return l.state, l.doubt, l.stale
 }
 
+// asks: the states are about to be read through lane l. What is told from now on may be
+// newer than the answer, and has to be looked at again.
+func (d *Disk) asks(l *lane) {
+	d.mu.Lock()
+	l.doubt = false
+	d.mu.Unlock()
+}
+
 // setStates notes what an array said, through lane from, of all target port groups.
 func (d *Disk) setStates(from *lane, states map[uint16]State) {
 	d.mu.Lock()
 	lanes := slices.Clone(d.lanes)
-	from.doubt = false
 	d.mu.Unlock()
 	for _, l := range lanes {
 		// One without a word of its own array yet stays as it is.
