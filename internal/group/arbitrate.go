@@ -49,7 +49,11 @@ func (g *Group) carry(out *arb.Output) {
 		g.decisions = append(g.decisions, d)
 		g.cfg.Logger.Info("membership decided", "group", g.cfg.Name, "from", d.From.String(), "to", d.To.String(), "why", d.Reason.String())
 		g.keepApart(d)
-		g.event(fmt.Sprintf("membership %v: %v", d.To.Members, d.Reason))
+		tell := g.event
+		if d.To.Members != array.Both && d.Reason != arb.ReasonPart {
+			tell = g.alarm // one copy is left behind
+		}
+		tell(fmt.Sprintf("membership %v: %v", d.To.Members, d.Reason))
 	}
 	if g.cfg.Peer != nil {
 		for _, m := range out.Messages {
@@ -202,7 +206,7 @@ const unanswered = 2 * time.Second
 // checkContact takes a half that does not answer for silent.
 func (g *Group) checkContact(now time.Time) {
 	if g.greeted && !g.contact && !g.toldSilent && now.Sub(g.lostAt) > unanswered {
-		g.event("the other array is there, but does not answer for this group")
+		g.alarm("the other array is there, but does not answer for this group")
 		g.silent()
 	}
 }

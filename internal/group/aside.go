@@ -27,7 +27,7 @@ const asideAgain = 5 * time.Second
 func (g *Group) standAside(h *heal, why error) {
 	g.aside = aside{on: true, page: h.damage, next: g.cfg.Now().Add(asideAgain)}
 	g.shut()
-	g.event(fmt.Sprintf("this array can't read page %d of volume %s, and can't repair it; it lets the other array go on without it: %v", h.page, h.unit.id.Name, why))
+	g.alarm(fmt.Sprintf("this array can't read page %d of volume %s, and can't repair it; it lets the other array go on without it: %v", h.page, h.unit.id.Name, why))
 	var out arb.Output
 	g.tellStuck(&out)
 	g.carry(&out)

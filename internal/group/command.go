@@ -105,7 +105,7 @@ func (g *Group) keepApart(d arb.Decision) {
 	tookOver := d.Inputs.Owner != g.cfg.Self
 	if tookOver && !g.cfg.Policy.AutoSynchronize || !tookOver && !g.cfg.Policy.AutoRecover {
 		g.stopped = true
-		g.event("replication stays stopped: the group's policies leave the return of the other array to a person")
+		g.alarm("replication stays stopped: the group's policies leave the return of the other array to a person")
 	}
 }
 

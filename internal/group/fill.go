@@ -103,7 +103,7 @@ func (g *Group) fill() {
 	base, _, ok := g.cfg.Log.Bounds(g.cfg.ID)
 	if !ok || g.cursor <= base.Place {
 		if g.view.Role == arb.Paired { // it lost what it had, and takes no copy as a member
-			g.event("the other array lacks what is not in the journal any more; it is left out and copied anew")
+			g.alarm("the other array lacks what is not in the journal any more; it is left out and copied anew")
 			var out arb.Output
 			g.m.PeerBehind(nonce(), &out)
 			g.carry(&out)

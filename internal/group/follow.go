@@ -229,13 +229,16 @@ func (g *Group) follow() {
 	m, err := g.core.Meet(g.theirLog, g.wholeThere())
 	switch {
 	case m.Lost:
-		g.event("the other array no longer holds what it acknowledged: it was restored, or its disk lies; it is left out and copied anew")
+		g.alarm("the other array no longer holds what it acknowledged: it was restored, or its disk lies; it is left out and copied anew")
 		var out arb.Output
 		g.m.PeerBehind(nonce(), &out)
 		g.carry(&out)
 	case err != nil:
 		g.cfg.Logger.Error("logs can't be joined", "group", g.cfg.Name, "err", err)
-		g.event(err.Error())
+		if text := err.Error(); g.unjoinable != text { // it is so at every try
+			g.unjoinable = text
+			g.alarm(text)
+		}
 	case m.Cut:
 		if err := g.cutLog(m.After); err != nil {
 			g.fail(fmt.Errorf("cut the log after place %d: %w", m.After, err))
@@ -246,7 +249,7 @@ func (g *Group) follow() {
 		g.stretch++
 		g.hasTheirs, g.logWanted = true, true
 	case g.core.Met():
-		g.metStretch = g.theirStretch
+		g.metStretch, g.unjoinable = g.theirStretch, ""
 		g.sendFrom(m.Send + 1)
 		g.held = 0
 	}

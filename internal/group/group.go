@@ -50,6 +50,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Event is told what people should know.
 	Event func(text string)
+	// Alarm is told what a person should look at; nil: Event is.
+	Alarm func(text string)
 	// Hasty lets reads overtake what is in flight over their range: a mutant for tests.
 	Hasty bool
 	// Now is boottime.Now.
@@ -127,10 +129,12 @@ type Group struct {
 	// description, metStretch of the one that was compared.
 	stretch, theirStretch, metStretch uint64
 	logWanted                         bool // the own description is to be sent when the log is quiet
-	cursor                            array.Place
-	filling                           *fillRun
-	recent                            []*entry // applied, kept while the other array is filled
-	recentSize                        int
+	// unjoinable is what was told of logs that can't be joined.
+	unjoinable string
+	cursor     array.Place
+	filling    *fillRun
+	recent     []*entry // applied, kept while the other array is filled
+	recentSize int
 	// progress is what the other held when it last got further, at progressAt.
 	progress   array.Place
 	progressAt time.Time
@@ -397,7 +401,7 @@ func (g *Group) fail(err error) {
 	g.failed = err
 	g.shut()
 	g.cfg.Logger.Error("group fails", "group", g.cfg.Name, "err", err)
-	g.event("this array can't take part any more: " + err.Error())
+	g.alarm("this array can't take part any more: " + err.Error())
 	var out arb.Output
 	g.tellStuck(&out)
 	g.carry(&out)
@@ -424,6 +428,15 @@ func (g *Group) event(text string) {
 	if g.cfg.Event != nil {
 		g.cfg.Event("group " + g.cfg.Name + ": " + text)
 	}
+}
+
+// alarm tells of what leaves hosts with less than they are to have.
+func (g *Group) alarm(text string) {
+	if g.cfg.Alarm == nil {
+		g.event(text)
+		return
+	}
+	g.cfg.Alarm("group " + g.cfg.Name + ": " + text)
 }
 
 func nonce() uint64 {

@@ -278,7 +278,7 @@ func (g *Group) tellDamage(h *heal, err error) {
 		delete(g.damaged, h.damage)
 	case array.KindOf(err) == array.Medium && !g.damaged[h.damage] && len(g.damaged) < maxTold:
 		g.damaged[h.damage] = true
-		g.event(fmt.Sprintf("volume %s page %d is damaged on array %s and could not be repaired: %v", h.unit.id.Name, h.page, g.arrayName(g.cfg.Self), err))
+		g.alarm(fmt.Sprintf("volume %s page %d is damaged on array %s and could not be repaired: %v", h.unit.id.Name, h.page, g.arrayName(g.cfg.Self), err))
 	}
 }
 

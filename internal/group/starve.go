@@ -47,7 +47,7 @@ func (g *Group) checkRoom(now time.Time) {
 	case g.view.Role == arb.Paired && g.core.Met() && !g.starved.IsZero() && now.Sub(g.starved) > starvedFor:
 		g.gaveUp = true
 		g.shut()
-		g.event("this array has had no room for the group's writes for seconds, in its journal or in a CPG; it lets the other array go on without it")
+		g.alarm("this array has had no room for the group's writes for seconds, in its journal or in a CPG; it lets the other array go on without it")
 		var out arb.Output
 		g.tellStuck(&out)
 		g.carry(&out)

@@ -212,7 +212,7 @@ func (g *Group) settlePage(ctx context.Context, u *Unit, n int64, first verdict,
 
 // tellDifference leaves it to a person: which copy is right can't be known from the two.
 func (g *Group) tellDifference(u *Unit, mine, theirs sum) {
-	g.event(fmt.Sprintf("volume %s page %d differs between the arrays, though both have good checksums: on array %s it was last written at place %d and has checksum %08x, on array %s at place %d and %08x; a person must find out which copy is right",
+	g.alarm(fmt.Sprintf("volume %s page %d differs between the arrays, though both have good checksums: on array %s it was last written at place %d and has checksum %08x, on array %s at place %d and %08x; a person must find out which copy is right",
 		u.id.Name, mine.page, g.arrayName(g.cfg.Self), mine.birth, mine.crc, g.arrayName(g.cfg.Self.Other()), theirs.birth, theirs.crc))
 }
 

@@ -263,7 +263,7 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 	cfg := group.Config{
 		ID: r.ID, Name: r.Name, Self: side, Arrays: [2]string{n.arrayName(0), n.arrayName(1)}, Ports: [2][]uint16{n.ports(0, count), n.ports(1, count)},
 		Policy: n.policy(r), Stopped: r.Stopped, Gone: r.Gone,
-		Log: n.jnl, Space: n.jnl, Pages: pg, Copy: pg, Buffers: n.pool, Keep: keep{n.store}, Logger: n.log, Event: n.event, Now: boottime.Now,
+		Log: n.jnl, Space: n.jnl, Pages: pg, Copy: pg, Buffers: n.pool, Keep: keep{n.store}, Logger: n.log, Event: n.event, Alarm: n.alarm, Now: boottime.Now,
 	}
 	if r.Private {
 		cfg.Ports[0] = n.ports(n.side(), count)

@@ -161,6 +161,9 @@ func (n *Node) openStore() error {
 	if n.store, err = store.Open(filepath.Join(n.cfg.DataDir, "array.db")); err != nil {
 		return err
 	}
+	if err := n.sameArray(); err != nil {
+		return err
+	}
 	if err := n.openLogs(); err != nil {
 		return err
 	}
@@ -265,7 +268,7 @@ func (n *Node) openPair() error {
 		lc.Links = append(lc.Links, link.LinkConfig{Name: l.Name, Remote: l.Remote})
 	}
 	pc := pair.Config{
-		Link: lc, Timing: pair.DefaultTiming(), Pool: n.pool, Logger: n.log, Event: n.event,
+		Link: lc, Timing: pair.DefaultTiming(), Pool: n.pool, Logger: n.log, Event: n.event, Alarm: n.alarm,
 		Owners: witness.Owners{n.ident.Pin(), n.cfg.Target.Key},
 		Oldest: n.oldestWrite,
 		Call:   n.serveCall, RaiseStarts: n.raiseStarts,

@@ -35,7 +35,13 @@ func (n *Node) setPolicy(ctx context.Context, a *args, force *bool) error {
 		if err != nil {
 			return err
 		}
+		named := map[string]bool{}
 		for _, p := range policies {
+			base, _, _ := strings.Cut(strings.TrimPrefix(p, "no_"), "=")
+			if named[base] {
+				return array.Errorf(array.Invalid, "policy %s is named twice: say what it is to be once", base)
+			}
+			named[base] = true
 			name, prefers := strings.CutPrefix(p, "prefer=")
 			if prefers {
 				g.Policies.Prefer, err = n.systemNamed(name)
@@ -45,6 +51,9 @@ func (n *Node) setPolicy(ctx context.Context, a *args, force *bool) error {
 			if err != nil {
 				return err
 			}
+		}
+		if named["prefer"] && g.Policies.Prefer != 0 && (!g.Policies.AutoFailover || !g.Policies.PathManagement) {
+			return array.Errorf(array.Conflict, "group %s: prefer needs auto_failover and path_management, without which the array that serves goes on", g.Name)
 		}
 		return groupsPut(t, g)
 	})

@@ -259,6 +259,9 @@ func startRCGroup(n *Node, ctx context.Context, a *args) error {
 
 // resume lets the other array follow again, and remembers it.
 func (n *Node) resume(ctx context.Context, r *running) error {
+	if _, err := n.mayChange(r.rec.ID); err != nil {
+		return err
+	}
 	if err := n.setStopped(ctx, r, false); err != nil {
 		return err
 	}

@@ -54,16 +54,26 @@ func waitServed(ctx context.Context, r *running) error {
 // syncWithin is how long a command waits until a group is in sync.
 const syncWithin = 10 * time.Minute
 
+// awayFor is how long the other array may be away before a command waits for it no more.
+const awayFor = 20 * time.Second
+
 // waitSynced returns when the record names both arrays and the copy is whole.
 func waitSynced(ctx context.Context, r *running) error {
 	ctx, cancel := context.WithTimeout(ctx, syncWithin)
 	defer cancel()
 	t := time.NewTicker(50 * time.Millisecond)
 	defer t.Stop()
+	seen := time.Now()
 	for {
 		i, err := r.g.Info()
 		if err != nil || i.Synced {
 			return err
+		}
+		if i.Contact {
+			seen = time.Now()
+		}
+		if time.Since(seen) > awayFor {
+			return array.Errorf(array.Unavailable, "group %s can't get in sync: the other array does not answer. It will by itself when that returns", r.rec.Name).Because(array.NotSynced)
 		}
 		select {
 		case <-ctx.Done():

@@ -35,7 +35,7 @@ func (p *Pair) beat(ctx context.Context) {
 		if !p.clock.Sane() {
 			p.lease.Drop(p.clock.Now())
 			p.lease.BreakOff(p.clock.Now())
-			p.event("the clocks of this machine disagree; the lease was dropped")
+			p.alarm("the clocks of this machine disagree; the lease was dropped")
 		}
 		p.checkStuck()
 		p.askAll()
@@ -69,7 +69,7 @@ func (p *Pair) checkStuck() {
 	}
 	if stuck {
 		p.lease.Drop(p.clock.Now())
-		p.event("this array's journal is stuck; it gives up its lease")
+		p.alarm("this array's journal is stuck; it gives up its lease")
 	}
 	p.each(func(g Group) { g.Stuck(stuck) })
 	if !stuck {
@@ -90,7 +90,7 @@ func (p *Pair) checkSilence() {
 	p.mu.Unlock()
 	if quiet && !was {
 		p.lease.BreakOff(now)
-		p.event("the other array fell silent")
+		p.alarm("the other array fell silent")
 		p.each(Group.Silent)
 	}
 	if !quiet && was {

@@ -61,6 +61,8 @@ type Config struct {
 	Pool   *block.Pool
 	Logger *slog.Logger
 	Event  func(string)
+	// Alarm is told what a person should look at; nil: Event is.
+	Alarm func(string)
 	// Oldest returns the age of the oldest unfinished journal write.
 	Oldest func() time.Duration
 	// RaiseStarts makes durable that at least so many starts of this array are known.
@@ -198,6 +200,15 @@ func (p *Pair) Reachable() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.up > 0 && !p.silent
+}
+
+func (p *Pair) alarm(s string) {
+	if p.cfg.Alarm == nil {
+		p.event(s)
+		return
+	}
+	p.cfg.Logger.Warn(s)
+	p.cfg.Alarm(s)
 }
 
 func (p *Pair) event(s string) {

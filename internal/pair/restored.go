@@ -44,7 +44,7 @@ func (p *Pair) checkStart(ctx context.Context, in witness.Incarnation) bool {
 	out, err := p.cfg.Witness.Swap(ctx, in, []witness.Swap{{Key: key, Version: regs[0].Version, Value: v, Owners: p.cfg.Owners}})
 	if err != nil || out[0].Result != witness.OK {
 		if err == nil && p.w.tries == 0 {
-			p.event("the quorum witness refuses to note this array's start: " + string(out[0].Result))
+			p.alarm("the quorum witness refuses to note this array's start: " + string(out[0].Result))
 		}
 		return false
 	}
@@ -58,7 +58,7 @@ func (p *Pair) checkStart(ctx context.Context, in witness.Incarnation) bool {
 // doubted again for this one.
 func (p *Pair) pastFound(in witness.Incarnation, count uint64) bool {
 	if _, told := p.w.start(); !told {
-		p.event("this array runs on a disk of the past: the witness knows a later start of it; it serves nothing until it was compared with the other array")
+		p.alarm("this array runs on a disk of the past: the witness knows a later start of it; it serves nothing until it was compared with the other array")
 	}
 	p.setStart(true)
 	var failed error

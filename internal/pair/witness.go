@@ -225,7 +225,7 @@ func (p *Pair) note(in witness.Incarnation, err error, took time.Duration) {
 	p.w.mu.Unlock()
 	if was != (err == nil) {
 		if err != nil {
-			p.event("the quorum witness can't be reached: " + err.Error())
+			p.alarm("the quorum witness can't be reached: " + err.Error())
 		} else {
 			p.event("the quorum witness answers")
 		}
