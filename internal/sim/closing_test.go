@@ -27,10 +27,8 @@ func (v heldVolume) Read(b []byte, off int64) error {
 // closed is answered once.
 func TestModifyingWhileClosing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 1, sound)
+		w := newQuiet(t, 5*time.Millisecond)
 		defer w.end()
-		w.stop(true)
-		w.run(3 * time.Second)
 		const id = array.VolumeID(77)
 		let := make(chan struct{})
 		w.each(func(p *process) {
@@ -65,10 +63,8 @@ func TestModifyingWhileClosing(t *testing.T) {
 // TestSwitchoverWhileClosing: one whose entry never left is not said to be done.
 func TestSwitchoverWhileClosing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 1, sound)
+		w := newQuiet(t, 5*time.Millisecond)
 		defer w.end()
-		w.stop(true)
-		w.run(3 * time.Second)
 		own, _ := w.owner()
 		w.net.cut = [2]bool{true, true}
 		out := make(chan error, 1)
@@ -87,11 +83,8 @@ func TestSwitchoverWhileClosing(t *testing.T) {
 func TestGrowingWhileClosing(t *testing.T) {
 	defer func() { slowDisk.Store(0) }()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 1, sound)
+		w := newQuiet(t, time.Millisecond)
 		defer w.end()
-		w.stop(true)
-		w.net.delay = time.Millisecond
-		w.run(3 * time.Second)
 		own, other := w.owner()
 		slowDisk.Store(int32(own.m.side) + 1)
 		w.flushTakes = 5 * time.Second

@@ -22,10 +22,8 @@ func (w *world) meets(in time.Duration) {
 func TestLostAndYetConnected(t *testing.T) {
 	for _, owner := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, 1, sound)
+			w := newQuiet(t, 5*time.Millisecond)
 			defer w.end()
-			w.stop(true)
-			w.run(3 * time.Second)
 			own, other := w.owner()
 			if owner {
 				other = own
@@ -41,11 +39,8 @@ func TestLostAndYetConnected(t *testing.T) {
 func TestGreetingsWithoutAnAnswer(t *testing.T) {
 	for phase := range 5 {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, 1, sound)
+			w := newQuiet(t, time.Millisecond)
 			defer w.end()
-			w.stop(true)
-			w.net.delay = time.Millisecond
-			w.run(3 * time.Second)
 			w.loseGroups.Store(true)
 			w.each(func(p *process) { p.g.Contact() })
 			w.run(3*time.Second + time.Duration(phase)*50*time.Millisecond)

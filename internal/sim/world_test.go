@@ -85,6 +85,15 @@ func newWorld(t *testing.T, seed uint64, broken mutant) *world {
 	return w
 }
 
+// newQuiet returns a world in sync whose hosts are silent.
+func newQuiet(t *testing.T, delay time.Duration) *world {
+	w := newWorld(t, 1, sound)
+	w.net.delay = delay
+	w.stop(true)
+	w.run(3 * time.Second)
+	return w
+}
+
 func (w *world) now() int64 { return int64(time.Since(w.start)) + int64(time.Hour) }
 
 func (w *world) must(err error) {
