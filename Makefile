@@ -17,7 +17,7 @@ PROVE_COUNT ?= 5
 export CGO_ENABLED ?= 1
 TOOLS := .cache/tools
 
-.PHONY: help build check vet staticcheck format fix test unit race lab setup prove demo conformance fuzz linearizability failure-matrix model crash corrupt bench-store bench-pair bench-neighbour clean
+.PHONY: help build check vet staticcheck format fix test unit race lab setup prove demo conformance fuzz linearizability failure-matrix model clock crash corrupt bench-store bench-pair bench-neighbour clean
 
 help: ## this list
 	@echo "Perdure: two block storage arrays that behave as one."
@@ -102,6 +102,9 @@ corrupt: build ## a disk that changes and loses what was written, under load: al
 	PERDURE_LAB=required $(GO) test -tags lab -timeout 30m -count 1 -v -run TestCorruptIsNoticed ./test/real | grep -E 'mutant|^(---|FAIL|ok)'
 	PERDURE_LAB=required $(GO) test -tags lab -timeout 60m -count 1 -v -run TestCorruptFiles ./test/real -real.fileflips 30 | grep -E 'files:|B says|^(---|FAIL|ok)'
 	PERDURE_LAB=required $(GO) test -tags lab -timeout 60m -count 1 -v -run 'TestCorrupt$$' ./test/real -real.flips 200 | grep -E 'hit nothing|seed|^(FAIL)|corrupt:' | sed 's/.*corrupt: /corrupt: /'
+
+clock: build ## as root: hosts and arrays while this machine's clock is stepped, there and back
+	PERDURE_LAB=required $(GO) test -tags 'lab clock' -timeout 20m -count 1 -v -run TestClockSteps ./test/real | grep -E 'step|^(---|FAIL|ok)'
 
 model: ## search the decisions about who may serve, exhaustively
 	$(GO) run ./cmd/perdure-model

@@ -47,6 +47,7 @@ func (m *Machine) PeerStuck(nonce uint64, out *Output) {
 	m.peerStuck = true
 	if m.st.Current.Members == array.Both {
 		m.seal()
+		m.headStart = true // it does not decide first
 	}
 	m.advance(out)
 }

@@ -34,13 +34,8 @@ const (
 
 // carry does what the arbitration core put out: store, then send, then act.
 func (g *Group) carry(out *arb.Output) {
-	if out.Persist {
-		b := g.m.Stored().Marshal()
-		if err := g.cfg.Keep.Put(g.cfg.ID, "membership", b); err != nil {
-			// What was not stored was not promised: say nothing and stop serving.
-			g.fail(fmt.Errorf("store membership: %w", err))
-			return
-		}
+	if (out.Persist || g.unstored) && !g.store() {
+		return
 	}
 	for _, d := range out.Decisions {
 		if len(g.decisions) == maxDecisions {
@@ -68,6 +63,25 @@ func (g *Group) carry(out *arb.Output) {
 		}
 	}
 	g.look()
+}
+
+// store makes durable what the arbitration core holds. What was not stored was not
+// promised: nothing is said of it, now or later, and this array stops serving. But a
+// loser is one whether it could note that or not, and its hosts need not wait.
+func (g *Group) store() bool {
+	err := g.cfg.Keep.Put(g.cfg.ID, "membership", g.m.Stored().Marshal())
+	g.unstored = err != nil
+	if err == nil {
+		return true
+	}
+	g.fail(fmt.Errorf("store membership: %w", err))
+	if !g.superseded && g.m.View().Role == arb.Out {
+		g.superseded = true
+		g.disown()
+		g.endPlaced()
+		g.setGate()
+	}
+	return false
 }
 
 // look passes a changed view on to the replication core, in the same turn.
@@ -146,13 +160,18 @@ func (g *Group) disownLate(now time.Time) {
 	if g.view.Role != arb.Held || g.contact && g.failed == nil || now.Sub(g.heldSince) <= disownAfter {
 		return
 	}
+	g.endPlaced()
+}
+
+// endPlaced ends all commands that have a place, or may have one, and no outcome.
+func (g *Group) endPlaced() {
+	unknown := array.Errorf(array.Unknown, "group %s: %s", g.cfg.Name, g.m.Reason())
 	for _, e := range g.tail {
 		if w := e.work; w != nil {
 			e.work = nil
-			w.finish(array.Errorf(array.Unknown, "group %s: %s", g.cfg.Name, g.m.Reason()))
+			w.finish(unknown)
 		}
 	}
-	unknown := array.Errorf(array.Unknown, "group %s: %s", g.cfg.Name, g.m.Reason())
 	g.endInstalls(unknown)
 	g.endForwards(func(w *work) bool {
 		w.finish(unknown)
@@ -216,6 +235,7 @@ func (g *Group) PeerStuck() {
 	g.post(func() {
 		var out arb.Output
 		g.m.PeerStuck(nonce(), &out)
+		g.grants(g.cfg.Peer, &out) // its word ended what it held
 		g.carry(&out)
 	})
 }

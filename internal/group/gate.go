@@ -34,15 +34,16 @@ type gate struct {
 
 // state computes the gate from the cores.
 func (g *Group) state() gateState {
-	if g.failed != nil {
+	switch {
+	case g.failed != nil && !g.superseded:
 		return gateHold
-	}
-	switch g.view.Role {
-	case arb.Out:
+	case g.view.Role == arb.Out || g.superseded:
 		if g.contact {
 			return gateStandby
 		}
 		return gateLost
+	}
+	switch g.view.Role {
 	case arb.Alone:
 		if g.core.Ready() && g.caughtUp() {
 			return gateServe

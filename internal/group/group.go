@@ -169,6 +169,8 @@ type Group struct {
 	failed       error
 	starved      time.Time // since when there is no room; zero if there is
 	gaveUp       bool      // for want of room
+	unstored     bool      // the arbitration core holds what the disk does not
+	superseded   bool      // it failed, and the other array is known to go on alone
 
 	heals     map[damage]*heal
 	damaged   map[damage]bool                // pages of which it was told that they stay damaged

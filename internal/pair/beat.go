@@ -60,6 +60,9 @@ func (p *Pair) checkStuck() {
 		return
 	}
 	stuck := p.cfg.Oldest() > p.cfg.Timing.Stuck
+	if stuck {
+		p.lease.Drop(p.clock.Now()) // before it is said, and anew each time
+	}
 	p.mu.Lock()
 	was := p.stuck
 	p.stuck = stuck
@@ -68,7 +71,6 @@ func (p *Pair) checkStuck() {
 		return
 	}
 	if stuck {
-		p.lease.Drop(p.clock.Now())
 		p.alarm("this array's journal is stuck; it gives up its lease")
 	}
 	p.each(func(g Group) { g.Stuck(stuck) })
@@ -126,11 +128,12 @@ func (p *Pair) asked(c *link.Conn, f link.Frame) {
 	}
 	if f.Flags&flagStuck != 0 {
 		// It may work again in a moment and ask: what it holds by then is of a new period.
-		p.lease.BreakOff(p.clock.Now())
+		p.lease.GivenUp(p.clock.Now(), c.Peer.Start)
 		p.each(Group.PeerStuck)
+		_ = c.Send(link.Frame{Type: frameGrant, Offset: f.Offset}) // this array is there
 		return
 	}
-	g := link.Frame{Type: frameGrant, Offset: f.Offset, Length: int64(p.lease.Grant(p.clock.Now()))}
+	g := link.Frame{Type: frameGrant, Offset: f.Offset, Length: int64(p.lease.Grant(p.clock.Now(), c.Peer.Start))}
 	_ = c.Send(g)
 }
 

@@ -2,7 +2,12 @@
 
 package pair
 
-import "sync"
+import (
+	"math"
+	"sync"
+
+	"github.com/perdure/perdure/internal/array"
+)
 
 // Leases is the account of both directions, stepped: time comes in as nanoseconds of
 // any clock that never goes back. It may be used from any goroutine.
@@ -21,6 +26,9 @@ type Leases struct {
 	broken    []brokenPeriod // oldest first
 	ended     uint64
 	born      int64
+	// holder is the process that was granted to last, first its first period.
+	holder array.StartID
+	first  uint64
 }
 
 // brokenPeriod is one that was broken off, with the last grant of it.
@@ -53,15 +61,19 @@ func (l *Leases) Held(now int64) uint64 {
 	return l.period
 }
 
-// Answered takes a grant for the request sent at sent.
+// Answered takes a grant for the request sent at sent. Period 0 is an answer without a
+// lease: the other array is there.
 func (l *Leases) Answered(now, sent int64, period uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if sent > now || sent < l.renewed || sent <= l.floor || now-sent > int64(l.t.Lease) || period == 0 {
+	if sent > now || sent < l.renewed || sent <= l.floor || now-sent > int64(l.t.Lease) {
 		return
 	}
-	l.renewed, l.period = sent, period
-	l.until = sent + int64(l.t.Lease)
+	l.renewed = sent
+	if period == 0 {
+		return
+	}
+	l.period, l.until = period, sent+int64(l.t.Lease)
 }
 
 // Drop gives the lease up. A grant that is still on its way gives none.
@@ -71,11 +83,15 @@ func (l *Leases) Drop(now int64) {
 	l.until, l.floor = 0, now
 }
 
-// Grant begins or goes on with a period and returns it.
-func (l *Leases) Grant(now int64) uint64 {
+// Grant begins or goes on with a period of a process of the other array and returns it.
+func (l *Leases) Grant(now int64, to array.StartID) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.settle(now)
+	if to != l.holder {
+		l.breakOff()
+		l.holder, l.first = to, l.last+1
+	}
 	if l.granting == 0 {
 		l.last++
 		l.granting = l.last
@@ -89,6 +105,10 @@ func (l *Leases) BreakOff(now int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.settle(now)
+	l.breakOff()
+}
+
+func (l *Leases) breakOff() {
 	if l.granting == 0 {
 		return
 	}
@@ -97,6 +117,23 @@ func (l *Leases) BreakOff(now int64) {
 	}
 	l.broken = append(l.broken, brokenPeriod{l.granting, l.lastGrant})
 	l.granting = 0
+}
+
+// GivenUp takes a process's word that it holds no lease and that it takes none for what it
+// asked before: nothing granted to it runs any more. Only the holder can say so; what was
+// granted to earlier processes ends with its time.
+func (l *Leases) GivenUp(now int64, by array.StartID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.breakOff()
+	if by == l.holder {
+		for i := range l.broken {
+			if l.broken[i].period >= l.first {
+				l.broken[i].lastGrant = math.MinInt64 / 2
+			}
+		}
+	}
+	l.settle(now)
 }
 
 // settle notes what has surely ended: a period whose last grant is older than a

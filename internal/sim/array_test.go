@@ -4,6 +4,7 @@ package sim
 
 import (
 	"cmp"
+	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -50,6 +51,8 @@ type machine struct {
 	limit int64
 	// doubted: they were put back as they were, so the next process is told.
 	doubted bool
+	// refuses: the store takes nothing until the next process.
+	refuses atomic.Bool
 }
 
 // disks are what an array keeps.
@@ -85,6 +88,9 @@ func (w *world) putBack(m *machine) {
 	if own.Record.ID != i.Record.ID || i.Record.Members != array.Both || i.Record.Rule != arb.Majority && !(i.Synced && i.Record.DecidedBy(other.m.side)) {
 		return
 	}
+	if i.End.Place < own.Commit {
+		return // put back itself a moment ago, and not yet left out
+	}
 	w.kill(m, true)
 	w.must(os.WriteFile(m.maps, m.past.pages, 0o600))
 	m.fs, m.facts, m.doubted, m.past = m.past.fs, m.past.facts, true, nil
@@ -117,11 +123,18 @@ type process struct {
 	// starved is until when its link and witness clients get no turn: they hear and
 	// say nothing, and find nobody silent. The group itself goes on.
 	starved time.Time
-	born    int64
+	// stuckUntil is until when its journal counts as stuck, stuck whether that was told.
+	stuckUntil time.Time
+	stuck      bool
+	born       int64
 	// The witness: what is to be asked, and whether an answer is awaited.
 	swap         *arb.Swap
 	look, asking bool
 	asked        time.Time
+}
+
+func (p *process) start() array.StartID {
+	return array.StartID{Count: uint64(p.life), Nonce: uint64(p.life)}
 }
 
 // Put and Get are the group's small facts.
@@ -131,6 +144,9 @@ func (p *process) Put(_ array.GroupID, name string, value []byte) error {
 	}
 	p.m.mu.Lock()
 	defer p.m.mu.Unlock()
+	if p.m.refuses.Load() {
+		return errors.New("the disk refuses")
+	}
 	if !p.dead.Load() {
 		p.m.facts[name] = append([]byte(nil), value...)
 	}
@@ -146,6 +162,7 @@ func (p *process) Get(_ array.GroupID, name string) ([]byte, error) {
 // boot starts an array from its disks.
 func (w *world) boot(m *machine) {
 	m.boots++
+	m.refuses.Store(false)
 	p := &process{w: w, m: m, life: m.boots, silent: true, born: w.now(), buffers: block.NewPool(16 << 20)}
 	p.lease.Start(w.now(), pair.DefaultTiming())
 	var err error

@@ -122,7 +122,7 @@ func play(t *testing.T, seed uint64, broken mutant) (sum uint64, trace string) {
 func (w *world) fault() {
 	r := w.rng
 	m := w.m[r.IntN(2)]
-	switch r.IntN(14) {
+	switch r.IntN(16) {
 	case 0, 1:
 		if m.p != nil {
 			w.kill(m, r.IntN(2) == 0)
@@ -160,6 +160,15 @@ func (w *world) fault() {
 			p.starved = time.Now().Add(d)
 			w.tracef("the clients of %v starve for %v", m.side, d)
 		}
+	case 14:
+		if p := m.p; p != nil {
+			d := time.Duration(100+r.IntN(3000)) * time.Millisecond
+			p.stuckUntil = time.Now().Add(d)
+			w.tracef("the journal of %v counts as stuck for %v", m.side, d)
+		}
+	case 15:
+		m.refuses.Store(true)
+		w.tracef("the store of %v refuses", m.side)
 	case 9:
 		w.putBack(m)
 	case 11:

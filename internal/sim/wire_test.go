@@ -109,9 +109,26 @@ func (p *process) leases() {
 	now := p.w.now()
 	timing := pair.DefaultTiming()
 	stamp := p.clock()
+	stuck := time.Now().Before(p.stuckUntil)
+	if stuck {
+		p.lease.Drop(now)
+	}
+	if stuck != p.stuck {
+		p.stuck = stuck
+		p.g.Stuck(stuck)
+		if !stuck {
+			p.g.Contact()
+		}
+	}
 	_ = p.w.send(p, func(to *process) {
 		to.heard.Store(stamp)
-		period := to.lease.Grant(to.w.now())
+		var period uint64
+		if stuck {
+			to.lease.GivenUp(to.w.now(), p.start())
+			to.g.PeerStuck()
+		} else {
+			period = to.lease.Grant(to.w.now(), p.start())
+		}
 		_ = to.w.send(to, func(back *process) {
 			if back == p {
 				p.lease.Answered(p.w.now(), now, period)

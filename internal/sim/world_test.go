@@ -246,6 +246,9 @@ func (w *world) settle() {
 		w.wit.inc++
 	}
 	for _, m := range w.m {
+		if m.refuses.Load() {
+			w.kill(m, true)
+		}
 		if m.p == nil {
 			w.boot(m)
 		}

@@ -65,10 +65,10 @@ func TestActiveScenarios(t *testing.T) {
 			w.command(rig.A, "stoprcopygroup", "-f", group)
 			return func() { w.command(rig.A, "startrcopygroup", group) }
 		}, "both west"},
-		{"the owner stands still", func(w *sites) func() {
-			w.must(w.Array(rig.A).Stop())
-			return func() { w.must(w.Array(rig.A).Cont()) }
-		}, "both east"},
+		{"the owner stands still for half a minute", func(w *sites) func() { return w.still(rig.A) }, "both east"},
+		{"the other array stands still for half a minute", func(w *sites) func() { return w.still(rig.B) }, "both west"},
+		{"nothing comes from the owner to the other array", func(w *sites) func() { return w.deaf(lab.A, lab.B) }, "both west"},
+		{"nothing comes from the other array to the owner", func(w *sites) func() { return w.deaf(lab.B, lab.A) }, "both west"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel() // most of it is waiting
@@ -188,6 +188,24 @@ func (w *sites) breakDisks(i int) func() {
 		w.must(w.Array(i).Kill())
 		w.start(i)
 	}
+}
+
+// still stops an array's process, and lets it go on after half a minute.
+func (w *sites) still(i int) func() {
+	w.must(w.Array(i).Stop())
+	end := time.Now().Add(30 * time.Second)
+	return func() {
+		time.Sleep(time.Until(end))
+		w.must(w.Array(i).Cont())
+	}
+}
+
+// deaf lets nothing pass the links one way.
+func (w *sites) deaf(from, to string) func() {
+	for _, n := range []string{lab.Link1, lab.Link2} {
+		w.must(w.Lab.Cut(from, to, n, lab.OneWay))
+	}
+	return func() { w.must(w.HealLinks()) }
 }
 
 func (w *sites) shutDown(i int) func() {
