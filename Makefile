@@ -17,7 +17,7 @@ PROVE_COUNT ?= 5
 export CGO_ENABLED ?= 1
 TOOLS := .cache/tools
 
-.PHONY: help build check vet staticcheck format fix test unit race lab setup prove demo conformance fuzz linearizability failure-matrix model clock crash corrupt bench-store bench-pair bench-neighbour clean
+.PHONY: help build check vet staticcheck format fix test unit race lab setup prove demo conformance fuzz linearizability failure-matrix model clock crash corrupt bench-store bench-pair bench-target bench-neighbour clean
 
 help: ## this list
 	@echo "Perdure: two block storage arrays that behave as one."
@@ -91,6 +91,10 @@ linearizability: build ## what hosts see through both arrays is one truth: a mil
 
 bench-store: ## the storage engine against fio on the same disk, and what it has to reach, in 3 minutes
 	$(GO) run ./test/bench/store
+
+bench-target: build ## the array as an iSCSI target beside tgt, istgt and a bare echo, in memory and on a disk, in 20 minutes
+	scripts/setup istgt
+	$(GO) run ./test/bench/target
 
 bench-pair: build ## what mirroring costs a host, through either array, with links of up to 10 ms, in 3 minutes
 	$(GO) run ./test/bench/pair

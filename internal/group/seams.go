@@ -39,6 +39,8 @@ type Disk interface {
 	Outside(r *journal.Record) journal.Outside
 	// Read fills dst from off as of what is applied.
 	Read(dst []byte, off int64) error
+	// ReadCached is Read if that needs no disk, else it reports false.
+	ReadCached(dst []byte, off int64) bool
 	Spec() volume.VolumeSpec
 	// Spacious reports whether n bytes may be written at off: whether there are pages.
 	Spacious(off, n int64) (volume.Answer, error)

@@ -156,6 +156,12 @@ func (u *Unit) read(r *reading) {
 		}
 		return
 	}
+	if u.disk.ReadCached(r.dst, r.off) {
+		if now, ok := u.g.valid(gt); ok && now == period {
+			r.done(nil)
+			return
+		}
+	}
 	go func() {
 		err := u.fetch(r.dst, r.off)
 		if now, ok := u.g.valid(gt); !ok || now != period {

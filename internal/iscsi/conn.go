@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,7 +21,6 @@ import (
 type conn struct {
 	target *Target
 	nc     net.Conn
-	raw    syscall.RawConn // nil if nc is no TCP connection
 	portal portal
 	log    *slog.Logger
 	src    *source
@@ -101,7 +99,7 @@ func (c *conn) setOptions() {
 	}
 	tcp.SetNoDelay(true)
 	if rc, err := tcp.SyscallConn(); err == nil {
-		c.raw = rc
+		c.src.conn, c.out.raw = newRawReader(rc), newRawWriter(rc)
 		rc.Control(func(fd uintptr) {
 			// Unacknowledged bytes mean a dead host as much as unanswered pings do.
 			limit := int((c.target.limits.Quiet + c.target.limits.Answer) / time.Millisecond)

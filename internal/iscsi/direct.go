@@ -2,9 +2,7 @@
 
 package iscsi
 
-import (
-	"golang.org/x/sys/unix"
-)
+func later() error { return nil }
 
 const (
 	// directBytes is up to how much the reader tries to send itself.
@@ -19,8 +17,7 @@ const (
 // it when the writer is at work or there is much. It reports whether nothing is
 // left to do.
 func (w *output) direct() bool {
-	rc := w.conn.raw
-	if rc == nil || !w.conn.ready.Load() || !w.sending.TryLock() {
+	if w.raw == nil || !w.conn.ready.Load() || !w.sending.TryLock() {
 		return false
 	}
 	defer w.sending.Unlock()
@@ -36,26 +33,29 @@ func (w *output) direct() bool {
 		}
 		return true
 	}
-	w.add(batch, func() error { return nil })
-	n := 0
-	// Control and not Write: Write minds the deadline of the writer's last turn. An
-	// error is met again by the writer.
-	rc.Control(func(fd uintptr) {
-		var err error
-		n, err = unix.SendmsgBuffers(int(fd), w.parts[:min(len(w.parts), maxParts)], nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-		if err != nil {
-			n = 0
-		}
-	})
-	w.bytes -= n
-	if w.bytes > 0 {
-		w.skip(n)
+	w.add(batch, later)
+	if !w.now() {
 		return false
 	}
 	clear(w.parts)
 	w.parts, w.arena = w.parts[:0], w.arena[:0]
 	w.sent()
 	return true
+}
+
+// now sends what the socket takes without waiting, and reports whether that was all.
+func (w *output) now() bool {
+	for w.bytes > 0 {
+		n, err := w.raw.send(w.parts[:min(len(w.parts), maxParts)])
+		w.bytes -= n
+		if err != nil || n == 0 {
+			break
+		}
+		if w.bytes > 0 {
+			w.skip(n)
+		}
+	}
+	return w.bytes == 0
 }
 
 // small reports whether what is queued is little enough for the reader.

@@ -43,6 +43,7 @@ type outgoing struct {
 // output is the queue to a connection's writer goroutine.
 type output struct {
 	conn *conn
+	raw  *rawWriter    // nil if it is no TCP connection
 	wake chan struct{} // capacity 1
 
 	mu      sync.Mutex
@@ -290,6 +291,11 @@ func (w *output) part(b []byte) {
 // flush writes what has been added. The host has the deadline for any progress,
 // not for the whole: a slow line is no dead one.
 func (w *output) flush() error {
+	if w.raw != nil && w.now() {
+		clear(w.parts)
+		w.parts, w.arena = w.parts[:0], w.arena[:0]
+		return nil
+	}
 	w.iov = w.parts // WriteTo eats its receiver; parts keeps the memory
 	var err error
 	for len(w.iov) > 0 && err == nil {

@@ -75,7 +75,7 @@ func TestSlowHost(t *testing.T) {
 // TestSlowIsNotDead: a host that takes longer for a batch than it has for any
 // progress keeps its session; one that takes nothing loses it.
 func TestSlowIsNotDead(t *testing.T) {
-	l := newLab(t, 8<<20, func(c *Config) { c.Limits.Write = 100 * time.Millisecond })
+	l := newLab(t, 8<<20, func(c *Config) { c.Limits.Write = 300 * time.Millisecond })
 	ask := func(n byte) *net.TCPConn {
 		c := l.host(isid(n))
 		c.Detach()
@@ -99,7 +99,7 @@ func TestSlowIsNotDead(t *testing.T) {
 		if _, err := io.ReadFull(slow, buf); err != nil {
 			t.Fatal("the slow host lost its session:", err)
 		}
-		time.Sleep(50 * time.Millisecond) // the host's slowness, not synchronisation
+		time.Sleep(60 * time.Millisecond) // the host's slowness, not synchronisation
 	}
 	for len(l.target.Sessions()) > 1 {
 		time.Sleep(time.Millisecond) // ends when the dead host's session has

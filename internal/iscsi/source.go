@@ -4,10 +4,9 @@ package iscsi
 
 import (
 	"errors"
-	"net"
+	"io"
 	"time"
 
-	"github.com/perdure/perdure/internal/boottime"
 	"github.com/perdure/perdure/internal/scsi"
 )
 
@@ -17,7 +16,7 @@ var errStale = errors.New("the socket was left unread for too long; its bytes ar
 
 // source reads a connection's socket and vouches that what it returns is fresh.
 type source struct {
-	conn   net.Conn
+	conn   io.Reader
 	pulse  *pulse
 	stalls uint64 // as the connection began
 	last   int64  // when the last Read returned, CLOCK_BOOTTIME
@@ -25,7 +24,7 @@ type source struct {
 	out    *output
 }
 
-func newSource(c net.Conn, p *pulse, out *output) *source {
+func newSource(c io.Reader, p *pulse, out *output) *source {
 	return &source{conn: c, out: out, pulse: p, stalls: p.stalls.Load(), last: p.now()}
 }
 
@@ -42,6 +41,6 @@ func (s *source) Read(p []byte) (int, error) {
 	if n > 0 && !s.pulse.steady(s.last, s.stalls) {
 		return 0, errStale
 	}
-	s.readAt = boottime.Now()
+	s.readAt = time.Unix(0, s.last)
 	return n, err
 }

@@ -87,10 +87,20 @@ type Journal struct {
 // Memory bounds the buffers.
 type Memory struct {
 	// BuffersMiB holds data on its way; OverlayMiB what is not yet on pages, per CPG;
-	// MapCacheMiB where reads found pages, per CPG.
-	BuffersMiB  int64 `toml:"buffers_mib"`
-	OverlayMiB  int64 `toml:"overlay_mib"`
-	MapCacheMiB int64 `toml:"map_cache_mib"`
+	// MapCacheMiB where reads found pages, per CPG; ReadCacheMiB what they read, per CPG,
+	// nil for as much as by default, 0 for none.
+	BuffersMiB   int64  `toml:"buffers_mib"`
+	OverlayMiB   int64  `toml:"overlay_mib"`
+	MapCacheMiB  int64  `toml:"map_cache_mib"`
+	ReadCacheMiB *int64 `toml:"read_cache_mib"`
+}
+
+// readCacheMiB is what may be kept of what hosts read.
+func (m Memory) readCacheMiB() int64 {
+	if m.ReadCacheMiB == nil {
+		return 256
+	}
+	return *m.ReadCacheMiB
 }
 
 // Scrub is how pages are looked at in the background.

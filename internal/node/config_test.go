@@ -24,6 +24,7 @@ size_mib = 1024
 buffers_mib = 512
 overlay_mib = 256
 map_cache_mib = 64
+read_cache_mib = 512
 
 [[cpg]]
 name = "cpg0"
@@ -100,6 +101,7 @@ func TestConfigurationThatCannotBeMeant(t *testing.T) {
 		{"small buffers", "buffers_mib = 512", "buffers_mib = 31", []string{"memory.buffers_mib", "31", "32"}},
 		{"buffers beyond reason", "buffers_mib = 512", "buffers_mib = 9007199254740993", []string{"memory.buffers_mib", "9007199254740993"}},
 		{"a small overlay", "overlay_mib = 256", "overlay_mib = 1", []string{"memory.overlay_mib", "1", "16"}},
+		{"a read cache below nothing", "read_cache_mib = 512", "read_cache_mib = -1", []string{"memory.read_cache_mib", "-1", "from 0"}},
 		{"a map cache below nothing", "map_cache_mib = 64", "map_cache_mib = -1", []string{"memory.map_cache_mib", "-1", "from 1"}},
 		{"a CPG twice", `name = "cpg1"`, `name = "cpg0"`, []string{"cpg.name", "cpg0", "twice"}},
 		{"two CPGs in one place", `dir = "/srv/a/cpg1"`, `dir = "/srv/a/../a/cpg0"`, []string{"cpg.dir", "cpg0", "cpg1"}},

@@ -106,6 +106,7 @@ func (c *Config) checkMemory() error {
 		{"memory.buffers_mib", c.Memory.BuffersMiB, 32, false},
 		{"memory.overlay_mib", c.Memory.OverlayMiB, 16, false},
 		{"memory.map_cache_mib", c.Memory.MapCacheMiB, 1, false},
+		{"memory.read_cache_mib", c.Memory.readCacheMiB(), 0, false},
 	} {
 		if n.open && n.value == 0 {
 			continue

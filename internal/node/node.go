@@ -195,7 +195,7 @@ func (n *Node) openCPGs() error {
 		}
 		files := vfs.NewOS(dir)
 		o := volume.Options{
-			MapFile: filepath.Join(dir, "map.db"), Pages: c.Device, Limit: c.limit(), Overlay: n.cfg.Memory.OverlayMiB << 20, Cache: n.cfg.Memory.MapCacheMiB << 20,
+			MapFile: filepath.Join(dir, "map.db"), Pages: c.Device, Limit: c.limit(), Overlay: n.cfg.Memory.OverlayMiB << 20, Cache: n.cfg.Memory.MapCacheMiB << 20, Keep: n.cfg.Memory.readCacheMiB() << 20,
 			OnRoom:     n.onRoom,
 			OnBad:      n.damaged,
 			OnSnapshot: n.snapshotMade,

@@ -186,7 +186,7 @@ func (w *world) boot(m *machine) {
 	})
 	w.must(err)
 	p.pool, err = volume.OpenPool(m.fs, "pool", volume.Options{
-		MapFile: m.maps, Limit: cmp.Or(m.limit, 64<<20), Overlay: 4 << 20, Age: cmp.Or(m.age, 200*time.Millisecond), Grow: 1 << 20, NoSync: true, AtOnce: 1,
+		MapFile: m.maps, Limit: cmp.Or(m.limit, 64<<20), Overlay: 4 << 20, Keep: w.keeps, Age: cmp.Or(m.age, 200*time.Millisecond), Grow: 1 << 20, NoSync: true, AtOnce: 1,
 		OnBad: func(b volume.Bad) {
 			if p.g != nil {
 				p.g.Damaged(b.Volume, b.Page)

@@ -27,7 +27,8 @@ const step = 5 * time.Millisecond
 
 // world is a pair, its witness and its hosts under one seed.
 type world struct {
-	t *testing.T
+	keeps int64 // bytes of what hosts read
+	t     *testing.T
 	mutant
 	// shared: both arrays serve.
 	shared bool
@@ -65,7 +66,12 @@ type timer struct {
 }
 
 func newWorld(t *testing.T, seed uint64, broken mutant) *world {
-	w := &world{t: t, mutant: broken, flushTakes: 60 * time.Millisecond, rng: rand.New(rand.NewPCG(seed, 7)), start: time.Now()}
+	return worldKeeping(t, seed, broken, 256<<10)
+}
+
+// worldKeeping is newWorld, with so many bytes of blocks that were read lately in memory.
+func worldKeeping(t *testing.T, seed uint64, broken mutant, keep int64) *world {
+	w := &world{t: t, mutant: broken, keeps: keep, flushTakes: 60 * time.Millisecond, rng: rand.New(rand.NewPCG(seed, 7)), start: time.Now()}
 	w.shared = seed%2 == 0
 	w.net.delay = time.Duration(w.rng.IntN(20000)) * time.Microsecond
 	w.wit = witness{up: true, reach: [2]bool{true, true}, inc: 1, delay: time.Duration(1+w.rng.IntN(40)) * time.Millisecond}
@@ -85,9 +91,10 @@ func newWorld(t *testing.T, seed uint64, broken mutant) *world {
 	return w
 }
 
-// newQuiet returns a world in sync whose hosts are silent.
+// newQuiet returns a world in sync whose hosts are silent. What they read comes from the
+// disks.
 func newQuiet(t *testing.T, delay time.Duration) *world {
-	w := newWorld(t, 1, sound)
+	w := worldKeeping(t, 1, sound, 0)
 	w.net.delay = delay
 	w.stop(true)
 	w.run(3 * time.Second)

@@ -66,7 +66,7 @@ func (v *Volume) ReadPage(n int64, dst []byte) (array.Place, error) {
 	}
 	valid := min(block.Page, size-off)
 	clear(dst[valid:])
-	birth, err := v.read(dst[:valid], off, hostView)
+	birth, err := v.read(dst[:valid], off, hostView, v.p.readPart)
 	if err != nil {
 		return 0, fmt.Errorf("read page %d of volume %s: %w", n, v.id, err)
 	}

@@ -99,6 +99,7 @@ func (o *Outside) write(w *whereabouts, body []byte) error {
 	if err == nil {
 		err = eachStretch(w.pages, func(from, to int) error {
 			_, err := p.pages.WriteAt(body[from*block.Page:to*block.Page], w.pages[from].addr*unitSize)
+			p.kept.drop(w.pages[from].addr, (to-from)*pageUnits)
 			return err
 		})
 	}

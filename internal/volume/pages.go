@@ -286,6 +286,7 @@ func (p *Pool) writePieces(all []piece) error {
 					return
 				}
 				_, errs[w] = p.pages.WriteAt(all[i].b, all[i].addr*unitSize)
+				p.kept.drop(all[i].addr, len(all[i].b)/unitSize)
 			}
 		})
 	}

@@ -34,6 +34,8 @@ type Options struct {
 	Overlay int64
 	// Cache is how much memory leaves of the map may take, 0 for 32 MiB.
 	Cache int64
+	// Keep is how much memory blocks that hosts read may take, 0 for none.
+	Keep int64
 	// Age is how long something stays in memory only; 0 for a second, negative to
 	// destage only by Flush.
 	Age time.Duration
@@ -99,6 +101,7 @@ type Pool struct {
 	closing sync.Once
 	scratch sync.Pool
 	cache   *cache
+	kept    *kept      // nil: nothing is kept
 	single  sync.Mutex // serialises whatever changes the map; taken before mu and volumes' locks
 
 	// staging, and for packing packing and packed, are of the holder of single, like
@@ -207,6 +210,7 @@ func (p *Pool) empty() {
 	p.chains, p.full = map[array.VolumeID]chain{}, map[array.VolumeID]int64{}
 	p.groups, p.unread = map[array.GroupID]*groupPlaces{}, map[pageName]int{}
 	p.cache = newCache(cmp.Or(p.o.Cache, 32<<20))
+	p.kept = newKept(p.o.Keep)
 }
 
 func (p *Pool) open(fs vfs.FS, dir string) (err error) {

@@ -20,7 +20,7 @@ const maxTurns = 1000
 // from before it looks up the pages, and begins again if that has changed when the
 // bytes are in hand: only then may a slot have been written by somebody else.
 func (v *Volume) Read(dst []byte, off int64) error {
-	_, err := v.read(dst, off, hostView)
+	_, err := v.read(dst, off, hostView, v.p.readKeeping)
 	if err != nil {
 		return fmt.Errorf("read volume %s at %d: %w", v.Spec().ID, off, err)
 	}
@@ -57,8 +57,11 @@ func (v *Volume) clear(start, end int64, match func(*extent) bool) {
 	}
 }
 
+// reader is a way to read a part of a stored page.
+type reader func(dst []byte, in int64, e *entry) error
+
 // read also returns the latest birth of the pages.
-func (v *Volume) read(dst []byte, off int64, w view) (array.Place, error) {
+func (v *Volume) read(dst []byte, off int64, w view, from reader) (array.Place, error) {
 	for range maxTurns {
 		shape := v.p.shape.Load()
 		v.mu.RLock()
@@ -78,7 +81,7 @@ func (v *Volume) read(dst []byte, off int64, w view) (array.Place, error) {
 		if !same {
 			continue
 		}
-		err = v.readGaps(dst, off, gaps, entries)
+		err = v.readGaps(dst, off, gaps, entries, from)
 		v.mu.RLock()
 		same = v.turn == turn && v.p.shape.Load() == shape
 		v.mu.RUnlock()
@@ -185,7 +188,7 @@ func (v *Volume) cover(start, end int64, w view, fn func(from, to int64, e *exte
 }
 
 // readGaps fills ranges from pages.
-func (v *Volume) readGaps(dst []byte, off int64, gaps []span, entries []entry) error {
+func (v *Volume) readGaps(dst []byte, off int64, gaps []span, entries []entry, from reader) error {
 	first := off / block.Page
 	for _, g := range gaps {
 		for at := g.start; at < g.end; {
@@ -194,7 +197,7 @@ func (v *Volume) readGaps(dst []byte, off int64, gaps []span, entries []entry) e
 			part := dst[at-off : to-off]
 			if e := &entries[page-first]; e.kind != stored {
 				clear(part)
-			} else if err := v.p.readPart(part, at%block.Page, e); err != nil {
+			} else if err := from(part, at%block.Page, e); err != nil {
 				return v.bad(page, e, err)
 			}
 			at = to

@@ -37,7 +37,10 @@ func (n damageCount) String() string {
 // Each time B's pages are read. Whatever was hit is found and repaired from A, or was of
 // no use to anybody, as `check` shows; and no host ever reads it.
 func TestCorrupt(t *testing.T) {
-	c := newCorruption(t, newSmall(t, 2, "64m"))
+	p := newRig(t)
+	p.readingDisks()
+	p.bringUp(2, "64m")
+	c := newCorruption(t, p)
 	n := c.play(*flips)
 	c.judge("all damage is repaired", false)
 	t.Logf("%d of %d hit nothing in use", n.harmless, n.flips)
@@ -50,9 +53,7 @@ func TestCorrupt(t *testing.T) {
 // TestCorruptIsNoticed: of arrays that believe their disks the same damage is served.
 func TestCorruptIsNoticed(t *testing.T) {
 	p := newRig(t)
-	for i := range 2 {
-		p.configure(i, "size_mib = 1024", "size_mib = 64")
-	}
+	p.readingDisks()
 	sound := p.Bin
 	p.Bin = t.TempDir()
 	for _, name := range []string{"perdure", "perdure-witness"} {
@@ -76,6 +77,13 @@ func TestCorruptIsNoticed(t *testing.T) {
 	for i := range 2 {
 		p.must(p.Array(i).Kill())
 		p.must(os.Remove(filepath.Join(p.Dir, rig.Name(i), "array.db")))
+	}
+}
+
+// readingDisks makes every read one of the disk: what is in memory is as it was written.
+func (p *pair) readingDisks() {
+	for i := range 2 {
+		p.configure(i, "size_mib = 1024", "size_mib = 64\n[memory]\nread_cache_mib = 0")
 	}
 }
 

@@ -23,10 +23,10 @@ func AppendTrailer(dst, data []byte, digest bool) []byte {
 	if len(data) == 0 {
 		return dst
 	}
-	pad := make([]byte, 3)[:Pad(len(data))]
-	dst = append(dst, pad...)
+	end := len(dst) + Pad(len(data))
+	dst = append(dst, 0, 0, 0)[:end]
 	if digest {
-		dst = binary.LittleEndian.AppendUint32(dst, block.ChecksumUpdate(block.Checksum(data), pad))
+		dst = binary.LittleEndian.AppendUint32(dst, block.ChecksumUpdate(block.Checksum(data), dst[end-Pad(len(data)):]))
 	}
 	return dst
 }

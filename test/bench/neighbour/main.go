@@ -17,6 +17,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -25,6 +26,13 @@ import (
 	"os/signal"
 	"slices"
 	"time"
+
+	"github.com/perdure/perdure/test/bench/alone"
+)
+
+const (
+	quietName = "iqn.2026-01.org.example:quiet"
+	noisyName = "iqn.2026-01.org.example:noisy"
 )
 
 // budget is how much longer the quiet host's commands may take beside the noisy one.
@@ -73,11 +81,12 @@ func (b *bench) run(ctx context.Context) (err error) {
 	if b.rounds < 1 || b.turn <= 0 || b.sessions < 1 || b.depth < 1 {
 		return errors.New("-rounds, -time, -sessions and -depth must be positive")
 	}
-	a, err := startArray(ctx, b)
+	a, err := alone.Start(ctx, alone.Options{Bin: b.bin, Dir: cmp.Or(b.dir, ".cache"), Hosts: []string{quietName, noisyName}, MiB: b.mib})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, a.close()) }()
+	defer func() { err = errors.Join(err, a.Close()) }()
+	b.addr = a.Addr
 	if err := b.fill(); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/perdure/perdure/internal/iscsi/initiator"
 	"github.com/perdure/perdure/internal/iscsi/pdu"
+	"github.com/perdure/perdure/test/bench/alone"
 )
 
 // load is a kind of command.
@@ -39,7 +40,7 @@ type session struct {
 
 // login opens session number n of a host.
 func login(addr, name string, n int) (*session, error) {
-	c, err := initiator.Dial(initiator.Config{Addr: addr, Target: targetName, Name: name, ISID: [6]byte{0x80, 0, 0, 0, 0, byte(n)}})
+	c, err := initiator.Dial(initiator.Config{Addr: addr, Target: alone.TargetName, Name: name, ISID: [6]byte{0x80, 0, 0, 0, 0, byte(n)}})
 	if err != nil {
 		return nil, err
 	}
