@@ -66,6 +66,8 @@ const (
 	NoMode
 	// NotActive: one array serves the group at a time.
 	NotActive
+	// Unconfirmed: all that the command lacks is that a person is sure.
+	Unconfirmed
 	ReasonCount
 )
 

@@ -35,6 +35,9 @@ func (n *Node) System() SystemFact {
 	}
 }
 
+// Number is what people know a volume or group by, from its id.
+func (s SystemFact) Number(id uint64) uint64 { return array.NumberOf(id, s.ID, s.TargetID) }
+
 // ManagementTLS is what the REST interface shows to its clients.
 func (n *Node) ManagementTLS() (*tls.Config, error) {
 	if w := n.cfg.WSAPI; w.Certificate != "" {

@@ -156,7 +156,7 @@ func (n *Node) openStore() error {
 	}
 	var err error
 	if n.ident, err = pki.Load(filepath.Join(n.cfg.DataDir, "identity")); err != nil {
-		return fmt.Errorf("%w: 'perdure init' makes one", err)
+		return noIdentity(err, filepath.Join(n.cfg.DataDir, "identity"))
 	}
 	if n.store, err = store.Open(filepath.Join(n.cfg.DataDir, "array.db")); err != nil {
 		return err
@@ -300,7 +300,7 @@ func (n *Node) listenLinks(ctx context.Context) error {
 		seen[l.Listen] = true
 		ln, err := net.Listen("tcp", l.Listen)
 		if err != nil {
-			return fmt.Errorf("link %s: %w", l.Name, err)
+			return fmt.Errorf("link %s: %w", l.Name, ListenFailed("[[target.link]] listen", err))
 		}
 		n.lns = append(n.lns, ln)
 		n.wg.Go(func() {
@@ -332,7 +332,7 @@ func (n *Node) serve() error {
 		Name: n.cfg.ISCSI.Name, Alias: n.cfg.Name, Groups: pg, Auth: &n.exports, Server: n.scsi, Logger: n.log,
 		Limits: n.cfg.ISCSI.limits(),
 	})
-	return err
+	return ListenFailed("iscsi.portals", err)
 }
 
 // ports returns the relative target port ids of a side, disjoint over the pair.

@@ -86,6 +86,7 @@ var reasonCodes = map[array.Reason]Code{
 	array.AtHome:          RoleConflict,
 	array.NoMode:          BadEnum,
 	array.NotActive:       NotActive,
+	array.Unconfirmed:     NotConfirmed,
 }
 
 // CodeOf returns what a client hears of an error.

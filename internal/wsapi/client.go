@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"syscall"
 
+	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/progress"
 )
 
@@ -60,7 +61,7 @@ func DoTelling(ctx context.Context, path string, words []string, tell func(progr
 		}
 	}
 	if r.Error != "" {
-		return r.Text, fmt.Errorf("%s", r.Error)
+		return r.Text, array.Errorf(array.KindNamed(r.Kind), "%s", r.Error).Because(r.Reason)
 	}
 	return r.Text, nil
 }

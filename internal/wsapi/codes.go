@@ -123,5 +123,6 @@ var (
 	BadMethod     = Code{http.StatusMethodNotAllowed, 1111, "METHOD_NOT_ALLOWED"}
 	NoWitness     = Code{http.StatusNotFound, 1112, "NON_EXISTENT_WITNESS"}
 	NotActive     = Code{http.StatusForbidden, 1114, "RCOPY_GROUP_NOT_ACTIVE_ACTIVE"}
+	NotConfirmed  = Code{http.StatusForbidden, 1115, "NOT_CONFIRMED"}
 	ManySessions  = Code{http.StatusServiceUnavailable, 1113, "TOO_MANY_SESSIONS"}
 )

@@ -37,6 +37,8 @@ type Response struct {
 	Text  string `json:"text"`
 	Error string `json:"error,omitempty"`
 	Kind  string `json:"kind,omitempty"`
+	// Reason is the error's, if it has one.
+	Reason array.Reason `json:"reason,omitempty"`
 }
 
 // Serve answers on a socket at path until ctx ends.
@@ -77,7 +79,7 @@ func handler(r Runner) http.Handler {
 		}
 		text, err := r.RunTelling(q.Context(), in.Words, tell)
 		if err != nil {
-			w.answer(CodeOf(err).Status, Response{Text: text, Error: err.Error(), Kind: array.KindOf(err).String()})
+			w.answer(CodeOf(err).Status, Response{Text: text, Error: err.Error(), Kind: array.KindOf(err).String(), Reason: array.ReasonOf(err)})
 			return
 		}
 		w.answer(http.StatusOK, Response{Text: text})

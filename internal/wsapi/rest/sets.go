@@ -5,6 +5,7 @@ package rest
 import (
 	"slices"
 
+	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/node"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/wsapi"
@@ -54,7 +55,7 @@ func (k setKind) sets(c *call) (all []set, err error) {
 	facts, err := k.facts(c.array())
 	for _, f := range facts {
 		all = append(all, set{
-			ID: idOf(f.Name), Name: f.Name, Comment: f.Comment, SetMembers: append([]string{}, f.Members...), Count: len(f.Members), FlashCachePolicy: flashCacheOff,
+			ID: array.NumberOfName(f.Name), Name: f.Name, Comment: f.Comment, SetMembers: append([]string{}, f.Members...), Count: len(f.Members), FlashCachePolicy: flashCacheOff,
 		})
 	}
 	return all, err
