@@ -8,7 +8,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
@@ -27,10 +26,12 @@ import (
 type options struct {
 	Array string `help:"Socket of the array that takes the command." env:"PERDURE_ARRAY" default:"/var/lib/perdure/perdured.sock"`
 
-	Init  initCmd  `cmd:"" help:"Make keys and configuration for two arrays and a witness."`
-	Demo  demoCmd  `cmd:"" help:"Show a pair on this machine: a switchover, a killed array, a cut link; no root needed."`
-	Hosts hostsCmd `cmd:"" help:"What hosts need to be told."`
-	Run   arrayCmd `cmd:"" default:"withargs" passthrough:"" help:"Run a command of the array; 'perdure help' lists them."`
+	Init       initCmd       `cmd:"" help:"Make keys and configuration for two arrays and a witness."`
+	Demo       demoCmd       `cmd:"" help:"Show a pair on this machine: a switchover, a killed array, a cut link; no root needed."`
+	Hosts      hostsCmd      `cmd:"" help:"What hosts need to be told."`
+	CLI        remoteCmd     `cmd:"" name:"cli" help:"Give commands to an array over HTTPS: one, or line by line."`
+	Completion completionCmd `cmd:"" help:"Print a completion script for bash or zsh."`
+	Run        arrayCmd      `cmd:"" default:"withargs" passthrough:"" help:"Run a command of the array; 'perdure help' lists them."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }
@@ -40,6 +41,8 @@ const brief = `perdure: the command line of a pair of Perdure arrays
 
   perdure status                  the pair, and who serves which group
   perdure help [COMMAND]          the commands of an array
+  perdure cli --url https://ARRAY commands over HTTPS, as a user
+  perdure completion bash         completes commands in bash, or zsh
   perdure init --dir DIR          keys and configuration for two arrays and a witness
   perdure demo                    a pair on this machine, and what it survives
   perdure hosts recipe linux      settings of hosts: linux, windows, vmware or proxmox
@@ -99,12 +102,8 @@ func (c *arrayCmd) Run(o *options) error {
 		return wsapi.DoTelling(ctx, o.Array, words, p.Tell)
 	}
 	text, err := "", error(nil)
-	if in := int(os.Stdin.Fd()); term.IsTerminal(in) {
-		p := cli.Person{Secret: secretFrom(in), Line: func(prompt string) (string, error) {
-			fmt.Fprint(os.Stderr, prompt)
-			return bufio.NewReader(os.Stdin).ReadString('\n')
-		}}
-		text, err = p.Do(c.Words, do)
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		text, err = aPerson().Do(c.Words, do)
 	} else {
 		text, err = do(c.Words)
 	}
