@@ -68,6 +68,9 @@ const (
 	NotActive
 	// Unconfirmed: all that the command lacks is that a person is sure.
 	Unconfirmed
+	// NoQoS: a set has no rule; QoSExists: it has one.
+	NoQoS
+	QoSExists
 	ReasonCount
 )
 

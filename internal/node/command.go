@@ -122,12 +122,15 @@ func newArgs(c *command, q Asked) *args {
 	a := &args{cmd: c, by: q.By, style: q.Style, rest: q.Words[1:], out: &strings.Builder{}, tell: q.Tell, flags: flag.NewFlagSet(c.name, flag.ContinueOnError)}
 	a.flags.SetOutput(io.Discard)
 	a.tab = tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
-	if strings.HasPrefix(c.name, "show") {
+	if c.lists() {
 		a.flags.BoolVar(&a.style.NoHdTot, "nohdtot", a.style.NoHdTot, "")
 		a.flags.BoolVar(&a.style.CSV, "csvtable", a.style.CSV, "")
 	}
 	return a
 }
+
+// lists reports whether a command prints tables in the style of who asks.
+func (c *command) lists() bool { return strings.HasPrefix(c.name, "show") || c.name == "statqos" }
 
 // table prints what a command lists.
 func (a *args) table(t *table.Table) { a.out.WriteString(t.String(a.style)) }
@@ -164,7 +167,7 @@ func find(name string) *command {
 func commands() []command {
 	return slices.Concat([]command{
 		{name: "help", right: people.Look, usage: "help [command]", about: "lists the commands", run: help},
-	}, volumeCommands(), setCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), groupCommands(), integrityCommands(), showCommands(), userCommands())
+	}, volumeCommands(), setCommands(), qosCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), groupCommands(), integrityCommands(), showCommands(), userCommands())
 }
 
 func help(_ *Node, _ context.Context, a *args) error {

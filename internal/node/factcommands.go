@@ -31,7 +31,7 @@ func Commands() (all []CommandFact) {
 				f.Forms = append(f.Forms, w)
 			}
 		}
-		if strings.HasPrefix(c.name, "show") {
+		if c.lists() {
 			f.Options = append(f.Options, "-csvtable", "-nohdtot")
 		}
 		slices.Sort(f.Options)

@@ -116,6 +116,8 @@ func (n *Node) sessions() []iscsi.SessionInfo {
 type SetFact struct {
 	Name, Comment string
 	Members       []string
+	// Limited: a rule limits what hosts do to the volumes.
+	Limited bool
 }
 
 // HostSets returns the sets of hosts, by name.

@@ -67,7 +67,10 @@ type Node struct {
 	copies copies
 	tasks  tasks
 	scheds scheds
-	allocs allocs
+	// limiting is held while rules for hosts are looked at or changed.
+	limiting sync.Mutex
+	limiters limiters
+	allocs   allocs
 
 	repeated repeated
 	ops      atomic.Uint64 // commands of this array's own to its units
@@ -128,6 +131,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	n.wg.Go(func() { n.watchCopies(ctx) })
 	n.wg.Go(func() { n.watchSchedules(ctx) })
 	n.wg.Go(func() { n.watchAllocation(ctx) })
+	n.wg.Go(func() { n.watchGoals(ctx) })
 	return n, nil
 }
 
@@ -318,7 +322,7 @@ func (n *Node) serve() error {
 	if err := n.exports.rebuild(); err != nil {
 		return err
 	}
-	n.scsi = scsi.NewServer(scsi.Config{Exports: &n.exports, Pool: n.pool, Revision: "0001"})
+	n.scsi = scsi.NewServer(scsi.Config{Exports: &n.exports, Pool: n.pool, Revision: "0001", Limits: &n.limiters.engine})
 	pg := make([]iscsi.PortalGroup, len(n.cfg.ISCSI.Portals))
 	for i, a := range n.cfg.ISCSI.Portals {
 		allow, err := iscsi.ParseAllowed(n.cfg.ISCSI.Allow[a])

@@ -141,6 +141,8 @@ type VVSet struct {
 	Change  uint64 `json:"change,omitempty"`
 	// Removed is kept for the other array, which may not have heard of it.
 	Removed bool `json:"removed,omitempty"`
+	// QoS limits what hosts may do to the volumes; nil: nothing does.
+	QoS *QoSRule `json:"qos,omitempty"`
 }
 
 // VLUN exports a volume to a host or, as set:name, a host set.

@@ -34,7 +34,8 @@ func (n *Node) VolumeSets() (all []SetFact, err error) {
 	err = n.store.View(func(t *store.Tx) error {
 		if err := tables.vvsets.Each(t, func(_ string, s VVSet) error {
 			if !s.Removed {
-				set(s.Name).Comment = s.Comment
+				f := set(s.Name)
+				f.Comment, f.Limited = s.Comment, s.QoS != nil && s.QoS.Enabled
 			}
 			return nil
 		}); err != nil {

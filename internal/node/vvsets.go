@@ -35,6 +35,9 @@ func (s VVSet) check() error {
 	if !validName(s.Name) || len(s.Comment) > maxComment {
 		return array.Errorf(array.Invalid, "volume set %.40q, with a comment of %d bytes: want a name of 1 to 31 characters and at most %d bytes", s.Name, len(s.Comment), maxComment)
 	}
+	if s.QoS != nil {
+		return s.QoS.check(s.Name)
+	}
 	return nil
 }
 
@@ -57,6 +60,9 @@ func (n *Node) changeVVSet(ctx context.Context, name string, f func(*VVSet) erro
 		return putVVSet(t, s)
 	})
 	if err != nil {
+		return err
+	}
+	if err := n.limitVolumes(); err != nil {
 		return err
 	}
 	if n.pair == nil || !n.pair.Reachable() {
@@ -111,7 +117,7 @@ func (n *Node) takeVVSets(sets []VVSet) error {
 			return err
 		}
 	}
-	return n.store.Update(func(t *store.Tx) error {
+	err := n.store.Update(func(t *store.Tx) error {
 		for _, s := range sets {
 			cur, ok, err := tables.vvsets.Get(t, s.Name)
 			if err != nil {
@@ -126,6 +132,7 @@ func (n *Node) takeVVSets(sets []VVSet) error {
 		}
 		return nil
 	})
+	return orElse(err, n.limitVolumes())
 }
 
 // tellAllVVSets tells the other array of the sets that it has not heard of in this contact:

@@ -57,6 +57,7 @@ var (
 	NoQoS          = Code{http.StatusNotFound, 100, "NON_EXISTENT_QOS_RULE"}
 	SetExists      = Code{http.StatusConflict, 101, "EXISTENT_SET"}
 	NoSet          = Code{http.StatusNotFound, 102, "NON_EXISTENT_SET"}
+	QoSExists      = Code{http.StatusConflict, 114, "EXISTENT_QOS_RULE"}
 	BelowRange     = Code{http.StatusBadRequest, 115, "INV_INPUT_BELOW_RANGE"}
 	InRemoteCopy   = Code{http.StatusForbidden, 120, "INV_OPERATION_VV_IN_REMOTE_COPY"}
 	NoTask         = Code{http.StatusNotFound, 145, "NON_EXISTENT_TASK"}
