@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/model"
 )
 
@@ -17,8 +18,10 @@ func main() {
 	var cli struct {
 		States  int `help:"Different worlds to visit." default:"10000000"`
 		Mutants int `help:"Different worlds to visit for each missing rule; 0 leaves them out." default:"6000000"`
+
+		Version kong.VersionFlag `help:"Print the version and exit."`
 	}
-	kong.Parse(&cli, kong.Description("Searches the interleavings of two arrays and a witness."))
+	kong.Parse(&cli, kong.Description("Searches the interleavings of two arrays and a witness."), kong.Vars{"version": array.Version})
 	if !model.Report(os.Stdout, cli.States, cli.Mutants) {
 		fmt.Fprintln(os.Stderr, "model: failed")
 		os.Exit(1)

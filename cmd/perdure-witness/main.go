@@ -14,10 +14,9 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
-)
 
-// version is what --version and the status show.
-const version = "0.1.0"
+	"github.com/perdure/perdure/internal/array"
+)
 
 const defaultConfig = "/etc/perdure/witness.toml"
 
@@ -46,7 +45,7 @@ func execute(ctx context.Context, args []string, out, errOut io.Writer) int {
 	code := -1
 	parser, err := kong.New(&cli{}, kong.Name("perdure-witness"), kong.Writers(out, errOut),
 		kong.Description("The quorum witness of a pair of Perdure arrays."),
-		kong.Vars{"version": version, "config": defaultConfig},
+		kong.Vars{"version": array.Version, "config": defaultConfig},
 		kong.Exit(func(c int) { code = c }))
 	if err != nil {
 		fmt.Fprintln(errOut, "perdure-witness:", err)

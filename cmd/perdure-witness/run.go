@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/pki"
 	"github.com/perdure/perdure/internal/witness"
 )
@@ -38,7 +39,7 @@ func (r *runCmd) Run(s *session) error {
 		return err
 	}
 	srv, err := witness.NewServer(witness.ServerConfig{
-		Identity: id, Store: store, Clients: c.clients(), Version: version, Logger: logger,
+		Identity: id, Store: store, Clients: c.clients(), Version: array.Version, Logger: logger,
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("read %s: %w", r.Config, err), store.Close())
@@ -65,7 +66,7 @@ func (r *runCmd) serve(ctx context.Context, c *config, id *pki.Identity, srv *wi
 		listeners = append(listeners, l)
 		logger.Info("listening", "address", l.Addr().String())
 	}
-	logger.Info("witness started", "version", version, "incarnation", srv.Incarnation(), "key", id.Pin(), "arrays", len(c.Arrays))
+	logger.Info("witness started", "version", array.Version, "incarnation", srv.Incarnation(), "key", id.Pin(), "arrays", len(c.Arrays))
 	if w := pki.Expiry(id.Certificate(), time.Now()); w != "" {
 		logger.Warn(w)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
+	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/cli"
 	"github.com/perdure/perdure/internal/demo"
 	"github.com/perdure/perdure/internal/lab"
@@ -25,11 +26,29 @@ import (
 type options struct {
 	Array string `help:"Socket of the array that takes the command." env:"PERDURE_ARRAY" default:"/var/lib/perdure/perdured.sock"`
 
-	Init  initCmd  `cmd:"" help:"Make keys and configuration for two arrays and a witness."`
-	Demo  demoCmd  `cmd:"" help:"Show a pair on this machine: a switchover, a killed array, a cut link; no root needed."`
-	Hosts hostsCmd `cmd:"" help:"What hosts need to be told."`
-	Run   arrayCmd `cmd:"" default:"withargs" passthrough:"" help:"Run a command of the array; 'perdure help' lists them."`
+	Init       initCmd       `cmd:"" help:"Make keys and configuration for two arrays and a witness."`
+	Demo       demoCmd       `cmd:"" help:"Show a pair on this machine: a switchover, a killed array, a cut link; no root needed."`
+	Hosts      hostsCmd      `cmd:"" help:"What hosts need to be told."`
+	CLI        remoteCmd     `cmd:"" name:"cli" help:"Give commands to an array over HTTPS: one, or line by line."`
+	Completion completionCmd `cmd:"" help:"Print a completion script for bash or zsh."`
+	Run        arrayCmd      `cmd:"" default:"withargs" passthrough:"" help:"Run a command of the array; 'perdure help' lists them."`
+
+	Version kong.VersionFlag `help:"Print the version and exit."`
 }
+
+// brief is what who says nothing hears.
+const brief = `perdure: the command line of a pair of Perdure arrays
+
+  perdure status                  the pair, and who serves which group
+  perdure help [COMMAND]          the commands of an array
+  perdure cli --url https://ARRAY commands over HTTPS, as a user
+  perdure completion bash         completes commands in bash, or zsh
+  perdure init --dir DIR          keys and configuration for two arrays and a witness
+  perdure demo                    a pair on this machine, and what it survives
+  perdure hosts recipe linux      settings of hosts: linux, windows, vmware or proxmox
+
+The array's socket is named by --array or $PERDURE_ARRAY. 'perdure --help' has all options.
+`
 
 type initCmd struct {
 	Dir     string   `help:"Folder to create the three parts in." default:"."`
@@ -71,25 +90,35 @@ type arrayCmd struct {
 }
 
 func (c *arrayCmd) Run(o *options) error {
+	if len(c.Words) == 0 {
+		fmt.Print(brief)
+		return nil
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if in := int(os.Stdin.Fd()); term.IsTerminal(in) {
-		words, err := cli.AskSecrets(c.Words, func(prompt string) (string, error) {
-			fmt.Fprint(os.Stderr, prompt)
-			b, err := term.ReadPassword(in)
-			fmt.Fprintln(os.Stderr)
-			return string(b), err
-		})
-		if err != nil {
-			return err
-		}
-		c.Words = words
+	do := func(words []string) (string, error) {
+		p := cli.NewProgress(os.Stderr, cli.Width(os.Stderr))
+		defer p.End()
+		return wsapi.DoTelling(ctx, o.Array, words, p.Tell)
 	}
-	p := cli.NewProgress(os.Stderr, cli.Width(os.Stderr))
-	text, err := wsapi.DoTelling(ctx, o.Array, c.Words, p.Tell)
-	p.End()
+	text, err := "", error(nil)
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		text, err = aPerson().Do(c.Words, do)
+	} else {
+		text, err = do(c.Words)
+	}
 	fmt.Print(text)
 	return err
+}
+
+// secretFrom asks for what nobody shall see.
+func secretFrom(in int) func(prompt string) (string, error) {
+	return func(prompt string) (string, error) {
+		fmt.Fprint(os.Stderr, prompt)
+		b, err := term.ReadPassword(in)
+		fmt.Fprintln(os.Stderr)
+		return string(b), err
+	}
 }
 
 type demoCmd struct {
@@ -123,7 +152,7 @@ func main() {
 
 func run() int {
 	var o options
-	k := kong.Parse(&o, kong.Name("perdure"), kong.Description("Perdure's command line."))
+	k := kong.Parse(&o, kong.Name("perdure"), kong.Description("Perdure's command line."), kong.Vars{"version": array.Version})
 	if err := k.Run(&o); err != nil {
 		fmt.Fprintln(os.Stderr, "perdure:", err)
 		return 1

@@ -40,6 +40,7 @@ func serveREST(ctx context.Context, c rest.Config, n *node.Node, log *slog.Logge
 	told := ""
 	for ctx.Err() == nil {
 		if err := rest.Serve(ctx, c); err != nil && ctx.Err() == nil {
+			err = node.ListenFailed("wsapi.listen", err)
 			log.Error("there is no REST interface", "err", err, "tried again in", restAgain)
 			if told != err.Error() {
 				told = err.Error()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/node"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/sshd"
@@ -24,10 +25,12 @@ func main() {
 	var cli struct {
 		Config string `help:"Configuration file." default:"/etc/perdure/perdured.toml" type:"path"`
 
+		Version kong.VersionFlag `help:"Print the version and exit."`
+
 		Run   runCmd   `cmd:"" default:"withargs" help:"Serve."`
 		Check checkCmd `cmd:"" help:"Look at the array's disks while the daemon is not running, and say what is wrong; changes nothing."`
 	}
-	c := kong.Parse(&cli, kong.Name("perdured"), kong.Description("Perdure's array daemon."))
+	c := kong.Parse(&cli, kong.Name("perdured"), kong.Description("Perdure's array daemon."), kong.Vars{"version": array.Version})
 	if err := c.Run(path(cli.Config)); err != nil {
 		fmt.Fprintln(os.Stderr, "perdured:", err)
 		os.Exit(1)
@@ -96,7 +99,7 @@ func run(path string, debug bool) error {
 		// An address that is taken is no reason to leave hosts without their volumes.
 		s, err := serveSSH(cfg, n)
 		if err != nil {
-			n.Alarm("there is no SSH: " + err.Error())
+			n.Alarm("there is no SSH: " + node.ListenFailed("ssh.listen", err).Error())
 		} else {
 			defer s.Close()
 		}

@@ -5,6 +5,7 @@ package array
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Kind says what sort of failure an error is. It maps once to a WSAPI code, an
@@ -61,6 +62,11 @@ func (k Kind) String() string {
 		return kindNames[k]
 	}
 	return fmt.Sprintf("kind %d", k)
+}
+
+// KindNamed is the reverse, Internal for what is no name of a kind.
+func KindNamed(name string) Kind {
+	return Kind(max(0, slices.Index(kindNames[:], name)))
 }
 
 // Error is an error with a Kind. Text is for people: it names the object, the

@@ -66,6 +66,11 @@ const (
 	NoMode
 	// NotActive: one array serves the group at a time.
 	NotActive
+	// Unconfirmed: all that the command lacks is that a person is sure.
+	Unconfirmed
+	// NoQoS: a set has no rule; QoSExists: it has one.
+	NoQoS
+	QoSExists
 	ReasonCount
 )
 

@@ -21,6 +21,9 @@ const (
 	Major         Severity = "Major"
 )
 
+// Severities returns them, the least first.
+func Severities() []Severity { return []Severity{Informational, Minor, Major} }
+
 // Event is something people should know.
 type Event struct {
 	At       time.Time `json:"at"`

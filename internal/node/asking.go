@@ -21,6 +21,7 @@ type request struct {
 	By   *Caller            `json:"by,omitempty"`
 	Host *hostChange        `json:"host,omitempty"`
 	User *people.UserChange `json:"user,omitempty"`
+	Sets []VVSet            `json:"sets,omitempty"`
 	// Leaving: the asking array shuts down.
 	Leaving bool `json:"leaving,omitempty"`
 }
@@ -96,6 +97,8 @@ func (n *Node) serveCall(body []byte) []byte {
 		err = n.dropGroup(q.Drop)
 	case q.Host != nil:
 		err = n.takeHost(*q.Host)
+	case len(q.Sets) > 0:
+		err = n.takeVVSets(q.Sets)
 	case q.Leaving:
 		err = n.letGo()
 	case len(q.Command) > 0:

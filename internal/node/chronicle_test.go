@@ -18,7 +18,7 @@ func TestAudit(t *testing.T) {
 	a.run("createuser", "--c=correct horse", "bob", "all", "browse")
 	a.refuses("usage", "createuser", "cam", "all", "edit", "-c", "correct horse")
 	a.run("createhost", "-chap", "user:correct-horse-1", "h", iqn1)
-	for _, words := range []string{"showvv", "removehost h", "removehost h", "setpassword -old correct-horse -c new-password"} {
+	for _, words := range []string{"showvv", "removehost -f h", "removehost -f h", "setpassword -old correct-horse -c new-password"} {
 		if _, err := a.as("ann", words); err != nil && array.KindOf(err) == array.Internal {
 			t.Fatal(err)
 		}
@@ -43,8 +43,8 @@ func TestAudit(t *testing.T) {
 		",root,super,local,socket,createuser -c=******** bob all browse,done\n",
 		",root,super,local,socket,createuser cam all edit -c ********,",
 		",root,super,local,socket,createhost -chap ******** h " + iqn1 + ",done\n",
-		",ann,edit,192.0.2.9:1,ssh,removehost h,done\n",
-		",ann,edit,192.0.2.9:1,ssh,removehost h,host h does not exist\n",
+		",ann,edit,192.0.2.9:1,ssh,removehost -f h,done\n",
+		",ann,edit,192.0.2.9:1,ssh,removehost -f h,host h does not exist\n",
 		",ann,edit,192.0.2.9:1,ssh,setpassword -old ******** -c ********,wrong user name or password\n",
 		",bob,browse,192.0.2.9:1,ssh,createvv cpg0 v 1,\"createvv: user bob has the role browse",
 		",ann,edit,192.0.2.9:1,array array-b,stoprcopygroup -f g,done\n",

@@ -22,6 +22,8 @@ type command struct {
 	name  string
 	usage string
 	about string
+	// forms are its kinds, for those who ask for help with it.
+	forms []form
 	// right is what it takes to give it, rightOf if that depends on the words. All but
 	// Look may change something.
 	right   people.Right
@@ -47,10 +49,11 @@ func lastGroup(n *Node, words []string) *running {
 
 // groupOfVolume is command.of for commands that name a volume first.
 func groupOfVolume(n *Node, words []string) *running {
-	if len(words) < 2 {
+	i := slices.IndexFunc(words[1:], func(w string) bool { return !strings.HasPrefix(w, "-") })
+	if i < 0 {
 		return nil
 	}
-	_, g, err := n.vv(words[1])
+	_, g, err := n.vv(words[1+i])
 	if err != nil || g.Private {
 		return nil
 	}
@@ -77,11 +80,11 @@ func (a *args) printf(format string, v ...any) { fmt.Fprintf(a.tab, format, v...
 // parse sets the flags and wants between low and high other words.
 func (a *args) parse(low, high int) error {
 	if err := a.flags.Parse(a.rest); err != nil {
-		return array.Errorf(array.Invalid, "%s: %v; usage: %s", a.cmd.name, err, a.cmd.usage)
+		return array.Errorf(array.Invalid, "%s: %s; usage: %s", a.cmd.name, optionError(err), a.cmd.usage)
 	}
 	a.rest = a.flags.Args()
 	if len(a.rest) < low || high >= 0 && len(a.rest) > high {
-		return array.Errorf(array.Invalid, "%s: wrong number of words; usage: %s", a.cmd.name, a.cmd.usage)
+		return a.miscounted(low, high)
 	}
 	return nil
 }
@@ -119,12 +122,15 @@ func newArgs(c *command, q Asked) *args {
 	a := &args{cmd: c, by: q.By, style: q.Style, rest: q.Words[1:], out: &strings.Builder{}, tell: q.Tell, flags: flag.NewFlagSet(c.name, flag.ContinueOnError)}
 	a.flags.SetOutput(io.Discard)
 	a.tab = tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
-	if strings.HasPrefix(c.name, "show") {
+	if c.lists() {
 		a.flags.BoolVar(&a.style.NoHdTot, "nohdtot", a.style.NoHdTot, "")
 		a.flags.BoolVar(&a.style.CSV, "csvtable", a.style.CSV, "")
 	}
 	return a
 }
+
+// lists reports whether a command prints tables in the style of who asks.
+func (c *command) lists() bool { return strings.HasPrefix(c.name, "show") || c.name == "statqos" }
 
 // table prints what a command lists.
 func (a *args) table(t *table.Table) { a.out.WriteString(t.String(a.style)) }
@@ -161,7 +167,7 @@ func find(name string) *command {
 func commands() []command {
 	return slices.Concat([]command{
 		{name: "help", right: people.Look, usage: "help [command]", about: "lists the commands", run: help},
-	}, volumeCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), groupCommands(), integrityCommands(), showCommands(), userCommands())
+	}, volumeCommands(), setCommands(), qosCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), groupCommands(), integrityCommands(), showCommands(), userCommands())
 }
 
 func help(_ *Node, _ context.Context, a *args) error {
@@ -174,6 +180,11 @@ func help(_ *Node, _ context.Context, a *args) error {
 	for _, c := range commands() {
 		if len(a.rest) == 0 || a.rest[0] == c.name {
 			a.printf("%s\n    %s\n", c.usage, c.about)
+		}
+		if len(a.rest) > 0 && a.rest[0] == c.name {
+			for _, f := range c.forms {
+				a.printf("    %s\t%s\n", f.words, f.about)
+			}
 		}
 	}
 	return nil

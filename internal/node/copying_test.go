@@ -25,12 +25,12 @@ func TestPhysicalCopy(t *testing.T) {
 	a.write("to", 8<<20, filled(block.Page, 8)) // beyond its end
 	a.refuses("too little", "createvvcopy", "-p", "from", "small")
 	a.refuses("want -p", "createvvcopy", "to")
-	a.refuses("which it is of", "createvvcopy", "-p", "from", "from")
+	a.refuses("to itself", "createvvcopy", "-p", "from", "from")
 	a.refuses("does not exist", "createvvcopy", "-p", "none", "to")
 	a.refuses("no copy", "createvvcopy", "-halt", "to")
 	a.run("createvlun", "to", "0", "h")
 	a.refuses("is exported", "createvvcopy", "-p", "from", "to")
-	a.run("removevlun", "to", "0", "h")
+	a.run("removevlun", "-f", "to", "0", "h")
 
 	text := a.run("createvvcopy", "-p", "from", "-b", "to")
 	if !strings.Contains(text, "Copy was started. child = to, parent = from") {

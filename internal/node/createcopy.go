@@ -107,7 +107,9 @@ func (n *Node) beginCopy(ctx context.Context, dest, parent string, keep bool) er
 	switch {
 	case d.Of != 0:
 		return array.Errorf(array.Invalid, "%s is a read-only snapshot, which never changes", dest).Because(array.IsSnapshot)
-	case d.ID == p.ID || p.Of == d.ID:
+	case d.ID == p.ID:
+		return array.Errorf(array.Invalid, "volume %s can't be copied to itself", parent)
+	case p.Of == d.ID:
 		return array.Errorf(array.Invalid, "%s can't be copied to %s, which it is of: promotesv makes a volume what its snapshot is", parent, dest)
 	case d.Size < p.Size:
 		return array.Errorf(array.Invalid, "volume %s has %d MiB, too little for the %d of %s", dest, d.Size>>20, p.Size>>20, parent).Because(array.TooLarge)
@@ -118,7 +120,7 @@ func (n *Node) beginCopy(ctx context.Context, dest, parent string, keep bool) er
 	case n.awaits(p):
 		return array.Errorf(array.NotFound, "snapshot %s is not on array %s", parent, n.cfg.Name)
 	case p.Of == 0:
-		c.Snapshot = fmt.Sprintf("vvcp.%d.%08x", uint32(d.ID), uint32(nonce()>>32))
+		c.Snapshot = fmt.Sprintf("vvcp.%d.%08x", n.VolumeNumber(d.ID), uint32(nonce()>>32))
 	case keep:
 		return array.Errorf(array.Invalid, "%s is a snapshot, of which no other is made: leave -s out", parent)
 	}

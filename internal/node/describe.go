@@ -97,7 +97,7 @@ func (n *Node) describe(id array.GroupID) (Description, error) {
 func (n *Node) pushAll(ctx context.Context) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
-	sent, refused := map[array.GroupID]uint64{}, map[string]string{}
+	sent, refused, sets := map[array.GroupID]uint64{}, map[string]string{}, map[string]uint64{}
 	var start array.StartID
 	busy := 0 // how often in a row a command ran
 	for {
@@ -108,14 +108,17 @@ func (n *Node) pushAll(ctx context.Context) {
 		}
 		if !n.pair.Reachable() {
 			clear(sent)
+			clear(sets)
 			continue
 		}
 		if s := n.pair.System().Start; s != start {
 			start = s
 			clear(sent)
+			clear(sets)
 		}
 		n.tellHosts(ctx, refused)
 		n.tellUsers(ctx, refused)
+		n.tellAllVVSets(ctx, sets, refused)
 		for _, r := range n.shared() {
 			if sent[r.rec.ID] == r.rec.Version {
 				continue

@@ -26,7 +26,7 @@ func (n *Node) watchExpiry(ctx context.Context) {
 		}
 		still := map[string]string{}
 		for _, v := range old {
-			if _, err := n.runHere(ctx, n.itself("removevv", v.Name)); err != nil {
+			if _, err := n.runHere(ctx, n.itself("removevv", "-f", v.Name)); err != nil {
 				if still[v.Name] = err.Error(); told[v.Name] != err.Error() {
 					n.event(fmt.Sprintf("%s expired and can't be removed: %v", v.Name, err))
 				}

@@ -119,6 +119,9 @@ func (e *exports) rebuild() error {
 		fs = append(fs, f)
 	}
 	e.mu.Unlock()
+	if err := e.n.limitVolumes(); err != nil {
+		return err
+	}
 	for _, f := range fs {
 		for _, i := range changed {
 			f(i)

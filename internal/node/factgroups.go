@@ -58,7 +58,7 @@ func (n *Node) Group(name string) (GroupFact, error) {
 }
 
 func (n *Node) groupFact(r running) (GroupFact, error) {
-	i, err := r.g.Info()
+	i, err := infoNow(r)
 	if err != nil {
 		return GroupFact{}, err
 	}

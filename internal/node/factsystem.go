@@ -35,6 +35,9 @@ func (n *Node) System() SystemFact {
 	}
 }
 
+// Number is what people know a volume or group by, from its id.
+func (s SystemFact) Number(id uint64) uint64 { return array.NumberOf(id, s.ID, s.TargetID) }
+
 // ManagementTLS is what the REST interface shows to its clients.
 func (n *Node) ManagementTLS() (*tls.Config, error) {
 	if w := n.cfg.WSAPI; w.Certificate != "" {
@@ -113,6 +116,8 @@ func (n *Node) sessions() []iscsi.SessionInfo {
 type SetFact struct {
 	Name, Comment string
 	Members       []string
+	// Limited: a rule limits what hosts do to the volumes.
+	Limited bool
 }
 
 // HostSets returns the sets of hosts, by name.

@@ -249,9 +249,12 @@ func hostUnused(t *store.Tx, name string) error {
 	}); err != nil {
 		return err
 	}
+	if err := notNear(t, name); err != nil {
+		return err
+	}
 	return tables.sets.Each(t, func(_ string, s HostSet) error {
 		if slices.Contains(s.Hosts, name) {
-			return array.Errorf(array.Conflict, "host %s is in host set %s", name, s.Name).Because(array.InSet)
+			return array.Errorf(array.Conflict, "host %s is in host set %s: 'removehostset -f %s %s' takes it out", name, s.Name, s.Name, name).Because(array.InSet)
 		}
 		return nil
 	})

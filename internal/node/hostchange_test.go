@@ -64,19 +64,19 @@ func TestHostsAreOnBothArrays(t *testing.T) {
 	a.refuses("want -persona", "sethost", "h")
 	a.refuses("want 1 to", "sethost", "-persona", "99", "h")
 	a.run("sethost", "-nochap", "-persona", "2", "h")
-	b.run("removehost", "h", iqn1)
+	b.run("removehost", "-f", "h", iqn1)
 	bothHave(t, arrays, "h 2 "+iqn2)
-	a.refuses("no initiator left", "removehost", "h", iqn2)
+	a.refuses("no initiator left", "removehost", "-f", "h", iqn2)
 
 	// What the other array refuses is done on neither.
 	b.run("createvv", "cpg0", "v", "1")
 	b.run("createvlun", "v", "3", "h")
-	a.refuses("sees LUN 3", "removehost", "h")
+	a.refuses("sees LUN 3", "removehost", "-f", "h")
 	bothHave(t, arrays, "h 2 "+iqn2)
-	b.run("removevlun", "v", "3", "h")
-	a.run("removehost", "h")
+	b.run("removevlun", "-f", "v", "3", "h")
+	a.run("removehost", "-f", "h")
 	bothHave(t, arrays, "")
-	a.refuses("does not exist", "removehost", "h")
+	a.refuses("does not exist", "removehost", "-f", "h")
 	if n := len(a.untold()) + len(b.untold()); n != 0 {
 		t.Errorf("%d changes are still to be told", n)
 	}
@@ -98,9 +98,9 @@ func TestHostsOfAnArrayThatWasAway(t *testing.T) {
 	a.run("createhost", "new", iqn3)
 	a.run("sethost", "-persona", "5", "h")
 	a.run("sethost", "-persona", "6", "h")
-	a.run("removehost", "gone")
+	a.run("removehost", "-f", "gone")
 	a.run("createhost", "short", iqn2)
-	a.run("removehost", "short")
+	a.run("removehost", "-f", "short")
 	b.open()
 	want := "h 6 " + iqn1 + " new 2 " + iqn3
 	b.until("it to hear of the hosts", func() bool { return b.hosts() == want })
@@ -144,7 +144,7 @@ func TestTwoHostsOfOneName(t *testing.T) {
 	for _, x := range arrays {
 		x.until("an event", func() bool { return strings.Contains(x.run("showeventlog"), "host h was changed here") })
 	}
-	a.run("removehost", "h")
+	a.run("removehost", "-f", "h")
 	a.until("it to hear of the other", func() bool { return a.hosts() == "h 2 "+iqn2 })
 	b.until("nothing to be told", func() bool { return len(b.untold())+len(a.untold()) == 0 })
 	bothHave(t, arrays, "h 2 "+iqn2)

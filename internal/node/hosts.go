@@ -25,7 +25,7 @@ func (h *Host) setCHAP(account string) error {
 	}
 	user, secret, ok := strings.Cut(account, ":")
 	if !ok || user == "" || len(secret) < 12 || len(secret) > 64 {
-		return array.Errorf(array.Invalid, "-chap: want user:secret with a secret of 12 to 64 characters")
+		return array.Errorf(array.Invalid, "host %s: -chap: want user:secret with a secret of 12 to 64 characters", h.Name)
 	}
 	h.CHAPUser, h.CHAPSecret = user, secret
 	return nil
@@ -34,10 +34,10 @@ func (h *Host) setCHAP(account string) error {
 // check finds what can't be meant.
 func (h *Host) check() error {
 	if h.Persona < 1 || h.Persona > maxPersona {
-		return array.Errorf(array.Invalid, "-persona %d: want 1 to %d", h.Persona, maxPersona)
+		return array.Errorf(array.Invalid, "host %s: -persona %d: want 1 to %d", h.Name, h.Persona, maxPersona)
 	}
 	if !validName(h.Name) {
-		return array.Errorf(array.Invalid, "host name %q: want 1 to 31 letters, digits, '.', '_' or '-'", h.Name)
+		return array.Errorf(array.Invalid, "host name %q: %s", h.Name, nameWanted)
 	}
 	if len(h.Initiators) == 0 || len(h.Initiators) > maxInitiators {
 		return array.Errorf(array.Invalid, "host %s: %d initiators, want 1 to %d", h.Name, len(h.Initiators), maxInitiators)
@@ -49,7 +49,7 @@ func (h *Host) check() error {
 	}
 	for _, i := range h.Initiators {
 		if len(i) > 223 || !strings.HasPrefix(i, "iqn.") && !strings.HasPrefix(i, "eui.") && !strings.HasPrefix(i, "naa.") {
-			return array.Errorf(array.Invalid, "initiator name %q: want an iSCSI name (iqn., eui. or naa.) of at most 223 bytes", i)
+			return array.Errorf(array.Invalid, "host %s: initiator name %.80q: want an iSCSI name (iqn., eui. or naa.) of at most 223 bytes", h.Name, i)
 		}
 	}
 	return nil
@@ -112,6 +112,7 @@ func setHost(n *Node, ctx context.Context, a *args) error {
 }
 
 func removeHost(n *Node, ctx context.Context, a *args) error {
+	sure := a.confirmation()
 	if err := a.parse(1, 1+maxInitiators); err != nil {
 		return err
 	}
@@ -125,13 +126,19 @@ func removeHost(n *Node, ctx context.Context, a *args) error {
 				h.Initiators = slices.DeleteFunc(h.Initiators, func(o string) bool { return o == i })
 			}
 			if len(h.Initiators) == 0 {
-				return array.Errorf(array.Invalid, "host %s would have no initiator left: 'removehost %s' removes it", name, name)
+				return array.Errorf(array.Invalid, "host %s would have no initiator left: 'removehost -f %s' removes it", name, name)
 			}
-			return nil
+			return sure("removehost takes %s from host %s, which can't log in with it any more", strings.Join(a.rest[1:], ", "), name)
 		})
 	}
 	h, err := n.host(name)
 	if err != nil {
+		return err
+	}
+	if err := n.store.View(func(t *store.Tx) error { return hostUnused(t, name) }); err != nil {
+		return err
+	}
+	if err := sure("removehost removes host %s on both arrays", name); err != nil {
 		return err
 	}
 	return n.changeHosts(ctx, hostChange{Name: name, Was: &h})

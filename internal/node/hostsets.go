@@ -6,6 +6,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
@@ -135,7 +136,7 @@ func createHostSet(n *Node, ctx context.Context, a *args) error {
 }
 
 func removeHostSet(n *Node, ctx context.Context, a *args) error {
-	a.flags.Bool("f", false, "")
+	sure := a.confirmation()
 	if err := a.parse(1, 1+maxSetMembers); err != nil {
 		return err
 	}
@@ -149,6 +150,12 @@ func removeHostSet(n *Node, ctx context.Context, a *args) error {
 			if err := notSeen(t, "set:"+name); err != nil {
 				return err
 			}
+			if err := notNear(t, "set:"+name); err != nil {
+				return err
+			}
+			if err := sure("removehostset removes host set %s; its hosts stay", name); err != nil {
+				return err
+			}
 			return tables.sets.Delete(t, name)
 		}
 		for _, h := range hosts {
@@ -156,6 +163,9 @@ func removeHostSet(n *Node, ctx context.Context, a *args) error {
 				return array.Errorf(array.NotFound, "host %s is not in host set %s", h, name).Because(array.NoMember)
 			}
 			s.Hosts = slices.DeleteFunc(slices.Clone(s.Hosts), func(o string) bool { return o == h })
+		}
+		if err := sure("removehostset takes %s out of host set %s, with what they see by way of it", strings.Join(hosts, ", "), name); err != nil {
+			return err
 		}
 		return tables.sets.Put(t, name, s)
 	})

@@ -81,11 +81,11 @@ func TestVolumeSets(t *testing.T) {
 	b.because(array.SetExists, "createvvset", "s")
 	b.because(array.MemberTwice, "createvvset", "-add", "s", "v")
 	b.because(array.NoVolumeSet, "createvvset", "-add", "none", "v")
-	b.because(array.InSet, "removevv", "own")
-	b.because(array.NoMember, "removevvset", "s", "other")
-	b.run("removevvset", "s", "own")
-	b.run("removevv", "own")
-	b.run("removevvset", "s")
+	b.because(array.InSet, "removevv", "-f", "own")
+	b.because(array.NoMember, "removevvset", "-f", "s", "other")
+	b.run("removevvset", "-f", "s", "own")
+	b.run("removevv", "-f", "own")
+	b.run("removevvset", "-f", "s")
 	if sets, err := a.VolumeSets(); err != nil || len(sets) != 0 {
 		t.Error(sets, err)
 	}
@@ -108,16 +108,16 @@ func TestHostSets(t *testing.T) {
 			t.Errorf("%s: %+v, %v", x.cfg.Name, sets, err)
 		}
 	}
-	a.because(array.Exported, "removehostset", "s")
-	a.because(array.NoMember, "removehostset", "s", "h3")
-	a.run("removehostset", "s", "h2")
+	a.because(array.Exported, "removehostset", "-f", "s")
+	a.because(array.NoMember, "removehostset", "-f", "s", "h3")
+	a.run("removehostset", "-f", "s", "h2")
 	hosts, err := b.Hosts()
 	if err != nil || len(hosts) != 2 || !slices.Equal(hosts[0].Sets, []string{"s"}) || hosts[1].Sets != nil || hosts[0].Descriptors["os"] != "linux" {
 		t.Errorf("%+v, %v", hosts, err)
 	}
 	a.run("sethost", "-os", "", "h1")
-	a.run("removevlun", "v", "0", "set:s")
-	a.run("removehostset", "s")
+	a.run("removevlun", "-f", "v", "0", "set:s")
+	a.run("removehostset", "-f", "s")
 }
 
 // TestRetention: it can be made longer and not shorter.
@@ -129,7 +129,7 @@ func TestRetention(t *testing.T) {
 	a.run("setvv", "-retain", "2d", "s")
 	a.because(array.Retained, "setvv", "-retain", "1d", "s")
 	a.because(array.Retained, "setvv", "-exp", "1d", "s")
-	a.because(array.Retained, "removevv", "s")
+	a.because(array.Retained, "removevv", "-f", "s")
 	a.because(array.NotSnapshot, "setvv", "-exp", "1d", "v")
 	a.run("setvv", "-exp", "0", "s")
 	if f := a.fact("s"); !f.Expires.IsZero() || !f.Retain.Equal(now.Add(48*time.Hour)) {

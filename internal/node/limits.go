@@ -52,7 +52,7 @@ func setCPG(n *Node, _ context.Context, a *args) error {
 	p := n.cpgs[a.rest[0]]
 	switch {
 	case p == nil:
-		return array.Errorf(array.NotFound, "CPG %s does not exist", a.rest[0]).Because(array.NoCPG)
+		return n.noCPG(a.rest[0])
 	case *warn == "" && *limit == "":
 		return array.Errorf(array.Invalid, "setcpg: want -sdgw or -sdgl; usage: %s", a.cmd.usage)
 	}
@@ -68,7 +68,7 @@ func setCPG(n *Node, _ context.Context, a *args) error {
 			continue
 		}
 		if *x.to, err = parseLimit(x.text); err != nil {
-			return err
+			return in("CPG", a.rest[0], err)
 		}
 	}
 	if l.Limit > 0 && l.Warn > l.Limit {
@@ -99,7 +99,7 @@ func (a alloc) of(v *VV) error {
 		to    *int
 	}{{"-usr_aw", *a.warn, &v.AllocWarn}, {"-usr_al", *a.limit, &v.AllocLimit}} {
 		if x.value < -1 || x.value > 100 {
-			return array.Errorf(array.Invalid, "%s %d: want a percentage of the volume's size, or 0 for none", x.name, x.value)
+			return array.Errorf(array.Invalid, "volume %s: %s %d: want a percentage of its size, 1 to 100, or 0 for none", v.Name, x.name, x.value)
 		}
 		if x.value >= 0 {
 			*x.to = x.value

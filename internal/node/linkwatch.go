@@ -63,8 +63,13 @@ func (w linkWatch) look(target string, links []link.Status) []string {
 
 // watchLinks turns what happens to the links into events.
 func (n *Node) watchLinks(ctx context.Context) {
-	w := newLinkWatch()
+	w, told := newLinkWatch(), ""
 	for pause(ctx, time.Second) {
+		if text := n.misnamed(); text != told {
+			if told = text; text != "" {
+				n.warn(text)
+			}
+		}
 		for _, text := range w.look(n.cfg.Target.Name, n.pair.Peer().Status()) {
 			if strings.HasSuffix(text, "is down") || strings.HasPrefix(text, "warning") {
 				n.warn(text)

@@ -34,7 +34,7 @@ func (c *Config) check() error {
 	return nil
 }
 
-const nameWanted = "want 1 to 31 letters, digits, '.', '_' or '-'"
+const nameWanted = "want 1 to 31 letters, digits, '.', '_' or '-', neither '.' nor '-' first"
 
 func (c *Config) checkSelf() error {
 	switch {

@@ -67,7 +67,10 @@ type Node struct {
 	copies copies
 	tasks  tasks
 	scheds scheds
-	allocs allocs
+	// limiting is held while rules for hosts are looked at or changed.
+	limiting sync.Mutex
+	limiters limiters
+	allocs   allocs
 
 	repeated repeated
 	ops      atomic.Uint64 // commands of this array's own to its units
@@ -128,6 +131,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	n.wg.Go(func() { n.watchCopies(ctx) })
 	n.wg.Go(func() { n.watchSchedules(ctx) })
 	n.wg.Go(func() { n.watchAllocation(ctx) })
+	n.wg.Go(func() { n.watchGoals(ctx) })
 	return n, nil
 }
 
@@ -156,7 +160,7 @@ func (n *Node) openStore() error {
 	}
 	var err error
 	if n.ident, err = pki.Load(filepath.Join(n.cfg.DataDir, "identity")); err != nil {
-		return fmt.Errorf("%w: 'perdure init' makes one", err)
+		return noIdentity(err, filepath.Join(n.cfg.DataDir, "identity"))
 	}
 	if n.store, err = store.Open(filepath.Join(n.cfg.DataDir, "array.db")); err != nil {
 		return err
@@ -300,7 +304,7 @@ func (n *Node) listenLinks(ctx context.Context) error {
 		seen[l.Listen] = true
 		ln, err := net.Listen("tcp", l.Listen)
 		if err != nil {
-			return fmt.Errorf("link %s: %w", l.Name, err)
+			return fmt.Errorf("link %s: %w", l.Name, ListenFailed("[[target.link]] listen", err))
 		}
 		n.lns = append(n.lns, ln)
 		n.wg.Go(func() {
@@ -318,7 +322,7 @@ func (n *Node) serve() error {
 	if err := n.exports.rebuild(); err != nil {
 		return err
 	}
-	n.scsi = scsi.NewServer(scsi.Config{Exports: &n.exports, Pool: n.pool, Revision: "0001"})
+	n.scsi = scsi.NewServer(scsi.Config{Exports: &n.exports, Pool: n.pool, Revision: "0001", Limits: &n.limiters.engine})
 	pg := make([]iscsi.PortalGroup, len(n.cfg.ISCSI.Portals))
 	for i, a := range n.cfg.ISCSI.Portals {
 		allow, err := iscsi.ParseAllowed(n.cfg.ISCSI.Allow[a])
@@ -332,7 +336,7 @@ func (n *Node) serve() error {
 		Name: n.cfg.ISCSI.Name, Alias: n.cfg.Name, Groups: pg, Auth: &n.exports, Server: n.scsi, Logger: n.log,
 		Limits: n.cfg.ISCSI.limits(),
 	})
-	return err
+	return ListenFailed("iscsi.portals", err)
 }
 
 // ports returns the relative target port ids of a side, disjoint over the pair.

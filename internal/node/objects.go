@@ -132,10 +132,17 @@ type HostSet struct {
 	Comment string   `json:"comment,omitempty"`
 }
 
-// VVSet is a set of volumes. Which they are, the volumes say.
+// VVSet is a set of volumes. Which they are, the volumes say. Both arrays have it; of two
+// that differ the one with the larger Version, and then Change, counts.
 type VVSet struct {
 	Name    string `json:"name"`
 	Comment string `json:"comment,omitempty"`
+	Version uint64 `json:"version,omitempty"`
+	Change  uint64 `json:"change,omitempty"`
+	// Removed is kept for the other array, which may not have heard of it.
+	Removed bool `json:"removed,omitempty"`
+	// QoS limits what hosts may do to the volumes; nil: nothing does.
+	QoS *QoSRule `json:"qos,omitempty"`
 }
 
 // VLUN exports a volume to a host or, as set:name, a host set.

@@ -22,7 +22,7 @@ func promoteSV(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	if sv.Of == 0 {
-		return array.Errorf(array.Invalid, "%s is not a read-only snapshot", sv.Name).Because(array.NotSnapshot)
+		return array.Errorf(array.Invalid, "volume %s is not a read-only snapshot: promotesv takes a snapshot's name, and makes its volume what that is", sv.Name).Because(array.NotSnapshot)
 	}
 	if n.awaits(sv) {
 		return array.Errorf(array.NotFound, "snapshot %s is not on array %s", sv.Name, n.cfg.Name)

@@ -113,8 +113,18 @@ func hostThere(t *store.Tx, host string) error {
 	return nil
 }
 
+// notNear refuses to remove a host, or set:name, that has a proximity.
+func notNear(t *store.Tx, host string) error {
+	return tables.groups.Each(t, func(_ string, g RCGroup) error {
+		if slices.ContainsFunc(g.Near, func(x Nearness) bool { return x.Host == host }) {
+			return array.Errorf(array.Conflict, "%s has a proximity in Remote Copy group %s: 'dismissrcopyhost -f %s %s' first", host, g.Name, g.Name, host)
+		}
+		return nil
+	})
+}
+
 func dismissHost(n *Node, ctx context.Context, a *args) error {
-	a.flags.Bool("f", false, "")
+	sure := a.confirmation()
 	if err := a.parse(2, -1); err != nil {
 		return err
 	}
@@ -125,7 +135,7 @@ func dismissHost(n *Node, ctx context.Context, a *args) error {
 		if len(g.Near) == before {
 			return array.Errorf(array.NotFound, "host %s has no proximity in group %s", host, g.Name).Because(array.NoMember)
 		}
-		return nil
+		return sure("dismissrcopyhost lets %s prefer the home array's paths of group %s again", host, g.Name)
 	})
 }
 

@@ -28,7 +28,7 @@ func groupCommands() []command {
 		{name: "startrcopygroup", right: people.Change, usage: "startrcopygroup [-wait] <group>", about: "starts replication; only what differs is sent", of: lastGroup, run: startRCGroup},
 		{name: "stoprcopygroup", right: people.Change, usage: "stoprcopygroup -f <group>", about: "stops replication; the serving array goes on alone", of: lastGroup, run: stopRCGroup},
 		{name: "syncrcopy", right: people.Change, usage: "syncrcopy [-w] <group>", about: "waits until the group is in sync", of: lastGroup, run: syncRCGroup},
-		{name: "setrcopygroup", right: people.Change, usage: "setrcopygroup pol [-f] <policy>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f [-waittask] <group>", about: "changes policies, or which array serves", of: groupToServe, free: isRescue, rightOf: rightToServe, run: setRCGroup},
+		{name: "setrcopygroup", right: people.Change, usage: "setrcopygroup pol [-f] <policy>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f [-waittask] <group>", about: "changes policies, or which array serves", forms: serveForms(), of: groupToServe, free: isRescue, rightOf: rightToServe, run: setRCGroup},
 	}
 }
 
@@ -48,7 +48,7 @@ func createRCGroup(n *Node, ctx context.Context, a *args) error {
 	case !validName(name) || len(name) > 22:
 		return array.Errorf(array.Invalid, "group name %q: want 1 to 22 letters, digits, '.', '_' or '-'", name)
 	case !n.paired() || target != n.cfg.Target.Name:
-		return array.Errorf(array.NotFound, "target %s does not exist", target).Because(array.NoTarget)
+		return array.Errorf(array.NotFound, "group %s: target %q does not exist: want %s", name, target, n.targetName()).Because(array.NoTarget)
 	case mode != "sync":
 		return array.Errorf(array.Invalid, "mode %q: want sync", mode).Because(array.NoMode)
 	case !n.pair.Reachable():
@@ -90,7 +90,7 @@ func createRCGroup(n *Node, ctx context.Context, a *args) error {
 }
 
 func removeRCGroup(n *Node, ctx context.Context, a *args) error {
-	force := a.flags.Bool("f", false, "")
+	sure := a.confirmation()
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
@@ -102,8 +102,6 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 	switch {
 	case err != nil:
 		return err
-	case !*force:
-		return array.Errorf(array.Invalid, "removercopygroup removes group %s and its volumes on both arrays: say -f", r.rec.Name)
 	case len(d.VLUNs) > 0:
 		return array.Errorf(array.Conflict, "group %s has exported volumes: remove their VLUNs first", r.rec.Name).Because(array.Exported)
 	}
@@ -116,6 +114,9 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 		}
 	}
 	if err := n.unneeded(d.VVs); err != nil {
+		return err
+	}
+	if err := sure("removercopygroup removes group %s and its %d volumes on both arrays, with their data", r.rec.Name, len(d.VVs)); err != nil {
 		return err
 	}
 	if _, err := n.ask(ctx, request{Drop: r.rec.ID}); err != nil {
@@ -160,6 +161,9 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 		if e := n.dropGroup(v.Group); e != nil {
 			return e
 		}
+	case n.onlyThere(ctx, name):
+		return array.Errorf(array.Conflict, "volume %s is on array %s alone, and group %s is served by array %s: 'setrcopygroup switchover %s' lets %s serve it, then admit the volume; or 'removevv -f %s' there, and create it in the group with -size",
+			name, n.cfg.Target.Name, r.rec.Name, n.cfg.Name, r.rec.Name, n.cfg.Target.Name, name).Because(array.VolumeOnTarget)
 	case *size == "":
 		return array.Errorf(array.NotFound, "volume %s does not exist: create it, or say -size", name).Because(array.NoVolume)
 	default:
@@ -168,13 +172,16 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 			v.CPG = *cpg
 		}
 		if v.Size, err = parseSize(*size); err != nil {
-			return err
+			return in("volume", name, err)
 		}
 		if err := how.of(&v); err != nil {
 			return err
 		}
-		if !validName(name) || n.cpgs[v.CPG] == nil {
-			return array.Errorf(array.Invalid, "volume %q in CPG %q: want a valid name and an existing CPG", name, v.CPG)
+		if !validName(name) {
+			return array.Errorf(array.Invalid, "volume name %q: %s", name, nameWanted)
+		}
+		if n.cpgs[v.CPG] == nil {
+			return n.noCPG(v.CPG)
 		}
 	}
 	return n.changeGroup(ctx, r.rec.ID, func(t *store.Tx) error {
@@ -185,6 +192,16 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 		v.ID, v.Group = array.MakeVolumeID(n.cfg.SystemID, id), r.rec.ID
 		return tables.vvs.Put(t, store.Key(uint64(v.ID)), v)
 	})
+}
+
+// onlyThere reports whether the other array has a volume of a name that this one has not.
+func (n *Node) onlyThere(ctx context.Context, name string) bool {
+	if n.pair == nil || !n.pair.Reachable() || !validName(name) {
+		return false
+	}
+	v := VV{ID: array.MakeVolumeID(n.cfg.SystemID, 0), Name: name, CPG: n.cfg.CPGs[0].Name} // nobody's
+	_, err := n.ask(ctx, request{Check: &Description{VVs: []VV{v}}})
+	return array.ReasonOf(err) == array.VolumeOnTarget
 }
 
 // mayAdmit says what keeps a volume that exists already out of a group: it is made
@@ -217,8 +234,11 @@ func (n *Node) mayAdmit(ctx context.Context, v VV, to array.GroupID) error {
 }
 
 func dismissVV(n *Node, ctx context.Context, a *args) error {
-	force := a.flags.Bool("f", false, "")
+	sure := a.confirmation()
 	if err := a.parse(2, 2); err != nil {
+		return err
+	}
+	if _, err := n.findGroup(a.rest[1]); err != nil {
 		return err
 	}
 	v, g, err := n.vv(a.rest[0])
@@ -227,13 +247,14 @@ func dismissVV(n *Node, ctx context.Context, a *args) error {
 		return err
 	case g.Name != a.rest[1] || g.Private:
 		return array.Errorf(array.NotFound, "volume %s is not in Remote Copy group %s", v.Name, a.rest[1]).Because(array.NotInGroup)
-	case !*force:
-		return array.Errorf(array.Invalid, "dismissrcopyvv removes volume %s on both arrays: say -f", v.Name)
 	}
 	if v.Of != 0 {
 		return array.Errorf(array.Invalid, "%s is a snapshot: removevv removes it", v.Name).Because(array.IsSnapshot)
 	}
 	if err := n.mayRemove(v); err != nil {
+		return err
+	}
+	if err := sure("dismissrcopyvv removes volume %s on both arrays, with its data", v.Name); err != nil {
 		return err
 	}
 	return n.removeVVs(ctx, g.ID, []VV{v})
@@ -285,7 +306,7 @@ func (n *Node) setStopped(ctx context.Context, r *running, stopped bool) error {
 }
 
 func stopRCGroup(n *Node, ctx context.Context, a *args) error {
-	force := a.flags.Bool("f", false, "")
+	sure := a.confirmation()
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
@@ -293,8 +314,8 @@ func stopRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	if !*force {
-		return array.Errorf(array.Invalid, "stoprcopygroup leaves group %s with one current copy: say -f", r.rec.Name)
+	if err := sure("stoprcopygroup leaves group %s with one current copy", r.rec.Name); err != nil {
+		return err
 	}
 	if err := r.g.Stop(); err != nil {
 		return err
@@ -383,16 +404,16 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 		return r.g.Takeover()
 	case "override":
 		if !*force {
-			return array.Errorf(array.Invalid, "override makes group %s writable here without the other array's or the witness's vote; what only the other copy holds is lost: say -f", r.rec.Name)
+			return unconfirmed("override makes group %s writable on array %s without the other array's or the witness's vote; what only the other copy holds is lost", r.rec.Name, n.cfg.Name)
 		}
 		return r.g.Force(true)
 	case "discard":
 		if !*force {
-			return array.Errorf(array.Invalid, "discard gives up what array %s holds of group %s, and copies it anew from the other array: say -f", n.cfg.Name, r.rec.Name)
+			return unconfirmed("discard gives up what array %s holds of group %s, and copies it anew from the other array", n.cfg.Name, r.rec.Name)
 		}
 		return n.discard(ctx, r)
 	case "recover":
 		return n.resume(ctx, r)
 	}
-	return array.Errorf(array.Invalid, "setrcopygroup %s: unknown; usage: %s", verb, a.cmd.usage)
+	return array.Errorf(array.Invalid, "setrcopygroup %q: want pol, switchover, failover, recover, restore, reverse, override or discard; 'help setrcopygroup' says what they do", verb)
 }

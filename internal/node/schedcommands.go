@@ -42,7 +42,7 @@ func groupToSchedule(n *Node, words []string) *running {
 	if len(words) < 2 {
 		return nil
 	}
-	_, w, err := n.scheduled(words[1])
+	_, w, err := n.scheduled(nameLast(words[1:])[0])
 	if err != nil {
 		return nil
 	}
@@ -86,10 +86,20 @@ func (n *Node) scheduled(text string) (words []string, w wish, err error) {
 	return words, w, err
 }
 
+// nameLast returns the words of createsched in the incumbent's order: what to do, when, and
+// the name. People who put the name first mean the same.
+func nameLast(words []string) []string {
+	if len(words) == 3 && validName(words[0]) && strings.HasPrefix(words[1], "create") {
+		return []string{words[1], words[2], words[0]}
+	}
+	return words
+}
+
 func createSched(n *Node, ctx context.Context, a *args) error {
 	if err := a.parse(3, 3); err != nil {
 		return err
 	}
+	a.rest = nameLast(a.rest)
 	words, w, err := n.scheduled(a.rest[0])
 	if err != nil {
 		return err
@@ -164,12 +174,15 @@ func setSched(n *Node, ctx context.Context, a *args) error {
 }
 
 func removeSched(n *Node, ctx context.Context, a *args) error {
-	a.flags.Bool("f", false, "")
+	sure := a.confirmation()
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
 	s, err := n.schedule(a.rest[0])
 	if err != nil {
+		return err
+	}
+	if err := sure("removesched removes schedule %s; the snapshots it made stay", s.Name); err != nil {
 		return err
 	}
 	return n.changeGroup(ctx, s.Group, func(t *store.Tx) error { return tables.scheds.Delete(t, s.Name) })

@@ -170,7 +170,7 @@ func (n *Node) fillIn(pairs []pairOf, now time.Time) error {
 			return err
 		}
 		pairs[i].sv = strings.NewReplacer(
-			"@vvname@", v.Name, "@vvid@", fmt.Sprint(uint32(v.ID)),
+			"@vvname@", v.Name, "@vvid@", fmt.Sprint(n.VolumeNumber(v.ID)),
 			"@y@", now.Format("06"), "@m@", now.Format("01"), "@d@", now.Format("02"),
 			"@H@", now.Format("15"), "@M@", now.Format("04"), "@S@", now.Format("05"), "@s@", fmt.Sprint(now.Unix()),
 		).Replace(p.sv)

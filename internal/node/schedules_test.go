@@ -142,7 +142,7 @@ func TestSchedules(t *testing.T) {
 	a.refuses("does not exist", "setsched", "-suspend", "none")
 	a.refuses("want -s", "setsched", "s")
 	a.run("removesched", "-f", "s")
-	a.refuses("does not exist", "removesched", "s")
+	a.refuses("does not exist", "removesched", "-f", "s")
 }
 
 // TestAFailedRun is told, and is not repeated in the same minute.
@@ -198,7 +198,7 @@ func TestScheduleOfAPair(t *testing.T) {
 	b.tick()
 	a.wantNames("sv", "sv.0.0931", "sv.0.0932", "sv.0.0933", "sv.1.0931", "sv.1.0932", "sv.1.0933")
 	b.until("array-b to reach the other", b.pair.Reachable)
-	b.run("removesched", "s") // passed on
+	b.run("removesched", "-f", "s") // passed on
 	if _, err := a.schedule("s"); err == nil {
 		t.Error("a removed schedule is left on the other array")
 	}

@@ -92,7 +92,7 @@ func TestScriptsHaveEveryCommand(t *testing.T) {
 		if !has(`! (as \w+ )?[ab] ` + c.name + `\b`) {
 			t.Errorf("no script uses %s wrongly", c.name)
 		}
-		if strings.HasPrefix(c.name, "show") && !has(`(as \w+ )?[ab] `+c.name+`\b.* -csvtable\b`) {
+		if c.lists() && !has(`(as \w+ )?[ab] `+c.name+`\b.* -csvtable\b`) {
 			t.Errorf("no script has %s as CSV", c.name)
 		}
 	}

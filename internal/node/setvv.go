@@ -60,6 +60,11 @@ func setVV(n *Node, ctx context.Context, a *args) error {
 			return err
 		}
 	}
+	if a.given("vvset") {
+		if s, err := n.volumeSet(*m.in); err != nil || s == nil {
+			return orElse(err, array.Errorf(array.NotFound, "volume set %.40s does not exist: 'createvvset %.40s %s' makes it, with the volume", *m.in, *m.in, v.Name).Because(array.NoVolumeSet))
+		}
+	}
 	return n.changeVV(ctx, v, func(v *VV) error { return m.change(n.now(), a, v) })
 }
 
@@ -165,7 +170,7 @@ func (p pairs) set(option, of string, keys map[string]string, only bool) error {
 	for _, text := range p {
 		key, value, ok := strings.Cut(text, "=")
 		if !ok || key == "" || len(key) > maxKey || len(value) > maxValue || !utf8.ValidString(text) {
-			return array.Errorf(array.Invalid, "-%s %q: want key=value, the key of 1 to %d bytes, the value of at most %d", option, text, maxKey, maxValue)
+			return array.Errorf(array.Invalid, "volume %s: -%s %.80q: want key=value, the key of 1 to %d bytes, the value of at most %d", of, option, text, maxKey, maxValue)
 		}
 		if _, is := keys[key]; is && only {
 			return array.Errorf(array.Exists, "volume %s has the key %s already", of, key).Because(array.KeyExists)

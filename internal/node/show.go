@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/people"
@@ -69,14 +70,33 @@ func stateOf(i group.Info) string {
 	return "Stopped"
 }
 
+// syncOf is the incumbent's word for how the volumes of a group stand: Stopped is the copy
+// that goes on alone, Stale the one that was left behind, New one that the other array
+// never had whole.
 func syncOf(i group.Info) string {
+	out := i.View.Role == arb.Out
 	switch {
+	case i.Stopped && out:
+		return "Stale"
+	case i.Stopped:
+		return "Stopped"
 	case i.Synced:
 		return "Synced"
 	case i.Syncing && i.Contact:
 		return "Syncing"
+	case i.Record.Epoch <= 1:
+		return "New"
+	case out || i.Contact:
+		return "Stale"
 	}
-	return "NotSynced"
+	return "Stopped"
+}
+
+// infoNow returns how a group stands; one that a person stopped is that on both arrays.
+func infoNow(r running) (group.Info, error) {
+	i, err := r.g.Info()
+	i.Stopped = i.Stopped || r.rec.Stopped
+	return i, err
 }
 
 func status(n *Node, _ context.Context, a *args) error {
@@ -124,7 +144,7 @@ func status(n *Node, _ context.Context, a *args) error {
 		a.printf("failed\t%v\n", u.err())
 	}
 	for _, r := range n.shared() {
-		i, err := r.g.Info()
+		i, err := infoNow(r)
 		if err != nil {
 			return err
 		}
@@ -135,7 +155,7 @@ func status(n *Node, _ context.Context, a *args) error {
 		case i.View.Role.String() == "out" || i.View.Role.String() == "paired" && i.Owner != i.Self:
 			serving = n.arrayName(i.Self.Other())
 		}
-		a.printf("group\t%s\tserving array %s, home array %s, %s, %s, %s\n", r.rec.Name, serving, n.homeName(r.rec), n.roleOf(r, i), stateOf(i), syncOf(i)+sharesText(i))
+		a.printf("group\t%s\tserving array %s, home array %s, %s, %s, %s\n", r.rec.Name, serving, n.homeName(r.rec), n.roleOf(r, i), stateOf(i), syncOf(i)+activeText(r.rec.Policies)+sharesText(i))
 		if i.Reason != "" {
 			a.printf("\t\tnot served here: %s\n", i.Reason)
 		}
@@ -177,6 +197,14 @@ func explain(n *Node, _ context.Context, a *args) error {
 		a.printf("decided\t%v\n", d)
 	}
 	return nil
+}
+
+// activeText says that both arrays serve the group, by its policy.
+func activeText(p Policies) string {
+	if p.ActiveActive {
+		return ", active_active"
+	}
+	return ""
 }
 
 // sharesText says that this array serves what the other owns.

@@ -58,7 +58,12 @@ func eventFilterOf(a *args, now time.Time) func() (eventFilter, error) {
 		if *minutes > 0 {
 			f.from = now.Add(-time.Duration(*minutes * float64(time.Minute)))
 		}
-		f.sev, f.nsev, f.msg, f.not = glob(*pattern["sev"]), glob(*pattern["nsev"]), glob(*pattern["msg"]), glob(*pattern["nmsg"])
+		f.sev, f.nsev, f.msg, f.not = globWhole(*pattern["sev"]), globWhole(*pattern["nsev"]), glob(*pattern["msg"]), glob(*pattern["nmsg"])
+		for _, name := range []string{"sev", "nsev"} {
+			if err := severities(name, *pattern[name]); err != nil {
+				return f, err
+			}
+		}
 		return f, nil
 	}
 }
@@ -87,8 +92,29 @@ func glob(pattern string) *regexp.Regexp {
 	if pattern == "" {
 		return nil
 	}
-	p := strings.NewReplacer(`\*`, ".*", `\?`, ".", ",", "|").Replace(regexp.QuoteMeta(pattern))
-	return regexp.MustCompile("(?is)" + p) // QuoteMeta leaves nothing that can't be compiled
+	return regexp.MustCompile("(?is)" + globText(pattern)) // QuoteMeta leaves nothing that can't be compiled
+}
+
+// globWhole is glob for what must match a text as a whole.
+func globWhole(pattern string) *regexp.Regexp {
+	if pattern == "" {
+		return nil
+	}
+	return regexp.MustCompile("(?is)^(?:" + globText(pattern) + ")$")
+}
+
+func globText(pattern string) string {
+	return strings.NewReplacer(`\*`, ".*", `\?`, ".", ",", "|").Replace(regexp.QuoteMeta(pattern))
+}
+
+// severities refuses a pattern that matches no severity.
+func severities(option, pattern string) error {
+	for p := range strings.SplitSeq(pattern, ",") {
+		if m := globWhole(p); m != nil && !slices.ContainsFunc(event.Severities(), func(s event.Severity) bool { return m.MatchString(string(s)) }) {
+			return array.Errorf(array.Invalid, "showeventlog -%s %q: want Informational, Minor or Major, or a pattern of one with * and ?", option, p)
+		}
+	}
+	return nil
 }
 
 func (f eventFilter) shows(at time.Time, severity event.Severity, text string) bool {

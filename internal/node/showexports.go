@@ -65,7 +65,7 @@ func showHost(n *Node, _ context.Context, a *args) error {
 	}
 	cols := []string{"Name", "Persona", "-WWN/iSCSI_Name-", "Port"}
 	if *detail {
-		cols = append(cols, "IP_addr", "CHAP")
+		cols = append(cols, "IP_addr", "CHAP", "Proximity")
 	}
 	t := table.New(cols...)
 	found, sessions := map[string]bool{}, n.sessionsOf()
@@ -77,13 +77,14 @@ func showHost(n *Node, _ context.Context, a *args) error {
 		}
 		hosts++
 		slices.Sort(h.Initiators)
+		near := s.nearness(name)
 		for _, i := range h.Initiators {
 			ports := sessions[i]
 			if len(ports) == 0 {
-				t.Row(name, personaName(h.Persona), i, "---", "-", yesNo(h.CHAPUser != ""))
+				t.Row(name, personaName(h.Persona), i, "---", "-", yesNo(h.CHAPUser != ""), near)
 			}
 			for _, x := range ports {
-				t.Row(name, personaName(h.Persona), i, portalPort(int(x.Tag)-1), x.Remote, yesNo(h.CHAPUser != ""))
+				t.Row(name, personaName(h.Persona), i, portalPort(int(x.Tag)-1), x.Remote, yesNo(h.CHAPUser != ""), near)
 			}
 		}
 	}
@@ -93,6 +94,20 @@ func showHost(n *Node, _ context.Context, a *args) error {
 	t.Total(fmt.Sprintf("%d total", hosts))
 	a.table(t)
 	return nil
+}
+
+// nearness is what a host prefers, by itself or by a set that it is in, as group:proximity.
+func (s *sight) nearness(host string) string {
+	var all []string
+	for _, g := range s.groups {
+		for _, x := range g.Near {
+			if slices.ContainsFunc(s.hostsOf(x.Host), func(h Host) bool { return h.Name == host }) {
+				all = append(all, g.Name+":"+x.Proximity)
+			}
+		}
+	}
+	slices.Sort(all)
+	return cmp.Or(strings.Join(all, ","), "-")
 }
 
 func sortedKeys[V any](m map[string]V) []string {
@@ -114,6 +129,27 @@ func (f vlunFilter) shows(l VLUN, s *sight) bool {
 	return (f.vv == "" || f.vv == s.vvs[l.Volume].Name) && (f.host == "" || f.host == l.Host) && (f.lun < 0 || f.lun == int(l.LUN))
 }
 
+// there says if the filter names what does not exist.
+func (f vlunFilter) there(s *sight) error {
+	if f.vv != "" {
+		known := false
+		for _, v := range s.vvs {
+			known = known || v.Name == f.vv
+		}
+		if !known {
+			return array.Errorf(array.NotFound, "volume %s does not exist", f.vv).Because(array.NoVolume)
+		}
+	}
+	if set, is := strings.CutPrefix(f.host, "set:"); is {
+		if _, ok := s.sets[set]; !ok {
+			return array.Errorf(array.NotFound, "host set %s does not exist", set).Because(array.NoHostSet)
+		}
+	} else if _, ok := s.hosts[f.host]; f.host != "" && !ok {
+		return array.Errorf(array.NotFound, "host %s does not exist", f.host).Because(array.NoHost)
+	}
+	return nil
+}
+
 func showVLUN(n *Node, _ context.Context, a *args) error {
 	templates, active := a.flags.Bool("t", false, ""), a.flags.Bool("a", false, "")
 	vv, host, lun := a.flags.String("v", "", ""), a.flags.String("host", "", ""), a.flags.Int("l", -1, "")
@@ -131,6 +167,9 @@ func showVLUN(n *Node, _ context.Context, a *args) error {
 		return cmp.Or(cmp.Compare(x.LUN, y.LUN), cmp.Compare(s.vvs[x.Volume].Name, s.vvs[y.Volume].Name), cmp.Compare(x.Host, y.Host))
 	})
 	f := vlunFilter{*vv, *host, *lun}
+	if err := f.there(s); err != nil {
+		return err
+	}
 	if !*templates {
 		a.title("Active VLUNs")
 		n.showActive(a, s, f)

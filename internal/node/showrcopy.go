@@ -117,7 +117,7 @@ func (n *Node) showGroups(a *args, detail bool) error {
 		if len(a.rest) > 0 && !a.names(r.rec.Name, found) {
 			continue
 		}
-		i, err := r.g.Info()
+		i, err := infoNow(r)
 		if err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ func (n *Node) showGroups(a *args, detail bool) error {
 		a.table(t)
 		t = table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "LastSyncTime")
 		for _, v := range d.VVs {
-			t.Row(v.Name, uint32(v.ID), v.Name, uint32(v.ID), syncOf(i), "NA")
+			t.Row(v.Name, n.VolumeNumber(v.ID), v.Name, n.VolumeNumber(v.ID), syncOf(i), "NA")
 		}
 		a.table(t)
 	}
@@ -147,17 +147,30 @@ func (n *Node) showGroups(a *args, detail bool) error {
 	return nil
 }
 
+// showNear lists which hosts of a group prefer which array's paths.
+func showNear(a *args, near []Nearness) {
+	if len(near) == 0 {
+		return
+	}
+	t := table.Within("HostName", "Proximity")
+	for _, x := range near {
+		t.Row(x.Host, x.Proximity)
+	}
+	a.table(t)
+}
+
 func (n *Node) showGroupInDetail(a *args, r running, i group.Info, d Description) {
 	cpg := "-"
 	if len(d.VVs) > 0 {
 		cpg = d.VVs[0].CPG
 	}
 	t := table.New("Name", ">ID", "Target", "Status", "Role", "Mode", `"Options`, "LocalUserCpg", "RmUserCpg")
-	t.Row(r.rec.Name, uint32(r.rec.ID), n.cfg.Target.Name, stateOf(i), n.roleOf(r, i), "Sync", n.policyText(d.Group.Policies), cpg, cpg)
+	t.Row(r.rec.Name, n.GroupNumber(r.rec.ID), n.cfg.Target.Name, stateOf(i), n.roleOf(r, i), "Sync", n.policyText(d.Group.Policies), cpg, cpg)
 	a.table(t)
 	t = table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "Resync_ss", "Sync_ss", "VV_iter", "R_iter", "S_iter", "LastSyncTime", "LocalSet", "RemoteSet")
 	for _, v := range d.VVs {
-		t.Row(v.Name, uint32(v.ID), v.Name, uint32(v.ID), syncOf(i), "NA", "NA", "NA", "NA", "NA", "NA", "-", "-")
+		t.Row(v.Name, n.VolumeNumber(v.ID), v.Name, n.VolumeNumber(v.ID), syncOf(i), "NA", "NA", "NA", "NA", "NA", "NA", "-", "-")
 	}
 	a.table(t)
+	showNear(a, d.Group.Near)
 }

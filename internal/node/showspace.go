@@ -26,6 +26,7 @@ type vvColumn struct {
 // vvRow is what there is to show of a volume.
 type vvRow struct {
 	v      VV
+	number uint64
 	used   volume.Used
 	state  string
 	of     string // what it is a copy of
@@ -36,7 +37,7 @@ type vvRow struct {
 
 func vvColumns() []vvColumn {
 	return []vvColumn{
-		{">Id", true, func(r vvRow) any { return uint32(r.v.ID) }},
+		{">Id", true, func(r vvRow) any { return r.number }},
 		{"Name", true, func(r vvRow) any { return r.v.Name }},
 		{"Prov", true, func(r vvRow) any { return prov(r.v) }},
 		{"Compr", true, func(r vvRow) any { return yesNo(r.v.Compress) }},
@@ -122,6 +123,9 @@ func showVV(n *Node, _ context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
+	if *cpg != "" && n.cpgs[*cpg] == nil {
+		return n.noCPG(*cpg)
+	}
 	rows, err := n.vvRows()
 	if err != nil {
 		return err
@@ -185,18 +189,18 @@ func (n *Node) vvRows() ([]vvRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(facts, func(a, b VolumeFact) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(facts, func(a, b VolumeFact) int { return cmp.Compare(n.VolumeNumber(a.ID), n.VolumeNumber(b.ID)) })
 	status := map[string]string{}
 	for _, r := range n.shared() {
-		if i, err := r.g.Info(); err == nil {
+		if i, err := infoNow(r); err == nil {
 			status[r.rec.Name] = stateOf(i)
 		}
 	}
 	rows := make([]vvRow, len(facts))
 	for k, f := range facts {
 		rows[k] = vvRow{
-			v: f.VV, used: f.Used, state: f.State, of: cmp.Or(f.CopyOf, "---"), group: "--", status: "none",
-			bsID: fmt.Sprint(uint32(cmp.Or(f.Of, f.Base, f.ID))),
+			v: f.VV, number: n.VolumeNumber(f.ID), used: f.Used, state: f.State, of: cmp.Or(f.CopyOf, "---"), group: "--", status: "none",
+			bsID: fmt.Sprint(n.VolumeNumber(cmp.Or(f.Of, f.Base, f.ID))),
 		}
 		if f.Group != "" {
 			rows[k].group, rows[k].status = f.Group, cmp.Or(status[f.Group], "--")

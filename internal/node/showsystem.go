@@ -13,9 +13,6 @@ import (
 	"github.com/perdure/perdure/internal/table"
 )
 
-// Version is the program's.
-const Version = "0.1.0"
-
 func showSys(n *Node, _ context.Context, a *args) error {
 	detail := a.flags.Bool("d", false, "")
 	if err := a.parse(0, 0); err != nil {
@@ -42,12 +39,12 @@ func showVersion(_ *Node, _ context.Context, a *args) error {
 		return err
 	}
 	if *brief {
-		a.out.WriteString(Version + "\n")
+		a.out.WriteString(array.Version + "\n")
 		return nil
 	}
-	a.out.WriteString("Release version " + Version + "\n\n")
+	a.out.WriteString("Release version " + array.Version + "\n\n")
 	t := table.New("Component Name", "Version")
-	t.Row("perdured", Version)
+	t.Row("perdured", array.Version)
 	a.table(t)
 	return nil
 }

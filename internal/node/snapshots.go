@@ -229,7 +229,7 @@ func (n *Node) makeSnapshots(ctx context.Context, pairs []pairOf, like VV) error
 // nameSnapshot takes a name.
 func (n *Node) nameSnapshot(t *store.Tx, p pairOf, g RCGroup, like VV) (VV, error) {
 	if !validName(p.sv) {
-		return VV{}, array.Errorf(array.Invalid, "snapshot name %q: want 1 to 31 letters, digits, '.', '_' or '-'", p.sv)
+		return VV{}, array.Errorf(array.Invalid, "snapshot name %q: %s", p.sv, nameWanted)
 	}
 	if _, ok, err := n.vvNamed(t, p.sv); err != nil || ok {
 		return VV{}, orElse(err, array.Errorf(array.Exists, "volume %s exists already", p.sv).Because(array.VolumeExists))

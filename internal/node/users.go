@@ -101,6 +101,9 @@ func setUser(n *Node, ctx context.Context, a *args) error {
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
+	if *text == "" {
+		return array.Errorf(array.Invalid, "setuser: want the role with -role; usage: %s", a.cmd.usage)
+	}
 	role, err := people.ParseRole(*text)
 	if err != nil {
 		return err
@@ -132,7 +135,7 @@ func setPassword(n *Node, ctx context.Context, a *args) error {
 }
 
 func removeUser(n *Node, ctx context.Context, a *args) error {
-	a.flags.Bool("f", false, "")
+	sure := a.confirmation()
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
@@ -141,6 +144,9 @@ func removeUser(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	if err := a.mayGive(was.Role); err != nil {
+		return err
+	}
+	if err := sure("removeuser removes user %s on both arrays, and ends the user's sessions", was.Name); err != nil {
 		return err
 	}
 	return n.changeUsers(ctx, people.UserChange{Name: was.Name, Was: &was})
@@ -163,7 +169,7 @@ func setSSHKey(n *Node, ctx context.Context, a *args) error {
 }
 
 func removeSSHKey(n *Node, ctx context.Context, a *args) error {
-	a.flags.Bool("f", false, "")
+	sure := a.confirmation()
 	user := a.flags.String("u", "", "")
 	if err := a.parse(0, 1); err != nil {
 		return err
@@ -177,7 +183,11 @@ func removeSSHKey(n *Node, ctx context.Context, a *args) error {
 		if !u.RemoveKey(fingerprint) {
 			return array.Errorf(array.NotFound, "user %s has no SSH key %s", name, fingerprint)
 		}
-		return nil
+		which := "all SSH keys"
+		if fingerprint != "" {
+			which = "SSH key " + fingerprint
+		}
+		return sure("removesshkey removes %s of user %s", which, name)
 	})
 }
 

@@ -58,7 +58,7 @@ func TestUsersAreOnBothArrays(t *testing.T) {
 	b.Close()
 	a.until("array-b to be missed", func() bool { return !a.pair.Reachable() })
 	a.run("createuser", "-nopassword", "bob", "all", "super")
-	a.run("removeuser", "ann")
+	a.run("removeuser", "-f", "ann")
 	b.open()
 	b.until("it to hear of the users", func() bool { return b.users() == "bob all super N" })
 	a.until("nothing to be told", func() bool { all, err := a.people.Untold(); return err == nil && len(all) == 0 })
@@ -94,9 +94,9 @@ func TestRolesAreObeyed(t *testing.T) {
 		{"create", "createhost h " + iqn1, true},
 		{"create", "createhost -add h " + iqn2, false},
 		{"create", "createhost --add=true h " + iqn2, false},
-		{"browse", "removehost h", false},
+		{"browse", "removehost -f h", false},
 		{"security_admin", "setuser -role super browse", false},
-		{"security_admin", "removeuser super", false},
+		{"security_admin", "removeuser -f super", false},
 		{"security_admin", "setpassword -u super -c long-enough", false},
 		{"security_admin", "setuser -role edit browse", true},
 		{"edit", "setpassword -u super -c long-enough", false},

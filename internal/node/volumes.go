@@ -27,13 +27,13 @@ func volumeCommands() []command {
 		{name: "removevv", right: people.Change, usage: "removevv [-f] <vv>", about: "removes an unexported snapshot, or volume that is in no Remote Copy group", of: groupOfLastVolume, run: removeVV},
 		{name: "createhost", right: people.Make, rightOf: rightToHost, secret: []string{"chap"}, usage: "createhost [-persona n] [-chap user:secret] [-os|-loc|-ip|-model|-contact|-comment <text>] [-add] <host> <iqn>...", about: "defines a host by its iSCSI names, on both arrays; -add gives one that exists more of them", run: createHost},
 		{name: "sethost", right: people.Change, secret: []string{"chap"}, usage: "sethost [-persona n] [-chap user:secret|-nochap] [-os|-loc|-ip|-model|-contact|-comment <text>] <host>", about: "changes a host, on both arrays", run: setHost},
-		{name: "removehost", right: people.Change, usage: "removehost <host> [<iqn>...]", about: "removes a host that has no VLUN, or some of its iSCSI names, on both arrays", run: removeHost},
+		{name: "removehost", right: people.Change, usage: "removehost [-f] <host> [<iqn>...]", about: "removes a host that has no VLUN, or some of its iSCSI names, on both arrays", run: removeHost},
 		{name: "createhostset", right: people.Make, rightOf: rightToHost, usage: "createhostset [-add] [-comment <text>] <set> [<host>...]", about: "defines a set of hosts; -add gives one that exists more of them, or another comment", of: groupOfHostSet, run: createHostSet},
 		{name: "removehostset", right: people.Change, usage: "removehostset [-f] <set> [<host>...]", about: "removes a set of hosts to which nothing is exported, or some of its hosts", of: groupOfHostSet, run: removeHostSet},
 		{name: "createvvset", right: people.Change, usage: "createvvset [-add] [-comment <text>] <set> [<vv>...]", about: "defines a set of volumes; -add gives one that exists more of them, or another comment", run: createVVSet},
 		{name: "removevvset", right: people.Change, usage: "removevvset [-f] <set> [<vv>...]", about: "removes a set of volumes, or some volumes from it; the volumes stay", run: removeVVSet},
 		{name: "createvlun", right: people.Make, usage: "createvlun <vv> <lun|auto> <host|set:hosts>", about: "exports a volume, through both arrays if it is in a Remote Copy group", of: groupOfVolume, run: createVLUN},
-		{name: "removevlun", right: people.Change, usage: "removevlun <vv> <lun> <host|set:hosts>", about: "ends an export", of: groupOfVolume, run: removeVLUN},
+		{name: "removevlun", right: people.Change, usage: "removevlun [-f] <vv> <lun> <host|set:hosts>", about: "ends an export", of: groupOfVolume, run: removeVLUN},
 	}
 }
 
@@ -96,7 +96,7 @@ func createVV(n *Node, _ context.Context, a *args) error {
 	}
 	size, err := parseSize(a.rest[2])
 	if err != nil {
-		return err
+		return in("volume", a.rest[1], err)
 	}
 	v := VV{Name: a.rest[1], CPG: a.rest[0], Size: size}
 	if err := how.of(&v); err != nil {
@@ -120,10 +120,10 @@ func createVV(n *Node, _ context.Context, a *args) error {
 // createVolume makes a volume on this array alone that people named.
 func (n *Node) createVolume(v VV) error {
 	if !validName(v.Name) {
-		return array.Errorf(array.Invalid, "volume name %q: want 1 to 31 letters, digits, '.', '_' or '-'", v.Name)
+		return array.Errorf(array.Invalid, "volume name %q: %s", v.Name, nameWanted)
 	}
 	if n.cpgs[v.CPG] == nil {
-		return array.Errorf(array.NotFound, "CPG %s does not exist", v.CPG).Because(array.NoCPG)
+		return n.noCPG(v.CPG)
 	}
 	return n.createPrivate(v)
 }
@@ -212,7 +212,7 @@ func growVV(n *Node, ctx context.Context, a *args) error {
 	more, err := parseSize(a.rest[1])
 	switch {
 	case err != nil:
-		return err
+		return in("volume", v.Name, err)
 	case v.Of != 0:
 		return array.Errorf(array.Invalid, "%s is a snapshot, which never changes", v.Name).Because(array.IsSnapshot)
 	case more > volume.MaxSize-v.Size:
@@ -242,7 +242,7 @@ func growVV(n *Node, ctx context.Context, a *args) error {
 }
 
 func removeVV(n *Node, ctx context.Context, a *args) error {
-	a.flags.Bool("f", false, "")
+	sure := a.confirmation()
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
@@ -257,12 +257,18 @@ func removeVV(n *Node, ctx context.Context, a *args) error {
 		if err := n.mayRemove(v); err != nil {
 			return err
 		}
+		if err := sure("removevv removes snapshot %s for good", v.Name); err != nil {
+			return err
+		}
 		return n.removeVVs(ctx, g.ID, []VV{v})
 	}
 	if !g.Private {
 		return array.Errorf(array.Conflict, "volume %s is in Remote Copy group %s: dismiss it first", v.Name, g.Name).Because(array.InGroup)
 	}
 	if err := n.mayRemove(v); err != nil {
+		return err
+	}
+	if err := sure("removevv removes volume %s and its data for good", v.Name); err != nil {
 		return err
 	}
 	return n.dropGroup(v.Group)
@@ -322,7 +328,7 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 		} else {
 			x, err := strconv.ParseUint(a.rest[1], 10, 16)
 			if err != nil || x > 16383 {
-				return array.Errorf(array.Invalid, "LUN %q: want 0 to 16383, or auto", a.rest[1])
+				return array.Errorf(array.Invalid, "volume %s: LUN %q: want 0 to 16383, or auto", v.Name, a.rest[1])
 			}
 			l.LUN = uint16(x)
 		}
@@ -370,6 +376,7 @@ func hostExists(t *store.Tx, host string) error {
 }
 
 func removeVLUN(n *Node, ctx context.Context, a *args) error {
+	sure := a.confirmation()
 	if err := a.parse(3, 3); err != nil {
 		return err
 	}
@@ -379,13 +386,16 @@ func removeVLUN(n *Node, ctx context.Context, a *args) error {
 	}
 	x, err := strconv.ParseUint(a.rest[1], 10, 16)
 	if err != nil {
-		return array.Errorf(array.Invalid, "LUN %q: want a number", a.rest[1])
+		return array.Errorf(array.Invalid, "volume %s: LUN %q: want 0 to 16383", v.Name, a.rest[1])
 	}
 	l := VLUN{LUN: uint16(x), Volume: v.ID, Host: a.rest[2]}
 	return n.changeGroup(ctx, v.Group, func(t *store.Tx) error {
 		o, ok, err := tables.vluns.Get(t, vlunKey(l))
 		if err != nil || !ok || o.Volume != v.ID {
-			return orElse(err, array.Errorf(array.NotFound, "volume %s is not LUN %d of %s", v.Name, l.LUN, l.Host).Because(array.NoVLUN))
+			return orElse(err, array.Errorf(array.NotFound, "volume %s is not LUN %d of %s: 'showvlun -v %s' lists its exports", v.Name, l.LUN, l.Host, v.Name).Because(array.NoVLUN))
+		}
+		if err := sure("removevlun takes volume %s, LUN %d, away from %s", v.Name, l.LUN, l.Host); err != nil {
+			return err
 		}
 		return tables.vluns.Delete(t, vlunKey(l))
 	})

@@ -7,13 +7,14 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
 )
 
-// Which sets a volume is in is part of its description, and so on both arrays. A set's
-// comment, and a set without volumes, are the array's that was asked.
+// Which sets a volume is in is part of its description. What else there is of a set, vvsets.go
+// has on both arrays.
 
 // maxVVSets bounds the sets of volumes of an array, maxSetsOfVV those that a volume is in.
 const (
@@ -31,7 +32,13 @@ func (n *Node) VolumeSets() (all []SetFact, err error) {
 		return sets[name]
 	}
 	err = n.store.View(func(t *store.Tx) error {
-		if err := tables.vvsets.Each(t, func(_ string, s VVSet) error { set(s.Name).Comment = s.Comment; return nil }); err != nil {
+		if err := tables.vvsets.Each(t, func(_ string, s VVSet) error {
+			if !s.Removed {
+				f := set(s.Name)
+				f.Comment, f.Limited = s.Comment, s.QoS != nil && s.QoS.Enabled
+			}
+			return nil
+		}); err != nil {
 			return err
 		}
 		return tables.vvs.Each(t, func(_ string, v VV) error {
@@ -59,7 +66,7 @@ func (n *Node) volumeSet(name string) (*SetFact, error) {
 	return nil, err
 }
 
-func createVVSet(n *Node, _ context.Context, a *args) error {
+func createVVSet(n *Node, ctx context.Context, a *args) error {
 	add, comment := a.flags.Bool("add", false, ""), a.flags.String("comment", "", "")
 	if err := a.parse(1, 1+maxSetMembers); err != nil {
 		return err
@@ -88,7 +95,12 @@ func createVVSet(n *Node, _ context.Context, a *args) error {
 			return array.Errorf(array.Exists, "volume %s is in volume set %s already", vv, name).Because(array.MemberTwice)
 		}
 	}
-	if err := n.putVVSet(VVSet{Name: name, Comment: s.Comment}, a.given("comment"), *comment); err != nil {
+	if err := n.changeVVSet(ctx, name, func(s *VVSet) error {
+		if a.given("comment") {
+			s.Comment = *comment
+		}
+		return nil
+	}); err != nil {
 		return err
 	}
 	// The volumes may be served by the other array, for which no command here may wait.
@@ -101,27 +113,6 @@ func createVVSet(n *Node, _ context.Context, a *args) error {
 		return nil
 	}
 	return nil
-}
-
-func (n *Node) putVVSet(s VVSet, commented bool, comment string) error {
-	return n.store.Update(func(t *store.Tx) error {
-		count := 0
-		if err := tables.vvsets.Each(t, func(_ string, o VVSet) error {
-			if o.Name != s.Name {
-				count++
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
-		if count >= maxVVSets {
-			return array.Errorf(array.Full, "there are %d volume sets, the most there may be", count)
-		}
-		if commented {
-			s.Comment = comment
-		}
-		return tables.vvsets.Put(t, s.Name, s)
-	})
 }
 
 // inSet puts a volume in a set or, with -novvset, takes it out.
@@ -139,11 +130,11 @@ func (n *Node) outOfSet(ctx context.Context, by Caller, set string, vvs []string
 	if err := errors.Join(errs...); err != nil || !whole {
 		return err
 	}
-	return n.store.Update(func(t *store.Tx) error { return tables.vvsets.Delete(t, set) })
+	return n.changeVVSet(ctx, set, func(s *VVSet) error { s.Removed = true; return nil })
 }
 
 func removeVVSet(n *Node, _ context.Context, a *args) error {
-	a.flags.Bool("f", false, "")
+	sure := a.confirmation()
 	if err := a.parse(1, 1+maxSetMembers); err != nil {
 		return err
 	}
@@ -160,6 +151,12 @@ func removeVVSet(n *Node, _ context.Context, a *args) error {
 	whole := len(vvs) == 0
 	if whole {
 		vvs = s.Members
+		err = sure("removevvset removes volume set %s; its volumes stay", name)
+	} else {
+		err = sure("removevvset takes %s out of volume set %s", strings.Join(vvs, ", "), name)
+	}
+	if err != nil {
+		return err
 	}
 	a.then = func(ctx context.Context) error { return n.outOfSet(ctx, a.by, name, vvs, whole) }
 	return nil

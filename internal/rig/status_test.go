@@ -8,7 +8,7 @@ func TestParseStatus(t *testing.T) {
 	text := "array   array-a  system 1, start 1\n" +
 		"group   g        serving array array-b, home array array-a, Secondary-Rev, Started, Synced\n" +
 		"                 not served here: the other array owns the order\n" +
-		"group   other    serving array nobody known here, home array array-a, Secondary, Failsafe, NotSynced\n"
+		"group   other    serving array nobody known here, home array array-a, Secondary, Failsafe, Stale\n"
 	s, err := parseStatus(text, "g")
 	want := Status{Serving: "array-b", Role: "Secondary-Rev", State: "Started", Sync: "Synced", Reason: "the other array owns the order"}
 	if err != nil || s != want {

@@ -25,6 +25,7 @@ var table = []row{
 	{pkg: "progress", why: "how far something is, as data; between whoever does it and whoever shows it"},
 	{pkg: "people", may: []string{"store"}, why: "who may do what, as a table; knows no commands, so that every face asks the same"},
 	{pkg: "event", may: []string{"store"}, why: "what happened and who did what, as data that stays; who reports it decides what it means"},
+	{pkg: "qos", why: "what is admitted is a function of what came when, or its limits could not be tested to the command"},
 	{pkg: "table", why: "what is listed, as data; between the commands and both forms that people and scripts read"},
 	{pkg: "pki", why: "keys and certificates; used by whoever speaks over a network"},
 
@@ -54,14 +55,14 @@ var table = []row{
 		pkg: "node",
 		may: []string{
 			"block", "boottime", "vfs", "store", "event", "pki", "arbitration", "replication", "reservation", "journal", "volume",
-			"link", "witness", "scsi", "iscsi", "group", "pair", "schedule", "progress", "people", "table",
+			"link", "witness", "scsi", "iscsi", "group", "pair", "schedule", "progress", "people", "table", "qos",
 		},
 		why: "configuration, commands and composition; below the faces, so that each face is thin",
 	},
 
 	{pkg: "matrix", why: "the expectations of the failure matrix: if it knew the product, they could be bent to it"},
 
-	{pkg: "wsapi", may: []string{"node", "event", "people", "pki", "progress", "table"}, why: "a face: translates, decides nothing"},
+	{pkg: "wsapi", may: []string{"node", "event", "people", "pki", "progress", "table", "qos"}, why: "a face: translates, decides nothing"},
 	{pkg: "cli", may: []string{"node", "event", "pki", "progress", "table"}, why: "a face: translates, decides nothing; but init makes keys, before there is a daemon to ask"},
 	{pkg: "sshd", may: []string{"cli", "people", "table"}, why: "a face: the command line over SSH"},
 	{pkg: "console", may: []string{"node", "event", "wsapi"}, why: "a face: speaks the REST interface only"},

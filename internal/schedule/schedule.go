@@ -29,7 +29,7 @@ func Parse(text string) (Times, error) {
 	p := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
 	s, err := p.Parse(text)
 	if err != nil {
-		return Times{}, fmt.Errorf("schedule: %w", &array.Error{Kind: array.Invalid, Text: fmt.Sprintf("%q", text), Err: err})
+		return Times{}, &array.Error{Kind: array.Invalid, Text: fmt.Sprintf("schedule %q: want \"minute hour dom month dow\" as in cron, @hourly, @daily, @weekly, @monthly or @yearly", text), Err: err}
 	}
 	t := Times{s}
 	if t.next.Next(time.Unix(0, 0).UTC()).IsZero() {

@@ -70,6 +70,10 @@ type Command struct {
 	began   time.Time
 	before  *Command
 	after   *Command
+	counted bool // it has its place under the volume's limits; this and the next three are theirs
+	ended   func(time.Duration)
+	freed   time.Time // when it had waited
+	delay   *delay
 	retries int
 	aborted atomic.Bool
 	op      atomic.Pointer[Op] // the step under way
@@ -126,7 +130,7 @@ func (c *Command) Abort() {
 	if x := c.copying.Load(); x != nil {
 		x.cancel()
 	}
-	if c.nexus.server.turns.withdraw(c) {
+	if c.nexus.server.delays.withdraw(c) || c.nexus.server.turns.withdraw(c) {
 		c.end(abortedError())
 	}
 }
@@ -152,6 +156,14 @@ func (c *Command) start(generation uint64) {
 		c.end(err)
 		return
 	}
+	if c.desc.turns && !c.admitted() {
+		return
+	}
+	c.takeTurn()
+}
+
+// takeTurn runs the handler when it is the host's turn.
+func (c *Command) takeTurn() {
 	if c.desc.turns && !c.nexus.server.turns.take(c) {
 		return
 	}
@@ -275,6 +287,9 @@ func (c *Command) end(err error) {
 	var next []*Command
 	if c.bound != nil {
 		next = c.bound.tasks.leave(c)
+	}
+	if c.ended != nil {
+		c.ended(boottime.Now().Sub(c.freed))
 	}
 	turns := c.nexus.server.turns
 	due := turns.left(c)

@@ -17,6 +17,8 @@ type Config struct {
 	Pool *block.Pool
 	// Revision is the product revision level of INQUIRY, four characters.
 	Revision string
+	// Limits are those of volumes; nil: there are none.
+	Limits Limits
 }
 
 // Server is the SCSI target device: the logical units that are in use and the
@@ -30,6 +32,7 @@ type Server struct {
 	copies   atomic.Int32 // EXTENDED COPY commands under way
 	stop     func()
 	turns    *turns
+	delays   delays
 
 	mu      sync.Mutex
 	hosts   map[string]*hostTurn // with a nexus, by initiator name
@@ -45,6 +48,7 @@ func NewServer(cfg Config) *Server {
 		revision: cfg.Revision,
 		table:    newTable(),
 		turns:    newTurns(),
+		delays:   delays{limits: cfg.Limits},
 		hosts:    make(map[string]*hostTurn),
 		units:    make(map[Unit]*logicalUnit),
 		nexuses:  make(map[*Nexus]struct{}),

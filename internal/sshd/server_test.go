@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -124,6 +125,11 @@ func (r *rig) run(ctx context.Context, by people.Session, words []string, style 
 	case "change", "createuser":
 		if !by.May(people.Change) {
 			return "", array.Errorf(array.Denied, "user %s may not", by.User)
+		}
+		return "", nil
+	case "remove":
+		if !slices.Contains(words, "-f") {
+			return "", array.Errorf(array.Invalid, "remove removes it: say -f").Because(array.Unconfirmed)
 		}
 		return "", nil
 	case "wait":
@@ -272,6 +278,22 @@ func TestPasswordsAreAskedFor(t *testing.T) {
 	defer r.mu.Unlock()
 	if len(r.ran) != 1 || r.ran[0] != "ann createuser|-c|secret-secret|cam|all|edit" {
 		t.Errorf("%q", r.ran)
+	}
+}
+
+// TestWhoSitsThereIsAsked whether they are sure; a script hears what it lacks.
+func TestWhoSitsThereIsAsked(t *testing.T) {
+	const prompt = "array-a cli% "
+	for answer, gave := range map[string]string{"y": "ann remove|v,ann remove|-f|v", "n": "ann remove|v"} {
+		r := newRig(t, Limits{Ahead: time.Millisecond, Quiet: time.Millisecond})
+		got := r.shell("ann", true, "", prompt, "remove v\r", "y=yes n=no: ", answer+"\r", prompt, "exit\r")
+		if !strings.Contains(got, "remove removes it.\r\n") || strings.Join(r.ran, ",") != gave {
+			t.Errorf("%q gave %q: %q", answer, r.ran, got)
+		}
+	}
+	r := newRig(t, Limits{})
+	if got := r.shell("ann", false, "remove v\nexit\n"); !strings.Contains(got, "remove removes it: say -f\r\n") {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -34,7 +34,7 @@ func (x *session) shell(ctx context.Context) int {
 	}
 	for _, l := range ahead {
 		s.write(s.prompt + l + "\n")
-		if !s.line(ctx, l, noAsking) {
+		if !s.line(ctx, l, nobody()) {
 			return s.status
 		}
 	}
@@ -53,19 +53,36 @@ func noAsking(string) (string, error) {
 	return "", array.Errorf(array.Invalid, "a password can't be asked for here: give it with -c")
 }
 
+// nobody can be asked: it is a script.
+func nobody() cli.Person { return cli.Person{Secret: noAsking} }
+
+// asks shows a question as the prompt, and returns what was typed.
+func (s *shell) asks(t *term.Terminal) func(string) (string, error) {
+	return func(question string) (string, error) {
+		first, last, ok := strings.Cut(question, "\n")
+		if ok {
+			s.write(first + "\n")
+			question = last
+		}
+		t.SetPrompt(question)
+		defer t.SetPrompt(s.prompt)
+		return t.ReadLine()
+	}
+}
+
 // line runs the commands of a line, and reports whether there may be more.
-func (s *shell) line(ctx context.Context, line string, ask func(string) (string, error)) bool {
+func (s *shell) line(ctx context.Context, line string, p cli.Person) bool {
 	commands, err := cli.Split(line)
 	if err != nil {
 		s.write(err.Error() + "\n")
 		s.status = 1
 	}
 	for _, words := range commands {
-		words, err := cli.AskSecrets(words, ask)
-		text, exit := "", false
-		if err == nil {
+		exit := false
+		text, err := p.Do(words, func(words []string) (text string, err error) {
 			text, exit, err = s.cli.Do(ctx, words)
-		}
+			return text, err
+		})
 		if exit {
 			return false
 		}
@@ -94,7 +111,7 @@ func (s *shell) piped(ctx context.Context) {
 			return
 		}
 		s.write(l + "\n")
-		if !s.line(ctx, l, noAsking) {
+		if !s.line(ctx, l, nobody()) {
 			return
 		}
 	}
@@ -121,7 +138,7 @@ func (s *shell) typed(ctx context.Context) {
 			s.write("\n")
 			return
 		}
-		if len(l) > cli.MaxLine || !s.line(ctx, l, t.ReadPassword) {
+		if len(l) > cli.MaxLine || !s.line(ctx, l, cli.Person{Secret: t.ReadPassword, Line: s.asks(t)}) {
 			return
 		}
 	}

@@ -86,6 +86,9 @@ var reasonCodes = map[array.Reason]Code{
 	array.AtHome:          RoleConflict,
 	array.NoMode:          BadEnum,
 	array.NotActive:       NotActive,
+	array.NoQoS:           NoQoS,
+	array.QoSExists:       QoSExists,
+	array.Unconfirmed:     NotConfirmed,
 }
 
 // CodeOf returns what a client hears of an error.

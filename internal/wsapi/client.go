@@ -36,7 +36,7 @@ func DoTelling(ctx context.Context, path string, words []string, tell func(progr
 		return "", err
 	}
 	if tell != nil {
-		q.Header.Set("Accept", streamType)
+		q.Header.Set("Accept", StreamType)
 	}
 	a, err := c.Do(q)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
@@ -46,21 +46,5 @@ func DoTelling(ctx context.Context, path string, words []string, tell func(progr
 		return "", fmt.Errorf("ask the array at %s: %w", path, err)
 	}
 	defer a.Body.Close()
-	var r Response
-	for d := json.NewDecoder(a.Body); ; {
-		r = Response{}
-		if err := d.Decode(&r); err != nil {
-			return "", fmt.Errorf("read the array's answer: %w", err)
-		}
-		if r.Progress == nil {
-			break
-		}
-		if tell != nil {
-			tell(*r.Progress)
-		}
-	}
-	if r.Error != "" {
-		return r.Text, fmt.Errorf("%s", r.Error)
-	}
-	return r.Text, nil
+	return ReadAnswer(a.Body, tell)
 }

@@ -57,6 +57,7 @@ var (
 	NoQoS          = Code{http.StatusNotFound, 100, "NON_EXISTENT_QOS_RULE"}
 	SetExists      = Code{http.StatusConflict, 101, "EXISTENT_SET"}
 	NoSet          = Code{http.StatusNotFound, 102, "NON_EXISTENT_SET"}
+	QoSExists      = Code{http.StatusConflict, 114, "EXISTENT_QOS_RULE"}
 	BelowRange     = Code{http.StatusBadRequest, 115, "INV_INPUT_BELOW_RANGE"}
 	InRemoteCopy   = Code{http.StatusForbidden, 120, "INV_OPERATION_VV_IN_REMOTE_COPY"}
 	NoTask         = Code{http.StatusNotFound, 145, "NON_EXISTENT_TASK"}
@@ -123,5 +124,6 @@ var (
 	BadMethod     = Code{http.StatusMethodNotAllowed, 1111, "METHOD_NOT_ALLOWED"}
 	NoWitness     = Code{http.StatusNotFound, 1112, "NON_EXISTENT_WITNESS"}
 	NotActive     = Code{http.StatusForbidden, 1114, "RCOPY_GROUP_NOT_ACTIVE_ACTIVE"}
+	NotConfirmed  = Code{http.StatusForbidden, 1115, "NOT_CONFIRMED"}
 	ManySessions  = Code{http.StatusServiceUnavailable, 1113, "TOO_MANY_SESSIONS"}
 )

@@ -37,6 +37,8 @@ type Response struct {
 	Text  string `json:"text"`
 	Error string `json:"error,omitempty"`
 	Kind  string `json:"kind,omitempty"`
+	// Reason is the error's, if it has one.
+	Reason array.Reason `json:"reason,omitempty"`
 }
 
 // Serve answers on a socket at path until ctx ends.
@@ -63,47 +65,24 @@ func Serve(ctx context.Context, path string, r Runner) error {
 func handler(r Runner) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v1/command", func(hw http.ResponseWriter, q *http.Request) {
-		w := &sender{ResponseWriter: hw}
+		w := &Answers{W: hw}
 		var in Request
 		d := json.NewDecoder(http.MaxBytesReader(hw, q.Body, maxRequest))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&in); err != nil {
-			w.answer(http.StatusBadRequest, Response{Error: "the request can't be read: " + err.Error(), Kind: array.Invalid.String()})
+			w.Send(http.StatusBadRequest, Response{Error: "the request can't be read: " + err.Error(), Kind: array.Invalid.String()})
 			return
 		}
 		var tell func(progress.Step)
-		if q.Header.Get("Accept") == streamType {
-			tell = func(p progress.Step) { w.answer(http.StatusOK, Response{Progress: &p}) }
+		if q.Header.Get("Accept") == StreamType {
+			tell = func(p progress.Step) { w.Send(http.StatusOK, Response{Progress: &p}) }
 		}
 		text, err := r.RunTelling(q.Context(), in.Words, tell)
 		if err != nil {
-			w.answer(CodeOf(err).Status, Response{Text: text, Error: err.Error(), Kind: array.KindOf(err).String()})
+			w.Send(CodeOf(err).Status, Response{Text: text, Error: err.Error(), Kind: array.KindOf(err).String(), Reason: array.ReasonOf(err)})
 			return
 		}
-		w.answer(http.StatusOK, Response{Text: text})
+		w.Send(http.StatusOK, Response{Text: text})
 	})
 	return mux
-}
-
-// streamType is what a client accepts that wants to hear of progress: one Response a line.
-const streamType = "application/x-ndjson"
-
-// sender is a ResponseWriter that begins its answer once and sends every line at once.
-type sender struct {
-	http.ResponseWriter
-	begun bool
-}
-
-// answer sends a line. The status of a stream is that of its first.
-func (w *sender) answer(status int, r Response) {
-	if !w.begun {
-		w.begun = true
-		w.Header().Set("Content-Type", "application/json")
-		if r.Progress != nil {
-			w.Header().Set("Content-Type", streamType)
-		}
-		w.WriteHeader(status)
-	}
-	_ = json.NewEncoder(w).Encode(r)
-	_ = http.NewResponseController(w.ResponseWriter).Flush()
 }

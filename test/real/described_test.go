@@ -70,7 +70,7 @@ func TestNotDescribed(t *testing.T) {
 	if p.InSync(t.Context(), group) {
 		t.Fatal("B counts as whole without the volume")
 	}
-	p.command(rig.B, "removevv", "twin")
+	p.command(rig.B, "removevv", "-f", "twin")
 	p.whole()
 }
 
@@ -83,7 +83,7 @@ func TestAskedElsewhere(t *testing.T) {
 		t.Errorf("the policy was not changed:\n%s", text)
 	}
 	p.command(rig.B, "setrcopygroup", "pol", "auto_recover", group)
-	p.command(rig.B, "removevlun", "g.1", "1", "host")
+	p.command(rig.B, "removevlun", "-f", "g.1", "1", "host")
 	p.command(rig.B, "createvlun", "g.1", "5", "host")
 	if text := p.command(rig.A, "showvlun"); !strings.Contains(text, "5") {
 		t.Errorf("the export was not made:\n%s", text)
@@ -92,7 +92,7 @@ func TestAskedElsewhere(t *testing.T) {
 	p.command(rig.B, "admitrcopyvv", "-createvv", "-size", "16m", "h.0", "h")
 	p.command(rig.B, "startrcopygroup", "-wait", "h")
 	done := make(chan error, 2)
-	for i, words := range [][]string{{"createvlun", "h.0", "8", "host"}, {"removevlun", "g.1", "5", "host"}} {
+	for i, words := range [][]string{{"createvlun", "h.0", "8", "host"}, {"removevlun", "-f", "g.1", "5", "host"}} {
 		go func() {
 			_, err := p.Command(t.Context(), 1-i, words...)
 			done <- err
@@ -104,7 +104,7 @@ func TestAskedElsewhere(t *testing.T) {
 		}
 	}
 	p.whole()
-	p.command(rig.A, "removevlun", "h.0", "8", "host")
+	p.command(rig.A, "removevlun", "-f", "h.0", "8", "host")
 	p.command(rig.A, "removercopygroup", "-f", "h")
 	for i := range 2 {
 		if text := p.command(i, "showrcopy") + p.command(i, "showvv") + p.command(i, "showeventlog"); strings.Contains(text, "h.0") || strings.Contains(text, "keeps its register") {
@@ -142,8 +142,8 @@ func TestOneLUNOneVolume(t *testing.T) {
 	p.until(setUpIn, "an event on each array", func() bool {
 		return strings.Contains(p.command(rig.A, "showeventlog"), "host h9 was changed here") && strings.Contains(p.command(rig.B, "showeventlog"), "host h9 was changed here")
 	})
-	p.command(rig.A, "removehost", "alias")
-	p.command(rig.A, "removehost", "h9")
+	p.command(rig.A, "removehost", "-f", "alias")
+	p.command(rig.A, "removehost", "-f", "h9")
 	p.until(setUpIn, "the host of array-b to be on both", func() bool { return strings.Contains(p.command(rig.A, "showhost"), "of-b") })
 	p.whole()
 }

@@ -46,7 +46,7 @@ func TestFullCPG(t *testing.T) {
 	p.until(setUpIn, "the event of a CPG at 95 percent", func() bool {
 		return strings.Contains(p.command(rig.A, "showeventlog"), "CPG cpg0 is 95 percent full or more")
 	})
-	p.command(rig.A, "removevv", "big")
+	p.command(rig.A, "removevv", "-f", "big")
 	p.must(d.Write(ctx, b, written))
 	p.same(d, b, written)
 }

@@ -156,8 +156,8 @@ func TestSnapshots(t *testing.T) {
 		t.Error("the promoted volume is not what the snapshot is")
 	}
 	p.whole()
-	p.command(rig.A, "removevlun", "first.0", "0", "host-first-0")
-	p.refused(rig.A, "was made from", "removevv", "first.0")
+	p.command(rig.A, "removevlun", "-f", "first.0", "0", "host-first-0")
+	p.refused(rig.A, "was made from", "removevv", "-f", "first.0")
 	for _, n := range []string{"fourth", "second", "third"} {
 		for v := range 2 {
 			name := fmt.Sprintf("%s.%d", n, v)

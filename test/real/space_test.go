@@ -60,9 +60,9 @@ func TestSpace(t *testing.T) {
 		if c.copies == 1 && p.used(0) != 0 {
 			t.Errorf("%v: zeros cost %.1f MiB", c.options, p.used(0))
 		}
-		p.command(rig.A, "removevlun", "v", "0", "host-v")
-		p.command(rig.A, "removehost", "host-v")
-		p.command(rig.A, "removevv", "v")
+		p.command(rig.A, "removevlun", "-f", "v", "0", "host-v")
+		p.command(rig.A, "removehost", "-f", "host-v")
+		p.command(rig.A, "removevv", "-f", "v")
 		if used := p.used(0); used != 0 {
 			t.Errorf("%v: %.1f MiB are used by nothing", c.options, used)
 		}

@@ -132,7 +132,7 @@ func (c *client) shells() {
 func (c *client) roles() {
 	c.t.Helper()
 	before := c.command(rig.A, "showvv", "-d")
-	for _, words := range []string{"createvv cpg0 x 64", "removevlun g.0 0 host", "setrcopygroup switchover g", "createuser -c correct-horse eve all super", "showeventlog -audit"} {
+	for _, words := range []string{"createvv cpg0 x 64", "removevlun -f g.0 0 host", "setrcopygroup switchover g", "createuser -c correct-horse eve all super", "showeventlog -audit"} {
 		if out, errs, ok := c.ssh(rig.A, "bob", byPassword, words, ""); ok || !strings.Contains(errs, "lacks the right") {
 			c.t.Errorf("bob: %s: %q, %q", words, out, errs)
 		}

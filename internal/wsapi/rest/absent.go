@@ -7,25 +7,14 @@ import (
 	"github.com/perdure/perdure/internal/wsapi"
 )
 
-// What the incumbent has and this array has not. Clients that ask for a list of rules hear
-// that there are none; whoever wants to make one hears why not.
+// What the incumbent has and this array has not. Whoever asks for it hears why not.
 func absentRoutes() []route {
 	no := func(why string) func(*call) (answer, error) {
 		return func(*call) (answer, error) { return answer{}, fail(wsapi.Unsupported, "", "%s", why) }
 	}
-	const qos, cpg, targets = "hosts' commands are not limited by rules", "CPGs are part of the configuration file", "targets and links are part of the configuration file"
-	all := []route{
-		{method: "GET", path: "/qos", right: people.Look, about: "rules for hosts' commands: none", out: collection[struct{}]{}, do: func(*call) (answer, error) {
-			return ok(collection[struct{}]{Members: []struct{}{}})
-		}},
-		{method: "GET", path: "/qos/{target}", right: people.Look, about: "a rule: none", do: func(c *call) (answer, error) {
-			return answer{}, fail(wsapi.NoQoS, "", "there is no rule for %.80q", c.r.PathValue("target"))
-		}},
-	}
+	const cpg, targets = "CPGs are part of the configuration file", "targets and links are part of the configuration file"
+	var all []route
 	for _, x := range []struct{ method, path, why string }{
-		{"POST", "/qos", qos},
-		{"PUT", "/qos/{target}", qos},
-		{"DELETE", "/qos/{target}", qos},
 		{"POST", "/cpgs", cpg},
 		{"DELETE", "/cpgs/{cpg}", cpg},
 		{"POST", "/remotecopytargets", targets},

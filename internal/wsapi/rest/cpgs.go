@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/node"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/wsapi"
@@ -61,7 +62,7 @@ type layout struct {
 
 func cpgOf(f node.CPGFact, volumes []node.VolumeFact) cpg {
 	g := cpg{
-		ID: idOf(f.Name), Name: f.Name, State: 1, FailedStates: []string{}, DegradedStates: []string{}, AdditionalStates: []string{},
+		ID: array.NumberOfName(f.Name), Name: f.Name, State: 1, FailedStates: []string{}, DegradedStates: []string{}, AdditionalStates: []string{},
 		TotalSpaceMiB: mib(f.Cap), FreeSpaceMiB: mib(f.Free()), UsableFreeSpaceMiB: mib(f.Free()), WrittenMiB: mib(f.Written),
 	}
 	used := mib(f.Used)

@@ -89,11 +89,12 @@ type remoteVolume struct {
 
 // The incumbent's enumerations.
 const (
-	rolePrimary, roleSecondary            = 1, 2
-	stateStarting, stateStarted           = 2, 3
-	stateStopped, stateFailsafe           = 5, 7
-	syncSyncing, syncSynced, syncNotSyncd = 2, 3, 4
-	modeSync                              = 1
+	rolePrimary, roleSecondary       = 1, 2
+	stateStarting, stateStarted      = 2, 3
+	stateStopped, stateFailsafe      = 5, 7
+	syncNew, syncSyncing, syncSynced = 1, 2, 3
+	syncNotSyncd, syncStale          = 4, 5 // the first is Stopped, whose number nobody knows
+	modeSync                         = 1
 )
 
 // creator is the array that made a group: its upper half is in the id.
@@ -104,7 +105,7 @@ func otherName(g node.GroupFact) string { return fmt.Sprintf("%s.r%d", g.Name, c
 
 func groupOf(f node.GroupFact, s node.SystemFact) group {
 	g := group{
-		ID: uint64(f.ID), Name: f.Name, Role: roleSecondary, RoleName: f.Role, RemoteGroupName: f.Name, ServingArray: f.Serving, HomeArray: f.HomeArray,
+		ID: s.Number(uint64(f.ID)), Name: f.Name, Role: roleSecondary, RoleName: f.Role, RemoteGroupName: f.Name, ServingArray: f.Serving, HomeArray: f.HomeArray,
 		SharedHere: f.Shared, NotServedHereFor: f.Reason, Volumes: []groupVolume{}, Links: []link{{base + "/remotecopygroups/" + f.Name, "self"}},
 	}
 	if strings.HasPrefix(f.Role, "Primary") {
@@ -135,14 +136,18 @@ func groupOf(f node.GroupFact, s node.SystemFact) group {
 }
 
 func groupVolumeOf(f node.GroupFact, v node.VV, s node.SystemFact) groupVolume {
-	r := remoteVolume{TargetName: s.Target, RemoteVolumeName: v.Name, RemoteVolumeID: uint64(v.ID), SyncStatus: syncNotSyncd, SyncStatusName: f.Sync}
+	r := remoteVolume{TargetName: s.Target, RemoteVolumeName: v.Name, RemoteVolumeID: s.Number(uint64(v.ID)), SyncStatus: syncNotSyncd, SyncStatusName: f.Sync}
 	switch f.Sync {
 	case "Synced":
 		r.SyncStatus = syncSynced
 	case "Syncing":
 		r.SyncStatus = syncSyncing
+	case "New":
+		r.SyncStatus = syncNew
+	case "Stale":
+		r.SyncStatus = syncStale
 	}
-	return groupVolume{LocalVolumeName: v.Name, LocalVolumeID: uint64(v.ID), RemoteVolumes: []remoteVolume{r}}
+	return groupVolume{LocalVolumeName: v.Name, LocalVolumeID: s.Number(uint64(v.ID)), RemoteVolumes: []remoteVolume{r}}
 }
 
 func groupState(state string) int {

@@ -227,6 +227,7 @@ func furnish(t *testing.T) (a, b *face) {
 	a.synced()
 	a.wants(201, "POST", v+"/volumes/shop/objectKeyValues", `{"key":"app","value":"shop 2"}`)
 	a.wants(201, "POST", v+"/volumesets", `{"name":"apps","setmembers":["shop"]}`)
+	a.wants(201, "POST", v+"/qos", `{"name":"apps","type":1,"priority":3,"ioMinGoal":100,"ioMaxLimit":50000,"bwMaxLimitKB":1048576,"latencyGoal":5}`)
 	a.wants(201, "POST", v+"/vluns", `{"volumeName":"shop","hostname":"web1","autoLun":true,"maxAutoLun":0,"lun":0}`)
 	a.wants(201, "POST", v+"/vluns", `{"volumeName":"own","hostname":"set:web","lun":7}`)
 	a.wants(201, "POST", v+"/volumes/shop", `{"action":"createSnapshot","parameters":{"name":"shop.1","readOnly":true,"expirationHours":48}}`)

@@ -90,7 +90,7 @@ func (m hostMods) paths(which string) ([]string, error) {
 	case *m.PathOperation == operationAdd:
 		return append([]string{"createhost", "-add", which}, m.ISCSINames...), nil
 	case *m.PathOperation == operationRemove:
-		return append([]string{"removehost", which}, m.ISCSINames...), nil
+		return append([]string{"removehost", "-f", which}, m.ISCSINames...), nil
 	}
 	return nil, fail(wsapi.BadEnum, "pathOperation", "pathOperation %d: want 1 or 2", *m.PathOperation)
 }

@@ -146,7 +146,7 @@ func (s *Server) answer(c *call, t route, release func()) (answer, error) {
 	if err := c.read(); err != nil {
 		return answer{}, err
 	}
-	if t.path == streamPath {
+	if t.path == streamPath || t.path == cliPath {
 		release() // a stream has a limit of its own
 		return t.do(c)
 	}

@@ -5,6 +5,7 @@ package rest
 import (
 	"slices"
 
+	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/node"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/wsapi"
@@ -43,7 +44,7 @@ type set struct {
 	Comment    string   `json:"comment,omitempty"`
 	SetMembers []string `json:"setmembers"`
 	Count      int      `json:"count"`
-	// FlashCachePolicy and QoSEnabled are always off.
+	// FlashCachePolicy is always off; QoSEnabled says that a rule limits hosts.
 	FlashCachePolicy int  `json:"flashCachePolicy"`
 	QoSEnabled       bool `json:"qosEnabled"`
 }
@@ -54,7 +55,7 @@ func (k setKind) sets(c *call) (all []set, err error) {
 	facts, err := k.facts(c.array())
 	for _, f := range facts {
 		all = append(all, set{
-			ID: idOf(f.Name), Name: f.Name, Comment: f.Comment, SetMembers: append([]string{}, f.Members...), Count: len(f.Members), FlashCachePolicy: flashCacheOff,
+			ID: array.NumberOfName(f.Name), Name: f.Name, Comment: f.Comment, SetMembers: append([]string{}, f.Members...), Count: len(f.Members), FlashCachePolicy: flashCacheOff, QoSEnabled: f.Limited,
 		})
 	}
 	return all, err

@@ -3,7 +3,6 @@
 package rest
 
 import (
-	"hash/fnv"
 	"strconv"
 	"time"
 
@@ -179,13 +178,6 @@ func getConfiguration(c *call) (answer, error) {
 		HTTPState: "Disabled", HTTPSState: "Enabled", HTTPSPort: portOf(c.s.cfg.Listen), Version: "1.6", EventStream: "Enabled", APIURL: "https://" + c.r.Host + base,
 		SessionsInUse: len(c.s.cfg.People.Sessions(time.Now())),
 	})
-}
-
-// idOf is a number for what has only a name: stable, and the same on both arrays.
-func idOf(name string) uint32 {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(name))
-	return h.Sum32() &^ (1 << 31)
 }
 
 // stamps are a time as the incumbent tells it: in seconds and for people.

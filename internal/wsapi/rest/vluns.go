@@ -192,7 +192,7 @@ func deleteVLUN(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := c.run("removevlun", volume, fmt.Sprint(lun), host); err != nil {
+	if err := c.run("removevlun", "-f", volume, fmt.Sprint(lun), host); err != nil {
 		return answer{}, err
 	}
 	return done("")

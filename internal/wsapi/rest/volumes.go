@@ -95,9 +95,9 @@ const (
 	stateYes, stateNo                           = 1, 2
 )
 
-func volumeOf(f node.VolumeFact) volume {
+func volumeOf(f node.VolumeFact, s node.SystemFact) volume {
 	v := volume{
-		ID: uint64(f.ID), Name: f.Name, CopyOf: f.CopyOf, ReadOnly: f.Of != 0, SizeMiB: f.Size >> 20, WWN: strings.ToUpper(f.WWN.String()), UUID: uuidOf(f.WWN),
+		ID: s.Number(uint64(f.ID)), Name: f.Name, CopyOf: f.CopyOf, ReadOnly: f.Of != 0, SizeMiB: f.Size >> 20, WWN: strings.ToUpper(f.WWN.String()), UUID: uuidOf(f.WWN),
 		UserCPG: f.CPG, SnapCPG: f.CPG, Comment: f.Comment, RcopyGroup: f.Group, ServedByThisArray: f.Serving, VolumeSets: f.Sets, NumberOfKeyedValues: len(f.Keys),
 		UsrSpcAllocWarning: f.AllocWarn, UsrSpcAllocLimit: f.AllocLimit, CopyType: copyBase, State: stateNormal, ProvisioningType: provThin,
 		FailedStates: []string{}, DegradedStates: []string{}, AdditionalStates: []string{}, CompressionState: stateNo, DeduplicationState: stateNo,
@@ -158,9 +158,10 @@ func getVolumes(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	s := c.array().System()
 	all := make([]volume, len(facts))
 	for i, f := range facts {
-		all[i] = volumeOf(f)
+		all[i] = volumeOf(f, s)
 	}
 	return collect(c, all)
 }
@@ -174,7 +175,7 @@ func getVolume(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(volumeOf(f))
+	return ok(volumeOf(f, c.array().System()))
 }
 
 func deleteVolume(c *call) (answer, error) {

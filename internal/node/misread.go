@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/perdure/perdure/internal/array"
+)
+
+// How words that can't be read are told of: with the word, and what would be right.
+
+// wrongValue is how package flag tells of an option's value.
+const wrongValue = `(?s)^invalid (?:boolean )?value (".*") for (?:flag )?(-[^:]+): (.*)$`
+
+// optionError is an error of package flag in words for people.
+func optionError(err error) string {
+	text := err.Error()
+	if o, ok := strings.CutPrefix(text, "flag provided but not defined: "); ok {
+		return "there is no option " + o
+	}
+	if o, ok := strings.CutPrefix(text, "flag needs an argument: "); ok {
+		return o + " needs a value"
+	}
+	if m := regexp.MustCompile(wrongValue).FindStringSubmatch(text); m != nil {
+		want := m[3]
+		switch {
+		case strings.HasPrefix(text, "invalid boolean"):
+			want = "want true or false"
+		case want == "parse error":
+			want = "want a number"
+		case want == "value out of range":
+			want = "want a smaller number"
+		}
+		return fmt.Sprintf("%s %s: %s", m[2], m[1], want)
+	}
+	return text
+}
+
+// miscounted says how many words there should be, and if it is an option that stands too
+// late.
+func (a *args) miscounted(low, high int) error {
+	want := fmt.Sprint(low)
+	switch {
+	case high < 0:
+		want = fmt.Sprintf("at least %d", low)
+	case high > low:
+		want = fmt.Sprintf("%d to %d", low, high)
+	}
+	late := ""
+	if i := slices.IndexFunc(a.rest, func(w string) bool { return len(w) > 1 && w[0] == '-' }); i > 0 {
+		late = fmt.Sprintf(" (%s stands after %s: options come first)", a.rest[i], a.rest[i-1])
+	}
+	return array.Errorf(array.Invalid, "%s: wrong number of words: %d, want %s%s; usage: %s", a.cmd.name, len(a.rest), want, late, a.cmd.usage)
+}
+
+// noCPG says which CPGs there are.
+func (n *Node) noCPG(name string) error {
+	var all []string
+	for _, c := range n.cfg.CPGs {
+		if len(all) == 8 {
+			all = append(all, "...")
+			break
+		}
+		all = append(all, c.Name)
+	}
+	return array.Errorf(array.NotFound, "CPG %.40s does not exist on array %s, which has %s", name, n.cfg.Name, strings.Join(all, ", ")).Because(array.NoCPG)
+}
+
+// in says what an error that names a value only is about.
+func in(what, name string, err error) error { return fmt.Errorf("%s %s: %w", what, name, err) }
+
+// targetName is the target there is.
+func (n *Node) targetName() string {
+	return cmp.Or(n.cfg.Target.Name, "a target in the configuration, which has none")
+}
