@@ -168,7 +168,7 @@ func (y way) Send(pk group.Packet) error {
 	}
 	defer func() {
 		p.w.mu.Lock()
-		if q := p.w.net.q[p.m.side]; len(q) > 0 && pk.Type == group.PacketRecord {
+		if q := p.w.net.q[p.m.side]; len(q) > 0 && (pk.Type == group.PacketRecord || pk.Type == group.PacketPointPage) {
 			q[len(q)-1].record = true
 		}
 		p.w.mu.Unlock()

@@ -52,6 +52,8 @@ type world struct {
 	loseAfterCopy, copied atomic.Bool
 	// loseMends: no array answers for pages that are damaged on the other.
 	loseMends atomic.Bool
+	// period, if set, makes the group periodic.
+	period time.Duration
 	// loseGroups: the arrays exchange leases, and nothing of the group.
 	loseGroups atomic.Bool
 }
@@ -65,7 +67,11 @@ type timer struct {
 }
 
 func newWorld(t *testing.T, seed uint64, broken mutant) *world {
-	w := &world{t: t, mutant: broken, flushTakes: 60 * time.Millisecond, rng: rand.New(rand.NewPCG(seed, 7)), start: time.Now()}
+	return newWorldOf(t, seed, broken, 0)
+}
+
+func newWorldOf(t *testing.T, seed uint64, broken mutant, period time.Duration) *world {
+	w := &world{t: t, mutant: broken, period: period, flushTakes: 60 * time.Millisecond, rng: rand.New(rand.NewPCG(seed, 7)), start: time.Now()}
 	w.shared = seed%2 == 0
 	w.net.delay = time.Duration(w.rng.IntN(20000)) * time.Microsecond
 	w.wit = witness{up: true, reach: [2]bool{true, true}, inc: 1, delay: time.Duration(1+w.rng.IntN(40)) * time.Millisecond}
