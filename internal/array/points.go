@@ -11,3 +11,6 @@ const MaxCount = 1<<30 - 1
 func PointID(v VolumeID, slot int) VolumeID {
 	return MakeVolumeID(SystemID(v>>32), 1<<31|(uint32(v)&MaxCount)<<1|uint32(slot&1))
 }
+
+// IsPoint reports whether an id is one of PointID.
+func IsPoint(v VolumeID) bool { return uint32(v)>>31 == 1 }

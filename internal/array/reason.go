@@ -66,6 +66,12 @@ const (
 	NoMode
 	// NotActive: one array serves the group at a time.
 	NotActive
+	// NotPeriodic, NotSynchronous: the group is of the other mode. TooShort, TooLong: of a
+	// period.
+	NotPeriodic
+	NotSynchronous
+	TooShort
+	TooLong
 	ReasonCount
 )
 

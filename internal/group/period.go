@@ -49,8 +49,11 @@ func (g *Group) checkPeriod(now time.Time) {
 		p.handing = false
 	}
 	g.dropForeign()
-	if !g.periodic() || g.view.Role == arb.Out {
-		g.dropPoints()
+	if !g.periodic() || g.view.Role == arb.Out && g.core.Met() {
+		g.dropPoints() // nobody will ask for them
+		return
+	}
+	if g.view.Role == arb.Out {
 		return
 	}
 	g.partAgain(now)

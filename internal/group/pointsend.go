@@ -196,7 +196,7 @@ func (g *Group) runPoint(r *pointRun, vols []array.VolumeID, disks map[array.Vol
 			states++
 		}
 		k := g.pointPacket(PacketPointEnd, r.p)
-		k.Held, k.Offset, k.Length, k.Body = array.Place(states), sent, r.p.Time, r.p.Segments
+		k.Held, k.Offset, k.Commit, k.Body = array.Place(states), sent, array.Place(r.p.Time), r.p.Segments
 		g.sends = append(g.sends, k)
 	})
 	return nil

@@ -19,6 +19,9 @@ type Shadow interface {
 	FlushResync(g array.GroupID) error
 	// BirthPut returns the birth of a page that came, 0 if it did not.
 	BirthPut(v array.VolumeID, page int64) (array.Place, error)
+	// Forsake removes the snapshots that were made after a place of the group's order, whose
+	// places will be given anew.
+	Forsake(g array.GroupID, after array.Place) error
 }
 
 // taking is a point on its way, at its target. Its pages go to the shadow, which outlives

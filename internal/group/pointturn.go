@@ -17,7 +17,7 @@ func (g *Group) decideTurn(t *taking) {
 		g.refusePoint(t, array.Errorf(array.Invalid, "the point's end can't be read, or not all came: %d pages of %d, %d volumes of %d", t.put, end.Offset, len(t.states), end.Held))
 		return
 	}
-	t.turn = &turn{Tag: t.tag, Place: t.place, Time: end.Length, Segments: end.Body, States: t.states}
+	t.turn = &turn{Tag: t.tag, Place: t.place, Time: int64(end.Commit), Segments: end.Body, States: t.states}
 	t.putting = true
 	t.busy.Lock()
 	go func() {

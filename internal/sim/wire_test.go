@@ -10,6 +10,7 @@ import (
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/link"
 	"github.com/perdure/perdure/internal/pair"
 )
 
@@ -154,6 +155,9 @@ func (y way) Send(pk group.Packet) error {
 		if pk.Type == group.PacketRecord && p.w.copied.Load() {
 			return nil
 		}
+	}
+	if pk.Offset < 0 || pk.Length < 0 || pk.Length > link.MaxLength {
+		p.w.failf("a packet of type %d that no frame can carry: offset %d, length %d", pk.Type, pk.Offset, pk.Length)
 	}
 	pk.Body = append([]byte(nil), pk.Body...)
 	if p.w.loseGroups.Load() {

@@ -107,3 +107,35 @@ func (p *Pool) Short() bool {
 	defer p.mu.Unlock()
 	return p.free() < p.units.limit/16
 }
+
+// Forsake removes the snapshots that a group's volumes have of after a place, and forgets
+// that there were any: the group goes on from there in another way, and gives these places
+// anew. One that a volume was made from is in the way.
+func (p *Pool) Forsake(g array.GroupID, after array.Place) error {
+	if err := p.Flush(g); err != nil {
+		return err
+	}
+	for _, v := range p.members(g) {
+		if v.snap != nil && v.snap.place > after {
+			if err := p.Remove(v.id); err != nil {
+				return err
+			}
+		}
+	}
+	p.single.Lock()
+	defer p.single.Unlock()
+	for _, v := range p.members(g) {
+		s := v.Spec()
+		if s.Frozen <= after {
+			continue
+		}
+		s.Frozen = after
+		if err := p.edit(func(e *edit) error { return putJSON(e.tx, volumeBucket, uint64(v.id), s) }); err != nil {
+			return fmt.Errorf("forsake snapshots of volume %s: %w", v.id, err)
+		}
+		v.mu.Lock()
+		v.spec.Frozen = after
+		v.mu.Unlock()
+	}
+	return nil
+}

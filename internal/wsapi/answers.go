@@ -86,6 +86,10 @@ var reasonCodes = map[array.Reason]Code{
 	array.AtHome:          RoleConflict,
 	array.NoMode:          BadEnum,
 	array.NotActive:       NotActive,
+	array.NotPeriodic:     NotPeriodic,
+	array.NotSynchronous:  BadPeriodic,
+	array.TooShort:        BelowRange,
+	array.TooLong:         AboveRange,
 }
 
 // CodeOf returns what a client hears of an error.
