@@ -55,6 +55,9 @@ func GiveUp(cfg Config, volumes []array.VolumeID, place array.Place) error {
 	if err := cfg.Shadow.Forsake(cfg.ID, place); err != nil {
 		return err
 	}
+	if err := g.keepFact(factPoints, points{Done: p}); err != nil { // places beyond it are given anew
+		return err
+	}
 	return g.keepFact(factTurn, turn{Tag: p.Tag, Place: place, Time: p.Time, Segments: p.Segments, States: p.States})
 }
 

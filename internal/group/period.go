@@ -58,6 +58,13 @@ func (g *Group) checkPeriod(now time.Time) {
 	}
 	g.partAgain(now)
 	g.watchPeriod()
+	if !p.busy && (p.kept.Done != nil || p.kept.Pending != nil) && g.cfg.Points.Short() {
+		g.giveWay()
+		return
+	}
+	if p.run != nil && g.stopped {
+		g.endPointRun() // it goes on when the group is started
+	}
 	if p.run != nil {
 		g.checkPointRun(now)
 		return
@@ -67,7 +74,7 @@ func (g *Group) checkPeriod(now time.Time) {
 	}
 	switch {
 	case g.cfg.Points.Short():
-		g.giveWay(now)
+		g.pointTrouble("this array's CPG is short of room, and a point would take some")
 	case p.kept.Pending != nil:
 		g.sendPoint(now)
 	case p.asked || !now.Before(p.next):
@@ -156,11 +163,7 @@ func (g *Group) pointTrouble(why string) {
 
 // giveWay: room is short here. What points hold is given back to hosts; the next one is
 // sent from where the other array stands, by the births of pages.
-func (g *Group) giveWay(now time.Time) {
-	if p := &g.period; p.kept.Done == nil && p.kept.Pending == nil {
-		g.pointTrouble("this array's CPG is short of room, and a point would take some")
-		return
-	}
+func (g *Group) giveWay() {
 	g.pointTrouble("this array's CPG is short of room: what points held is given back")
 	g.forgetPoints()
 }

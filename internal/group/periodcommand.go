@@ -66,7 +66,7 @@ func (g *Group) SyncNow() (array.Place, error) {
 			err = array.Errorf(array.Conflict, "group %s is not served here alone", g.cfg.Name).Because(array.ServedElsewhere)
 			return
 		}
-		g.period.asked, g.period.retryAt = true, time.Time{}
+		g.period.asked, g.period.retryAt, g.period.trouble = true, time.Time{}, ""
 		after = g.core.End().Place
 	}); e != nil {
 		return 0, e

@@ -104,6 +104,9 @@ func (g *Group) sendPoint(now time.Time) {
 				return
 			}
 			g.endPointRun()
+			if slices.ContainsFunc(vols, func(v array.VolumeID) bool { return g.units[v] == nil }) {
+				return // one was taken out meanwhile: the others are sent
+			}
 			g.pointTrouble(err.Error())
 			if array.KindOf(err) == array.NotFound { // a snapshot could not be made: another point
 				g.forgetPoints()

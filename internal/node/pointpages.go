@@ -3,7 +3,6 @@
 package node
 
 import (
-	"errors"
 	"slices"
 
 	"github.com/perdure/perdure/internal/array"
@@ -68,12 +67,12 @@ func (p *pages) Forsake(g array.GroupID, after array.Place) error {
 	return p.all(func(x *volume.Pool) error { return x.Forsake(g, after) })
 }
 
-// removePoints removes a periodic group's own snapshots of a volume.
-func removePoints(p *volume.Pool, v array.VolumeID) (err error) {
-	for slot := range 2 {
-		if id := array.PointID(v, slot); p.Volume(id) != nil {
-			err = errors.Join(err, p.Remove(id))
-		}
+// removePoints removes a periodic group's own snapshots of a volume, one that is still to be
+// made too.
+func removePoints(p *volume.Pool, v array.VolumeID) error {
+	d := p.Volume(v)
+	if d == nil || d.SnapshotCount() == 0 {
+		return nil
 	}
-	return err
+	return p.Drop(d.Spec().Group, array.PointID(v, 0), array.PointID(v, 1))
 }

@@ -18,6 +18,7 @@ import (
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/scsi"
 	"github.com/perdure/perdure/internal/vfs"
 )
@@ -54,6 +55,8 @@ type world struct {
 	loseMends atomic.Bool
 	// period, if set, makes the group periodic.
 	period time.Duration
+	// spy sees what is sent.
+	spy func(group.Packet)
 	// loseGroups: the arrays exchange leases, and nothing of the group.
 	loseGroups atomic.Bool
 }

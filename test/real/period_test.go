@@ -24,7 +24,7 @@ import (
 type sweep struct {
 	p     *pair
 	disks [2]*host.Disk
-	n     int64 // answered
+	n     int64       // answered
 	at    []time.Time // when each was answered
 }
 
