@@ -23,7 +23,7 @@ func (n *Node) failoverPeriodic(ctx context.Context, a *args, r *running, i grou
 	switch {
 	case i.Serving:
 		return array.Errorf(array.Conflict, "group %s is served here already", r.rec.Name).Because(array.Served)
-	case i.View.Role != arb.Out:
+	case !r.g.Out():
 		return array.Errorf(array.Conflict, "array %s is not the target of group %s: %s", n.cfg.Name, r.rec.Name, i.Reason)
 	case i.Contact:
 		return array.Errorf(array.Conflict, "group %s is served by array %s, which can be reached: 'setrcopygroup reverse %s' hands it over without loss", r.rec.Name, n.cfg.Target.Name, r.rec.Name)
