@@ -71,6 +71,12 @@ const (
 	// NoQoS: a set has no rule; QoSExists: it has one.
 	NoQoS
 	QoSExists
+	// NotPeriodic, NotSynchronous: the group is of the other mode. TooShort, TooLong: of a
+	// period.
+	NotPeriodic
+	NotSynchronous
+	TooShort
+	TooLong
 	ReasonCount
 )
 

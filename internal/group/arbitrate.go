@@ -123,6 +123,12 @@ func (g *Group) look() {
 	if was.Epoch != v.Epoch || was.Role != v.Role {
 		g.notifyPaths()
 	}
+	if (was.Role == arb.Out) != (v.Role == arb.Out) {
+		g.out.Store(v.Role == arb.Out)
+		if g.cfg.Moved != nil {
+			g.cfg.Moved()
+		}
+	}
 }
 
 // disown: the other array goes on without this one. A command whose record was not
@@ -319,6 +325,8 @@ func (g *Group) tick() {
 		g.askMissing()
 	}
 	g.checkCopy(now)
+	g.checkPeriod(now)
+	g.checkTurn(now)
 	g.checkStall(now)
 	g.checkCalls(now)
 	g.checkRoom(now)
@@ -385,6 +393,8 @@ func (g *Group) awaits(now time.Time) string {
 	switch {
 	case g.stopped:
 		return "the group is stopped"
+	case g.apart():
+		return "the group is periodic: it gets points"
 	case !g.contact:
 		return "the other array is not in contact"
 	case !g.core.Ready():

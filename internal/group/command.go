@@ -3,6 +3,8 @@
 package group
 
 import (
+	"time"
+
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/replication"
@@ -39,6 +41,8 @@ type Info struct {
 	Segments  []replication.Segment
 	// Copy says how filling or copying the other array, or this one, stands.
 	Copy string
+	// Period is of a periodic group.
+	Period PeriodInfo
 }
 
 // Info waits for the loop.
@@ -57,6 +61,7 @@ func (g *Group) Info() (Info, error) {
 		i.Syncing = g.copying != nil || g.filling != nil || g.rebuild != nil || g.view.Role == arb.Alone && g.core.Met()
 		i.Synced = rec.Members == array.Both && g.view.Role == arb.Paired && (in.Synced || rec.Rule == arb.Majority || rec.DecidedBy(g.cfg.Self.Other()))
 		i.Copy = g.copyState()
+		i.Period = g.periodInfo()
 		if r := g.m.Reason(); r != 0 {
 			i.Reason, i.Split = r.String(), r == arb.ReasonSplit
 		}
@@ -81,6 +86,10 @@ type Policy struct {
 	// told that the unit is gone for good here, so that clusters start their machines
 	// elsewhere by themselves.
 	PermanentLoss bool
+	// Period, if it is not 0, makes the group periodic: it has one member, and the other
+	// array gets its points so often. OverPeriodAlert tells when that is not kept.
+	Period          time.Duration
+	OverPeriodAlert bool
 	// Home is the group's home array, to which proximities refer.
 	Home array.Side
 	// AutoRecover takes the other array back after the owner went on without it,
@@ -91,7 +100,13 @@ type Policy struct {
 // SetPolicy changes what the group does by itself.
 func (g *Group) SetPolicy(p Policy) {
 	g.post(func() {
+		turns := (g.cfg.Policy.Period > 0) != (p.Period > 0)
 		g.cfg.Policy = p
+		if turns && (g.view.Role == arb.Alone || g.view.Role == arb.Out) {
+			g.cursor = 0
+			g.stopCopy()
+			g.newStretch() // the other array is filled in another way from now on
+		}
 		g.m.SetPolicy(p.AutoFailover, p.WitnessStarted, p.Prefer)
 		g.notifyPaths()
 	})

@@ -81,6 +81,8 @@ func (g *Group) stopCopy() {
 		g.copying = nil
 	}
 	g.dropRebuild()
+	g.endPointRun()
+	g.leaveTaking()
 }
 
 // copyAnswer is how long the target may take to begin.

@@ -22,6 +22,8 @@
 //   - A damaged page gets only content whose birth names it, from an array whose log
 //     was compared with this one's; what is read through the other array has all that
 //     was applied here when it was asked for.
+//   - The copy of a periodic group is at one point, in all its CPGs, or at the one before;
+//     the fact "turn" decides which, and is stored before the first CPG turns.
 //   - A command gets its place within scsi.Late of its arrival or never.
 //
 // # Concurrency

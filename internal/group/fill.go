@@ -138,6 +138,9 @@ func (g *Group) fillFromMemory(l []*entry) bool {
 // be. A reader that is further on, or waits for what will not be acknowledged, ends.
 func (g *Group) sendFrom(place array.Place) {
 	g.cursor = max(place, g.core.Peer()+1) // what it holds may be released here
+	if g.apart() {
+		g.cursor = 0 // it gets points, and no records
+	}
 	if g.filling != nil {
 		g.filling.stop()
 		g.filling = nil
@@ -170,7 +173,7 @@ func (g *Group) checkStall(now time.Time) {
 
 // remember keeps an applied record for the reader to meet.
 func (g *Group) remember(e *entry) bool {
-	if g.cfg.Peer == nil || !g.contact || g.view.Role != arb.Alone {
+	if g.cfg.Peer == nil || !g.contact || g.view.Role != arb.Alone || g.apart() {
 		return false
 	}
 	g.recent = append(g.recent, e)

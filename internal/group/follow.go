@@ -87,6 +87,8 @@ func (g *Group) receive(p Packet) {
 		g.takeRefused(p)
 	case PacketPagesBegin, PacketPage, PacketPagesState, PacketPagesEnd, PacketPageAck:
 		g.receiveCopy(p)
+	case PacketPointBegin, PacketPointAsk, PacketPointPage, PacketPointState, PacketPointEnd, PacketPointAck:
+		g.receivePoint(p)
 	case PacketCall:
 		g.serveCall(p)
 	case PacketReply:
@@ -132,6 +134,10 @@ func (g *Group) receiveVote(p Packet) {
 // receiveRecord journals a record of the other array if it is the next.
 func (g *Group) receiveRecord(p Packet) {
 	if g.failed != nil {
+		return
+	}
+	if g.shadowed && !g.leavesPoint() {
+		g.resend = true
 		return
 	}
 	term := g.core.End().Term

@@ -37,10 +37,13 @@ type Config struct {
 	// Stopped: the other array is not taken back in until Resume.
 	Stopped bool
 
-	Log     Log
-	Space   Space
-	Pages   Pages
-	Copy    Copier
+	Log   Log
+	Space Space
+	Pages Pages
+	Copy  Copier
+	// Points and Shadow are for periodic groups; nil: it can't be one.
+	Points  Points
+	Shadow  Shadow
 	Buffers *block.Pool
 	// Doubted: it isn't known yet whether the disk is of the past; Doubted tells.
 	Doubted bool
@@ -54,8 +57,14 @@ type Config struct {
 	Alarm func(text string)
 	// Hasty lets reads overtake what is in flight over their range: a mutant for tests.
 	Hasty bool
+	// Blurred sends pages as they are now instead of as of the point: a mutant for tests.
+	Blurred bool
 	// Now is boottime.Now.
 	Now func() time.Time
+	// Clock is the time of day, for people; nil: time.Now.
+	Clock func() time.Time
+	// Moved is told that this array became, or is no longer, a member. It must not wait.
+	Moved func()
 }
 
 // Group is one group on one array.
@@ -64,6 +73,8 @@ type Group struct {
 	gate atomic.Pointer[gate]
 	// hosts are the proximities of initiators, by node name.
 	hosts atomic.Pointer[map[string]Proximity]
+	// out: this array is not a member.
+	out atomic.Bool
 
 	in struct {
 		sync.Mutex
@@ -140,7 +151,11 @@ type Group struct {
 	progressAt time.Time
 	copying    *copyRun
 	rebuild    *rebuild
-	dropping   int // copies that are being given up; nothing is applied meanwhile
+	period     period
+	taking     *taking
+	turned     turn // the newest point that this array turned to
+	shadowed   bool // pages of an unfinished point are beside the kept ones
+	dropping   int  // copies that are being given up; nothing is applied meanwhile
 	// peerPartial: the other's pages are not known to be whole; it can't be a member.
 	peerPartial bool
 	pagesPut    int64

@@ -32,7 +32,12 @@ func (g *Group) load(found arb.Record) error {
 	if err := g.loadDoubt(); err != nil {
 		return err
 	}
-	if g.cfg.Copy != nil && g.cfg.Copy.Resyncing(g.cfg.ID) {
+	keep, err := g.loadPoints()
+	if err != nil {
+		return err
+	}
+	g.out.Store(!st.Current.Members.Has(g.cfg.Self))
+	if !keep && g.cfg.Copy != nil && g.cfg.Copy.Resyncing(g.cfg.ID) {
 		if err := g.dropCopy(); err != nil {
 			return err
 		}

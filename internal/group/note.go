@@ -21,6 +21,7 @@ const (
 	noteRepeat
 	noteSnapshot
 	noteSize
+	notePoint
 )
 
 // note is an entry of the log: what hosts can see of the group beside its data.
@@ -36,6 +37,8 @@ type note struct {
 	Size int64 `json:"size,omitempty"`
 	// Snapshots are made of volumes as they are at the entry's place.
 	Snapshots []Snapshot `json:"snapshots,omitempty"`
+	// Point says that the snapshots are a periodic group's own.
+	Point *pointMark `json:"point,omitempty"`
 }
 
 func encodeNote(n note) []byte {
@@ -83,6 +86,10 @@ func (g *Group) applyNote(r journal.Record) error {
 		}
 	case noteSnapshot:
 		g.applySnapshots(r, n.Snapshots)
+	case notePoint:
+		if err := g.applyPoint(r, n); err != nil {
+			return err
+		}
 	default:
 		return fmt.Errorf("entry %v is of unknown type %d", r.Pos, n.Type)
 	}

@@ -279,7 +279,7 @@ func (g *Group) spacious(w *work) (ended, room bool) {
 }
 
 func (g *Group) canApply() bool {
-	return g.failed == nil && g.dropping == 0 && g.cfg.Pages.Room(block.MaxIO)
+	return g.failed == nil && g.dropping == 0 && !g.shadowed && g.cfg.Pages.Room(block.MaxIO)
 }
 
 // apply makes what is committed visible and answers its commands, in order.

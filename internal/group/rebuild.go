@@ -44,6 +44,10 @@ func (g *Group) receiveCopy(p Packet) {
 	}
 	switch p.Type {
 	case PacketPagesBegin:
+		if g.shadowed {
+			g.leavesPoint() // the source begins again when it has no answer
+			return
+		}
 		old := g.rebuild
 		if old != nil && old.until != 0 {
 			// What stands is not whole, and its pages go: the log goes back to where the
@@ -224,7 +228,13 @@ func (g *Group) dropRebuild() {
 // only at a place that this side's order will never reach.
 func (g *Group) leaveCopy() error {
 	r := g.rebuild
-	switch {
+	switch t := g.taking; {
+	case t != nil && t.turn != nil:
+		return array.Errorf(array.Busy, "group %s is turning to the point of %s: try again in a moment", g.cfg.Name, time.Unix(0, t.turn.Time).Format(time.DateTime))
+	case g.shadowed && g.dropping == 0:
+		g.event("the point that has not come whole is given up; the last one goes on")
+		g.dropTaking()
+		return nil
 	case g.dropping > 0 || r != nil && r.until != 0 && r.putting:
 		return array.Errorf(array.Busy, "group %s is ending a copy: try again in a moment", g.cfg.Name)
 	case r == nil:

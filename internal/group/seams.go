@@ -180,4 +180,14 @@ const (
 	PacketForward
 	PacketPlaced
 	PacketRefused
+	// PacketPointBegin announces a point of a periodic group (points.go), which Pos.Place and
+	// Tag name; PacketPointAsk asks which pages of it are there; PacketPointPage is one,
+	// born at Commit; PacketPointState a volume's reservations; PacketPointEnd says how many
+	// there were of both, and with Commit the time. PacketPointAck answers: Offset says what.
+	PacketPointBegin
+	PacketPointAsk
+	PacketPointPage
+	PacketPointState
+	PacketPointEnd
+	PacketPointAck
 )

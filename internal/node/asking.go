@@ -16,6 +16,7 @@ type request struct {
 	Give    array.GroupID `json:"give,omitempty"`
 	Check   *Description  `json:"check,omitempty"`
 	Drop    array.GroupID `json:"drop,omitempty"`
+	Return  *returning    `json:"return,omitempty"`
 	Command []string      `json:"command,omitempty"`
 	// By is who gives the command to the other array.
 	By   *Caller            `json:"by,omitempty"`
@@ -93,6 +94,8 @@ func (n *Node) serveCall(body []byte) []byte {
 		err = n.checkDescription(*q.Check)
 	case q.Give != 0:
 		r.Text, err = n.give(q.Give)
+	case q.Return != nil:
+		r.Text, err = n.giveUp(*q.Return)
 	case q.Drop != 0:
 		err = n.dropGroup(q.Drop)
 	case q.Host != nil:

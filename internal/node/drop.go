@@ -80,6 +80,9 @@ func (n *Node) finishDrop(id array.GroupID) error {
 	slices.SortStableFunc(r.VVs, snapshotsFirst)
 	for _, v := range r.VVs {
 		if p := n.cpgs[v.CPG]; p != nil && p.Volume(v.ID) != nil {
+			if err := removePoints(p, v.ID); err != nil {
+				return err
+			}
 			if err := p.Remove(v.ID); err != nil {
 				return err
 			}
@@ -97,7 +100,7 @@ func (n *Node) finishDrop(id array.GroupID) error {
 	if err := n.jnl.Forget(id); err != nil && array.KindOf(err) != array.NotFound {
 		return err
 	}
-	for _, name := range []string{"segments", "doubted"} {
+	for _, name := range []string{"segments", "doubted", "points", "turn", "shadow"} {
 		if err := k.Drop(id, name); err != nil {
 			return err
 		}

@@ -87,6 +87,9 @@ func (e *exports) rebuild() error {
 	units := map[array.VolumeID]*group.Unit{}
 	e.n.mu.RLock()
 	for _, r := range e.n.groups {
+		if r.rec.hiddenOn(r.g) {
+			continue
+		}
 		for id, u := range r.units {
 			units[id] = u
 		}

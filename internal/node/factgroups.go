@@ -28,9 +28,14 @@ type GroupFact struct {
 	// Switching: it is being handed over now. Contact: the other array's half answers.
 	Switching, Contact bool
 	// Copy says how filling or copying stands, for people.
-	Copy  string
-	VVs   []VV
-	VLUNs []VLUN
+	Copy string
+	// LastSync is the newest point of a periodic group that the copy has, zero for none;
+	// Late, that its period is not kept, PointTrouble why the last one was not sent.
+	LastSync     time.Time
+	Late         bool
+	PointTrouble string
+	VVs          []VV
+	VLUNs        []VLUN
 }
 
 // Groups returns the groups that are open, by name.
@@ -71,6 +76,7 @@ func (n *Node) groupFact(r running) (GroupFact, error) {
 		ServedHere: i.Serving, Shared: i.Sharing, Owner: i.Owner == i.Self, Switching: i.Switching, Contact: i.Contact, Copy: i.Copy, VVs: d.VVs, VLUNs: d.VLUNs,
 	}
 	f.Serving = n.servingName(i)
+	f.LastSync, f.Late, f.PointTrouble = i.Period.At, i.Period.Late, i.Period.Trouble
 	if id := d.Group.Policies.Prefer; id != 0 {
 		f.Preferred = n.systemName(id)
 	}

@@ -17,6 +17,8 @@ func serveForms() []form {
 		{"  follow_writes", "with active_active: the group is owned by the array through which its writes come"},
 		{"  permanent_loss", "with active_active: an array that has lost the group tells hosts that the volumes are gone there"},
 		{"  prefer=<array>", "this array goes on where either could; no_prefer: the one that serves"},
+		{"period <n>[s|m|h|d] <target>", "how often a periodic group is sent, 15 seconds at least"},
+		{"mode sync|periodic <target>", "lets every write wait for the other array, or sends what was written now and then"},
 		{"switchover", "the other array serves from now on; hosts do not notice"},
 		{"reverse", "as switchover"},
 		{"restore", "as switchover, if that brings the group back to its home array"},

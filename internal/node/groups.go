@@ -184,6 +184,7 @@ func (n *Node) removePages(gone ...array.VolumeID) (err error) {
 		err = nil
 		for _, id := range gone {
 			for _, p := range n.cpgs {
+				err = errors.Join(err, removePoints(p, id))
 				if p.Volume(id) != nil {
 					err = errors.Join(err, p.Remove(id))
 				}
@@ -263,7 +264,7 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 	cfg := group.Config{
 		ID: r.ID, Name: r.Name, Self: side, Arrays: [2]string{n.arrayName(0), n.arrayName(1)}, Ports: [2][]uint16{n.ports(0, count), n.ports(1, count)},
 		Policy: n.policy(r), Stopped: r.Stopped, Gone: r.Gone,
-		Log: n.jnl, Space: n.jnl, Pages: pg, Copy: pg, Buffers: n.pool, Keep: keep{n.store}, Logger: n.log, Event: n.event, Alarm: n.alarm, Now: boottime.Now,
+		Log: n.jnl, Space: n.jnl, Pages: pg, Copy: pg, Points: pg, Shadow: pg, Buffers: n.pool, Keep: keep{n.store}, Logger: n.log, Event: n.event, Alarm: n.alarm, Now: boottime.Now, Clock: n.now, Moved: n.moved,
 	}
 	if r.Private {
 		cfg.Ports[0] = n.ports(n.side(), count)
@@ -305,6 +306,7 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 
 func (n *Node) policy(r RCGroup) group.Policy {
 	return group.Policy{
+		Period: r.period(), OverPeriodAlert: r.Policies.OverPeriodAlert,
 		AutoFailover: r.Policies.AutoFailover && r.Policies.PathManagement, WitnessStarted: n.cfg.Witness.Address != "",
 		AutoRecover: r.Policies.AutoRecover, AutoSynchronize: r.Policies.AutoSynchronize,
 		ActiveActive: r.Policies.ActiveActive && !r.Private, Home: n.homeSide(r), PermanentLoss: r.Policies.PermanentLoss, Prefer: n.prefers(r), FollowWrites: r.Policies.FollowWrites,

@@ -163,6 +163,9 @@ func (c *inspection) holds(pool string, g array.GroupID) bool {
 func (c *inspection) volumesFit() {
 	for name, p := range c.pools {
 		for _, s := range p.Volumes {
+			if of, ok := c.vvs[s.Of]; ok && array.IsPoint(s.ID) && of.Group == s.Group {
+				continue // a periodic group's own
+			}
 			if v, ok := c.vvs[s.ID]; !ok && !c.remains[s.Group] {
 				c.report(fmt.Sprintf("CPG %s: pages of volume %v, which does not exist", name, s.ID))
 			} else if ok && (v.CPG != name || v.Group != s.Group) {

@@ -54,6 +54,8 @@ type RCGroup struct {
 	Home     array.SystemID `json:"home"`
 	Private  bool           `json:"private"`
 	Policies Policies       `json:"policies"`
+	// Period, in seconds, makes it periodic; 0: it is synchronous.
+	Period int64 `json:"period,omitempty"`
 	// Stopped: a person stopped it; the other array is not taken back by itself.
 	Stopped bool `json:"stopped"`
 	// Version grows with every change of the description; Change is drawn at random
@@ -110,6 +112,8 @@ type Policies struct {
 	// FollowWrites, with ActiveActive: the group is owned by the array through which its
 	// writes come.
 	FollowWrites bool `json:"follow_writes,omitempty"`
+	// OverPeriodAlert, of a periodic group: it is told when the period is not kept.
+	OverPeriodAlert bool `json:"over_period_alert,omitempty"`
 	// Prefer is the array that goes on where either could; 0: the one that serves.
 	Prefer array.SystemID `json:"prefer,omitempty"`
 }

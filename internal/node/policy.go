@@ -13,7 +13,7 @@ import (
 )
 
 // policyNames are the policies in the order in which they are told.
-const policyNames = "auto_failover, path_management, auto_recover, auto_synchronize, active_active, follow_writes, permanent_loss or prefer=ARRAY"
+const policyNames = "auto_failover, path_management, auto_recover, auto_synchronize, active_active, follow_writes, permanent_loss, over_per_alert or prefer=ARRAY"
 
 // setPolicy is setrcopygroup pol.
 func (n *Node) setPolicy(ctx context.Context, a *args, force *bool) error {
@@ -42,6 +42,9 @@ func (n *Node) setPolicy(ctx context.Context, a *args, force *bool) error {
 				return array.Errorf(array.Invalid, "policy %s is named twice: say what it is to be once", base)
 			}
 			named[base] = true
+			if err := g.mayHave(p, n.cfg.Target.Name); err != nil {
+				return err
+			}
 			name, prefers := strings.CutPrefix(p, "prefer=")
 			if prefers {
 				g.Policies.Prefer, err = n.systemNamed(name)
@@ -104,6 +107,8 @@ func (g *RCGroup) setPolicy(p string) error {
 		g.Policies.AutoRecover = on
 	case "auto_synchronize":
 		g.Policies.AutoSynchronize = on
+	case "over_per_alert":
+		g.Policies.OverPeriodAlert = on
 	case "active_active":
 		g.Policies.ActiveActive = on
 		if !on {

@@ -19,7 +19,7 @@ import (
 
 func groupCommands() []command {
 	return []command{
-		{name: "creatercopygroup", right: people.Change, usage: "creatercopygroup <group> <target>:sync", about: "creates a Remote Copy group here and on the target", run: createRCGroup},
+		{name: "creatercopygroup", right: people.Change, usage: "creatercopygroup <group> <target>:sync|periodic", about: "creates a Remote Copy group here and on the target", run: createRCGroup},
 		{name: "removercopygroup", right: people.Change, usage: "removercopygroup -f <group>", about: "removes a group without exports, and its volumes' copies on the target", of: lastGroup, run: removeRCGroup},
 		{name: "admitrcopyvv", right: people.Change, usage: "admitrcopyvv -createvv [-size <size>] [-cpg <cpg>] [-tpvv|-full|-tdvv] [-compr] <vv> <group>", about: "adds a volume; its copy on the target gets the same name, size and WWN", of: lastGroup, run: admitVV},
 		{name: "admitrcopyhost", right: people.Change, usage: "admitrcopyhost [-proximity primary|secondary|all] <group> <host|set:hosts>...", about: "says which array's paths hosts prefer in a group with the policy active_active: the home array's, the other's, or all", of: groupOfHosts, run: admitHost},
@@ -27,8 +27,8 @@ func groupCommands() []command {
 		{name: "dismissrcopyvv", right: people.Change, usage: "dismissrcopyvv -f <vv> <group>", about: "takes an unexported volume out of the group and removes both copies", of: lastGroup, run: dismissVV},
 		{name: "startrcopygroup", right: people.Change, usage: "startrcopygroup [-wait] <group>", about: "starts replication; only what differs is sent", of: lastGroup, run: startRCGroup},
 		{name: "stoprcopygroup", right: people.Change, usage: "stoprcopygroup -f <group>", about: "stops replication; the serving array goes on alone", of: lastGroup, run: stopRCGroup},
-		{name: "syncrcopy", right: people.Change, usage: "syncrcopy [-w] <group>", about: "waits until the group is in sync", of: lastGroup, run: syncRCGroup},
-		{name: "setrcopygroup", right: people.Change, usage: "setrcopygroup pol [-f] <policy>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f [-waittask] <group>", about: "changes policies, or which array serves", forms: serveForms(), of: groupToServe, free: isRescue, rightOf: rightToServe, run: setRCGroup},
+		{name: "syncrcopy", right: people.Change, usage: "syncrcopy [-w] <group>", about: "waits until the group is in sync; of a periodic one, sends what was written until now, and waits for that with -w", of: lastGroup, run: syncRCGroup},
+		{name: "setrcopygroup", right: people.Change, usage: "setrcopygroup pol [-f] <policy>|period <n>[s|m|h|d] <target>|mode sync|periodic <target>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f [-waittask] <group>", about: "changes policies, a periodic group's period, the mode, or which array serves", forms: serveForms(), of: groupToServe, free: isRescue, rightOf: rightToServe, run: setRCGroup},
 	}
 }
 
@@ -49,14 +49,17 @@ func createRCGroup(n *Node, ctx context.Context, a *args) error {
 		return array.Errorf(array.Invalid, "group name %q: want 1 to 22 letters, digits, '.', '_' or '-'", name)
 	case !n.paired() || target != n.cfg.Target.Name:
 		return array.Errorf(array.NotFound, "group %s: target %q does not exist: want %s", name, target, n.targetName()).Because(array.NoTarget)
-	case mode != "sync":
-		return array.Errorf(array.Invalid, "mode %q: want sync", mode).Because(array.NoMode)
+	case mode != modeSync && mode != modePeriodic:
+		return array.Errorf(array.Invalid, "mode %q: want sync or periodic", mode).Because(array.NoMode)
 	case !n.pair.Reachable():
 		return array.Errorf(array.Unavailable, "target %s does not answer", target).Because(array.TargetSilent)
 	}
 	g := RCGroup{
 		Name: name, Home: n.cfg.SystemID, Version: 1, Change: nonce(), Founding: nonce(), Founder: n.side(),
 		Policies: Policies{AutoFailover: true, PathManagement: true, AutoRecover: true, AutoSynchronize: true},
+	}
+	if mode == modePeriodic {
+		g.Period, g.Policies = defaultPeriod, Policies{AutoRecover: true, OverPeriodAlert: true}
 	}
 	err := n.store.Update(func(t *store.Tx) error {
 		if err := tables.groups.Each(t, func(_ string, o RCGroup) error {
@@ -273,9 +276,17 @@ func startRCGroup(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	if *wait {
-		a.then = func(ctx context.Context) error { return waitSynced(ctx, r) }
+		a.then = n.synced(r)
 	}
 	return nil
+}
+
+// synced waits until the other array has what was written until now.
+func (n *Node) synced(r *running) func(context.Context) error {
+	if r.rec.Period > 0 {
+		return func(ctx context.Context) error { return n.syncPeriod(ctx, r) }
+	}
+	return func(ctx context.Context) error { return waitSynced(ctx, r) }
 }
 
 // resume lets the other array follow again, and remembers it.
@@ -324,7 +335,7 @@ func stopRCGroup(n *Node, ctx context.Context, a *args) error {
 }
 
 func syncRCGroup(n *Node, ctx context.Context, a *args) error {
-	a.flags.Bool("w", false, "")
+	wait := a.flags.Bool("w", false, "")
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
@@ -335,14 +346,18 @@ func syncRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err := n.resume(ctx, r); err != nil {
 		return err
 	}
-	a.then = func(ctx context.Context) error { return waitSynced(ctx, r) }
+	if r.rec.Period > 0 && !*wait {
+		_, err := r.g.SyncNow()
+		return err
+	}
+	a.then = n.synced(r)
 	return nil
 }
 
 // groupToServe is command.of for the forms of setrcopygroup that concern the array that
 // serves the group; the others are for the array that is asked.
 func groupToServe(n *Node, words []string) *running {
-	if len(words) < 3 || !slices.Contains([]string{"pol", "switchover", "restore", "reverse"}, words[1]) {
+	if len(words) < 3 || !slices.Contains([]string{"pol", "period", "mode", "switchover", "restore", "reverse"}, words[1]) {
 		return nil
 	}
 	return lastGroup(n, words)
@@ -373,8 +388,13 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 	a.rest = a.rest[1:]
 	force := a.flags.Bool("f", false, "")
 	a.flags.Bool("waittask", false, "") // it always waits
-	if verb == "pol" {
+	switch verb {
+	case "pol":
 		return n.setPolicy(ctx, a, force)
+	case "period":
+		return n.setPeriod(ctx, a)
+	case "mode":
+		return n.setMode(ctx, a)
 	}
 	if err := a.parse(1, 1); err != nil {
 		return err
@@ -392,8 +412,18 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 		if verb == "restore" && r.rec.Home == n.cfg.SystemID {
 			return array.Errorf(array.Conflict, "group %s is served by its home array already", r.rec.Name).Because(array.AtHome)
 		}
+		if r.rec.Period > 0 {
+			if verb == "switchover" {
+				return array.Errorf(array.Conflict, "group %s is periodic: 'setrcopygroup reverse %s' hands it over", r.rec.Name, r.rec.Name).Because(array.NotSynchronous)
+			}
+			a.then = func(ctx context.Context) error { return n.handOver(ctx, r) }
+			return nil
+		}
 		return switchOver(ctx, r.g)
 	case "failover":
+		if r.rec.Period > 0 {
+			return n.failoverPeriodic(ctx, a, r, i, *force)
+		}
 		if *force {
 			return r.g.Force(false)
 		}
@@ -413,6 +443,9 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 		}
 		return n.discard(ctx, r)
 	case "recover":
+		if r.rec.Period > 0 {
+			return n.recoverPeriodic(ctx, r)
+		}
 		return n.resume(ctx, r)
 	}
 	return array.Errorf(array.Invalid, "setrcopygroup %q: want pol, switchover, failover, recover, restore, reverse, override or discard; 'help setrcopygroup' says what they do", verb)

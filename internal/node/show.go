@@ -60,6 +60,8 @@ func stateOf(i group.Info) string {
 	switch {
 	case i.Stopped:
 		return "Stopped"
+	case i.Period.Period > 0 && i.View.Role.String() != "held" && i.Contact && i.Met:
+		return "Started"
 	case i.View.Role.String() == "held":
 		return "Failsafe"
 	case i.Synced || i.View.Role.String() == "paired":
@@ -76,6 +78,8 @@ func stateOf(i group.Info) string {
 func syncOf(i group.Info) string {
 	out := i.View.Role == arb.Out
 	switch {
+	case i.Period.Period > 0:
+		return periodSync(i)
 	case i.Stopped && out:
 		return "Stale"
 	case i.Stopped:
@@ -229,6 +233,7 @@ func (n *Node) policyText(p Policies) string {
 		{p.ActiveActive, "active_active"},
 		{p.FollowWrites, "follow_writes"},
 		{p.PermanentLoss, "permanent_loss"},
+		{p.OverPeriodAlert, "over_per_alert"},
 	} {
 		if x.on {
 			l = append(l, x.name)

@@ -131,11 +131,11 @@ func (n *Node) showGroups(a *args, detail bool) error {
 			continue
 		}
 		t := table.New("Name", "Target", "Status", "Role", "Mode", `"Options`)
-		t.Row(r.rec.Name, n.cfg.Target.Name, stateOf(i), n.roleOf(r, i), "Sync", n.policyText(d.Group.Policies))
+		t.Row(r.rec.Name, n.cfg.Target.Name, stateOf(i), n.roleOf(r, i), d.Group.Mode(), n.optionsOf(d.Group, i))
 		a.table(t)
 		t = table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "LastSyncTime")
 		for _, v := range d.VVs {
-			t.Row(v.Name, n.VolumeNumber(v.ID), v.Name, n.VolumeNumber(v.ID), syncOf(i), "NA")
+			t.Row(v.Name, n.VolumeNumber(v.ID), v.Name, n.VolumeNumber(v.ID), syncOf(i), lastSync(i))
 		}
 		a.table(t)
 	}
@@ -165,11 +165,11 @@ func (n *Node) showGroupInDetail(a *args, r running, i group.Info, d Description
 		cpg = d.VVs[0].CPG
 	}
 	t := table.New("Name", ">ID", "Target", "Status", "Role", "Mode", `"Options`, "LocalUserCpg", "RmUserCpg")
-	t.Row(r.rec.Name, n.GroupNumber(r.rec.ID), n.cfg.Target.Name, stateOf(i), n.roleOf(r, i), "Sync", n.policyText(d.Group.Policies), cpg, cpg)
+	t.Row(r.rec.Name, n.GroupNumber(r.rec.ID), n.cfg.Target.Name, stateOf(i), n.roleOf(r, i), d.Group.Mode(), n.optionsOf(d.Group, i), cpg, cpg)
 	a.table(t)
 	t = table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "Resync_ss", "Sync_ss", "VV_iter", "R_iter", "S_iter", "LastSyncTime", "LocalSet", "RemoteSet")
 	for _, v := range d.VVs {
-		t.Row(v.Name, n.VolumeNumber(v.ID), v.Name, n.VolumeNumber(v.ID), syncOf(i), "NA", "NA", "NA", "NA", "NA", "NA", "-", "-")
+		t.Row(v.Name, n.VolumeNumber(v.ID), v.Name, n.VolumeNumber(v.ID), syncOf(i), "NA", "NA", "NA", "NA", "NA", lastSync(i), "-", "-")
 	}
 	a.table(t)
 	showNear(a, d.Group.Near)

@@ -63,6 +63,9 @@ func (n *Node) nextID(t *store.Tx) (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
+	if c >= array.MaxCount {
+		return 0, array.Errorf(array.Full, "this array has made %d objects, and gives no more numbers", c)
+	}
 	return uint32(c + 1), tables.count.Put(t, "ids", c+1)
 }
 

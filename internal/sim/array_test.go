@@ -203,7 +203,7 @@ func (w *world) boot(m *machine) {
 	p.g, err = group.Open(group.Config{
 		ID: groupID, Name: "g", Self: m.side, Ports: [2][]uint16{{1}, {257}},
 		Policy: w.policy(0),
-		Log:    p.jnl, Space: p.jnl, Pages: p.pool, Copy: p.pool, Buffers: p.buffers, Peer: way{p}, Keep: p,
+		Log:    p.jnl, Space: p.jnl, Pages: p.pool, Copy: w.copier(p), Points: p.pool, Shadow: p.pool, Blurred: w.mutant == blurred, Buffers: p.buffers, Peer: way{p}, Keep: p,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Event:  func(text string) { w.tracef("%v: %s", m.side, text) },
 		Now:    time.Now,
@@ -243,6 +243,9 @@ func (w *world) admit() {
 }
 
 func (w *world) policy(prefer array.Members) group.Policy {
+	if w.period > 0 {
+		return group.Policy{AutoRecover: true, WitnessStarted: true, Period: w.period, OverPeriodAlert: true}
+	}
 	return group.Policy{AutoFailover: true, WitnessStarted: true, AutoRecover: true, AutoSynchronize: true, ActiveActive: w.shared, Prefer: prefer}
 }
 

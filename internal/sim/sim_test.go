@@ -56,6 +56,10 @@ const (
 	noWait
 	// noFlights: reads don't wait for writes that are in flight over their range.
 	noFlights
+	// blurred: a point's pages are sent as they are now; mixing: the other array shows them
+	// as they come.
+	blurred
+	mixing
 )
 
 // TestMutantsAreCaught makes sure that the simulator can fail.

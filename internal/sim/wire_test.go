@@ -10,6 +10,7 @@ import (
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/link"
 	"github.com/perdure/perdure/internal/pair"
 )
 
@@ -172,6 +173,12 @@ func (y way) Send(pk group.Packet) error {
 			return nil
 		}
 	}
+	if strange := pk.Offset < 0 || pk.Length < 0 || pk.Length > link.MaxLength; strange && pk.Type >= group.PacketPointBegin {
+		p.w.failf("a packet of type %d that no frame can carry: offset %d, length %d", pk.Type, pk.Offset, pk.Length)
+	}
+	if p.w.spy != nil {
+		p.w.spy(pk)
+	}
 	pk.Body = append([]byte(nil), pk.Body...)
 	if p.w.loseGroups.Load() {
 		return errors.New("no connection for groups")
@@ -185,7 +192,7 @@ func (y way) Send(pk group.Packet) error {
 	}
 	defer func() {
 		p.w.mu.Lock()
-		if q := p.w.net.q[p.m.side]; len(q) > 0 && pk.Type == group.PacketRecord {
+		if q := p.w.net.q[p.m.side]; len(q) > 0 && (pk.Type == group.PacketRecord || pk.Type == group.PacketPointPage) {
 			q[len(q)-1].record = true
 		}
 		p.w.mu.Unlock()

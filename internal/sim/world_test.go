@@ -18,6 +18,7 @@ import (
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/scsi"
 	"github.com/perdure/perdure/internal/vfs"
 )
@@ -53,6 +54,10 @@ type world struct {
 	loseAfterCopy, copied atomic.Bool
 	// loseMends: no array answers for pages that are damaged on the other.
 	loseMends atomic.Bool
+	// period, if set, makes the group periodic.
+	period time.Duration
+	// spy sees what is sent.
+	spy func(group.Packet)
 	// loseGroups: the arrays exchange leases, and nothing of the group.
 	loseGroups atomic.Bool
 }
@@ -66,12 +71,13 @@ type timer struct {
 }
 
 func newWorld(t *testing.T, seed uint64, broken mutant) *world {
-	return worldKeeping(t, seed, broken, 256<<10)
+	return newWorldOf(t, seed, broken, 256<<10, 0)
 }
 
-// worldKeeping is newWorld, with so many bytes of blocks that were read lately in memory.
-func worldKeeping(t *testing.T, seed uint64, broken mutant, keep int64) *world {
-	w := &world{t: t, mutant: broken, keeps: keep, flushTakes: 60 * time.Millisecond, rng: rand.New(rand.NewPCG(seed, 7)), start: time.Now()}
+// newWorldOf makes a world with so many bytes of blocks that were read lately in memory,
+// whose group is periodic if it has a period.
+func newWorldOf(t *testing.T, seed uint64, broken mutant, keep int64, period time.Duration) *world {
+	w := &world{t: t, mutant: broken, keeps: keep, period: period, flushTakes: 60 * time.Millisecond, rng: rand.New(rand.NewPCG(seed, 7)), start: time.Now()}
 	w.shared = seed%2 == 0
 	w.net.delay = time.Duration(w.rng.IntN(20000)) * time.Microsecond
 	w.wit = witness{up: true, reach: [2]bool{true, true}, inc: 1, delay: time.Duration(1+w.rng.IntN(40)) * time.Millisecond}
@@ -94,7 +100,7 @@ func worldKeeping(t *testing.T, seed uint64, broken mutant, keep int64) *world {
 // newQuiet returns a world in sync whose hosts are silent. What they read comes from the
 // disks.
 func newQuiet(t *testing.T, delay time.Duration) *world {
-	w := worldKeeping(t, 1, sound, 0)
+	w := newWorldOf(t, 1, sound, 0, 0)
 	w.net.delay = delay
 	w.stop(true)
 	w.run(3 * time.Second)

@@ -89,6 +89,10 @@ var reasonCodes = map[array.Reason]Code{
 	array.NoQoS:           NoQoS,
 	array.QoSExists:       QoSExists,
 	array.Unconfirmed:     NotConfirmed,
+	array.NotPeriodic:     NotPeriodic,
+	array.NotSynchronous:  BadPeriodic,
+	array.TooShort:        BelowRange,
+	array.TooLong:         AboveRange,
 }
 
 // CodeOf returns what a client hears of an error.

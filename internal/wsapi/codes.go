@@ -110,6 +110,7 @@ var (
 	NoLink           = Code{http.StatusNotFound, 1034, "NON_EXISTENT_RCOPY_LINK"}
 	NoUser           = Code{http.StatusNotFound, 1035, "NON_EXISTENT_USER"}
 	NoRole           = Code{http.StatusNotFound, 1036, "NON_EXISTENT_ROLE"}
+	BadPeriodic      = Code{http.StatusForbidden, 1047, "RCOPY_GROUP_INV_POLICY_FOR_PERIODIC_GROUP"}
 
 	Exists        = Code{http.StatusConflict, 1101, "EXISTENT_OBJECT"}
 	Conflict      = Code{http.StatusConflict, 1102, "STATE_CONFLICT"}

@@ -4,6 +4,7 @@ package rest
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/perdure/perdure/internal/array"
@@ -151,15 +152,17 @@ func start(c *call, f node.GroupFact, in groupMods) (answer, error) {
 	return done(atGroup(f))
 }
 
-// changeGroup is PUT without an action.
+// changeGroup is PUT without an action. The mode changes by itself: what goes with it
+// depends on how that ended.
 func changeGroup(c *call, f node.GroupFact, in groupMods) (answer, error) {
 	var words []string
+	var timing groupTargetMod
 	for _, t := range in.Targets {
-		w, err := t.words(c)
+		w, err := t.words(c, f)
 		if err != nil {
 			return answer{}, err
 		}
-		words = append(words, w...)
+		words, timing = append(words, w...), t
 	}
 	if len(in.Targets) > 1 {
 		return answer{}, fail(wsapi.WrongTargetCount, "targets", "there are %d targets: want one", len(in.Targets))
@@ -175,33 +178,62 @@ func changeGroup(c *call, f node.GroupFact, in groupMods) (answer, error) {
 			return answer{}, err
 		}
 	}
-	if len(words) == 0 {
-		return done(atGroup(f))
+	target := c.array().System().Target
+	changes := timing.Mode != 0 && modeWord(timing.Mode) != modeWord(modeOf(f))
+	if changes && (len(words) > 0 || timing.SyncPeriod != nil) {
+		return answer{}, fail(wsapi.ParamConflict, "mode", "the mode changes by itself: change policies and period before or after")
 	}
-	command := []string{"setrcopygroup", "pol"}
-	if in.Force {
-		command = append(command, "-f")
+	var commands [][]string
+	if changes {
+		commands = append(commands, []string{"setrcopygroup", "mode", modeWord(timing.Mode), target, f.Name})
 	}
-	if err := c.run(append(command, strings.Join(words, ","), f.Name)...); err != nil {
-		return answer{}, err
+	if len(words) > 0 {
+		command := []string{"setrcopygroup", "pol"}
+		if in.Force {
+			command = append(command, "-f")
+		}
+		commands = append(commands, append(command, strings.Join(words, ","), f.Name))
+	}
+	if timing.SyncPeriod != nil {
+		commands = append(commands, []string{"setrcopygroup", "period", strconv.FormatInt(*timing.SyncPeriod, 10) + "s", target, f.Name})
+	}
+	for _, words := range commands {
+		if err := c.run(words...); err != nil {
+			return answer{}, err
+		}
 	}
 	return done(atGroup(f))
 }
 
+// The incumbent's bounds of a period, but for the shortest, which is the newer arrays'.
+const minPeriod, maxPeriod = 15, 31622400
+
+// timing refuses what no period or mode can be.
+func (t groupTargetMod) timing(f node.GroupFact) error {
+	switch {
+	case t.SyncPeriod != nil && *t.SyncPeriod < minPeriod:
+		return fail(wsapi.BelowRange, "syncPeriod", "syncPeriod is %d: want at least %d, and of a periodic group", *t.SyncPeriod, minPeriod)
+	case t.SyncPeriod != nil && *t.SyncPeriod > maxPeriod:
+		return fail(wsapi.AboveRange, "syncPeriod", "syncPeriod is %d: want at most %d, and of a periodic group", *t.SyncPeriod, maxPeriod)
+	case f.Period == 0 && (t.SyncPeriod != nil || t.RmSyncPeriod || t.SnapFrequency != nil || t.RmSnapFrequency):
+		return fail(wsapi.NotPeriodic, "syncPeriod", "group %s is synchronous: it has no period", f.Name)
+	case t.RmSyncPeriod || t.SnapFrequency != nil || t.RmSnapFrequency:
+		return fail(wsapi.Unsupported, "rmSyncPeriod", "a periodic group has a period, and its moments are sent as they are taken: set syncPeriod")
+	case t.Mode == 4:
+		return fail(wsapi.Unsupported, "mode", "mode 4, streaming: want 1, synchronous, or 2, periodic")
+	case t.Mode != 0 && modeWord(t.Mode) == "":
+		return fail(wsapi.BadEnum, "mode", "mode %d: want 1, synchronous, or 2, periodic", t.Mode)
+	}
+	return nil
+}
+
 // words are the policies that are to change.
-func (t groupTargetMod) words(c *call) (words []string, err error) {
+func (t groupTargetMod) words(c *call, f node.GroupFact) (words []string, err error) {
 	if err := ofTarget(c, t.TargetName); err != nil {
 		return nil, err
 	}
-	switch {
-	case t.SyncPeriod != nil && *t.SyncPeriod < 300:
-		return nil, fail(wsapi.BelowRange, "syncPeriod", "syncPeriod is %d: want at least 300, and of a periodic group", *t.SyncPeriod)
-	case t.SyncPeriod != nil && *t.SyncPeriod > 31622400:
-		return nil, fail(wsapi.AboveRange, "syncPeriod", "syncPeriod is %d: want at most 31622400, and of a periodic group", *t.SyncPeriod)
-	case t.SyncPeriod != nil || t.RmSyncPeriod || t.SnapFrequency != nil || t.RmSnapFrequency:
-		return nil, fail(wsapi.NotPeriodic, "syncPeriod", "the group is synchronous: it has no period")
-	case t.Mode != 0 && t.Mode != modeSync:
-		return nil, fail(wsapi.Unsupported, "mode", "mode %d: only 1, synchronous, is offered", t.Mode)
+	if err := t.timing(f); err != nil {
+		return nil, err
 	}
 	for ref, cpg := range map[string]string{"remoteUserCPG": t.RemoteUserCPG, "remoteSnapCPG": t.RemoteSnapCPG} {
 		if cpg == "" {
@@ -215,9 +247,13 @@ func (t groupTargetMod) words(c *call) (words []string, err error) {
 	if p == nil {
 		return nil, nil
 	}
-	for ref, on := range map[string]*bool{"overPeriodAlert": p.OverPeriodAlert, "multiTargetPeerPersistence": p.MultiTargetPeerPersistence} {
-		if on != nil && *on {
-			return nil, fail(wsapi.BadPolicy, "policies."+ref, "%s is not a policy of synchronous groups here", ref)
+	for _, x := range []struct {
+		ref string
+		on  *bool
+		may bool
+	}{{"overPeriodAlert", p.OverPeriodAlert, f.Period > 0}, {"multiTargetPeerPersistence", p.MultiTargetPeerPersistence, false}} {
+		if x.on != nil && *x.on && !x.may {
+			return nil, fail(wsapi.BadPolicy, "policies."+x.ref, "%s is not a policy of group %s, which is %s", x.ref, f.Name, strings.ToLower(f.Mode()))
 		}
 	}
 	for _, x := range []struct {
@@ -231,6 +267,7 @@ func (t groupTargetMod) words(c *call) (words []string, err error) {
 		{"auto_synchronize", p.AutoSynchronize},
 		{"follow_writes", p.FollowWrites},
 		{"permanent_loss", p.PermanentLoss},
+		{"over_per_alert", p.OverPeriodAlert},
 	} {
 		switch {
 		case x.on == nil:

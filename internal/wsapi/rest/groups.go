@@ -48,15 +48,25 @@ type group struct {
 }
 
 type groupTarget struct {
-	TargetName    string   `json:"targetName"`
-	Target        string   `json:"target"`
-	RoleReversed  bool     `json:"roleReversed"`
-	State         int      `json:"state"`
-	StateName     string   `json:"stateName"`
-	Mode          int      `json:"mode"`
-	Policies      policies `json:"policies"`
-	RemoteUserCPG string   `json:"remoteUserCPG,omitempty"`
-	RemoteSnapCPG string   `json:"remoteSnapCPG,omitempty"`
+	TargetName   string   `json:"targetName"`
+	Target       string   `json:"target"`
+	RoleReversed bool     `json:"roleReversed"`
+	State        int      `json:"state"`
+	StateName    string   `json:"stateName"`
+	Mode         int      `json:"mode"`
+	ModeName     string   `json:"modeName"`
+	Policies     policies `json:"policies"`
+	// Of a periodic group, in seconds.
+	SyncPeriod int64 `json:"syncPeriod,omitempty"`
+	// GroupLastSyncTime is the moment that the copy is of; absent if there is none.
+	GroupLastSyncTime    string `json:"groupLastSyncTime,omitempty"`
+	GroupLastSyncTimeSec int64  `json:"groupLastSyncTimeSec,omitempty"`
+	// OverPeriod: the period is not kept. PointNotSentBecause says why the newest moment
+	// was not sent.
+	OverPeriod          bool   `json:"overPeriod,omitempty"`
+	PointNotSentBecause string `json:"pointNotSentBecause,omitempty"`
+	RemoteUserCPG       string `json:"remoteUserCPG,omitempty"`
+	RemoteSnapCPG       string `json:"remoteSnapCPG,omitempty"`
 }
 
 type policies struct {
@@ -85,6 +95,9 @@ type remoteVolume struct {
 	RemoteVolumeID   uint64 `json:"remoteVolumeID"`
 	SyncStatus       int    `json:"syncStatus"`
 	SyncStatusName   string `json:"syncStatusName"`
+	// Of a periodic group.
+	VolumeLastSyncTime    string `json:"volumeLastSyncTime,omitempty"`
+	VolumeLastSyncTimeSec int64  `json:"volumeLastSyncTimeSec,omitempty"`
 }
 
 // The incumbent's enumerations.
@@ -94,7 +107,8 @@ const (
 	stateStopped, stateFailsafe      = 5, 7
 	syncNew, syncSyncing, syncSynced = 1, 2, 3
 	syncNotSyncd, syncStale          = 4, 5 // the first is Stopped, whose number nobody knows
-	modeSync                         = 1
+	modeSync, modePeriodic           = 1, 2
+	modeOldPeriodic                  = 3 // as some clients say it
 )
 
 // creator is the array that made a group: its upper half is in the id.
@@ -124,15 +138,32 @@ func groupOf(f node.GroupFact, s node.SystemFact) group {
 		g.Volumes = append(g.Volumes, groupVolumeOf(f, v, s))
 	}
 	g.Targets = []groupTarget{{
-		TargetName: s.Target, Target: s.Target, RoleReversed: strings.HasSuffix(f.Role, "-Rev"), State: groupState(f.State), StateName: f.State, Mode: modeSync,
+		TargetName: s.Target, Target: s.Target, RoleReversed: strings.HasSuffix(f.Role, "-Rev"), State: groupState(f.State), StateName: f.State, Mode: modeOf(f), ModeName: f.Mode(),
+		SyncPeriod: f.Period, OverPeriod: f.Late, PointNotSentBecause: f.PointTrouble,
 		Policies: policies{
-			AutoRecover: f.Policies.AutoRecover, AutoFailover: f.Policies.AutoFailover, PathManagement: f.Policies.PathManagement,
+			AutoRecover: f.Policies.AutoRecover, OverPeriodAlert: f.Policies.OverPeriodAlert, AutoFailover: f.Policies.AutoFailover, PathManagement: f.Policies.PathManagement,
 			AutoSynchronize: f.Policies.AutoSynchronize, ActiveActive: f.Policies.ActiveActive,
 			FollowWrites: f.Policies.FollowWrites, PermanentLoss: f.Policies.PermanentLoss, PreferredArray: f.Preferred,
 		},
 		RemoteUserCPG: g.LocalUserCPG, RemoteSnapCPG: g.LocalSnapCPG,
 	}}
+	g.Targets[0].GroupLastSyncTime, g.Targets[0].GroupLastSyncTimeSec = lastSync(f)
 	return g
+}
+
+func modeOf(f node.GroupFact) int {
+	if f.Period > 0 {
+		return modePeriodic
+	}
+	return modeSync
+}
+
+// lastSync is the moment that a periodic group's copy is of, for people and in seconds.
+func lastSync(f node.GroupFact) (string, int64) {
+	if f.Period == 0 || f.LastSync.IsZero() {
+		return "", 0
+	}
+	return f.LastSync.Format("2006-01-02 15:04:05 MST"), f.LastSync.Unix()
 }
 
 func groupVolumeOf(f node.GroupFact, v node.VV, s node.SystemFact) groupVolume {
@@ -147,6 +178,7 @@ func groupVolumeOf(f node.GroupFact, v node.VV, s node.SystemFact) groupVolume {
 	case "Stale":
 		r.SyncStatus = syncStale
 	}
+	r.VolumeLastSyncTime, r.VolumeLastSyncTimeSec = lastSync(f)
 	return groupVolume{LocalVolumeName: v.Name, LocalVolumeID: s.Number(uint64(v.ID)), RemoteVolumes: []remoteVolume{r}}
 }
 
@@ -247,10 +279,10 @@ func (g newGroup) check(c *call) error {
 		return err
 	}
 	switch {
-	case t.Mode == 2 || t.Mode == 3 || t.Mode == 4:
-		return fail(wsapi.Unsupported, "mode", "mode %d: only 1, synchronous, is offered", t.Mode)
-	case t.Mode != modeSync:
-		return fail(wsapi.BadEnum, "mode", "mode %d: want 1, synchronous", t.Mode)
+	case t.Mode == 4:
+		return fail(wsapi.Unsupported, "mode", "mode 4, streaming: want 1, synchronous, or 2, periodic")
+	case modeWord(t.Mode) == "":
+		return fail(wsapi.BadEnum, "mode", "mode %d: want 1, synchronous, or 2, periodic", t.Mode)
 	}
 	for ref, cpg := range map[string]string{"localUserCPG": g.LocalUserCPG, "localSnapCPG": g.LocalSnapCPG, "userCPG": t.UserCPG, "snapCPG": t.SnapCPG} {
 		if cpg == "" {
@@ -266,6 +298,17 @@ func (g newGroup) check(c *call) error {
 	return nil
 }
 
+// modeWord is a mode as commands have it, empty if it is none of theirs.
+func modeWord(mode int) string {
+	switch mode {
+	case modeSync:
+		return "sync"
+	case modePeriodic, modeOldPeriodic:
+		return "periodic"
+	}
+	return ""
+}
+
 func postGroup(c *call) (answer, error) {
 	var in newGroup
 	if err := c.decode(&in); err != nil {
@@ -274,7 +317,7 @@ func postGroup(c *call) (answer, error) {
 	if err := in.check(c); err != nil {
 		return answer{}, err
 	}
-	if err := c.run("creatercopygroup", in.Name, in.Targets[0].TargetName+":sync"); err != nil {
+	if err := c.run("creatercopygroup", in.Name, in.Targets[0].TargetName+":"+modeWord(in.Targets[0].Mode)); err != nil {
 		return answer{}, err
 	}
 	return created(base + "/remotecopygroups/" + in.Name)
