@@ -18,6 +18,7 @@ func (j *Journal) commit() {
 		if !ok {
 			return
 		}
+		began := time.Now()
 		var err error
 		if rotate != nil {
 			err = j.rotate(rotate, batch[0])
@@ -28,7 +29,7 @@ func (j *Journal) commit() {
 			j.fail(err, batch)
 			return
 		}
-		j.settle(batch)
+		j.settle(batch, time.Since(began))
 	}
 }
 
@@ -45,6 +46,9 @@ func (j *Journal) take() (batch []*item, rotate *segment, ok bool) {
 		next := j.firstReady()
 		fits := next != nil && j.cur.end+up(next.size(), flushAlign) <= j.o.SegmentSize-j.o.checkpointRoom()
 		room := j.cur.end+j.o.checkpointRoom() <= j.o.SegmentSize
+		if next != nil && j.gathers() {
+			continue
+		}
 		if (next != nil && !fits) || (idle && !room) {
 			if s := j.pick(); s != nil {
 				s.prepared = true // or the prefiller would write zeros over what begins here
@@ -198,9 +202,10 @@ func (j *Journal) rotate(s *segment, cp *item) error {
 }
 
 // settle makes a durable batch count, and tells those who wait.
-func (j *Journal) settle(batch []*item) {
+func (j *Journal) settle(batch []*item, took time.Duration) {
 	var out []Durable
 	j.mu.Lock()
+	j.gather.flushed(len(batch), len(j.queue), took, time.Now())
 	var touched []*group
 	for _, it := range batch {
 		j.queued -= it.cost

@@ -119,6 +119,7 @@ type Journal struct {
 	readers    map[uint64]struct{}
 	lastReader uint64
 
+	gather gather
 	flying time.Time // when the oldest item of the flush under way was queued
 	// queued is the cost of what was accepted and isn't durable, reserved of what
 	// was promised.
@@ -202,7 +203,9 @@ func (j *Journal) Append(recs ...Record) error {
 func (j *Journal) enqueue(it *item) {
 	j.queue = append(j.queue, it)
 	j.queued += it.cost
-	j.wake.Broadcast()
+	if !j.gather.waits || len(j.queue) >= j.gather.want {
+		j.wake.Broadcast() // a committer that waits for more would only fall asleep again
+	}
 }
 
 // usable returns why nothing can be written. The caller holds j.mu.

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
@@ -41,6 +42,9 @@ func (b *bench) benchRates() error {
 	}
 	<-e.jnl.Prepared()
 	for n, v := range variants() {
+		if !slices.ContainsFunc(all, func(r rate) bool { return r.variant == v.name }) {
+			continue
+		}
 		if err := b.benchVariant(e, p, v, uint32(n+1), all); err != nil {
 			_ = e.close()
 			return fmt.Errorf("variant %s: %w", v.name, err)
