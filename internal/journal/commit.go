@@ -8,6 +8,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/vfs"
 )
 
 // commit is the committer: it writes what is queued, one flush after another.
@@ -163,11 +164,8 @@ func (j *Journal) write(batch []*item) error {
 func (j *Journal) writeFlush(batch []*item) (int64, error) {
 	start := j.cur.end // only the committer changes it
 	n := j.encode(j.staging, batch, j.cur.seq, start)
-	if _, err := j.cur.file.WriteAt(j.staging[:n], start); err != nil {
-		return 0, fmt.Errorf("write %s/%s at %d: %w", j.dir, j.cur.name, start, err)
-	}
-	if err := j.cur.file.Sync(); err != nil {
-		return 0, fmt.Errorf("flush %s/%s: %w", j.dir, j.cur.name, err)
+	if err := vfs.WriteDurable(j.cur.file, j.staging[:n], start); err != nil {
+		return 0, fmt.Errorf("write %s/%s at %d, durably: %w", j.dir, j.cur.name, start, err)
 	}
 	return n, nil
 }
@@ -202,11 +200,8 @@ func (j *Journal) rotate(s *segment, cp *item) error {
 	j.mu.Unlock()
 	encodeSegment(j.staging[:segmentHeader], j.id, seq)
 	n := j.encode(j.staging[segmentHeader:], []*item{cp}, seq, segmentHeader)
-	if _, err := s.file.WriteAt(j.staging[:segmentHeader+n], 0); err != nil {
-		return fmt.Errorf("begin %s/%s: %w", j.dir, s.name, err)
-	}
-	if err := s.file.Sync(); err != nil {
-		return fmt.Errorf("flush %s/%s: %w", j.dir, s.name, err)
+	if err := vfs.WriteDurable(s.file, j.staging[:segmentHeader+n], 0); err != nil {
+		return fmt.Errorf("begin %s/%s, durably: %w", j.dir, s.name, err)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
