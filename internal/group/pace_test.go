@@ -121,6 +121,11 @@ func TestAQuietGroupSeldomLooksAtTheClock(t *testing.T) {
 			t.Errorf("with a waiting command: %v", p)
 		}
 		g.waiting = nil
+		g.heals[damage{}] = &heal{}
+		if p := g.pace(); p != tickEvery {
+			t.Errorf("with a damaged page: %v", p)
+		}
+		clear(g.heals)
 		g.fail(io.ErrUnexpectedEOF)
 		if p := g.pace(); p != tickEvery {
 			t.Errorf("of a group that failed: %v", p)

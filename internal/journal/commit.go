@@ -8,6 +8,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/vfs"
 )
 
 // commit is the committer: it writes what is queued, one flush after another.
@@ -18,6 +19,7 @@ func (j *Journal) commit() {
 		if !ok {
 			return
 		}
+		began := time.Now()
 		var err error
 		if rotate != nil {
 			err = j.rotate(rotate, batch[0])
@@ -28,7 +30,7 @@ func (j *Journal) commit() {
 			j.fail(err, batch)
 			return
 		}
-		j.settle(batch)
+		j.settle(batch, time.Since(began))
 	}
 }
 
@@ -42,9 +44,12 @@ func (j *Journal) take() (batch []*item, rotate *segment, ok bool) {
 			return nil, nil, false
 		}
 		idle := j.freeable()
-		next := j.firstReady()
+		next, early := j.firstReady()
 		fits := next != nil && j.cur.end+up(next.size(), flushAlign) <= j.o.SegmentSize-j.o.checkpointRoom()
 		room := j.cur.end+j.o.checkpointRoom() <= j.o.SegmentSize
+		if next != nil && j.gathers() {
+			continue
+		}
 		if (next != nil && !fits) || (idle && !room) {
 			if s := j.pick(); s != nil {
 				s.prepared = true // or the prefiller would write zeros over what begins here
@@ -55,7 +60,7 @@ func (j *Journal) take() (batch []*item, rotate *segment, ok bool) {
 			batch = append(batch, j.checkpoint(false))
 		}
 		if fits {
-			batch = j.fill(batch)
+			batch = j.fill(batch, early)
 		}
 		if len(batch) > 0 {
 			return batch, nil, true
@@ -74,24 +79,28 @@ func (j *Journal) freeable() bool {
 	return false
 }
 
-func (it *item) size() int64 { return size(len(it.body())) }
-
-// firstReady returns the first item that can be written, or nil. The caller holds j.mu.
-func (j *Journal) firstReady() (first *item) {
-	j.ready(func(it *item) bool {
+// firstReady returns the first item that can be written, or nil: one that is early only
+// if there is no other. The caller holds j.mu.
+func (j *Journal) firstReady() (first *item, early bool) {
+	find := func(it *item) bool {
 		first = it
 		return false
-	})
-	return first
+	}
+	if j.ready(false, find); first == nil && len(j.queue) > 0 && j.mayBeEarly() {
+		early = true
+		j.ready(early, find)
+	}
+	return first, early
 }
 
 // ready calls fn for the queued items that can be written, in order, until it returns
 // false, and returns how many items of the queue it went by and which of them it left out:
-// those whose payload is on its way outside, and what follows of their groups.
-func (j *Journal) ready(fn func(*item) bool) (passed int, left []*item) {
+// those whose payload is on its way outside, but for early ones if they are wanted, and
+// what follows of their groups.
+func (j *Journal) ready(early bool, fn func(*item) bool) (passed int, left []*item) {
 	var blocked map[array.GroupID]bool
 	for i, it := range j.queue {
-		if it.waits {
+		if it.waits && !(early && it.ref != nil) {
 			if blocked == nil {
 				blocked = map[array.GroupID]bool{}
 			}
@@ -107,18 +116,19 @@ func (j *Journal) ready(fn func(*item) bool) (passed int, left []*item) {
 }
 
 // fill moves queued items to the batch, as many as one flush and the segment take.
-func (j *Journal) fill(batch []*item) []*item {
+func (j *Journal) fill(batch []*item, early bool) []*item {
 	var n int64
 	for _, it := range batch {
 		n += it.size()
 	}
 	limit := min(j.o.flushMax(), j.o.SegmentSize-j.o.checkpointRoom()-j.cur.end)
 	before := len(batch)
-	passed, left := j.ready(func(it *item) bool {
+	passed, left := j.ready(early, func(it *item) bool {
 		if up(n+it.size(), flushAlign) > limit {
 			return false
 		}
 		n += it.size()
+		it.lay()
 		batch = append(batch, it)
 		return true
 	})
@@ -136,18 +146,28 @@ func (j *Journal) fill(batch []*item) []*item {
 
 // write makes one flush of the batch at the end of the current segment.
 func (j *Journal) write(batch []*item) error {
+	for {
+		n, err := j.writeFlush(batch)
+		if err != nil {
+			return err
+		}
+		if j.complete(batch) {
+			j.mu.Lock()
+			j.cur.end += n
+			j.mu.Unlock()
+			return nil
+		}
+	}
+}
+
+// writeFlush writes the batch, durably, and returns how much room it took.
+func (j *Journal) writeFlush(batch []*item) (int64, error) {
 	start := j.cur.end // only the committer changes it
 	n := j.encode(j.staging, batch, j.cur.seq, start)
-	if _, err := j.cur.file.WriteAt(j.staging[:n], start); err != nil {
-		return fmt.Errorf("write %s/%s at %d: %w", j.dir, j.cur.name, start, err)
+	if err := vfs.WriteDurable(j.cur.file, j.staging[:n], start); err != nil {
+		return 0, fmt.Errorf("write %s/%s at %d, durably: %w", j.dir, j.cur.name, start, err)
 	}
-	if err := j.cur.file.Sync(); err != nil {
-		return fmt.Errorf("flush %s/%s: %w", j.dir, j.cur.name, err)
-	}
-	j.mu.Lock()
-	j.cur.end += n
-	j.mu.Unlock()
-	return nil
+	return n, nil
 }
 
 // encode lays out a flush that will start at start of segment seq, and returns its
@@ -160,10 +180,10 @@ func (j *Journal) encode(b []byte, batch []*item, seq uint64, start int64) int64
 		h := header{
 			Record: it.Record, seq: seq, flush: j.flush, flushStart: uint32(start), self: uint32(it.off),
 			final:      i == len(batch)-1,
-			payloadLen: uint32(len(it.body())), payloadCRC: block.Checksum(it.body()), outside: it.ref != nil,
+			payloadLen: uint32(len(it.body())), payloadCRC: block.Checksum(it.body()), outside: it.put != nil, early: it.early,
 		}
 		h.encode(b[n:n+headerSize], j.id)
-		end := n + it.size()
+		end := n + size(len(it.body()))
 		clear(b[n+headerSize+int64(copy(b[n+headerSize:], it.body())) : end])
 		n = end
 	}
@@ -180,11 +200,8 @@ func (j *Journal) rotate(s *segment, cp *item) error {
 	j.mu.Unlock()
 	encodeSegment(j.staging[:segmentHeader], j.id, seq)
 	n := j.encode(j.staging[segmentHeader:], []*item{cp}, seq, segmentHeader)
-	if _, err := s.file.WriteAt(j.staging[:segmentHeader+n], 0); err != nil {
-		return fmt.Errorf("begin %s/%s: %w", j.dir, s.name, err)
-	}
-	if err := s.file.Sync(); err != nil {
-		return fmt.Errorf("flush %s/%s: %w", j.dir, s.name, err)
+	if err := vfs.WriteDurable(s.file, j.staging[:segmentHeader+n], 0); err != nil {
+		return fmt.Errorf("begin %s/%s, durably: %w", j.dir, s.name, err)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -198,9 +215,10 @@ func (j *Journal) rotate(s *segment, cp *item) error {
 }
 
 // settle makes a durable batch count, and tells those who wait.
-func (j *Journal) settle(batch []*item) {
+func (j *Journal) settle(batch []*item, took time.Duration) {
 	var out []Durable
 	j.mu.Lock()
+	j.gather.flushed(len(batch), len(j.queue), took, time.Now())
 	var touched []*group
 	for _, it := range batch {
 		j.queued -= it.cost
@@ -213,7 +231,7 @@ func (j *Journal) settle(batch []*item) {
 				touched = append(touched, it.g)
 			}
 			it.g.add(j.cur, it.off, it.Pos.Place)
-			if it.ref != nil {
+			if it.put != nil {
 				it.g.outs = append(it.g.outs, outsider{it.Pos.Place, it.Outside})
 			}
 		default:

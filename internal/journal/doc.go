@@ -10,8 +10,9 @@
 //     with the next place and an epoch and term that never fall; anything else is
 //     refused and nothing is taken.
 //   - Append returns at once. When the disk holds a record, and with it all earlier
-//     ones of its group, Options.Durable names its position. There is no timer: the
-//     committer writes whatever is queued as soon as the flush before has ended.
+//     ones of its group, Options.Durable names its position. The
+//     committer writes whatever is queued as soon as the flush before has ended; after
+//     one of many records it waits briefly for the next of those hosts: see gather.go.
 //   - Release says that records up to a place are no longer needed. Segments that
 //     hold nothing else are used again.
 //   - Cut takes back the end of a group's log, durably, for ever.
@@ -37,8 +38,9 @@
 //   - A segment is written by one at a time: the prefiller takes one only while
 //     neither it nor the committer has, and both take under the lock.
 //   - A segment is written anew only after a durable checkpoint stopped naming it.
-//   - What a record names outside is durable before the record is written, and dropped
-//     only when no crash can bring the record back.
+//   - What a record names outside is durable before the record counts and before anything
+//     is written behind its flush, and dropped only when no crash can bring the record
+//     back. A last flush that names what is not there is torn: see early.go.
 //   - What a cut took away is excluded by the cut's location in the log, which
 //     checkpoints carry for as long as an older segment still has such records.
 //   - Recovery overwrites the torn end with zeros, durably, before it appends.

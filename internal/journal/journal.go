@@ -119,7 +119,9 @@ type Journal struct {
 	readers    map[uint64]struct{}
 	lastReader uint64
 
-	flying time.Time // when the oldest item of the flush under way was queued
+	gather    gather
+	earlyFrom time.Time // when records may be early again
+	flying    time.Time // when the oldest item of the flush under way was queued
 	// queued is the cost of what was accepted and isn't durable, reserved of what
 	// was promised.
 	queued, reserved int64
@@ -139,6 +141,10 @@ type item struct {
 	waits bool
 	late  *time.Timer
 	ref   []byte
+	// put is what the flush under way has in place of the payload, early that this is
+	// not durable yet.
+	put   []byte
+	early bool
 	// names are outside payloads that no record names once the item is durable.
 	names []Outside
 	// freed are the segments that a checkpoint stops naming.
@@ -202,7 +208,9 @@ func (j *Journal) Append(recs ...Record) error {
 func (j *Journal) enqueue(it *item) {
 	j.queue = append(j.queue, it)
 	j.queued += it.cost
-	j.wake.Broadcast()
+	if !j.gather.waits || len(j.queue) >= j.gather.want {
+		j.wake.Broadcast() // a committer that waits for more would only fall asleep again
+	}
 }
 
 // usable returns why nothing can be written. The caller holds j.mu.

@@ -14,8 +14,8 @@ import (
 
 // A large payload need not be written twice, to the journal and then to pages: its owner
 // may put it on fresh pages at once, and the record in the journal says where. Such a
-// record is written when its payload is durable, and the records of its group that
-// follow wait for it; those of other groups do not.
+// record counts when both are durable, and the records of its group that follow wait for
+// it; those of other groups do not. See early.go for which of the two comes first.
 //
 // What it said stays true for as long as the record can be met again: after a Release
 // that is until a checkpoint without it is durable, and nobody reads it any more; after a
@@ -25,8 +25,9 @@ import (
 type Outside interface {
 	// Write takes room and makes the payload durable there; ref says where, in at most
 	// as many bytes. After an error the payload goes to the journal. It is called once,
-	// from a goroutine of its own.
-	Write() (ref []byte, err error)
+	// from a goroutine of its own. It may call known with ref before the payload is
+	// durable, if Places.Check finds out whether it is.
+	Write(known func(ref []byte)) (ref []byte, err error)
 	// Drop says that the journal doesn't have the record any more.
 	Drop()
 }
@@ -38,6 +39,9 @@ type Places interface {
 	Claim(ref []byte) (Outside, error)
 	// Load reads the payload that ref names, of exactly len(dst) bytes. dst is aligned.
 	Load(ref []byte, dst []byte) error
+	// Check reports whether the payload that ref names is there, by its checksums, and
+	// makes it durable if so. An error says that this can't be known.
+	Check(ref []byte) (whole bool, err error)
 }
 
 // writers is how many payloads are written at the same time, outside.
@@ -62,7 +66,7 @@ func (j *Journal) sendOutside(it *item) {
 	it.late = time.AfterFunc(lateAfter, func() {
 		j.mu.Lock()
 		defer j.mu.Unlock()
-		it.waits = false
+		it.giveUp()
 		j.wake.Broadcast()
 	})
 	j.outward = append(j.outward, it)
@@ -83,7 +87,7 @@ func (j *Journal) writeOutside() {
 		err := errLate
 		if it.waits {
 			j.mu.Unlock()
-			ref, err = it.Outside.Write()
+			ref, err = it.Outside.Write(func(ref []byte) { j.known(it, ref) })
 			j.mu.Lock()
 		}
 		if err == nil && (len(ref) > len(it.Payload) || !it.waits) {
@@ -92,7 +96,7 @@ func (j *Journal) writeOutside() {
 			j.mu.Lock()
 			err = errLate
 		}
-		if it.waits = false; err == nil {
+		if it.giveUp(); err == nil {
 			it.ref = ref
 		}
 		it.late.Stop()
@@ -106,14 +110,6 @@ func (j *Journal) writeOutside() {
 }
 
 var errLate = errors.New("the payload goes to the journal")
-
-// body is what the journal itself keeps of a record.
-func (it *item) body() []byte {
-	if it.ref != nil {
-		return it.ref
-	}
-	return it.Payload
-}
 
 // letGo takes out those that are not from lo to hi.
 func (g *group) letGo(lo, hi array.Place) (gone []Outside) {

@@ -78,9 +78,11 @@ func (r *Record) validate(maxPayload int) error {
 const (
 	recordMagic = 0x314A4450 // "PDJ1"
 	// recordVersion is what most records are; outsideVersion those whose payload says
-	// where the payload is, for programs that don't know of it.
+	// where the payload is, and earlyVersion those of them that don't say that it is
+	// there, for programs that don't know of it.
 	recordVersion  = 1
 	outsideVersion = 2
+	earlyVersion   = 3
 	// headerSize is a record's header on disk; the payload follows, and zeros up
 	// to a multiple of recordAlign.
 	headerSize  = 120
@@ -98,6 +100,7 @@ type header struct {
 	self       uint32 // where in the segment it stands itself
 	final      bool   // the last record of its flush
 	outside    bool   // the payload says where the record's payload is
+	early      bool   // it was written before that was durable: see early.go
 	payloadLen uint32
 	payloadCRC uint32
 }
@@ -119,7 +122,10 @@ func (h *header) encode(b []byte, id [16]byte) {
 	le := binary.LittleEndian
 	le.PutUint32(b[0:], recordMagic)
 	b[4], b[5], b[6], b[7] = recordVersion, byte(h.Kind), 0, 0
-	if h.outside {
+	switch {
+	case h.early:
+		b[4] = earlyVersion
+	case h.outside:
 		b[4] = outsideVersion
 	}
 	if h.final {
@@ -155,10 +161,10 @@ func decodeHeader(b []byte, id [16]byte, self int64) (header, error) {
 		return h, fmt.Errorf("no record starts here")
 	case le.Uint32(b[112:]) != block.ChecksumUpdate(block.Checksum(id[:]), b[:112]):
 		return h, fmt.Errorf("record header fails its checksum")
-	case b[4] != recordVersion && b[4] != outsideVersion:
-		return h, fmt.Errorf("record has format version %d, this program knows %d and %d", b[4], recordVersion, outsideVersion)
+	case b[4] < recordVersion || b[4] > earlyVersion:
+		return h, fmt.Errorf("record has format version %d, this program knows %d to %d", b[4], recordVersion, earlyVersion)
 	}
-	h.Kind, h.final, h.outside = Kind(b[5]), b[6] == 1, b[4] == outsideVersion
+	h.Kind, h.final, h.outside, h.early = Kind(b[5]), b[6] == 1, b[4] != recordVersion, b[4] == earlyVersion
 	h.seq = le.Uint64(b[8:])
 	h.flush = le.Uint64(b[16:])
 	h.flushStart = le.Uint32(b[24:])

@@ -3,6 +3,7 @@
 package journal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -171,7 +172,8 @@ func (h *header) next() int64 {
 // torn nothing counts: none of its records was said to be durable.
 func (j *Journal) findEnd(s *segment) (int64, error) {
 	w := j.window(s)
-	end := int64(segmentHeader)
+	var early, last [][]byte // of the flush that is read, and of the one before
+	start, end := int64(segmentHeader), int64(segmentHeader)
 	for off := end; off+headerSize <= j.o.SegmentSize; {
 		h, err := w.record(j.id, s.seq, off)
 		if err == nil && int64(h.flushStart) != end {
@@ -183,16 +185,23 @@ func (j *Journal) findEnd(s *segment) (int64, error) {
 			if err == nil && behind != 0 {
 				err = damaged(s, off, fmt.Errorf("%w, but records follow at %d", torn.why, behind))
 			}
-			return end, err
+			if err != nil {
+				return 0, err
+			}
+			break
 		}
 		if err != nil {
 			return 0, fmt.Errorf("read %s at %d: %w", s.name, off, err)
 		}
+		if h.early {
+			early = append(early, bytes.Clone(h.Payload))
+		}
 		if off = h.next(); h.final {
-			end = off
+			start, end = end, off
+			last, early = early, nil
 		}
 	}
-	return end, nil
+	return j.confirm(start, end, last), nil
 }
 
 // readHead finds the last checkpoint and takes up the groups from it and from the

@@ -91,7 +91,9 @@ func (n *Node) serveCall(body []byte) []byte {
 	case q.Take != nil:
 		err = n.take(*q.Take)
 	case q.Check != nil:
-		err = n.checkDescription(*q.Check)
+		if err = n.checkDescription(*q.Check); err == nil {
+			err = n.roomForAll(q.Check.VVs)
+		}
 	case q.Give != 0:
 		r.Text, err = n.give(q.Give)
 	case q.Return != nil:

@@ -88,6 +88,33 @@ func TestCPGLimits(t *testing.T) {
 	}
 }
 
+// TestFullVolumeWithoutRoom: a volume whose size isn't there to be set aside is refused with
+// the figure, before anything is made, although the CPG may have as much.
+func TestFullVolumeWithoutRoom(t *testing.T) {
+	arrays := openArrays(t, 2, func(c *Config) { c.CPGs[0].LimitGiB = 1 << 20 })
+	a := arrays[0]
+	for _, words := range [][]string{
+		{"createvv", "-full", "cpg0", "vast", "64t"},
+		{"admitrcopyvv", "-createvv", "-full", "-size", "64t", "vast", "g"},
+	} {
+		if words[0] == "admitrcopyvv" {
+			a.run("creatercopygroup", "g", "array-b:sync")
+		}
+		a.refuses("create volume vast in CPG cpg0: 67108864 MiB are to be set aside, the CPG has", words...)
+	}
+	for _, x := range arrays {
+		if text := x.run("showvv"); strings.Contains(text, "vast") {
+			t.Errorf("%s has something of it:\n%s", x.cfg.Name, text)
+		}
+		if text := x.run("showeventlog"); strings.Contains(text, "opened") {
+			t.Errorf("%s tells of it:\n%s", x.cfg.Name, text)
+		}
+	}
+	if c := a.cpgs["cpg0"].Capacity(); c.Limit >= 64<<40 || c.Reserved != 0 {
+		t.Errorf("the CPG says that it has %+v", c)
+	}
+}
+
 func TestAllocationLimits(t *testing.T) {
 	arrays := openArrays(t, 2, nil)
 	a, b := arrays[0], arrays[1]

@@ -186,6 +186,12 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 		if n.cpgs[v.CPG] == nil {
 			return n.noCPG(v.CPG)
 		}
+		if err := n.roomFor(v); err != nil {
+			return err
+		}
+		if err := n.mayTakeThere(ctx, v, r.rec.ID); err != nil {
+			return err
+		}
 	}
 	return n.changeGroup(ctx, r.rec.ID, func(t *store.Tx) error {
 		id, err := n.nextID(t)
@@ -228,6 +234,11 @@ func (n *Node) mayAdmit(ctx context.Context, v VV, to array.GroupID) error {
 	if _, err := n.mayChange(to); err != nil {
 		return err
 	}
+	return n.mayTakeThere(ctx, v, to)
+}
+
+// mayTakeThere asks the other array what keeps it from a new volume of a group.
+func (n *Node) mayTakeThere(ctx context.Context, v VV, to array.GroupID) error {
 	if n.pair == nil || !n.pair.Reachable() {
 		return nil
 	}

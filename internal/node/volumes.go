@@ -128,7 +128,28 @@ func (n *Node) createVolume(v VV) error {
 	if n.cpgs[v.CPG] == nil {
 		return n.noCPG(v.CPG)
 	}
+	if err := n.roomFor(v); err != nil {
+		return err
+	}
 	return n.createPrivate(v)
+}
+
+// roomForAll is roomFor for volumes that the other array has made or will.
+func (n *Node) roomForAll(vvs []VV) error {
+	for _, v := range vvs {
+		if err := n.roomFor(v); err != nil {
+			return fmt.Errorf("array %s: %w", n.cfg.Name, err)
+		}
+	}
+	return nil
+}
+
+// roomFor refuses a volume whose size can't be set aside, before anything of it is made.
+func (n *Node) roomFor(v VV) error {
+	if err := n.cpgs[v.CPG].MaySetAside(v.Provisioning, v.Size); err != nil {
+		return fmt.Errorf("create volume %s in CPG %s: %w", v.Name, v.CPG, err)
+	}
+	return nil
 }
 
 // createPrivate makes a volume on this array alone.
@@ -153,7 +174,8 @@ func (n *Node) createPrivate(v VV) error {
 	if err != nil {
 		return err
 	}
-	if _, err := n.openGroup(g, []VV{v}); err != nil {
+	// What goes wrong is the caller's to hear, not everybody's: nothing is left of it.
+	if _, err := n.startGroup(g, []VV{v}); err != nil {
 		return errors.Join(err, n.dropGroup(g.ID))
 	}
 	return nil

@@ -63,12 +63,13 @@ func (p *Pool) maySetAside(how Provisioning, n int64) error {
 	if how != Full {
 		return nil
 	}
+	p.measure()
 	p.mu.Lock()
 	free := p.free()
 	end := p.units.used + p.aside + n
 	p.mu.Unlock()
-	if n > free {
-		return array.Errorf(array.Full, "%d MiB are to be set aside, the CPG has %d free", n*unitSize>>20, max(0, free)*unitSize>>20)
+	if err := refuseAside(n, free); err != nil {
+		return err
 	}
 	return p.extend(end * unitSize)
 }

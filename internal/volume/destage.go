@@ -32,6 +32,7 @@ func (p *Pool) background() {
 		case <-p.kick:
 		case <-t.C:
 		}
+		p.measure()
 		if err := p.destage(nil); err != nil && p.o.Alarm != nil {
 			p.o.Alarm(err)
 		}

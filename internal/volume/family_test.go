@@ -150,7 +150,7 @@ func (f *family) write() error {
 	}
 	o, _ := f.p.Volume(id).Outside(&r).(*Outside)
 	if o != nil {
-		ref, err := o.Write()
+		ref, err := o.Write(func([]byte) {})
 		if array.KindOf(err) == array.Full { // as much as may be held is
 			o = nil
 		} else if err != nil {

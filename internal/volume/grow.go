@@ -34,14 +34,7 @@ func (v *Volume) MayGrow(size int64) error {
 	if size <= s.Size || size%block.Sector != 0 || size > MaxSize {
 		return array.Errorf(array.Invalid, "from %d to %d bytes: a volume can only grow, by whole sectors, to %d", s.Size, size, int64(MaxSize))
 	}
-	p := v.p
-	p.mu.Lock()
-	free := p.free()
-	p.mu.Unlock()
-	if need := (pagesOf(size) - pagesOf(s.Size)) * pageUnits; s.Provisioning == Full && need > free {
-		return array.Errorf(array.Full, "%d MiB are to be set aside, the CPG has %d free", need*unitSize>>20, max(0, free)*unitSize>>20)
-	}
-	return nil
+	return v.p.MaySetAside(s.Provisioning, (pagesOf(size)-pagesOf(s.Size))*block.Page)
 }
 
 // keepSize makes a size that was grown to durable. p.single is held.

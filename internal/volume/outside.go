@@ -5,7 +5,6 @@ package volume
 import (
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
@@ -56,7 +55,7 @@ func wholePages(off, n int64) (first, end int64) {
 }
 
 // Write implements journal.Outside.
-func (o *Outside) Write() ([]byte, error) {
+func (o *Outside) Write(known func(ref []byte)) ([]byte, error) {
 	first, end := wholePages(o.off, int64(len(o.payload)))
 	head := first*block.Page - o.off
 	body := o.payload[head : head+(end-first)*block.Page]
@@ -66,10 +65,10 @@ func (o *Outside) Write() ([]byte, error) {
 		copy(moved, body)
 		body = moved
 	}
-	if err := o.write(w, body); err != nil {
+	ref, err := o.write(w, body, known)
+	if err != nil {
 		return nil, fmt.Errorf("put %d bytes on pages at once: %w", len(o.payload), err)
 	}
-	ref := o.p.encodeOutside(w)
 	w.head, w.tail, o.payload = nil, nil, nil
 	o.p.mu.Lock()
 	o.where = w
@@ -77,7 +76,9 @@ func (o *Outside) Write() ([]byte, error) {
 	return ref, nil
 }
 
-func (o *Outside) write(w *whereabouts, body []byte) error {
+// write writes the pages, and says where while they are on their way: their checksums, by
+// which it is known after a crash whether they came there, are made meanwhile.
+func (o *Outside) write(w *whereabouts, body []byte, known func(ref []byte)) (ref []byte, err error) {
 	p := o.p
 	need := 0
 	for i := range w.pages {
@@ -90,27 +91,54 @@ func (o *Outside) write(w *whereabouts, body []byte) error {
 	}
 	end, err := p.holdPages(w.pages, need)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	since := p.failures.Load()
-	var sums sync.WaitGroup
-	sums.Go(func() { sumPages(w.pages, body) })
-	err = p.extend(end * unitSize)
-	if err == nil {
-		err = eachStretch(w.pages, func(from, to int) error {
-			_, err := p.pages.WriteAt(body[from*block.Page:to*block.Page], w.pages[from].addr*unitSize)
-			p.kept.drop(w.pages[from].addr, (to-from)*pageUnits)
-			return err
-		})
+	if err = p.extend(end * unitSize); err == nil {
+		written := make(chan error, 1)
+		go func() { written <- p.writeStretches(w.pages, body, since) }()
+		sumPages(w.pages, body)
+		ref = p.encodeOutside(w)
+		known(ref)
+		err = <-written
 	}
-	if err == nil && need > 0 {
-		err = p.flushPages(since)
-	}
-	sums.Wait()
 	if err != nil {
 		p.unhold(w.pages)
 	}
-	return err
+	return ref, err
+}
+
+// writeStretches writes the stored ones of some pages, durably.
+func (p *Pool) writeStretches(pages []entry, body []byte, since uint64) error {
+	any := false
+	err := eachStretch(pages, func(from, to int) error {
+		any = true
+		_, err := p.pages.WriteAt(body[from*block.Page:to*block.Page], pages[from].addr*unitSize)
+		p.kept.drop(pages[from].addr, (to-from)*pageUnits)
+		return err
+	})
+	if err != nil || !any {
+		return err
+	}
+	return p.flushPages(since)
+}
+
+// CheckOutside reports whether the pages that a reference of this pool names hold what it
+// says, and makes them durable then. The record that has the reference is whole, so what
+// can't be a reference leads beyond a file that did not grow in time.
+func (p *Pool) CheckOutside(ref []byte) (bool, error) {
+	w, err := p.decodeOutside(ref)
+	if err != nil {
+		return false, nil
+	}
+	b := vfs.NewBuffer(len(w.head) + len(w.pages)*block.Page + len(w.tail))
+	switch err := p.LoadOutside(ref, b); {
+	case errors.As(err, new(sumError)):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return true, p.pages.Sync()
 }
 
 // sumPages fills in the checksums of stored pages.

@@ -21,7 +21,7 @@ func putOutside(t *testing.T, v *Volume, r *journal.Record) (*Outside, []byte) {
 	if !is {
 		t.Fatalf("%d bytes at %d go through the journal", r.Length, r.Offset)
 	}
-	ref, err := o.Write()
+	ref, err := o.Write(func([]byte) {})
 	ok(t, err)
 	r.Outside = o
 	return o, ref
@@ -163,7 +163,7 @@ func TestOutsideIsRefused(t *testing.T) {
 		t.Error("a payload that is not stored as it is was to go on pages at once")
 	}
 	many := data(1, 0, bytes.Repeat(page(1), 300))
-	if _, err := v.Outside(&many).Write(); array.KindOf(err) != array.Full {
+	if _, err := v.Outside(&many).Write(func([]byte) {}); array.KindOf(err) != array.Full {
 		t.Error("more than may be held:", err)
 	}
 	if c := p.Capacity(); c.Used != 0 {

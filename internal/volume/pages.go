@@ -324,7 +324,10 @@ func (p *Pool) extend(size int64) error {
 	if size <= p.fileSize {
 		return nil
 	}
-	size = min((size+p.o.Grow-1)/p.o.Grow*p.o.Grow, max(size, p.units.limit*unitSize))
+	p.mu.Lock()
+	limit := p.units.limit * unitSize
+	p.mu.Unlock()
+	size = min((size+p.o.Grow-1)/p.o.Grow*p.o.Grow, max(size, limit))
 	if err := p.pages.Allocate(size); err != nil {
 		if errors.Is(err, syscall.ENOSPC) {
 			return &array.Error{Kind: array.Full, Text: fmt.Sprintf("no room to grow the page file to %d bytes", size), Err: err}

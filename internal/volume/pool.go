@@ -28,7 +28,7 @@ type Options struct {
 	// Pages is the name in the file system of a device, or a file of a given size, for the
 	// pages; empty: a file in the pool's directory, which grows.
 	Pages string
-	// Limit is how many bytes the page file may grow to.
+	// Limit is how many bytes the page file may grow to, if the file system has them.
 	Limit int64
 	// Overlay bounds the memory of what is applied and not destaged, 0 for 256 MiB.
 	Overlay int64
@@ -241,7 +241,8 @@ func (p *Pool) open(fs vfs.FS, dir string) (err error) {
 	if err = p.db.View(p.whole); err != nil {
 		return err
 	}
-	p.units.limit = min(max(p.o.Limit/unitSize, 0), maxUnits)
+	p.units.limit = p.configured()
+	p.measure()
 	if err = p.matchDevice(p.o.Pages); err != nil {
 		return err
 	}

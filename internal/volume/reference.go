@@ -155,3 +155,12 @@ func (s Pools) Load(ref, dst []byte) error {
 	}
 	return p.LoadOutside(ref, dst)
 }
+
+// Check implements journal.Places.
+func (s Pools) Check(ref []byte) (bool, error) {
+	p, err := s.of(ref)
+	if err != nil {
+		return false, err
+	}
+	return p.CheckOutside(ref)
+}

@@ -29,23 +29,23 @@ const (
 func (p *Pool) fits(into bucket, changes []change, need int64) error {
 	v := changes[0].v
 	p.mu.Lock()
-	limit, used := p.units.limit, p.units.used
+	limit, used, spare := p.units.limit, p.units.used, p.spare()
 	others := p.aside - p.reservedFor(v.id)
 	p.mu.Unlock()
-	if used+others+need <= limit-p.spare() {
+	if used+others+need <= limit-spare {
 		return nil
 	}
 	frees, err := p.replaced(into, changes)
 	if err != nil {
 		return err
 	}
-	if used+others+need-frees <= limit-p.spare() && used+need <= limit {
+	if used+others+need-frees <= limit-spare && used+need <= limit {
 		return nil
 	}
 	return array.Errorf(array.Full, "the CPG is full: %d MiB of %d are used and %d set aside", used*unitSize>>20, limit*unitSize>>20, others*unitSize>>20)
 }
 
-// spare is what is kept for replacing pages, of a pool that can spare it.
+// spare is what is kept for replacing pages, of a pool that can spare it. p.mu is held.
 func (p *Pool) spare() int64 { return min(stagingPages*pageUnits, p.units.limit/16) }
 
 // replaced returns how many units the changes will free for certain.

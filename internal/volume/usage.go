@@ -84,7 +84,7 @@ func (p *Pool) reservedFor(id array.VolumeID) int64 { return max(0, p.full[id]-p
 
 // Capacity is how full a pool is, in bytes.
 type Capacity struct {
-	// Limit is what it may grow to, Used what pages take, Reserved what is set aside
+	// Limit is what it may and can grow to, Used what pages take, Reserved what is set aside
 	// for fully provisioned volumes.
 	Limit, Used, Reserved int64
 	// Cap is what hosts may take of it, at most Limit; see Pool.SetCap.
@@ -98,6 +98,7 @@ type Capacity struct {
 
 // Capacity returns how full the pool is.
 func (p *Pool) Capacity() Capacity {
+	p.measure()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := Capacity{Limit: p.units.limit * unitSize, Used: p.units.used * unitSize, Memory: p.overlay, Reserved: p.aside * unitSize}

@@ -57,6 +57,7 @@ type driver struct {
 	seed    uint64
 	// Of the last run: what a command took of the processors, and the slowest one.
 	cpu, slowest time.Duration
+	drained      float64 // commands per second, with the time until all was on pages
 	ops          atomic.Uint64
 	busy         atomic.Int64 // commands that found no room for two seconds
 }

@@ -5,9 +5,9 @@ package main
 import "testing"
 
 func TestFiosReport(t *testing.T) {
-	const good = `{"jobs":[{"jobname":"peer","error":0,"read":{"iops":0},"write":{"iops":123.5}}]}`
-	if got, err := parseFio([]byte(good)); err != nil || got != 123.5 {
-		t.Errorf("got %v, %v", got, err)
+	const good = `{"jobs":[{"jobname":"peer","error":0,"read":{"iops":0},"write":{"iops":123.5,"total_ios":99}}]}`
+	if got, n, err := parseFio([]byte(good)); err != nil || got != 123.5 || n != 99 {
+		t.Errorf("got %v, %v, %v", got, n, err)
 	}
 	for _, bad := range []string{
 		``, `{}`, `{"jobs":[]}`, `fio: something`,
@@ -15,7 +15,7 @@ func TestFiosReport(t *testing.T) {
 		`{"jobs":[{"write":{"iops":0}}]}`,
 		`{"jobs":[{"write":{"iops":1}},{"write":{"iops":1}}]}`,
 	} {
-		if got, err := parseFio([]byte(bad)); err == nil {
+		if got, _, err := parseFio([]byte(bad)); err == nil {
 			t.Errorf("%q: got %v", bad, got)
 		}
 	}
