@@ -41,6 +41,11 @@ type task struct {
 // command handles a SCSI Command PDU.
 func (c *conn) command(h *pdu.Header) error {
 	const read, write = 0x40, 0x20
+	if h[1]&(read|write) == read {
+		if done, err := c.quickRead(h); done {
+			return err
+		}
+	}
 	t := &task{
 		conn: c,
 		itt:  h.ITT(),
@@ -81,6 +86,25 @@ func (c *conn) command(h *pdu.Header) error {
 	t.gathering = true
 	t.need = min(want, t.cmd.Expected)
 	return c.gather(t, h, n)
+}
+
+// quickRead answers a read whose data are at hand, without a task of its own: nobody else
+// could see it. It reports false, and has done nothing, if the read must go another way.
+func (c *conn) quickRead(h *pdu.Header) (done bool, err error) {
+	if !h.Final() || h.Immediate() || h.DataLen() > 0 || h.ITT() == pdu.NoTag || c.find(h.ITT()) != nil {
+		return false, nil
+	}
+	t := &c.quick
+	t.conn, t.itt, t.lun, t.edtl, t.read = c, h.ITT(), h.U64(pdu.OffLUN), int(h.U32(20)), true
+	t.cmd.LUN = t.lun
+	copy(t.cmd.CDB[:], h[32:48])
+	t.cmd.Ordered, t.cmd.Arrived = h[1]&0x07 == 2, c.src.readAt
+	if done = c.sess.nexus.Quick(&t.cmd); done {
+		c.sess.slotBack()
+		err = t.respond()
+	}
+	t.cmd.Clear()
+	return done, err
 }
 
 // gather takes the immediate data of n bytes, and sees to the rest.

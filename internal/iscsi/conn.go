@@ -53,6 +53,7 @@ type conn struct {
 	textTTT   uint32
 
 	mu        sync.Mutex
+	quick     task // the reader's own, for one command at a time
 	tasks     map[uint32]*task
 	immediate int // of them
 }

@@ -60,6 +60,7 @@ type output struct {
 	bytes   int
 	held    []*block.Buffer
 	after   []func()
+	header  pdu.Header // the one that is being made
 	spare   []outgoing // the queue of the last turn, to be used again
 
 	// corked says that the reader is at work on what it has read: what it and others
@@ -224,10 +225,11 @@ func (w *output) sent() {
 func (w *output) dataIn(o *outgoing) {
 	p := &w.conn.params
 	dataSN := uint32(0)
+	h := &w.header
 	for off := 0; off < len(o.data); {
 		inBurst := off % p.maxBurst
 		n := min(len(o.data)-off, int(w.conn.sendMax.Load()), p.maxBurst-inBurst)
-		h := o.h
+		*h = o.h
 		last := off+n == len(o.data)
 		if !last {
 			h[1], h[3] = 0, 0
@@ -238,7 +240,7 @@ func (w *output) dataIn(o *outgoing) {
 		}
 		h.Put32(pdu.OffDataSN, dataSN)
 		h.Put32(pdu.OffBuffer, uint32(off))
-		w.pdu(&h, o.data[off:off+n], last && o.status)
+		w.pdu(h, o.data[off:off+n], last && o.status)
 		dataSN++
 		off += n
 	}

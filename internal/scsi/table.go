@@ -29,6 +29,8 @@ type descriptor struct {
 	writes bool
 	// turns says that hosts take turns with it.
 	turns bool
+	// quickly says that Quick may carry the command out.
+	quickly bool
 	// quiet commands neither report unit attentions nor are ever late.
 	quiet bool
 	// decode checks the CDB and sets off, length and want. Optional.
@@ -89,10 +91,10 @@ func usage16(op, flags byte) []byte {
 func mediumCommands() []*descriptor {
 	const rd, wr = reservation.Read, reservation.Write
 	return []*descriptor{
-		{name: "READ(6)", op: 0x08, action: -1, length: 6, usage: usage(0x08, 0x1F, 0xFF, 0xFF, 0xFF, 0x04), access: rd, decode: decodeIn, run: runRead},
-		{name: "READ(10)", op: 0x28, action: -1, length: 10, usage: usage10(0x28, 0x18), access: rd, decode: decodeIn, run: runRead},
-		{name: "READ(12)", op: 0xA8, action: -1, length: 12, usage: usage12(0xA8, 0x18), access: rd, decode: decodeIn, run: runRead},
-		{name: "READ(16)", op: 0x88, action: -1, length: 16, usage: usage16(0x88, 0x18), access: rd, decode: decodeIn, run: runRead},
+		{name: "READ(6)", op: 0x08, action: -1, length: 6, usage: usage(0x08, 0x1F, 0xFF, 0xFF, 0xFF, 0x04), access: rd, decode: decodeIn, run: runRead, quickly: true},
+		{name: "READ(10)", op: 0x28, action: -1, length: 10, usage: usage10(0x28, 0x18), access: rd, decode: decodeIn, run: runRead, quickly: true},
+		{name: "READ(12)", op: 0xA8, action: -1, length: 12, usage: usage12(0xA8, 0x18), access: rd, decode: decodeIn, run: runRead, quickly: true},
+		{name: "READ(16)", op: 0x88, action: -1, length: 16, usage: usage16(0x88, 0x18), access: rd, decode: decodeIn, run: runRead, quickly: true},
 		{name: "WRITE(6)", op: 0x0A, action: -1, length: 6, usage: usage(0x0A, 0x1F, 0xFF, 0xFF, 0xFF, 0x04), access: wr, writes: true, decode: decodeOut, run: runWrite},
 		{name: "WRITE(10)", op: 0x2A, action: -1, length: 10, usage: usage10(0x2A, 0x18), access: wr, writes: true, decode: decodeOut, run: runWrite},
 		{name: "WRITE(12)", op: 0xAA, action: -1, length: 12, usage: usage12(0xAA, 0x18), access: wr, writes: true, decode: decodeOut, run: runWrite},

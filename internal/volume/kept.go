@@ -227,25 +227,32 @@ func (v *Volume) layersCached(dst []byte, off int64) (some, all bool) {
 	return some, all
 }
 
-// readKeeping is readPart, and keeps the units that it read whole.
+// readKeeping is readPart, and keeps the units that it read: whole ones, also where dst has
+// parts of them only.
 func (p *Pool) readKeeping(dst []byte, in int64, e *entry) error {
-	if p.kept == nil || e.packed || len(dst) < unitSize {
+	if p.kept == nil || e.packed {
 		return p.readPart(dst, in, e)
 	}
-	first := int((in + unitSize - 1) / unitSize)
-	last := int((in + int64(len(dst))) / unitSize)
+	first, end := int(in/unitSize), int((in+int64(len(dst))+unitSize-1)/unitSize)
 	var since [pageUnits]uint64
-	for u := first; u < last; u++ {
+	for u := first; u < end; u++ {
 		if at := e.part(u); at != noPart {
 			since[u] = p.kept.since(at)
 		}
 	}
-	if err := p.readPart(dst, in, e); err != nil {
+	b := dst
+	if head := in - int64(first)*unitSize; head != 0 || len(dst) != (end-first)*unitSize || !vfs.Aligned(dst) {
+		page := p.scratchPage()
+		defer p.scratch.Put(page)
+		b = (*page)[:(end-first)*unitSize]
+		defer func() { copy(dst, b[head:]) }()
+	}
+	if err := p.readUnits(b, e, first); err != nil {
 		return err
 	}
-	for u := first; u < last; u++ {
+	for u := first; u < end; u++ {
 		if at := e.part(u); at != noPart {
-			p.kept.put(at, e.crc[u], dst[int64(u)*unitSize-in:], since[u])
+			p.kept.put(at, e.crc[u], b[(u-first)*unitSize:], since[u])
 		}
 	}
 	return nil

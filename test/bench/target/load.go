@@ -65,7 +65,7 @@ func (l load) run(ctx context.Context, t *target, d time.Duration, guess float64
 		go func() {
 			var r result
 			if l.write {
-				r.rate, r.busy, r.err = l.bench(ctx, t, max(int(guess*d.Seconds())/l.sessions, 20), i)
+				r.rate, r.busy, r.err = l.bench(ctx, t, l.writes(guess, d), i)
 			} else {
 				r.rate, r.busy, r.err = l.perf(ctx, t, d, i)
 			}
@@ -85,9 +85,21 @@ func (l load) run(ctx context.Context, t *target, d time.Duration, guess float64
 	if err = errors.Join(err, e); err != nil {
 		return turn{}, err
 	}
-	commands := sum.rate * took.Seconds() // an approximation where sessions end apart
+	commands := sum.rate * d.Seconds()
+	if l.write {
+		commands = float64(l.writes(guess, d) * l.sessions)
+	}
+	if l.sessions > 1 {
+		// Sessions that don't run at the same time are not as fast together as their sum.
+		sum.rate = commands / took.Seconds()
+	}
 	sum.cpu = (after - before).Seconds() / commands * 1e6
 	return sum, nil
+}
+
+// writes is how many a session makes in a turn, for a target that takes guess a second.
+func (l load) writes(guess float64, d time.Duration) int {
+	return max(int(guess*d.Seconds())/l.sessions, 20)
 }
 
 var average = regexp.MustCompile(`iops average (\d+) `)
