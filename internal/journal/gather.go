@@ -14,11 +14,11 @@ const (
 	// gatherLeast is how many records make a flush after which the next one waits.
 	gatherLeast = 4
 	// gatherMost bounds the wait, gatherPart says which part of a flush it may take.
-	gatherMost = 250 * time.Microsecond
+	gatherMost = 300 * time.Microsecond
 	gatherPart = 3
 	// futileMost is after how many waits in vain in a row none is made for restFor flushes.
-	futileMost = 4
-	restFor    = 256
+	futileMost = 8
+	restFor    = 64
 )
 
 // gather is what the committer knows of when the next records come. j.mu guards it.
