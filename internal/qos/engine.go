@@ -17,6 +17,12 @@ type Engine struct {
 // Use makes these the rules of the volumes: lists in one order, whichever that is.
 func (e *Engine) Use(limits map[array.VolumeID][]*Limiter) { e.limits.Store(&limits) }
 
+// Limited reports whether there are rules for a volume.
+func (e *Engine) Limited(v array.VolumeID) bool {
+	m := e.limits.Load()
+	return m != nil && len(*m) > 0 && len((*m)[v]) > 0
+}
+
 // Admit admits a command with so many bytes of data to a volume. It returns how long it is
 // to wait first, and whom to tell, unless he is nil, how long it took then; false if the
 // command would have to wait for longer than most. A volume in several sets is under the

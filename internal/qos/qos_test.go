@@ -91,11 +91,17 @@ func second(l *Limiter) Figures {
 // not count.
 func TestSeveralRules(t *testing.T) {
 	var e Engine
+	if e.Limited(1) {
+		t.Error("there are no rules")
+	}
 	if wait, ended, ok := e.Admit(1, zero, 1, 0); wait != 0 || ended != nil || !ok {
 		t.Error("a volume without rules is limited")
 	}
 	wide, narrow := NewLimiter(Rule{MaxIOPS: 1000}), NewLimiter(Rule{MaxIOPS: 10})
 	e.Use(map[array.VolumeID][]*Limiter{1: {wide, narrow}, 2: {wide}})
+	if !e.Limited(1) || e.Limited(3) {
+		t.Error("volume 1 has rules, volume 3 none")
+	}
 	count := 0
 	for range 100 {
 		if _, _, ok := e.Admit(1, zero, 1, 0); ok {
