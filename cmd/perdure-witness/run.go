@@ -61,7 +61,7 @@ func (r *runCmd) serve(ctx context.Context, c *config, id *pki.Identity, srv *wi
 			for _, open := range listeners {
 				_ = open.Close()
 			}
-			return fmt.Errorf("listen: %w", err)
+			return fmt.Errorf("listen of the configuration: %w; want host:port with an address of this machine on which nothing else listens", err)
 		}
 		listeners = append(listeners, l)
 		logger.Info("listening", "address", l.Addr().String())

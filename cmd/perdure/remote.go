@@ -170,7 +170,7 @@ func typed(ctx context.Context, sh *cli.Shell, prompt string) error {
 		io.Writer
 	}{os.Stdin, os.Stdout}, prompt)
 	for {
-		if width, height, err := term.GetSize(in); err == nil {
+		if width, height, err := term.GetSize(in); err == nil && width > 0 && height > 0 {
 			_ = t.SetSize(width, height)
 		}
 		was, err := term.MakeRaw(in)

@@ -36,6 +36,8 @@ type Config struct {
 	Target  Target  `toml:"target"`
 	Witness Witness `toml:"witness"`
 	SSH     SSH     `toml:"ssh"`
+	// Forwards are receivers of events.
+	Forwards []Forward `toml:"forward"`
 
 	// Pages, if set, changes the options of every CPG, Groups those of every group: for
 	// tests that break something.

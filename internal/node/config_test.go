@@ -80,6 +80,9 @@ func TestConfigurationThatCannotBeMeant(t *testing.T) {
 		tells         []string
 	}{
 		{"an unknown key", "size_mib = 1024", "size = 1024", []string{"unknown key journal.size"}},
+		{"a receiver of events that can't be meant", "[witness]", "[[forward]]\nto = \"ftp://192.0.2.1\"\n[witness]", []string{"forward.to", "ftp://192.0.2.1", "syslog+udp://"}},
+		{"a severity that is none", "[witness]", "[[forward]]\nto = \"syslog+udp://192.0.2.1:514\"\nseverity = \"Bad\"\n[witness]", []string{"forward.severity", "Bad", "Minor"}},
+		{"a receiver twice", "[witness]", "[[forward]]\nto = \"https://192.0.2.1\"\n[[forward]]\nto = \"https://192.0.2.1\"\n[witness]", []string{"forward.to", "twice"}},
 		{"an unknown table", "[memory]", "[ram]", []string{"unknown key ram"}},
 		{"a key twice", `name = "array-a"`, "name = \"array-a\"\nname = \"x\"", []string{"name"}},
 		{"text for a number", "system_id = 1", `system_id = "one"`, []string{"system_id", "string"}},

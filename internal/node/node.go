@@ -120,6 +120,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 		{"listen for the other array", func() error { return n.listenLinks(ctx) }},
 		{"serve iSCSI", n.serve},
 		{"begin to scrub", n.startScrubs},
+		{"forward events", func() error { return n.openForwards(ctx) }},
 	}
 	for _, s := range steps {
 		if err := s.do(); err != nil {

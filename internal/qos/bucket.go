@@ -21,23 +21,16 @@ func (b *bucket) wait(now time.Time) time.Duration {
 	return max(0, b.due.Sub(now))
 }
 
-// take takes an amount, and pays for it by the time until the next one.
-func (b *bucket) take(now time.Time, amount int64) {
+// take takes an amount for what begins then, and pays for it by the time until the next one.
+func (b *bucket) take(begins time.Time, amount int64) {
 	if b.rate <= 0 {
 		b.due = time.Time{}
 		return
 	}
-	if first := now.Add(-burst); b.due.Before(first) {
+	if first := begins.Add(-burst); b.due.Before(first) {
 		b.due = first
 	}
 	b.due = b.due.Add(b.span(amount))
-}
-
-// back gives back what was taken in vain.
-func (b *bucket) back(amount int64) {
-	if b.rate > 0 {
-		b.due = b.due.Add(-b.span(amount))
-	}
 }
 
 func (b *bucket) span(amount int64) time.Duration {

@@ -14,8 +14,14 @@ type Engine struct {
 	limits atomic.Pointer[map[array.VolumeID][]*Limiter] // replaced, never changed
 }
 
-// Use makes these the rules of the volumes.
+// Use makes these the rules of the volumes: lists in one order, whichever that is.
 func (e *Engine) Use(limits map[array.VolumeID][]*Limiter) { e.limits.Store(&limits) }
+
+// Limited reports whether there are rules for a volume.
+func (e *Engine) Limited(v array.VolumeID) bool {
+	m := e.limits.Load()
+	return m != nil && len(*m) > 0 && len((*m)[v]) > 0
+}
 
 // Admit admits a command with so many bytes of data to a volume. It returns how long it is
 // to wait first, and whom to tell, unless he is nil, how long it took then; false if the
@@ -30,22 +36,33 @@ func (e *Engine) Admit(v array.VolumeID, now time.Time, bytes int64, most time.D
 	if len(rules) == 0 {
 		return 0, nil, true
 	}
-	waits := make([]time.Duration, 0, 4)
-	for i, l := range rules {
-		w, ok := l.admit(now, bytes, most)
-		if !ok {
-			for j := range i {
-				rules[j].back(bytes, waits[j])
-			}
-			return 0, nil, false
-		}
-		waits, wait = append(waits, w), max(wait, w)
+	wait, ok = admit(rules, now, bytes, most)
+	if !ok {
+		return 0, nil, false
 	}
 	return wait, func(took time.Duration) {
 		for _, l := range rules {
 			l.ended(took)
 		}
 	}, true
+}
+
+// admit admits a command under all of some rules or none, which takes the locks of all at
+// once: they are in the same order for every volume.
+func admit(rules []*Limiter, now time.Time, bytes int64, most time.Duration) (wait time.Duration, ok bool) {
+	for _, l := range rules {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		wait = max(wait, l.wait(now))
+	}
+	for _, l := range rules {
+		if wait <= most {
+			l.take(now, bytes, wait)
+		} else if l.wait(now) > most {
+			l.refused++
+		}
+	}
+	return wait, wait <= most
 }
 
 // Second ends a second of all rules: those with a lower priority than one whose goal was

@@ -78,33 +78,18 @@ func (l *Limiter) rates() {
 	}
 }
 
-// admit returns how long a command waits, and false if that is longer than most: then
-// nothing was taken.
-func (l *Limiter) admit(now time.Time, bytes int64, most time.Duration) (time.Duration, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	wait := max(l.io.wait(now), l.bw.wait(now))
-	if wait > most {
-		l.refused++
-		return wait, false
-	}
-	l.io.take(now, 1)
-	l.bw.take(now, bytes)
+// wait is how long a command that comes now waits. The lock is held.
+func (l *Limiter) wait(now time.Time) time.Duration { return max(l.io.wait(now), l.bw.wait(now)) }
+
+// take counts a command that begins after a wait, which is at least this rule's. The lock is
+// held.
+func (l *Limiter) take(now time.Time, bytes int64, wait time.Duration) {
+	begins := now.Add(wait)
+	l.io.take(begins, 1)
+	l.bw.take(begins, bytes)
 	l.commands++
 	l.bytes += bytes
 	l.waited += wait
-	return wait, true
-}
-
-// back undoes admit for a command that another rule refused.
-func (l *Limiter) back(bytes int64, wait time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.io.back(1)
-	l.bw.back(bytes)
-	l.commands--
-	l.bytes -= bytes
-	l.waited -= wait
 }
 
 func (l *Limiter) ended(took time.Duration) {

@@ -17,10 +17,13 @@ var zero = time.Unix(1000, 0)
 // to wait for longer than he can.
 func TestALimitHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		iops := rapid.Int64Range(1, 5000).Draw(t, "iops")
-		bw := rapid.Int64Range(1<<12, 1<<28).Draw(t, "bw")
+		var limits []Rule
+		var rules []*Limiter
+		for range rapid.IntRange(1, 3).Draw(t, "rules") {
+			r := Rule{MaxIOPS: rapid.Int64Range(1, 5000).Draw(t, "iops"), MaxBytes: rapid.Int64Range(1<<12, 1<<28).Draw(t, "bw")}
+			limits, rules = append(limits, r), append(rules, NewLimiter(r))
+		}
 		most := time.Duration(rapid.Int64Range(0, int64(time.Second)).Draw(t, "most"))
-		l := NewLimiter(Rule{MaxIOPS: iops, MaxBytes: bw})
 		type begun struct {
 			at    time.Time
 			bytes int64
@@ -30,7 +33,7 @@ func TestALimitHolds(t *testing.T) {
 		for range rapid.IntRange(1, 300).Draw(t, "commands") {
 			now = now.Add(time.Duration(rapid.Int64Range(0, int64(20*time.Millisecond)).Draw(t, "gap")))
 			bytes := rapid.Int64Range(0, 1<<20).Draw(t, "bytes")
-			wait, ok := l.admit(now, bytes, most)
+			wait, ok := admit(rules, now, bytes, most)
 			if ok && wait > most {
 				t.Fatalf("it waits %v of at most %v", wait, most)
 			}
@@ -42,12 +45,14 @@ func TestALimitHolds(t *testing.T) {
 			var sum int64
 			for j := i; j < len(all); j++ {
 				span := (all[j].at.Sub(all[i].at) + burst).Seconds()
-				if count := float64(j - i + 1); count > span*float64(iops)+1.01 {
-					t.Fatalf("%v commands in %v s at %d a second", count, span, iops)
-				}
-				// What comes last is begun before it is paid for.
-				if float64(sum) > span*float64(bw)*1.0001+1 {
-					t.Fatalf("%d bytes in %v s at %d a second", sum, span, bw)
+				for _, r := range limits {
+					if count := float64(j - i + 1); count > span*float64(r.MaxIOPS)+1.01 {
+						t.Fatalf("%v commands in %v s at %d a second", count, span, r.MaxIOPS)
+					}
+					// What comes last is begun before it is paid for.
+					if float64(sum) > span*float64(r.MaxBytes)*1.0001+1 {
+						t.Fatalf("%d bytes in %v s at %d a second", sum, span, r.MaxBytes)
+					}
 				}
 				sum += all[j].bytes
 			}
@@ -60,7 +65,7 @@ func TestTheWholeLimitIsGiven(t *testing.T) {
 	l := NewLimiter(Rule{MaxIOPS: 100})
 	admitted, refused := 0, 0
 	for at := time.Duration(0); at < 10*time.Second; at += time.Millisecond {
-		if wait, ok := l.admit(zero.Add(at), 4096, 200*time.Millisecond); ok {
+		if wait, ok := admit([]*Limiter{l}, zero.Add(at), 4096, 200*time.Millisecond); ok {
 			admitted++
 		} else {
 			refused++
@@ -86,11 +91,17 @@ func second(l *Limiter) Figures {
 // not count.
 func TestSeveralRules(t *testing.T) {
 	var e Engine
+	if e.Limited(1) {
+		t.Error("there are no rules")
+	}
 	if wait, ended, ok := e.Admit(1, zero, 1, 0); wait != 0 || ended != nil || !ok {
 		t.Error("a volume without rules is limited")
 	}
 	wide, narrow := NewLimiter(Rule{MaxIOPS: 1000}), NewLimiter(Rule{MaxIOPS: 10})
 	e.Use(map[array.VolumeID][]*Limiter{1: {wide, narrow}, 2: {wide}})
+	if !e.Limited(1) || e.Limited(3) {
+		t.Error("volume 1 has rules, volume 3 none")
+	}
 	count := 0
 	for range 100 {
 		if _, _, ok := e.Admit(1, zero, 1, 0); ok {

@@ -26,6 +26,7 @@ var table = []row{
 	{pkg: "people", may: []string{"store"}, why: "who may do what, as a table; knows no commands, so that every face asks the same"},
 	{pkg: "event", may: []string{"store"}, why: "what happened and who did what, as data that stays; who reports it decides what it means"},
 	{pkg: "qos", why: "what is admitted is a function of what came when, or its limits could not be tested to the command"},
+	{pkg: "forward", may: []string{"event"}, why: "brings events to others; what they mean, and who is told of a failure, is the user's"},
 	{pkg: "table", why: "what is listed, as data; between the commands and both forms that people and scripts read"},
 	{pkg: "pki", why: "keys and certificates; used by whoever speaks over a network"},
 
@@ -55,7 +56,7 @@ var table = []row{
 		pkg: "node",
 		may: []string{
 			"block", "boottime", "vfs", "store", "event", "pki", "arbitration", "replication", "reservation", "journal", "volume",
-			"link", "witness", "scsi", "iscsi", "group", "pair", "schedule", "progress", "people", "table", "qos",
+			"link", "witness", "scsi", "iscsi", "group", "pair", "schedule", "progress", "people", "table", "qos", "forward",
 		},
 		why: "configuration, commands and composition; below the faces, so that each face is thin",
 	},

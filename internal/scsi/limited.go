@@ -16,6 +16,8 @@ const placeTime = 500 * time.Millisecond
 
 // Limits says how much hosts may do to a volume.
 type Limits interface {
+	// Limited reports whether the volume has a limit: most have none, and pay nothing.
+	Limited(v array.VolumeID) bool
 	// Admit admits a command with so many bytes of data. It returns how long the command
 	// is to wait first, and whom to tell, unless he is nil, how long it took after that;
 	// false if it would have to wait for longer than most. It doesn't block.
@@ -42,9 +44,13 @@ func (c *Command) admitted() bool {
 	if d.limits == nil || c.counted {
 		return true
 	}
+	volume := c.unit.Identity().Volume
+	if !d.limits.Limited(volume) {
+		return true
+	}
 	now := boottime.Now()
 	most := max(0, Late-placeTime-now.Sub(c.Arrived))
-	wait, ended, ok := d.limits.Admit(c.unit.Identity().Volume, now, c.bytes(), most)
+	wait, ended, ok := d.limits.Admit(volume, now, c.bytes(), most)
 	if !ok {
 		c.end(c.tooMany())
 		return false

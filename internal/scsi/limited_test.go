@@ -24,6 +24,8 @@ type limits struct {
 	ended int
 }
 
+func (l *limits) Limited(array.VolumeID) bool { return true }
+
 func (l *limits) Admit(_ array.VolumeID, _ time.Time, bytes int64, most time.Duration) (time.Duration, func(time.Duration), bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -45,7 +45,7 @@ func TestBadCommands(t *testing.T) {
 		{"dismissrcopyvv -f g.0 g", []string{"g.0", "VLUN"}},
 		{"removercopygroup -f g", []string{"g", "VLUN"}},
 		{"setrcopygroup pol auto_nothing g", []string{"auto_nothing", "auto_failover"}},
-		{"setrcopygroup nowhere g", []string{"nowhere", "usage"}},
+		{"setrcopygroup nowhere g", []string{"nowhere", "switchover"}},
 		{"setrcopygroup override g", []string{"-f"}},
 		{"setrcopygroup discard -f g", []string{"g", "served here"}},
 		{"setrcopygroup switchover nogroup", []string{"nogroup", "does not exist"}},

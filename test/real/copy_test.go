@@ -37,7 +37,7 @@ func TestPhysicalCopy(t *testing.T) {
 	}
 	const from, to = group + ".0", group + ".1"
 	p.refused(rig.A, "is exported", "createvvcopy", "-p", from, to)
-	p.command(rig.A, "removevlun", to, "1", "host")
+	p.command(rig.A, "removevlun", "-f", to, "1", "host")
 	p.command(rig.A, "createvvcopy", "-p", from, to)
 	p.until(setUpIn, "the copy to be under way", func() bool {
 		l := line(p.command(rig.A, "showvv"), to)

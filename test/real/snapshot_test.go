@@ -149,7 +149,7 @@ func TestSnapshots(t *testing.T) {
 
 	// Back to the first snapshot.
 	p.refused(rig.A, "is exported", "promotesv", "first.0")
-	p.command(rig.A, "removevlun", group+".0", "0", "host")
+	p.command(rig.A, "removevlun", "-f", group+".0", "0", "host")
 	p.refused(rig.B, "has the snapshot", "dismissrcopyvv", "-f", group+".0", group)
 	t.Log(p.command(rig.A, "promotesv", "first.0"))
 	if !bytes.Equal(p.content(p.seen(rig.B, group+".0")), was["first.0"]) {
@@ -161,8 +161,8 @@ func TestSnapshots(t *testing.T) {
 	for _, n := range []string{"fourth", "second", "third"} {
 		for v := range 2 {
 			name := fmt.Sprintf("%s.%d", n, v)
-			p.command(rig.A, "removevlun", name, "0", "host-"+strings.ReplaceAll(name, ".", "-"))
-			p.command(rig.A, "removevv", name)
+			p.command(rig.A, "removevlun", "-f", name, "0", "host-"+strings.ReplaceAll(name, ".", "-"))
+			p.command(rig.A, "removevv", "-f", name)
 		}
 	}
 	if !bytes.Equal(p.content(snaps["first.1"]), was["first.1"]) {
