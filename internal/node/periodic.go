@@ -248,3 +248,19 @@ func periodSync(i group.Info) string {
 	}
 	return "Synced"
 }
+
+// pointText says for explain how the points of a periodic group stand.
+func pointText(i group.Info) string {
+	p := i.Period
+	text := fmt.Sprintf("%v; newest point %s, at place %d", p.Period, lastSync(i), p.Place)
+	if p.Sending {
+		text += fmt.Sprintf("; one is on its way, with %d pages so far", p.Sent)
+	}
+	if p.Trouble != "" {
+		text += "; the last was not sent: " + p.Trouble
+	}
+	if p.Awaits != "" {
+		text += "; none is taken now: " + p.Awaits
+	}
+	return text
+}
