@@ -69,7 +69,7 @@ func parsePeriod(s string) (int64, error) {
 // targetOf refuses what is not the other array's name.
 func (n *Node) targetOf(name string) error {
 	if !n.paired() || name != n.cfg.Target.Name {
-		return array.Errorf(array.NotFound, "target %s does not exist", name).Because(array.NoTarget)
+		return array.Errorf(array.NotFound, "target %s does not exist: array %s, which serves the group, has the target %s", name, n.cfg.Name, n.cfg.Target.Name).Because(array.NoTarget)
 	}
 	return nil
 }
