@@ -125,7 +125,7 @@ func (g *Group) look() {
 	}
 	if (was.Role == arb.Out) != (v.Role == arb.Out) {
 		g.out.Store(v.Role == arb.Out)
-		if g.cfg.Moved != nil {
+		if g.cfg.Moved != nil && g.periodic() {
 			g.cfg.Moved()
 		}
 	}

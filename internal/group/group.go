@@ -63,7 +63,8 @@ type Config struct {
 	Now func() time.Time
 	// Clock is the time of day, for people; nil: time.Now.
 	Clock func() time.Time
-	// Moved is told that this array became, or is no longer, a member. It must not wait.
+	// Moved is told that this array became, or is no longer, a member of a periodic group. It
+	// must not wait.
 	Moved func()
 }
 

@@ -119,10 +119,9 @@ func (g *Group) takePoint(now time.Time) {
 		n.Snapshots = append(n.Snapshots, Snapshot{Of: u.id.Volume, ID: id})
 		old = append(old, id)
 	}
-	p.busy, p.asked = true, false
 	p.next = now.Add(g.cfg.Policy.Period)
 	g.offPoints(func() error { return g.cfg.Points.Drop(g.cfg.ID, old...) }, func() {
-		p.busy = true
+		p.busy, p.asked = true, false
 		mark.Time = g.clock().UnixNano()
 		g.placeNote(n, func() error { return nil }, func(err error) {
 			p.busy = false

@@ -91,7 +91,7 @@ func (g *Group) HandOver(on bool) error {
 			}
 		case !g.periodic():
 			err = array.Errorf(array.Conflict, "group %s is not periodic", g.cfg.Name)
-		case p.run != nil || p.kept.Pending != nil:
+		case p.run != nil || p.busy || p.kept.Pending != nil:
 			err = array.Errorf(array.Busy, "group %s: a point is on its way to the other array: try again", g.cfg.Name)
 		default:
 			p.handing, p.handUntil = true, g.cfg.Now().Add(handWithin)

@@ -10,6 +10,7 @@ import (
 
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/reservation"
 	"github.com/perdure/perdure/internal/volume"
 )
 
@@ -78,6 +79,10 @@ func (g *Group) receivePoint(p Packet) {
 	}
 	switch p.Type {
 	case PacketPointPage:
+		if p.Commit > t.place {
+			g.refusePoint(t, array.Errorf(array.Invalid, "page %d of volume %v was born at %d, after the point at %d", p.Offset, p.Volume, p.Commit, t.place))
+			return
+		}
 		if len(t.puts) <= copyWindow {
 			t.puts = append(t.puts, volume.Put{Volume: p.Volume, Page: p.Offset, Birth: p.Commit, Data: p.Body})
 		}
@@ -86,7 +91,7 @@ func (g *Group) receivePoint(p Packet) {
 			t.asks = append(t.asks, p)
 		}
 	case PacketPointState:
-		if g.units[p.Volume] != nil {
+		if g.units[p.Volume] != nil && new(reservation.State).UnmarshalBinary(p.Body) == nil {
 			t.states[p.Volume] = p.Body
 		}
 	case PacketPointEnd:
@@ -140,10 +145,8 @@ func (g *Group) beginTaking(p Packet, tag uint64) {
 		if err := g.fact(factShadow, &of); err != nil {
 			return err
 		}
-		if g.cfg.Copy.Resyncing(g.cfg.ID) {
-			if goesOn = of == tag; goesOn {
-				return nil
-			}
+		goesOn = of == tag && g.cfg.Copy.Resyncing(g.cfg.ID)
+		if !goesOn && g.cfg.Copy.Resyncing(g.cfg.ID) {
 			if err := g.cfg.Copy.AbortResync(g.cfg.ID); err != nil {
 				return err
 			}
@@ -151,7 +154,7 @@ func (g *Group) beginTaking(p Packet, tag uint64) {
 		if err := g.keepFact(factShadow, tag); err != nil {
 			return err
 		}
-		return g.cfg.Copy.BeginResync(g.cfg.ID)
+		return g.cfg.Copy.BeginResync(g.cfg.ID) // in a CPG that has not begun, if a restart came between
 	}, func() {
 		g.ackTaking(tag, pointReady, func(k *Packet) {
 			k.Held = g.cfg.Pages.Destaged(g.cfg.ID)

@@ -91,8 +91,9 @@ func (p *pages) FinishResync(g array.GroupID, at array.Place) error {
 		return err
 	}
 	return p.all(func(x *volume.Pool) error {
-		if x.Finished(g) {
-			return nil
+		if x.Finished(g) { // it turned already, or has its first volume since the resync began
+			x.Advance(g, at)
+			return x.Flush(g)
 		}
 		return x.FinishResync(g, at)
 	})

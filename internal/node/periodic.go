@@ -69,7 +69,7 @@ func parsePeriod(s string) (int64, error) {
 // targetOf refuses what is not the other array's name.
 func (n *Node) targetOf(name string) error {
 	if !n.paired() || name != n.cfg.Target.Name {
-		return array.Errorf(array.NotFound, "target %s does not exist", name).Because(array.NoTarget)
+		return array.Errorf(array.NotFound, "target %s does not exist: array %s, which serves the group, has the target %s", name, n.cfg.Name, n.cfg.Target.Name).Because(array.NoTarget)
 	}
 	return nil
 }
@@ -247,4 +247,20 @@ func periodSync(i group.Info) string {
 		return "New"
 	}
 	return "Synced"
+}
+
+// pointText says for explain how the points of a periodic group stand.
+func pointText(i group.Info) string {
+	p := i.Period
+	text := fmt.Sprintf("%v; newest point %s, at place %d", p.Period, lastSync(i), p.Place)
+	if p.Sending {
+		text += fmt.Sprintf("; one is on its way, with %d pages so far", p.Sent)
+	}
+	if p.Trouble != "" {
+		text += "; the last was not sent: " + p.Trouble
+	}
+	if p.Awaits != "" {
+		text += "; none is taken now: " + p.Awaits
+	}
+	return text
 }

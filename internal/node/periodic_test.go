@@ -232,3 +232,36 @@ func TestModes(t *testing.T) {
 	a.run("syncrcopy", "-w", "g")
 	b.copyHas("v1", 0, filled(block.Page, 'b'))
 }
+
+// TestPeriodicTranscript: what people read of a periodic group, letter by letter.
+func TestPeriodicTranscript(t *testing.T) {
+	a, b := periodic(t)
+	a.run("syncrcopy", "-w", "g")
+	b.until("the point", func() bool { f, err := b.Group("g"); return err == nil && f.Sync == "Synced" })
+	a.until("the point", func() bool { f, err := a.Group("g"); return err == nil && f.Sync == "Synced" })
+	at := lastOf(t, a)
+	if lastOf(t, b) != at {
+		t.Errorf("the arrays name different points: %s and %s", at, lastOf(t, b))
+	}
+	plain := func(text string) string {
+		text = strings.ReplaceAll(text, at, "TIME")
+		return strings.Join(strings.Fields(strings.ReplaceAll(text, "\n", " | ")), " ")
+	}
+	for _, c := range []struct {
+		on   *testArray
+		want string
+	}{
+		{a, `Name Target Status Role Mode Options | g array-b Started Primary Periodic Last-Sync TIME , Period 5m,auto_recover,over_per_alert | LocalVV ID RemoteVV ID SyncStatus LastSyncTime | v1 ID v1 ID Synced TIME | v2 ID v2 ID Synced TIME |`},
+		{b, `Name Target Status Role Mode Options | g array-a Started Secondary Periodic Last-Sync TIME , Period 5m,auto_recover,over_per_alert | LocalVV ID RemoteVV ID SyncStatus LastSyncTime | v1 ID v1 ID Synced TIME | v2 ID v2 ID Synced TIME |`},
+	} {
+		got := plain(c.on.run("showrcopy", "groups", "g"))
+		for _, v := range []string{"v1", "v2"} {
+			id := fmt.Sprint(uint32(a.stored(v).ID))
+			got = strings.ReplaceAll(got, v+" "+id+" ", v+" ID ")
+		}
+		if !strings.HasSuffix(got, c.want) {
+			t.Errorf("%s says\n%s\nwant\n%s", c.on.cfg.Name, got, c.want)
+		}
+	}
+	a.says("newest point "+at, "explain", "g")
+}

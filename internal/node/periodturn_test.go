@@ -80,3 +80,48 @@ func TestATurnIsOfAllCPGs(t *testing.T) {
 	b.has("v1", 0, filled(block.Page, 'b'))
 	b.has("v2", 0, filled(block.Page, 'b'))
 }
+
+// TestAVolumeInANewCPG: a volume whose CPG the group had none in is admitted while a point is
+// on its way; the target opens after a restart, and has all of it.
+func TestAVolumeInANewCPG(t *testing.T) {
+	var hold atomic.Bool
+	arrays := openArrays(t, 2, func(c *Config) {
+		c.CPGs = append(c.CPGs, CPG{Name: "cpg1", Dir: filepath.Join(c.DataDir, "cpg1"), LimitGiB: 1})
+		if c.Name == "array-b" {
+			c.Groups = func(g *group.Config) { g.Shadow = heldBack{g.Shadow, &hold} }
+		}
+	})
+	a, b := arrays[0], arrays[1]
+	a.run("creatercopygroup", "g", "array-b:periodic")
+	a.run("admitrcopyvv", "-createvv", "-size", "64m", "-cpg", "cpg0", "v1", "g")
+	a.until("both to talk of g", func() bool { f, err := a.Group("g"); return err == nil && f.State == "Started" })
+	a.write("v1", 0, filled(block.Page, 'a'))
+	hold.Store(true)
+	a.run("syncrcopy", "g")
+	a.until("the point to be held back", func() bool { f, err := a.Group("g"); return err == nil && f.PointTrouble != "" })
+	a.run("admitrcopyvv", "-createvv", "-size", "64m", "-cpg", "cpg1", "v2", "g")
+	a.write("v2", 0, filled(block.Page, 'b'))
+	hold.Store(false)
+	a.run("syncrcopy", "-w", "g")
+	b.copyHas("v1", 0, filled(block.Page, 'a'))
+	b.copyHas("v2", 0, filled(block.Page, 'b'))
+	b.Close()
+	b.open()
+	a.until("both to talk of g again", func() bool { f, err := a.Group("g"); return err == nil && f.State == "Started" })
+	a.write("v2", 0, filled(block.Page, 'c'))
+	a.run("syncrcopy", "-w", "g")
+	b.copyHas("v2", 0, filled(block.Page, 'c'))
+}
+
+// heldBack refuses to end a point.
+type heldBack struct {
+	group.Shadow
+	on *atomic.Bool
+}
+
+func (h heldBack) FlushResync(g array.GroupID) error {
+	if h.on.Load() {
+		return array.Errorf(array.Full, "the CPG is full")
+	}
+	return h.Shadow.FlushResync(g)
+}

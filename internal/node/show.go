@@ -197,6 +197,9 @@ func explain(n *Node, _ context.Context, a *args) error {
 	a.printf("\twitness seen here %x, there %x; copy whole %v\n", in.Witness, in.PeerWitness, in.Synced)
 	a.printf("log\tend %v, committed %d, applied %d, other holds %d, compared %v, open here %v\n", i.End, i.Commit, i.Applied, i.Peer, i.Met, i.Ready)
 	a.printf("copy\t%s\n", i.Copy)
+	if i.Period.Period > 0 {
+		a.printf("period\t%s\n", pointText(i))
+	}
 	for _, d := range i.Decisions {
 		a.printf("decided\t%v\n", d)
 	}

@@ -3,6 +3,7 @@
 package sim
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,13 +13,14 @@ import (
 )
 
 // sentPages counts the pages of points that the source sends from now on.
-func (w *world) sentPages() *int {
-	n := new(int)
-	w.spy = func(pk group.Packet) {
+func (w *world) sentPages() *atomic.Int64 {
+	n := new(atomic.Int64)
+	spy := func(pk group.Packet) {
 		if pk.Type == group.PacketPointPage {
-			*n++
+			n.Add(1)
 		}
 	}
+	w.spy.Store(&spy)
 	return n
 }
 
@@ -56,9 +58,9 @@ func TestPeriodToAFullTarget(t *testing.T) {
 				t.Fatal("no point comes though there is room")
 			}
 		}
-		t.Logf("%d pages were sent after the room came", *pages)
-		if *pages >= sweepPages {
-			t.Errorf("%d pages were sent of %d, though some were there", *pages, sweepPages)
+		t.Logf("%d pages were sent after the room came", pages.Load())
+		if pages.Load() >= sweepPages {
+			t.Errorf("%d pages were sent of %d, though some were there", pages.Load(), sweepPages)
 		}
 	})
 }
@@ -82,14 +84,13 @@ func TestPeriodResumes(t *testing.T) {
 		w.net.broke(0)
 		w.mu.Unlock()
 		w.each(func(p *process) { p.g.Lost() })
-		first := *pages
-		*pages = 0
+		first := pages.Swap(0)
 		for !s.judge(w.m[1], "after it").After(last) {
 			s.sweep(1)
 		}
-		t.Logf("%d pages before the break, %d after it", first, *pages)
-		if *pages+30 > first {
-			t.Errorf("%d pages were sent before the break, and %d after it", first, *pages)
+		t.Logf("%d pages before the break, %d after it", first, pages.Load())
+		if pages.Load()+30 > first {
+			t.Errorf("%d pages were sent before the break, and %d after it", first, pages.Load())
 		}
 	})
 }

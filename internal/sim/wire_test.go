@@ -176,8 +176,8 @@ func (y way) Send(pk group.Packet) error {
 	if strange := pk.Offset < 0 || pk.Length < 0 || pk.Length > link.MaxLength; strange && pk.Type >= group.PacketPointBegin {
 		p.w.failf("a packet of type %d that no frame can carry: offset %d, length %d", pk.Type, pk.Offset, pk.Length)
 	}
-	if p.w.spy != nil {
-		p.w.spy(pk)
+	if spy := p.w.spy.Load(); spy != nil {
+		(*spy)(pk)
 	}
 	pk.Body = append([]byte(nil), pk.Body...)
 	if p.w.loseGroups.Load() {

@@ -57,7 +57,7 @@ type world struct {
 	// period, if set, makes the group periodic.
 	period time.Duration
 	// spy sees what is sent.
-	spy func(group.Packet)
+	spy atomic.Pointer[func(group.Packet)]
 	// loseGroups: the arrays exchange leases, and nothing of the group.
 	loseGroups atomic.Bool
 }
