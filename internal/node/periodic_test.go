@@ -251,8 +251,8 @@ func TestPeriodicTranscript(t *testing.T) {
 		on   *testArray
 		want string
 	}{
-		{a, `Name Target Status Role Mode Options | g array-b Started Primary Periodic Last-Sync TIME , Period 5m,auto_recover,over_per_alert | LocalVV ID RemoteVV ID SyncStatus LastSyncTime | v1 ID v1 ID Synced TIME | v2 ID v2 ID Synced TIME |`},
-		{b, `Name Target Status Role Mode Options | g array-a Started Secondary Periodic Last-Sync TIME , Period 5m,auto_recover,over_per_alert | LocalVV ID RemoteVV ID SyncStatus LastSyncTime | v1 ID v1 ID Synced TIME | v2 ID v2 ID Synced TIME |`},
+		{a, `Name Target Status Role Mode Options | g array-b Started Primary Periodic Last-Sync TIME , Period 5m,auto_recover,over_per_alert | LocalVV ID RemoteVV ID SyncStatus LastSyncTime | v1 3 v1 3 Synced TIME | v2 5 v2 5 Synced TIME |`},
+		{b, `Name Target Status Role Mode Options | g array-a Started Secondary Periodic Last-Sync TIME , Period 5m,auto_recover,over_per_alert | LocalVV ID RemoteVV ID SyncStatus LastSyncTime | v1 3 v1 3 Synced TIME | v2 5 v2 5 Synced TIME |`},
 	} {
 		got := plain(c.on.run("showrcopy", "groups", "g"))
 		for _, v := range []string{"v1", "v2"} {
