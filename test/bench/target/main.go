@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,15 +69,16 @@ func (o options) run(ctx context.Context) error {
 
 // medium measures all targets with their data in dir.
 func (o options) medium(ctx context.Context, name, dir string) (lines []report.Line, err error) {
+	wanted := slices.DeleteFunc(slices.Clone(loads), func(l load) bool { return !strings.Contains(name+"-"+l.name, o.only) })
+	if len(wanted) == 0 {
+		return nil, nil
+	}
 	s, err := start(ctx, o, dir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	for _, l := range loads {
-		if !strings.Contains(name+"-"+l.name, o.only) {
-			continue
-		}
+	for _, l := range wanted {
 		var f figures
 		for range o.rounds {
 			if err := s.round(ctx, l, o.turn, &f); err != nil {
