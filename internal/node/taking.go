@@ -13,6 +13,9 @@ import (
 // checkDescription says what would keep take from taking d up.
 func (n *Node) checkDescription(d Description) error {
 	return n.store.View(func(t *store.Tx) error {
+		if err := n.checkNumbers(t, d); err != nil {
+			return err
+		}
 		for _, v := range d.VVs {
 			if n.cpgs[v.CPG] == nil {
 				return array.Errorf(array.NotFound, "CPG %s is not configured on array %s", v.CPG, n.cfg.Name).Because(array.NoCPG)
@@ -71,6 +74,9 @@ func (n *Node) take(d Description) error {
 		return err
 	}
 	if err := n.checkDescription(d); err != nil {
+		return err
+	}
+	if err := n.store.Update(func(t *store.Tx) error { return n.passNumbers(t, d) }); err != nil {
 		return err
 	}
 	old, err := n.describe(d.Group.ID)

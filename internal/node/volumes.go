@@ -57,18 +57,6 @@ func parseSize(s string) (int64, error) {
 	return n * unit, nil
 }
 
-// nextID returns a number never given before by this array.
-func (n *Node) nextID(t *store.Tx) (uint32, error) {
-	c, _, err := tables.count.Get(t, "ids")
-	if err != nil {
-		return 0, err
-	}
-	if c >= array.MaxCount {
-		return 0, array.Errorf(array.Full, "this array has made %d objects, and gives no more numbers", c)
-	}
-	return uint32(c + 1), tables.count.Put(t, "ids", c+1)
-}
-
 // storing are the options that say how a volume's pages are stored.
 type storing struct{ tpvv, full, tdvv, compr *bool }
 

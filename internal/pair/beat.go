@@ -123,30 +123,35 @@ func (p *Pair) silentAtStart() {
 }
 
 func (p *Pair) asked(c *link.Conn, f link.Frame) {
-	if !p.newest(c.Peer.Start, f.Offset) {
+	stuck := f.Flags&flagStuck != 0
+	period, ok := p.account(c.Peer.Start, f.Offset, stuck)
+	if !ok {
 		return // overtaken on another link: what it says of a lease is out of date
 	}
-	if f.Flags&flagStuck != 0 {
-		// It may work again in a moment and ask: what it holds by then is of a new period.
-		p.lease.GivenUp(p.clock.Now(), c.Peer.Start)
+	if stuck {
 		p.each(Group.PeerStuck)
-		_ = c.Send(link.Frame{Type: frameGrant, Offset: f.Offset}) // this array is there
-		return
 	}
-	g := link.Frame{Type: frameGrant, Offset: f.Offset, Length: int64(p.lease.Grant(p.clock.Now(), c.Peer.Start))}
-	_ = c.Send(g)
+	// Without a period it says that this array is there.
+	_ = c.Send(link.Frame{Type: frameGrant, Offset: f.Offset, Length: int64(period)})
 }
 
-// newest reports whether a request is of the other array's process that connected
-// last, and not older than one that came before it.
-func (p *Pair) newest(start array.StartID, sent int64) bool {
+// account grants for a request, or takes the word of one that gives its lease up: it may
+// work again in a moment and ask, and what it holds by then is of a new period. Only a
+// request of the other array's process that connected last counts, and none that is older
+// than one before it; that is looked at and done in one step, since each link has a reader
+// of its own.
+func (p *Pair) account(start array.StartID, sent int64, stuck bool) (period uint64, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if start != p.system.Start || start == p.asker && sent < p.askedAt {
-		return false
+		return 0, false
 	}
 	p.asker, p.askedAt = start, sent
-	return true
+	if stuck {
+		p.lease.GivenUp(p.clock.Now(), start)
+		return 0, true
+	}
+	return p.lease.Grant(p.clock.Now(), start), true
 }
 
 // Stamp returns the newest reading of the other array's clock that its present process
