@@ -26,6 +26,8 @@ type Info struct {
 	Contact bool
 	End     array.Position
 	Commit  array.Place
+	// Kept is the place below which the log can't be cut here: Commit, or what is on pages.
+	Kept    array.Place
 	Peer    array.Place
 	Applied array.Place
 	// Met: the logs were compared in this contact. Ready: this array owns the group and
@@ -54,7 +56,7 @@ func (g *Group) Info() (Info, error) {
 		i = Info{
 			ID: g.cfg.ID, Name: g.cfg.Name, Self: g.cfg.Self, View: g.view, Record: rec, Inputs: in,
 			Owner: g.core.Owner(), Serving: g.state() == gateServe, Sharing: g.state() == gateShare, Contact: g.contact, End: g.core.End(),
-			Commit: g.core.Commit(), Peer: g.core.Peer(), Applied: g.applied, Stopped: g.stopped,
+			Commit: g.core.Commit(), Kept: g.core.Kept(), Peer: g.core.Peer(), Applied: g.applied, Stopped: g.stopped,
 			Met: g.core.Met(), Ready: g.core.Ready(), Switching: g.switching != nil, Decisions: append([]arb.Decision(nil), g.decisions...),
 			Segments: append([]replication.Segment(nil), g.core.Segments()...),
 		}

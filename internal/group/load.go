@@ -36,6 +36,13 @@ func (g *Group) load(found arb.Record) error {
 	if err != nil {
 		return err
 	}
+	if keep && st.Current.Members.Has(g.cfg.Self) {
+		// A person forced this copy, as of its last point: the pages of the next one go.
+		if err := g.dropShadow(); err != nil {
+			return err
+		}
+		keep = false
+	}
 	g.out.Store(!st.Current.Members.Has(g.cfg.Self))
 	if !keep && g.cfg.Copy != nil && g.cfg.Copy.Resyncing(g.cfg.ID) {
 		if err := g.dropCopy(); err != nil {
@@ -51,6 +58,7 @@ func (g *Group) load(found arb.Record) error {
 	}
 	g.applied = g.cfg.Pages.Destaged(g.cfg.ID)
 	g.core = replication.New(g.cfg.Self, segs, min(g.applied, lastOf(segs)))
+	g.core.OnPages(g.cfg.Pages.Furthest(g.cfg.ID))
 	return nil
 }
 

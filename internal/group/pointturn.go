@@ -129,6 +129,16 @@ func (g *Group) loadPoints() (keep bool, err error) {
 	return g.shadowed, nil
 }
 
+// dropShadow gives up the pages of an unfinished point before the group begins. The log is
+// as it was: nothing of a point is in it.
+func (g *Group) dropShadow() error {
+	if err := g.cfg.Copy.AbortResync(g.cfg.ID); err != nil {
+		return fmt.Errorf("drop the pages of an unfinished point: %w", err)
+	}
+	g.shadowed = false
+	return g.keepFact(factShadow, uint64(0))
+}
+
 func (g *Group) finishTurn(d *turn) error {
 	segs, ok := decodeSegments(d.Segments)
 	if !ok || lastOf(segs) != d.Place {

@@ -74,6 +74,8 @@ type Pages interface {
 	Room(n int) bool
 	// Destaged returns the place up to which all is durable on pages.
 	Destaged(g array.GroupID) array.Place
+	// Furthest returns up to where some of a group may be on pages, Destaged up to where all is.
+	Furthest(g array.GroupID) array.Place
 	// Crowded says that pages are short, and that the journal holds some.
 	Crowded() bool
 	// Advance says that all up to place is applied, though it may have no data.

@@ -107,6 +107,9 @@ func (j *Journal) confirm(start, end int64, refs [][]byte) int64 {
 			break
 		}
 		if whole, err := j.o.Places.Check(ref); err == nil && !whole {
+			if j.o.Cut != nil {
+				j.o.Cut(len(refs))
+			}
 			return start
 		}
 	}

@@ -130,3 +130,22 @@ func TestEarlyInVain(t *testing.T) {
 		ok(t, j.Close())
 	}
 }
+
+// TestWhatIsCutIsTold: a last flush that is left out because data of it are missing is told.
+func TestWhatIsCutIsTold(t *testing.T) {
+	s, disk := newShelf(), vfs.NewMem()
+	j := mustOpen(t, disk, shelfOptions(s))
+	ok(t, j.SetBase(1, pos(0)))
+	_, x := earlyRecord(t, j, disk, s, 1)
+	close(x.gate)
+	j.waitFor(1, 1)
+	ok(t, j.Close())
+	told := 0
+	o := shelfOptions(newShelf()) // the data are gone
+	o.Cut = func(records int) { told += records }
+	again := mustOpen(t, disk, o)
+	if _, last, _ := again.Bounds(1); last.Place != 0 || told != 1 {
+		t.Errorf("the journal ends at %d, and was told of %d records", last.Place, told)
+	}
+	ok(t, again.Close())
+}

@@ -29,6 +29,10 @@ type Options struct {
 	Durable func([]Durable)
 	// Failed is told once, when the journal breaks.
 	Failed func(error)
+	// Cut is told, while the journal is opened, that its last flush counts for nothing since
+	// data of it are not where its records say. After a power cut they never came there; a
+	// disk that lost them later looks the same.
+	Cut func(records int)
 	// Now is the clock for Oldest, time.Now if nil.
 	Now func() time.Time
 	// Places finds the payloads that records name which lie outside the journal. It may be

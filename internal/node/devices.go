@@ -115,6 +115,9 @@ func (n *Node) openJournal() error {
 	n.jnl, err = journal.Open(files, ".", journal.Options{
 		Limit: limit, Durable: n.durable, Places: volume.Pools(slices.Collect(maps.Values(n.cpgs))),
 		Failed: func(err error) { n.journalFailed(err) },
+		Cut: func(records int) {
+			n.warn(fmt.Sprintf("the last flush of the journal is left out: data of %d large writes are not where it says; after a power cut nobody was told that they were written, otherwise the disk lost them", records))
+		},
 		// A device's files were overwritten with zeros when they were made.
 		NoPrefill: device != nil,
 	})

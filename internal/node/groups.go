@@ -59,6 +59,13 @@ func (p *pages) Destaged(g array.GroupID) array.Place {
 	return low
 }
 
+func (p *pages) Furthest(g array.GroupID) (most array.Place) {
+	for _, x := range p.pools() {
+		most = max(most, x.Furthest(g))
+	}
+	return most
+}
+
 func (p *pages) Advance(g array.GroupID, place array.Place) {
 	for _, x := range p.pools() {
 		x.Advance(g, place)

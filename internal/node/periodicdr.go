@@ -106,7 +106,7 @@ func (n *Node) giveUp(q returning) (string, error) {
 		return "", array.Errorf(array.Conflict, "group %s is served by array %s too: it is not to be given up while hosts write there", r.rec.Name, n.cfg.Name)
 	case st.Current.Members != array.Only(n.side().Other()):
 		return "", array.Errorf(array.Conflict, "group %s: the other array holds %v, so this copy is not to be given up", r.rec.Name, st.Current)
-	case i.View.Role == arb.Out && fork >= i.Commit:
+	case i.View.Role == arb.Out && fork >= i.Kept:
 		return "", nil // it follows already
 	}
 	mine, err := n.describe(id)

@@ -39,6 +39,7 @@ type Core struct {
 	end      array.Position // last record handed to the own journal
 	durable  array.Place    // of the own journal
 	commit   array.Place
+	paged    array.Place // see OnPages
 	// committed is the other's word of its commit place, for those who follow.
 	told array.Place
 
@@ -72,6 +73,13 @@ func (c *Core) End() array.Position { return c.end }
 
 // Commit returns the place up to which all is committed.
 func (c *Core) Commit() array.Place { return c.commit }
+
+// OnPages says up to where some of the log is on pages, which can't be cut, though all of it
+// may be only up to an earlier place: the group's pages lie in several pools.
+func (c *Core) OnPages(place array.Place) { c.paged = min(place, c.end.Place) }
+
+// Kept returns the place below which the log can't be cut.
+func (c *Core) Kept() array.Place { return max(c.commit, c.paged) }
 
 // Durable returns the durable end of the own journal.
 func (c *Core) Durable() array.Place { return c.durable }
@@ -167,8 +175,8 @@ func (c *Core) Meet(theirs []Segment, whole bool) (Meeting, error) {
 	beyondMine, beyondTheirs := c.end.Place > fork, end.Place > fork
 	cutMine := beyondMine && (c.view.Mode == Out || c.view.Mode == Paired && beyondTheirs && c.end.Compare(end) < 0)
 	if cutMine {
-		if fork < c.commit {
-			return Meeting{}, fmt.Errorf("log of this array forked at place %d, but %d was committed here: 'setrcopygroup discard' on the array that does not serve takes its copy anew", fork, c.commit)
+		if kept := c.Kept(); fork < kept {
+			return Meeting{}, fmt.Errorf("log of this array forked at place %d, but %d was committed here: 'setrcopygroup discard' on the array that does not serve takes its copy anew", fork, kept)
 		}
 		return Meeting{Cut: true, After: fork}, nil
 	}

@@ -29,6 +29,9 @@ func (w *world) copier(p *process) group.Copier {
 	if w.mutant == mixing {
 		return mixer{p.pool}
 	}
+	if hangAbort {
+		return hanger{p.pool}
+	}
 	return p.pool
 }
 

@@ -332,6 +332,9 @@ func (p *Pool) Destaged(id array.GroupID) array.Place {
 	return 0
 }
 
+// Furthest is Destaged: one pool has all of a group up to the same place.
+func (p *Pool) Furthest(id array.GroupID) array.Place { return p.Destaged(id) }
+
 // Room reports whether n more bytes may be applied. If not, OnRoom is called when
 // it is worth asking again.
 func (p *Pool) Room(n int) bool {
