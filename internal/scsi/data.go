@@ -14,6 +14,13 @@ func runRead(c *Command) {
 		c.end(nil)
 		return
 	}
+	// It may have waited for a limit or a turn, and lost its right meanwhile.
+	ok, gen := c.allowed(c.unit.Reservations())
+	if !ok {
+		c.refuse(array.Errorf(array.Reserved, "reserved"))
+		return
+	}
+	c.gen = gen
 	if err := c.buffer(int(c.length)); err != nil {
 		c.end(err)
 		return

@@ -135,3 +135,18 @@ func TestWhoIsRefused(t *testing.T) {
 		t.Errorf("Done came twice, or %d ended", l.ended)
 	}
 }
+
+// TestARightLostWhileWaiting: a read that waited for its limit while its host lost the right
+// to read is refused, and tells nothing of what was written since.
+func TestARightLostWhileWaiting(t *testing.T) {
+	l := &limits{wait: 50 * time.Millisecond}
+	r, x := newLimited(t, l)
+	other := r.nexus("iqn.other", 1)
+	r.run(other, cdb(0, 6), nil) // its unit attention
+	_, done := r.begin(x, cdb(0x28, 1), nil, nil)
+	want(t, "register", r.run(other, cdb(0x5F, 24), prOut(0, 0xB)), scsi.Good, 0)
+	want(t, "reserve", r.run(other, with(cdb(0x5F, 24), 1, 1, 2, 3), prOut(0xB, 0)), scsi.Good, 0)
+	if c := <-done; c.Status != scsi.ReservationConflict || c.In != nil {
+		t.Errorf("status %#x with %d bytes", c.Status, len(c.In))
+	}
+}
