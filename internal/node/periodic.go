@@ -143,7 +143,7 @@ func (n *Node) setMode(ctx context.Context, a *args) error {
 func (n *Node) makeSync(ctx context.Context, r *running, i group.Info) error {
 	switch {
 	case i.Stopped:
-		return array.Errorf(array.Conflict, "group %s is stopped: 'startrcopygroup %s' first", r.rec.Name, r.rec.Name)
+		return r.stopped()
 	case !i.Contact || !i.Met:
 		return array.Errorf(array.Unavailable, "group %s can't be made synchronous now: array %s does not follow it", r.rec.Name, n.cfg.Target.Name).Because(array.TargetSilent)
 	}
@@ -175,7 +175,7 @@ func (n *Node) makePeriodic(ctx context.Context, r *running, i group.Info) error
 	case len(held) > 0:
 		return array.Errorf(array.Conflict, "group %s has policies for a copy that is current at any moment, which a periodic one is not: 'setrcopygroup pol %s %s' takes them off", r.rec.Name, strings.Join(held, ","), r.rec.Name).Because(array.NotSynchronous)
 	case i.Stopped:
-		return array.Errorf(array.Conflict, "group %s is stopped: 'startrcopygroup %s' first", r.rec.Name, r.rec.Name)
+		return r.stopped()
 	case !i.Synced:
 		return array.Errorf(array.Conflict, "group %s is not in sync: 'syncrcopy -w %s' waits for it", r.rec.Name, r.rec.Name).Because(array.NotSynced)
 	}
