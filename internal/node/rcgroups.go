@@ -354,6 +354,9 @@ func syncRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
+	if err := n.mayStart(r); err != nil {
+		return err
+	}
 	if err := n.resume(ctx, r); err != nil {
 		return err
 	}

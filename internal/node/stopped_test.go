@@ -22,6 +22,9 @@ func TestAStoppedGroupIsNotHandedOver(t *testing.T) {
 	if d := time.Since(began); d > awaitsFor {
 		t.Errorf("it took %v to refuse", d)
 	}
+	a.refuses(why, "syncrcopy", "g")
+	b.refuses(why, "syncrcopy", "-w", "g")
+	a.says("Stopped", "showrcopy", "groups", "g")
 	a.run("startrcopygroup", "-wait", "g")
 	if f, err := a.Group("g"); err != nil || !f.ServedHere {
 		t.Errorf("g was handed over: %v", err)
