@@ -224,14 +224,13 @@ func sharesText(i group.Info) string {
 
 func (n *Node) policyText(p Policies) string {
 	var l []string
-	classic := !p.ActiveActive // which holds two of the policies, and stands for them
 	for _, x := range []struct {
 		on   bool
 		name string
 	}{
 		{p.AutoRecover, "auto_recover"},
-		{p.AutoFailover && classic, "auto_failover"},
-		{p.PathManagement && classic, "path_management"},
+		{p.AutoFailover, "auto_failover"},
+		{p.PathManagement, "path_management"},
 		{p.AutoSynchronize, "auto_synchronize"},
 		{p.ActiveActive, "active_active"},
 		{p.FollowWrites, "follow_writes"},
