@@ -19,6 +19,7 @@ func serveForms() []form {
 		{"  prefer=<array>", "this array goes on where either could; no_prefer: the one that serves"},
 		{"period <n>[s|m|h|d] <target>", "how often a periodic group is sent, 15 seconds at least"},
 		{"mode sync|periodic <target>", "lets every write wait for the other array, or sends what was written now and then"},
+		{"mode -f periodic <target>", "also if a host that sees the group is not logged in at the array that will serve it alone"},
 		{"switchover", "the other array serves from now on; hosts do not notice"},
 		{"reverse", "as switchover"},
 		{"restore", "as switchover, if that brings the group back to its home array"},

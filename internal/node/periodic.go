@@ -114,7 +114,7 @@ func (n *Node) setPeriod(ctx context.Context, a *args) error {
 }
 
 // setMode is setrcopygroup mode.
-func (n *Node) setMode(ctx context.Context, a *args) error {
+func (n *Node) setMode(ctx context.Context, a *args, force *bool) error {
 	if err := a.parse(3, 3); err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (n *Node) setMode(ctx context.Context, a *args) error {
 	case mode == modeSync:
 		return n.makeSync(ctx, r, i)
 	}
-	return n.makePeriodic(ctx, r, i)
+	return n.makePeriodic(ctx, r, i, *force)
 }
 
 func (n *Node) makeSync(ctx context.Context, r *running, i group.Info) error {
@@ -154,8 +154,8 @@ func (n *Node) makeSync(ctx context.Context, r *running, i group.Info) error {
 }
 
 // makePeriodic takes the other array out of the group; it is refused where hosts or policies
-// count on its copy being current.
-func (n *Node) makePeriodic(ctx context.Context, r *running, i group.Info) error {
+// count on its copy being current. Force: hosts that don't see this array lose the group.
+func (n *Node) makePeriodic(ctx context.Context, r *running, i group.Info, force bool) error {
 	p := r.rec.Policies
 	var held []string
 	for _, x := range []struct {
@@ -179,8 +179,10 @@ func (n *Node) makePeriodic(ctx context.Context, r *running, i group.Info) error
 	case !i.Synced:
 		return array.Errorf(array.Conflict, "group %s is not in sync: 'syncrcopy -w %s' waits for it", r.rec.Name, r.rec.Name).Because(array.NotSynced)
 	}
-	if err := n.allSeeThis(r); err != nil {
-		return err
+	if !force {
+		if err := n.allSeeThis(r); err != nil {
+			return err
+		}
 	}
 	return n.changeRecord(ctx, r, func(g *RCGroup) error {
 		g.Period, g.Policies.OverPeriodAlert, g.Policies.AutoSynchronize = defaultPeriod, true, false

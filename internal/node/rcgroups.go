@@ -28,7 +28,7 @@ func groupCommands() []command {
 		{name: "startrcopygroup", right: people.Change, usage: "startrcopygroup [-wait] <group>", about: "starts replication; only what differs is sent", of: lastGroup, run: startRCGroup},
 		{name: "stoprcopygroup", right: people.Change, usage: "stoprcopygroup -f <group>", about: "stops replication; the serving array goes on alone", of: lastGroup, run: stopRCGroup},
 		{name: "syncrcopy", right: people.Change, usage: "syncrcopy [-w] <group>", about: "waits until the group is in sync; of a periodic one, sends what was written until now, and waits for that with -w", of: lastGroup, run: syncRCGroup},
-		{name: "setrcopygroup", right: people.Change, usage: "setrcopygroup pol [-f] <policy>|period <n>[s|m|h|d] <target>|mode sync|periodic <target>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f [-waittask] <group>", about: "changes policies, a periodic group's period, the mode, or which array serves", forms: serveForms(), of: groupToServe, free: isRescue, rightOf: rightToServe, run: setRCGroup},
+		{name: "setrcopygroup", right: people.Change, usage: "setrcopygroup pol [-f] <policy>|period <n>[s|m|h|d] <target>|mode [-f] sync|periodic <target>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f [-waittask] <group>", about: "changes policies, a periodic group's period, the mode, or which array serves", forms: serveForms(), of: groupToServe, free: isRescue, rightOf: rightToServe, run: setRCGroup},
 	}
 }
 
@@ -408,7 +408,7 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 	case "period":
 		return n.setPeriod(ctx, a)
 	case "mode":
-		return n.setMode(ctx, a)
+		return n.setMode(ctx, a, force)
 	}
 	if err := a.parse(1, 1); err != nil {
 		return err
