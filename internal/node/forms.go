@@ -2,8 +2,23 @@
 
 package node
 
+import (
+	"slices"
+	"strings"
+)
+
 // form is one of the kinds of a command that has several, or a value that it takes.
 type form struct{ words, about string }
+
+// serveVerbs are the first words of setrcopygroup's forms.
+func serveVerbs() (verbs []string) {
+	for _, f := range serveForms() {
+		if verb, _, _ := strings.Cut(f.words, " "); verb != "" && !slices.Contains(verbs, verb) {
+			verbs = append(verbs, verb)
+		}
+	}
+	return verbs
+}
 
 // serveForms are those of setrcopygroup.
 func serveForms() []form {

@@ -395,6 +395,10 @@ func rightToServe(words []string) people.Right {
 }
 
 func setRCGroup(n *Node, ctx context.Context, a *args) error {
+	if len(a.rest) > 0 && !slices.Contains(serveVerbs(), a.rest[0]) {
+		all := serveVerbs()
+		return array.Errorf(array.Invalid, "setrcopygroup %.40q: want %s or %s; 'help setrcopygroup' says what they do", a.rest[0], strings.Join(all[:len(all)-1], ", "), all[len(all)-1])
+	}
 	if len(a.rest) < 2 {
 		return a.parse(2, -1)
 	}
@@ -462,5 +466,5 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 		}
 		return n.resume(ctx, r)
 	}
-	return array.Errorf(array.Invalid, "setrcopygroup %q: want pol, switchover, failover, recover, restore, reverse, override or discard; 'help setrcopygroup' says what they do", verb)
+	return array.Errorf(array.Internal, "setrcopygroup %s is not carried out", verb)
 }
