@@ -54,9 +54,11 @@ func secretIn(path string) (string, error) {
 func (c *remoteCmd) options() (o remote.Options, err error) {
 	o = remote.Options{URL: c.URL, User: c.User}
 	if c.Pin != "" {
-		if o.Pin, err = pki.ParsePin(c.Pin); err != nil {
+		pin, err := pki.ParsePin(c.Pin)
+		if err != nil {
 			return o, fmt.Errorf("--pin: %w", err)
 		}
+		o.Pin = &pin
 	}
 	in := int(os.Stdin.Fd())
 	switch {

@@ -23,13 +23,16 @@ type request struct {
 	Host *hostChange        `json:"host,omitempty"`
 	User *people.UserChange `json:"user,omitempty"`
 	Sets []VVSet            `json:"sets,omitempty"`
+	LUNs *lunQuestion       `json:"luns,omitempty"`
 	// Leaving: the asking array shuts down.
 	Leaving bool `json:"leaving,omitempty"`
 }
 
 // response answers it.
 type response struct {
-	Text  string     `json:"text,omitempty"`
+	Text string `json:"text,omitempty"`
+	// Bits are of the LUNs that were asked for.
+	Bits  []byte     `json:"bits,omitempty"`
 	Error string     `json:"error,omitempty"`
 	Kind  array.Kind `json:"kind,omitempty"`
 	// Reason is the error's, if it has one.
@@ -61,24 +64,29 @@ func (n *Node) ask(ctx context.Context, q request) (string, error) {
 }
 
 func (n *Node) askWithin(ctx context.Context, limit time.Duration, q request) (string, error) {
+	r, err := n.answered(ctx, limit, q)
+	return r.Text, err
+}
+
+// answered sends a request and returns all that was answered.
+func (n *Node) answered(ctx context.Context, limit time.Duration, q request) (r response, err error) {
 	if n.pair == nil {
-		return "", array.Errorf(array.Conflict, "this array has no target")
+		return r, array.Errorf(array.Conflict, "this array has no target")
 	}
 	b, err := pack(q)
 	if err != nil {
-		return "", err
+		return r, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	out, err := n.pair.Ask(ctx, b)
 	if err != nil {
-		return "", unanswered{err}
+		return r, unanswered{err}
 	}
-	var r response
 	if err := unpack(out, &r); err != nil {
-		return "", unanswered{array.Errorf(array.Internal, "the other array's answer can't be read: %v", err)}
+		return response{}, unanswered{array.Errorf(array.Internal, "the other array's answer can't be read: %v", err)}
 	}
-	return r.Text, r.err()
+	return r, r.err()
 }
 
 func (n *Node) serveCall(body []byte) []byte {
@@ -104,6 +112,8 @@ func (n *Node) serveCall(body []byte) []byte {
 		err = n.takeHost(*q.Host)
 	case len(q.Sets) > 0:
 		err = n.takeVVSets(q.Sets)
+	case q.LUNs != nil:
+		r.Bits, err = n.takenLUNs(*q.LUNs)
 	case q.Leaving:
 		err = n.letGo()
 	case len(q.Command) > 0:

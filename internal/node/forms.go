@@ -2,8 +2,23 @@
 
 package node
 
+import (
+	"slices"
+	"strings"
+)
+
 // form is one of the kinds of a command that has several, or a value that it takes.
 type form struct{ words, about string }
+
+// serveVerbs are the first words of setrcopygroup's forms.
+func serveVerbs() (verbs []string) {
+	for _, f := range serveForms() {
+		if verb, _, _ := strings.Cut(f.words, " "); verb != "" && !slices.Contains(verbs, verb) {
+			verbs = append(verbs, verb)
+		}
+	}
+	return verbs
+}
 
 // serveForms are those of setrcopygroup.
 func serveForms() []form {
@@ -19,6 +34,7 @@ func serveForms() []form {
 		{"  prefer=<array>", "this array goes on where either could; no_prefer: the one that serves"},
 		{"period <n>[s|m|h|d] <target>", "how often a periodic group is sent, 15 seconds at least"},
 		{"mode sync|periodic <target>", "lets every write wait for the other array, or sends what was written now and then"},
+		{"mode -f periodic <target>", "also if a host that sees the group is not logged in at the array that will serve it alone"},
 		{"switchover", "the other array serves from now on; hosts do not notice"},
 		{"reverse", "as switchover"},
 		{"restore", "as switchover, if that brings the group back to its home array"},

@@ -114,7 +114,7 @@ func (n *Node) setPeriod(ctx context.Context, a *args) error {
 }
 
 // setMode is setrcopygroup mode.
-func (n *Node) setMode(ctx context.Context, a *args) error {
+func (n *Node) setMode(ctx context.Context, a *args, force *bool) error {
 	if err := a.parse(3, 3); err != nil {
 		return err
 	}
@@ -137,13 +137,13 @@ func (n *Node) setMode(ctx context.Context, a *args) error {
 	case mode == modeSync:
 		return n.makeSync(ctx, r, i)
 	}
-	return n.makePeriodic(ctx, r, i)
+	return n.makePeriodic(ctx, r, i, *force)
 }
 
 func (n *Node) makeSync(ctx context.Context, r *running, i group.Info) error {
 	switch {
 	case i.Stopped:
-		return array.Errorf(array.Conflict, "group %s is stopped: 'startrcopygroup %s' first", r.rec.Name, r.rec.Name)
+		return r.stopped()
 	case !i.Contact || !i.Met:
 		return array.Errorf(array.Unavailable, "group %s can't be made synchronous now: array %s does not follow it", r.rec.Name, n.cfg.Target.Name).Because(array.TargetSilent)
 	}
@@ -154,8 +154,8 @@ func (n *Node) makeSync(ctx context.Context, r *running, i group.Info) error {
 }
 
 // makePeriodic takes the other array out of the group; it is refused where hosts or policies
-// count on its copy being current.
-func (n *Node) makePeriodic(ctx context.Context, r *running, i group.Info) error {
+// count on its copy being current. Force: hosts that don't see this array lose the group.
+func (n *Node) makePeriodic(ctx context.Context, r *running, i group.Info, force bool) error {
 	p := r.rec.Policies
 	var held []string
 	for _, x := range []struct {
@@ -175,12 +175,14 @@ func (n *Node) makePeriodic(ctx context.Context, r *running, i group.Info) error
 	case len(held) > 0:
 		return array.Errorf(array.Conflict, "group %s has policies for a copy that is current at any moment, which a periodic one is not: 'setrcopygroup pol %s %s' takes them off", r.rec.Name, strings.Join(held, ","), r.rec.Name).Because(array.NotSynchronous)
 	case i.Stopped:
-		return array.Errorf(array.Conflict, "group %s is stopped: 'startrcopygroup %s' first", r.rec.Name, r.rec.Name)
+		return r.stopped()
 	case !i.Synced:
 		return array.Errorf(array.Conflict, "group %s is not in sync: 'syncrcopy -w %s' waits for it", r.rec.Name, r.rec.Name).Because(array.NotSynced)
 	}
-	if err := n.allSeeThis(r); err != nil {
-		return err
+	if !force {
+		if err := n.allSeeThis(r); err != nil {
+			return err
+		}
 	}
 	return n.changeRecord(ctx, r, func(g *RCGroup) error {
 		g.Period, g.Policies.OverPeriodAlert, g.Policies.AutoSynchronize = defaultPeriod, true, false

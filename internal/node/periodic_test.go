@@ -220,6 +220,10 @@ func TestModes(t *testing.T) {
 	a.run("createhost", "h", "iqn.2026-01.x:h")
 	a.run("createvlun", "v1", "1", "h")
 	a.refuses("is not logged in at array array-a", "setrcopygroup", "mode", "periodic", "array-b", "g")
+	a.run("setrcopygroup", "mode", "-f", "periodic", "array-b", "g")
+	a.until("both to talk of g", func() bool { f, err := a.Group("g"); return err == nil && f.State == "Started" && f.Period > 0 })
+	a.run("setrcopygroup", "mode", "sync", "array-b", "g")
+	a.until("g to be in sync", func() bool { f, err := a.Group("g"); return err == nil && f.Sync == "Synced" && f.Period == 0 })
 	a.run("removevlun", "-f", "v1", "1", "h")
 	a.run("setrcopygroup", "mode", "periodic", "array-b", "g")
 	a.until("a to serve alone", func() bool {

@@ -155,6 +155,9 @@ func (n *Node) handOver(ctx context.Context, r *running) error {
 	if _, err := n.mayChange(r.rec.ID); err != nil {
 		return err
 	}
+	if i, err := r.g.Info(); err != nil || !i.Contact && !i.Stopped {
+		return orElse(err, array.Errorf(array.Unavailable, "group %s can't be handed over: array %s does not answer", r.rec.Name, n.cfg.Target.Name).Because(array.TargetSilent))
+	}
 	if err := n.syncPeriod(ctx, r); err != nil {
 		return err
 	}
@@ -171,6 +174,9 @@ func (n *Node) handOver(ctx context.Context, r *running) error {
 	defer func() { _ = r.g.HandOver(false) }()
 	if err := waitSynced(ctx, r); err != nil {
 		return err
+	}
+	if ctx.Err() != nil {
+		return array.Errorf(array.Aborted, "group %s is not handed over: whoever asked for it is gone", r.rec.Name)
 	}
 	if err := switchOver(ctx, r.g); err != nil {
 		return err
@@ -193,15 +199,44 @@ func await(ctx context.Context, limit time.Duration, ok func() (bool, error), la
 	}
 }
 
-// syncPeriod sends a point now and waits until the other array has it.
+// stopped says what to do with a group that a person stopped, or that waits for one.
+func (r *running) stopped() error {
+	recovers := ""
+	if r.rec.Period > 0 {
+		recovers = fmt.Sprintf(", or 'setrcopygroup recover %s' after a failover", r.rec.Name)
+	}
+	return array.Errorf(array.Conflict, "group %s is stopped: 'startrcopygroup %s' first%s", r.rec.Name, r.rec.Name, recovers)
+}
+
+// mayStart refuses what would start a group by the way: a person stopped it for a reason.
+func (n *Node) mayStart(r *running) error {
+	n.mu.RLock()
+	now := *r
+	n.mu.RUnlock()
+	i, err := infoNow(now)
+	if err == nil && i.Stopped {
+		err = r.stopped()
+	}
+	return err
+}
+
+// awaitsFor is how long a command waits for what keeps a point from being taken to pass, as
+// two logs that are being compared.
+const awaitsFor = 10 * time.Second
+
+// syncPeriod sends a point now and waits until the other array has it. It gives up where none
+// can be taken: whatever follows would else be done when nobody expects it any more.
 func (n *Node) syncPeriod(ctx context.Context, r *running) error {
+	if err := n.mayStart(r); err != nil {
+		return err
+	}
 	after, err := r.g.SyncNow()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, syncWithin)
 	defer cancel()
-	seen := time.Now()
+	seen, able := time.Now(), time.Now()
 	for {
 		i, err := r.g.Info()
 		if err != nil || i.Period.Place > after {
@@ -210,7 +245,14 @@ func (n *Node) syncPeriod(ctx context.Context, r *running) error {
 		if i.Contact {
 			seen = time.Now()
 		}
+		if i.Period.Awaits == "" || !i.Contact {
+			able = time.Now()
+		}
 		switch {
+		case i.Stopped:
+			return r.stopped()
+		case time.Since(able) > awaitsFor:
+			return array.Errorf(array.Conflict, "group %s: no point can be taken now: %s", r.rec.Name, i.Period.Awaits).Because(array.NotSynced)
 		case i.Period.Period == 0:
 			return array.Errorf(array.Conflict, "group %s is not periodic any more", r.rec.Name)
 		case time.Since(seen) > awayFor:

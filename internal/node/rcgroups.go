@@ -28,7 +28,7 @@ func groupCommands() []command {
 		{name: "startrcopygroup", right: people.Change, usage: "startrcopygroup [-wait] <group>", about: "starts replication; only what differs is sent", of: lastGroup, run: startRCGroup},
 		{name: "stoprcopygroup", right: people.Change, usage: "stoprcopygroup -f <group>", about: "stops replication; the serving array goes on alone", of: lastGroup, run: stopRCGroup},
 		{name: "syncrcopy", right: people.Change, usage: "syncrcopy [-w] <group>", about: "waits until the group is in sync; of a periodic one, sends what was written until now, and waits for that with -w", of: lastGroup, run: syncRCGroup},
-		{name: "setrcopygroup", right: people.Change, usage: "setrcopygroup pol [-f] <policy>|period <n>[s|m|h|d] <target>|mode sync|periodic <target>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f [-waittask] <group>", about: "changes policies, a periodic group's period, the mode, or which array serves", forms: serveForms(), of: groupToServe, free: isRescue, rightOf: rightToServe, run: setRCGroup},
+		{name: "setrcopygroup", right: people.Change, usage: "setrcopygroup pol [-f] <policy>|period <n>[s|m|h|d] <target>|mode [-f] sync|periodic <target>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f [-waittask] <group>", about: "changes policies, a periodic group's period, the mode, or which array serves", forms: serveForms(), of: groupToServe, free: isRescue, rightOf: rightToServe, run: setRCGroup},
 	}
 }
 
@@ -354,6 +354,9 @@ func syncRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
+	if err := n.mayStart(r); err != nil {
+		return err
+	}
 	if err := n.resume(ctx, r); err != nil {
 		return err
 	}
@@ -392,6 +395,10 @@ func rightToServe(words []string) people.Right {
 }
 
 func setRCGroup(n *Node, ctx context.Context, a *args) error {
+	if len(a.rest) > 0 && !slices.Contains(serveVerbs(), a.rest[0]) {
+		all := serveVerbs()
+		return array.Errorf(array.Invalid, "setrcopygroup %.40q: want %s or %s; 'help setrcopygroup' says what they do", a.rest[0], strings.Join(all[:len(all)-1], ", "), all[len(all)-1])
+	}
 	if len(a.rest) < 2 {
 		return a.parse(2, -1)
 	}
@@ -405,7 +412,7 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 	case "period":
 		return n.setPeriod(ctx, a)
 	case "mode":
-		return n.setMode(ctx, a)
+		return n.setMode(ctx, a, force)
 	}
 	if err := a.parse(1, 1); err != nil {
 		return err
@@ -459,5 +466,5 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 		}
 		return n.resume(ctx, r)
 	}
-	return array.Errorf(array.Invalid, "setrcopygroup %q: want pol, switchover, failover, recover, restore, reverse, override or discard; 'help setrcopygroup' says what they do", verb)
+	return array.Errorf(array.Internal, "setrcopygroup %s is not carried out", verb)
 }

@@ -23,7 +23,7 @@ func showCommands() []command {
 		{name: "showvv", right: look, usage: "showvv [-d] [-showcols <column>[,<column>...]] [-cpg <cpg>] [<vv>...]", about: "lists volumes and snapshots, and what they take here; -d: all columns", run: showVV},
 		{name: "setcpg", right: people.Change, usage: "setcpg [-sdgw <size>] [-sdgl <size>] <cpg>", about: "changes at which size people and hosts are told of a CPG of this array, and beyond which it takes no more; 0 is none", run: setCPG},
 		{name: "showcpg", right: look, usage: "showcpg [<cpg>...]", about: "lists the common provisioning groups of this array and how full they are", run: showCPG},
-		{name: "showvlun", right: look, usage: "showvlun [-t|-a] [-v <vv>] [-host <host>] [-l <lun>]", about: "lists the exports: -t: those made (templates), -a: those that a host is logged in for here (active)", run: showVLUN},
+		{name: "showvlun", right: look, usage: "showvlun [-t|-a] [-v <pattern>] [-host <pattern>] [-l <lun>]", about: "lists the exports of volumes and hosts by name or pattern, with * and ?: -t: those made (templates), -a: those that a host is logged in for here (active)", run: showVLUN},
 		{name: "showhost", right: look, usage: "showhost [-d] [<host>...]", about: "lists the hosts with their iSCSI names, and the ports they are logged in at; -d: and their addresses", run: showHost},
 		{name: "showport", right: look, usage: "showport [-iscsi|-rcip]", about: "lists the iSCSI portals and the links of this array", run: showPort},
 		{name: "showiscsisession", right: look, usage: "showiscsisession", about: "lists the iSCSI sessions of this array", run: showISCSISession},
@@ -224,14 +224,13 @@ func sharesText(i group.Info) string {
 
 func (n *Node) policyText(p Policies) string {
 	var l []string
-	classic := !p.ActiveActive // which holds two of the policies, and stands for them
 	for _, x := range []struct {
 		on   bool
 		name string
 	}{
 		{p.AutoRecover, "auto_recover"},
-		{p.AutoFailover && classic, "auto_failover"},
-		{p.PathManagement && classic, "path_management"},
+		{p.AutoFailover, "auto_failover"},
+		{p.PathManagement, "path_management"},
 		{p.AutoSynchronize, "auto_synchronize"},
 		{p.ActiveActive, "active_active"},
 		{p.FollowWrites, "follow_writes"},

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -119,14 +120,21 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// vlunFilter says which exports are shown.
+// vlunFilter says which exports are shown; names are patterns.
 type vlunFilter struct {
 	vv, host string
 	lun      int
 }
 
 func (f vlunFilter) shows(l VLUN, s *sight) bool {
-	return (f.vv == "" || f.vv == s.vvs[l.Volume].Name) && (f.host == "" || f.host == l.Host) && (f.lun < 0 || f.lun == int(l.LUN))
+	return likeName(f.vv, s.vvs[l.Volume].Name) && likeName(f.host, l.Host) && (f.lun < 0 || f.lun == int(l.LUN))
+}
+
+// likeName reports whether a pattern of names, with * and ?, is of a name; an empty one is
+// of all.
+func likeName(pattern, name string) bool {
+	is, err := path.Match(pattern, name)
+	return pattern == "" || err == nil && is
 }
 
 // there says if the filter names what does not exist.
@@ -134,20 +142,30 @@ func (f vlunFilter) there(s *sight) error {
 	if f.vv != "" {
 		known := false
 		for _, v := range s.vvs {
-			known = known || v.Name == f.vv
+			known = known || likeName(f.vv, v.Name)
 		}
 		if !known {
 			return array.Errorf(array.NotFound, "volume %s does not exist", f.vv).Because(array.NoVolume)
 		}
 	}
 	if set, is := strings.CutPrefix(f.host, "set:"); is {
-		if _, ok := s.sets[set]; !ok {
+		if !anyLike(set, s.sets) {
 			return array.Errorf(array.NotFound, "host set %s does not exist", set).Because(array.NoHostSet)
 		}
-	} else if _, ok := s.hosts[f.host]; f.host != "" && !ok {
+	} else if f.host != "" && !anyLike(f.host, s.hosts) {
 		return array.Errorf(array.NotFound, "host %s does not exist", f.host).Because(array.NoHost)
 	}
 	return nil
+}
+
+// anyLike reports whether a pattern is of any name.
+func anyLike[V any](pattern string, named map[string]V) bool {
+	for name := range named {
+		if pattern != "" && likeName(pattern, name) {
+			return true
+		}
+	}
+	return false
 }
 
 func showVLUN(n *Node, _ context.Context, a *args) error {
@@ -211,7 +229,7 @@ func (n *Node) showActive(a *args, s *sight, f vlunFilter) {
 	for _, l := range s.vluns {
 		for _, i := range s.initiators(l.Host) {
 			g := f
-			if f.host == host[i] {
+			if likeName(f.host, host[i]) {
 				g.host = "" // seen by way of a set
 			}
 			for _, x := range sessions[i] {

@@ -15,6 +15,8 @@ import (
 // initiator sees must never be two volumes: which of them a running host writes to would
 // depend on an order, and change.
 type sight struct {
+	// on names the array to another one that asked, as "... on array a"; empty: this one.
+	on    string
 	hosts map[string]Host
 	sets  map[string]HostSet
 	vluns []VLUN
@@ -80,8 +82,8 @@ func (s *sight) seen() (map[string]map[uint16]VLUN, error) {
 			}
 			o, ok := seen[i][l.LUN]
 			if ok && o.Volume != l.Volume {
-				double = array.Errorf(array.Exists, "LUN %d is taken: initiator %s sees volume %s there, exported to %s, and would see volume %s, exported to %s",
-					l.LUN, i, s.vvs[o.Volume].Name, o.Host, s.vvs[l.Volume].Name, l.Host).Because(array.LUNTaken)
+				double = array.Errorf(array.Exists, "LUN %d is taken%s: initiator %s sees volume %s at it, exported to %s, and would see volume %s, exported to %s",
+					l.LUN, s.on, i, s.vvs[o.Volume].Name, o.Host, s.vvs[l.Volume].Name, l.Host).Because(array.LUNTaken)
 				continue
 			}
 			seen[i][l.LUN] = l
@@ -100,13 +102,19 @@ func checkSight(t *store.Tx) error {
 	return err
 }
 
-// takenFor returns the LUNs that any initiator of host sees.
-func (s *sight) takenFor(host string) map[uint16]bool {
+// takenFor returns the LUNs that any initiator of host, or one of more, sees, and those at
+// which the host itself has an export.
+func (s *sight) takenFor(host string, more ...string) map[uint16]bool {
 	seen, _ := s.seen() // what is double already is at least taken
 	taken := map[uint16]bool{}
-	for _, i := range s.initiators(host) {
+	for _, i := range append(s.initiators(host), more...) {
 		for lun := range seen[i] {
 			taken[lun] = true
+		}
+	}
+	for _, l := range s.vluns {
+		if l.Host == host {
+			taken[l.LUN] = true
 		}
 	}
 	return taken
@@ -116,7 +124,7 @@ func (s *sight) takenFor(host string) map[uint16]bool {
 // group. A host or set of this array's own, that sees what only this array has, must be
 // the same in d.
 func (s *sight) with(d Description, self string, shared func(array.VolumeID) bool) (*sight, error) {
-	n := &sight{hosts: maps.Clone(s.hosts), sets: maps.Clone(s.sets), vvs: maps.Clone(s.vvs)}
+	n := &sight{on: " on array " + self, hosts: maps.Clone(s.hosts), sets: maps.Clone(s.sets), vvs: maps.Clone(s.vvs)}
 	own := map[string]bool{} // hosts and sets that see this array's own volumes
 	for _, l := range s.vluns {
 		if s.vvs[l.Volume].Group != d.Group.ID {

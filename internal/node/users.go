@@ -25,7 +25,7 @@ func userCommands() []command {
 		{name: "setsshkey", right: people.Own, free: always, usage: "setsshkey [-add] [-u <user>] <type> <key> [<comment>]", about: "sets the own SSH public key, or that of another user; -add keeps those there are", run: setSSHKey},
 		{name: "removesshkey", right: people.Own, free: always, usage: "removesshkey [-f] [-u <user>] [<fingerprint>]", about: "removes one SSH key, or all", run: removeSSHKey},
 		{name: "showsshkey", right: people.Look, usage: "showsshkey [-u <user>]", about: "lists the own SSH keys, or those of another user", run: showSSHKey},
-		{name: "showuser", right: people.Look, usage: "showuser [-c] [<user>]", about: "lists the users; -c: the one who asks", run: showUser},
+		{name: "showuser", right: people.Look, usage: "showuser [-c] [<user>...]", about: "lists the users; -c: the one who asks", run: showUser},
 		{name: "showuserconn", right: people.Look, usage: "showuserconn", about: "lists who is logged in at this array", run: showUserConn},
 		{name: "showrole", right: people.Look, usage: "showrole", about: "lists the roles and their rights", run: showRole},
 	}
@@ -217,27 +217,24 @@ func showSSHKey(n *Node, _ context.Context, a *args) error {
 
 func showUser(n *Node, _ context.Context, a *args) error {
 	own := a.flags.Bool("c", false, "")
-	if err := a.parse(0, 1); err != nil {
+	if err := a.parse(0, -1); err != nil {
 		return err
 	}
-	var all []people.User
-	var err error
-	switch {
-	case *own:
-		all = []people.User{{Name: a.by.User, Role: a.by.Role}}
-	case len(a.rest) > 0:
-		var u people.User
-		u, err = n.people.User(a.rest[0])
-		all = []people.User{u}
-	default:
-		all, err = n.people.Users()
-	}
+	all, err := n.people.Users()
 	if err != nil {
 		return err
 	}
-	t := table.New("Username", "Domain", "Role", "Default")
+	if *own {
+		all, a.rest = []people.User{{Name: a.by.User, Role: a.by.Role}}, nil
+	}
+	t, found := table.New("Username", "Domain", "Role", "Default"), map[string]bool{}
 	for _, u := range all {
-		t.Row(u.Name, "all", u.Role, "N")
+		if len(a.rest) == 0 || a.names(u.Name, found) {
+			t.Row(u.Name, "all", u.Role, "N")
+		}
+	}
+	if err := a.unnamed("user", found); err != nil {
+		return err
 	}
 	t.Total(fmt.Sprintf("%d total", t.Rows()))
 	a.table(t)

@@ -308,12 +308,18 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 	if err := a.parse(3, 3); err != nil {
 		return err
 	}
-	v, _, err := n.vv(a.rest[0])
+	v, g, err := n.vv(a.rest[0])
 	if err != nil {
 		return err
 	}
 	host := a.rest[2]
 	l := VLUN{Volume: v.ID, Host: host}
+	there := map[uint16]bool{}
+	if a.rest[1] == "auto" && !g.Private {
+		if there, err = n.takenThere(ctx, host); err != nil {
+			return err
+		}
+	}
 	err = n.changeGroup(ctx, v.Group, func(t *store.Tx) error {
 		if err := mayExport(t, v); err != nil {
 			return err
@@ -327,20 +333,17 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 		}
 		taken := s.takenFor(host)
 		for _, o := range s.vluns {
-			if o.Host == host {
-				taken[o.LUN] = true
-			}
 			if o.Host == host && o.Volume == v.ID {
 				return array.Errorf(array.Exists, "volume %s is exported to %s already, as LUN %d", v.Name, host, o.LUN).Because(array.LUNTaken)
 			}
 		}
 		if a.rest[1] == "auto" {
-			for taken[l.LUN] {
+			for l.LUN < maxLUN && (taken[l.LUN] || there[l.LUN]) {
 				l.LUN++
 			}
 		} else {
 			x, err := strconv.ParseUint(a.rest[1], 10, 16)
-			if err != nil || x > 16383 {
+			if err != nil || x > maxLUN {
 				return array.Errorf(array.Invalid, "volume %s: LUN %q: want 0 to 16383, or auto", v.Name, a.rest[1])
 			}
 			l.LUN = uint16(x)

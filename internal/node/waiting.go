@@ -72,6 +72,9 @@ func waitSynced(ctx context.Context, r *running) error {
 		if i.Contact {
 			seen = time.Now()
 		}
+		if i.Stopped {
+			return r.stopped()
+		}
 		if time.Since(seen) > awayFor {
 			return array.Errorf(array.Unavailable, "group %s can't get in sync: the other array does not answer. It will by itself when that returns", r.rec.Name).Because(array.NotSynced)
 		}

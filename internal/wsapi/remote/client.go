@@ -26,9 +26,9 @@ import (
 type Options struct {
 	// URL is the array's REST interface, such as https://array:8080.
 	URL string
-	// Pin is the key that it must prove; zero: its certificate must be one that this machine
+	// Pin is the key that it must prove; nil: its certificate must be one that this machine
 	// trusts.
-	Pin pki.Pin
+	Pin *pki.Pin
 	// User and Password log in; with Key, a session's, nobody does.
 	User, Password, Key string
 }
@@ -75,9 +75,9 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 }
 
 // clientTLS wants the key of the pin or, without one, a certificate that is trusted.
-func clientTLS(pin pki.Pin) *tls.Config {
+func clientTLS(pin *pki.Pin) *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if pin.IsZero() {
+	if pin == nil {
 		return c
 	}
 	c.InsecureSkipVerify = true // the key is checked instead of a chain and a name
@@ -86,7 +86,7 @@ func clientTLS(pin pki.Pin) *tls.Config {
 		if !ok {
 			return errors.New("the array shows no certificate")
 		}
-		return pki.Only(pin)(got)
+		return pki.Only(*pin)(got)
 	}
 	return c
 }

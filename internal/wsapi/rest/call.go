@@ -8,9 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"net/url"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/perdure/perdure/internal/node"
@@ -76,6 +79,26 @@ func (c *call) decode(to any) error {
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return fail(wsapi.BadJSON, "", "the body has something after its object")
+	}
+	return nil
+}
+
+// knows refuses a query string with what the route does not know, as decode does a body. One
+// that can't be read would else select everything.
+func (c *call) knows(t route) error {
+	given, err := url.ParseQuery(c.r.URL.RawQuery)
+	if err != nil {
+		return fail(wsapi.BadInput, "query", "the query string can't be read: %v; it has to be percent-encoded", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		switch {
+		case !slices.Contains(t.query, name) && len(t.query) == 0:
+			return fail(wsapi.BadInput, name, "%.40q is not known here: want nothing in the query string", name)
+		case !slices.Contains(t.query, name):
+			return fail(wsapi.BadInput, name, "%.40q is not known here: want %s", name, strings.Join(t.query, ", "))
+		case len(given[name]) > 1:
+			return fail(wsapi.BadInput, name, "%s is given %d times: want it once", name, len(given[name]))
+		}
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func TestTheCommandLineOverHTTPS(t *testing.T) {
 	f.command("createvv", "cpg0", "v", "64")
 	f.served("v")
 	pin := pinOf(t, f.url)
-	o := remote.Options{URL: f.url, Pin: pin, User: "edit", Password: password}
+	o := remote.Options{URL: f.url, Pin: &pin, User: "edit", Password: password}
 	c, err := remote.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -81,10 +81,11 @@ func TestTheCommandLineOverHTTPS(t *testing.T) {
 func TestWhomTheCommandLineTrusts(t *testing.T) {
 	f := openFaces(t, 1)[0]
 	pin := pinOf(t, f.url)
-	good := remote.Options{URL: f.url, Pin: pin, User: "edit", Password: password}
+	good := remote.Options{URL: f.url, Pin: &pin, User: "edit", Password: password}
 	for tells, change := range map[string]func(*remote.Options){
-		"unknown key":           func(o *remote.Options) { o.Pin[0]++ },
-		"--pin " + pin.String(): func(o *remote.Options) { o.Pin = pki.Pin{} },
+		"unknown key":           func(o *remote.Options) { other := pin; other[0]++; o.Pin = &other },
+		"is with sha256:000000": func(o *remote.Options) { o.Pin = &pki.Pin{} },
+		"--pin " + pin.String(): func(o *remote.Options) { o.Pin = nil },
 		"want https://":         func(o *remote.Options) { o.URL = strings.Replace(o.URL, "https", "http", 1) },
 		"want a user's name":    func(o *remote.Options) { o.User = "" },
 		"password":              func(o *remote.Options) { o.Password = "not this one" },
@@ -95,7 +96,7 @@ func TestWhomTheCommandLineTrusts(t *testing.T) {
 			t.Errorf("%q: %v, %v", tells, c, err)
 		}
 	}
-	c, err := remote.Open(t.Context(), remote.Options{URL: f.url, Pin: pin, Key: f.key})
+	c, err := remote.Open(t.Context(), remote.Options{URL: f.url, Pin: &pin, Key: f.key})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,7 @@ func volumeErrors() []wrong {
 		{400, 69, "POST", "/volumes", `{"name":"a","cpg":"cpg0","sizeMiB":256,"comment":"a\u0007b"}`},
 		{400, 28, "POST", "/volumes", `{"name":"a","cpg":"cpg0","sizeMiB":67108865}`},
 		{400, 115, "POST", "/volumes", `{"name":"a","cpg":"cpg0","sizeMiB":0}`},
+		{400, 40, "POST", "/volumes", `{"name":"a","cpg":"cpg0"}`},
 		{400, 43, "POST", "/volumes", `{"name":"a","cpg":"cpg0","sizeMiB":256,"usrSpcAllocWarningPct":101}`},
 		{400, 44, "POST", "/volumes", `{"name":"a","cpg":"cpg0","sizeMiB":256,"tpvv":true,"tdvv":true}`},
 		{400, 1028, "POST", "/volumes", `{"name":"a","cpg":"cpg0","sizeMiB":256,"policies":{"oneHost":true}}`},
@@ -232,6 +233,10 @@ func otherErrors() []wrong {
 		{400, 12, "GET", "/eventlog/hours:1", ""},
 		{400, 12, "GET", "/volumes?query=nonsense+EQ+x", ""},
 		{400, 12, "GET", "/volumes?query=name+EQ", ""},
+		{400, 12, "GET", "/volumes?query=name+EQ+a%", ""},
+		{400, 12, "GET", "/volumes?query=name+EQ+a;", ""},
+		{400, 12, "GET", "/volumes?query=name+EQ+a&query=name+EQ+b", ""},
+		{400, 12, "GET", "/volumes/own?query=name+EQ+a", ""},
 		{400, 57, "GET", "/volumes?query=" + strings.Repeat("x", 17<<10), ""},
 		{404, 100, "GET", "/qos/vvset:none", ""},
 		{404, 100, "GET", "/qos/sys:all_others", ""},
@@ -312,4 +317,23 @@ func TestStoppedAndBusy(t *testing.T) {
 	}
 	a.wants(200, "POST", g, `{"action":10}`) // passed on to b
 	a.until("the way home", func() bool { x, err := a.n.Group("g"); return err == nil && x.ServedHere })
+}
+
+// TestEveryCollectionKnowsItsParameters: what a list is not asked with is refused.
+func TestEveryCollectionKnowsItsParameters(t *testing.T) {
+	a, _ := furnish(t)
+	lists := 0
+	for _, r := range routes() {
+		if r.method != http.MethodGet || len(r.query) == 0 || strings.Contains(r.path, "{") {
+			continue
+		}
+		lists++
+		a.refuses(http.StatusBadRequest, 12, "GET", base+r.path+"?filter=x", "")
+		for _, name := range r.query {
+			a.refuses(http.StatusBadRequest, 12, "GET", base+r.path+"?"+name+"=1&"+name+"=1", "")
+		}
+	}
+	if lists < 15 {
+		t.Errorf("only %d lists were asked", lists)
+	}
 }

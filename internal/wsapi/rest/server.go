@@ -143,6 +143,9 @@ func (s *Server) answer(c *call, t route, release func()) (answer, error) {
 			return answer{}, err
 		}
 	}
+	if err := c.knows(t); err != nil {
+		return answer{}, err
+	}
 	if err := c.read(); err != nil {
 		return answer{}, err
 	}

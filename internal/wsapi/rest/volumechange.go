@@ -20,7 +20,7 @@ const (
 type newVolume struct {
 	Name                  string        `json:"name"`
 	CPG                   string        `json:"cpg"`
-	SizeMiB               int64         `json:"sizeMiB"`
+	SizeMiB               *int64        `json:"sizeMiB"`
 	Comment               string        `json:"comment,omitempty"`
 	Policies              *volumePolicy `json:"policies,omitempty"`
 	SnapCPG               string        `json:"snapCPG,omitempty"`
@@ -78,10 +78,13 @@ func (v newVolume) check(c *call) error {
 			return err
 		}
 	}
-	if v.SizeMiB > maxMiB {
-		return fail(wsapi.TooLarge, "sizeMiB", "sizeMiB is %d: want at most %d", v.SizeMiB, maxMiB)
+	if v.SizeMiB == nil {
+		return fail(wsapi.Missing, "sizeMiB", "sizeMiB is missing")
 	}
-	if err := between("sizeMiB", v.SizeMiB, 1, maxMiB); err != nil {
+	if *v.SizeMiB > maxMiB {
+		return fail(wsapi.TooLarge, "sizeMiB", "sizeMiB is %d: want at most %d", *v.SizeMiB, maxMiB)
+	}
+	if err := between("sizeMiB", *v.SizeMiB, 1, maxMiB); err != nil {
 		return err
 	}
 	for ref, pct := range map[string]int64{"usrSpcAllocWarningPct": v.UsrSpcAllocWarningPct, "usrSpcAllocLimitPct": v.UsrSpcAllocLimitPct} {
@@ -125,7 +128,7 @@ func postVolume(c *call) (answer, error) {
 	if in.Comment != "" {
 		words = append(words, "-comment="+in.Comment)
 	}
-	if err := c.run(append(words, in.CPG, in.Name, fmt.Sprint(in.SizeMiB))...); err != nil {
+	if err := c.run(append(words, in.CPG, in.Name, fmt.Sprint(*in.SizeMiB))...); err != nil {
 		return answer{}, err
 	}
 	return created(base + "/volumes/" + in.Name)

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestAStoppedGroupIsNotHandedOver: it is refused at once, and nothing is left that hands the
+// group over when somebody starts it.
+func TestAStoppedGroupIsNotHandedOver(t *testing.T) {
+	a, b := periodic(t)
+	a.run("syncrcopy", "-w", "g")
+	a.run("stoprcopygroup", "-f", "g")
+	began := time.Now()
+	const why = "group g is stopped: 'startrcopygroup g' first, or 'setrcopygroup recover g' after a failover"
+	a.refuses(why, "setrcopygroup", "reverse", "g")
+	b.refuses(why, "setrcopygroup", "reverse", "g")
+	if d := time.Since(began); d > awaitsFor {
+		t.Errorf("it took %v to refuse", d)
+	}
+	a.refuses(why, "syncrcopy", "g")
+	b.refuses(why, "syncrcopy", "-w", "g")
+	a.says("Stopped", "showrcopy", "groups", "g")
+	a.run("startrcopygroup", "-wait", "g")
+	if f, err := a.Group("g"); err != nil || !f.ServedHere {
+		t.Errorf("g was handed over: %v", err)
+	}
+	a.run("setrcopygroup", "reverse", "g")
+	b.run("stoprcopygroup", "-f", "g")
+	a.refuses(why, "setrcopygroup", "restore", "g")
+	a.run("startrcopygroup", "-wait", "g")
+	a.run("setrcopygroup", "restore", "g")
+}
+
+// TestAPointThatCannotBeTaken: what waits for it ends, with why.
+func TestAPointThatCannotBeTaken(t *testing.T) {
+	arrays := openArrays(t, 2, nil)
+	a, b := arrays[0], arrays[1]
+	a.run("creatercopygroup", "g", "array-b:periodic")
+	a.refuses("group g: no point can be taken now: it has no volumes", "setrcopygroup", "reverse", "g")
+	b.Close()
+	a.until("b to be lost", func() bool { f, err := a.Group("g"); return err == nil && !f.Contact })
+	a.refuses("group g can't be handed over: array array-b does not answer", "setrcopygroup", "reverse", "g")
+}
+
+// TestAGroupStoppedMeanwhile: a command that waits for it ends.
+func TestAGroupStoppedMeanwhile(t *testing.T) {
+	a, _ := periodic(t)
+	a.run("setrcopygroup", "mode", "sync", "array-b", "g")
+	a.run("syncrcopy", "-w", "g")
+	a.run("stoprcopygroup", "-f", "g")
+	r, err := a.findGroup("g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := waitSynced(t.Context(), r); err == nil || !strings.Contains(err.Error(), "is stopped") {
+		t.Errorf("it waited for a stopped group: %v", err)
+	}
+}
+
+// TestAHandOverGivenUp: whoever asked for it is gone before the group was handed over.
+func TestAHandOverGivenUp(t *testing.T) {
+	a, b := periodic(t)
+	r, err := a.findGroup("g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.handOver(ctx, r); err == nil {
+		t.Error("it was handed over")
+	}
+	a.run("syncrcopy", "-w", "g")
+	if f, err := b.Group("g"); err != nil || f.ServedHere {
+		t.Errorf("g was handed over: %v", err)
+	}
+}
