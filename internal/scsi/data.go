@@ -15,12 +15,14 @@ func runRead(c *Command) {
 		return
 	}
 	// It may have waited for a limit or a turn, and lost its right meanwhile.
-	ok, gen := c.allowed(c.unit.Reservations())
-	if !ok {
-		c.refuse(array.Errorf(array.Reserved, "reserved"))
-		return
+	if r := c.unit.Reservations(); r.Revision > c.gen {
+		ok, gen := c.allowed(r)
+		if !ok {
+			c.refuse(array.Errorf(array.Reserved, "reserved"))
+			return
+		}
+		c.gen = gen
 	}
-	c.gen = gen
 	if err := c.buffer(int(c.length)); err != nil {
 		c.end(err)
 		return
