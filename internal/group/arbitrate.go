@@ -380,6 +380,11 @@ func (g *Group) membership(now time.Time, out *arb.Output) {
 		if g.core.Met() && (!in.Synced || in.Doubted) && (g.core.Ready() && g.core.Peer() >= g.core.Commit() || g.core.Owner() != g.cfg.Self && g.core.Even()) {
 			g.m.Synced(nonce(), out)
 		}
+		// A stop may come while the other side alone could decide it; that passes to the owner.
+		if g.stopped && g.core.Owner() == g.cfg.Self && !g.m.Asking() && now.After(g.stopAgain) {
+			g.stopAgain = now.Add(retryAfter)
+			g.m.Part(nonce(), out)
+		}
 	case arb.Alone:
 		if g.awaits(now) == "" {
 			g.m.Join(nonce(), out)

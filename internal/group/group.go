@@ -181,7 +181,8 @@ type Group struct {
 	switching    *switchover
 	decisions    []arb.Decision
 	stopped      bool
-	resend       bool // a record was refused for want of room; ask for it again
+	stopAgain    time.Time // when a stop that could not be decided is tried again
+	resend       bool      // a record was refused for want of room; ask for it again
 	failed       error
 	starved      time.Time // since when there is no room; zero if there is
 	gaveUp       bool      // for want of room
