@@ -18,6 +18,9 @@ type request struct {
 	Drop    array.GroupID `json:"drop,omitempty"`
 	Return  *returning    `json:"return,omitempty"`
 	Command []string      `json:"command,omitempty"`
+	// Number names a command, so that it can be GivenUp.
+	Number  uint64 `json:"number,omitempty"`
+	GivenUp uint64 `json:"given_up,omitempty"`
 	// By is who gives the command to the other array.
 	By   *Caller            `json:"by,omitempty"`
 	Host *hostChange        `json:"host,omitempty"`
@@ -112,12 +115,14 @@ func (n *Node) serveCall(body []byte) []byte {
 		err = n.takeHost(*q.Host)
 	case len(q.Sets) > 0:
 		err = n.takeVVSets(q.Sets)
+	case q.GivenUp != 0:
+		n.giveUpCommand(q.GivenUp)
 	case q.LUNs != nil:
 		r.Bits, err = n.takenLUNs(*q.LUNs)
 	case q.Leaving:
 		err = n.letGo()
 	case len(q.Command) > 0:
-		r.Text, err = n.runHere(context.Background(), n.asked(q))
+		r.Text, err = n.carryOut(q)
 	case q.User != nil:
 		err = n.people.Take(*q.User, n.cfg.Name)
 	}

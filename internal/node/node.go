@@ -73,6 +73,7 @@ type Node struct {
 	allocs   allocs
 
 	repeated repeated
+	passed   passed
 	ops      atomic.Uint64 // commands of this array's own to its units
 
 	// command is held while a command runs.

@@ -79,3 +79,32 @@ func TestAHandOverGivenUp(t *testing.T) {
 		t.Errorf("g was handed over: %v", err)
 	}
 }
+
+// TestACommandPassedOnIsGivenUp: the array that carries it out ends with whoever asked.
+func TestACommandPassedOnIsGivenUp(t *testing.T) {
+	arrays := openArrays(t, 2, nil)
+	a, b := arrays[0], arrays[1]
+	a.run("creatercopygroup", "g", "array-b:periodic")
+	under := func() int {
+		a.passed.mu.Lock()
+		defer a.passed.mu.Unlock()
+		return len(a.passed.ended)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	a.command.Lock() // so that the command waits for its turn
+	go func() {
+		_, err := b.Run(ctx, []string{"setrcopygroup", "pol", "no_auto_recover", "g"})
+		done <- err
+	}()
+	a.until("the command to come", func() bool { return under() == 1 })
+	cancel()
+	if err := <-done; err == nil {
+		t.Error("it was not given up")
+	}
+	a.command.Unlock()
+	a.until("the command to end", func() bool { return under() == 0 })
+	if f, err := a.Group("g"); err != nil || !f.Policies.AutoRecover {
+		t.Errorf("it was carried out after it was given up: %v", err)
+	}
+}
