@@ -64,6 +64,7 @@ lab: build
 prove: build failure-matrix linearizability crash corrupt bench-store ## hours: the matrix with real processes, fuzzing, the race detector over everything, what depends on chance again and again
 	$(GO) test -tags prove $(GOTESTFLAGS) -count 1 -timeout 30m -run TestManyLogins -v ./internal/iscsi | grep -E "logins:|^(---|FAIL|ok)"
 	scripts/fuzz $(FUZZTIME)
+	PERDURE_LAB=required $(GO) test -tags lab -timeout 20m -count 1 -v -run TestActiveScenarios ./test/real -real.still 30s | grep -E "paused|^(---|FAIL|ok)"
 	$(GO) test -race $(GOTESTFLAGS) -timeout 60m ./...
 	PERDURE_LAB=required $(GO) test $(GOTESTFLAGS) -tags 'lab prove' -count $(PROVE_COUNT) -timeout 240m ./internal/lab/... $(if $(wildcard test),./test/...)
 

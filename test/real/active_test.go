@@ -6,6 +6,7 @@ package real
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,8 +66,8 @@ func TestActiveScenarios(t *testing.T) {
 			w.command(rig.A, "stoprcopygroup", "-f", group)
 			return func() { w.command(rig.A, "startrcopygroup", group) }
 		}, "both west"},
-		{"the owner stands still for half a minute", func(w *sites) func() { return w.still(rig.A) }, "both east"},
-		{"the other array stands still for half a minute", func(w *sites) func() { return w.still(rig.B) }, "both west"},
+		{"the owner stands still", func(w *sites) func() { return w.still(rig.A) }, "both east"},
+		{"the other array stands still", func(w *sites) func() { return w.still(rig.B) }, "both west"},
 		{"nothing comes from the owner to the other array", func(w *sites) func() { return w.deaf(lab.A, lab.B) }, "both west"},
 		{"nothing comes from the other array to the owner", func(w *sites) func() { return w.deaf(lab.B, lab.A) }, "both west"},
 	} {
@@ -190,10 +191,12 @@ func (w *sites) breakDisks(i int) func() {
 	}
 }
 
-// still stops an array's process, and lets it go on after half a minute.
+var stillFor = flag.Duration("real.still", 4*time.Second, "how long an array stands still in TestActiveScenarios")
+
+// still stops an array's process, and lets it go on after a while.
 func (w *sites) still(i int) func() {
 	w.must(w.Array(i).Stop())
-	end := time.Now().Add(30 * time.Second)
+	end := time.Now().Add(*stillFor)
 	return func() {
 		time.Sleep(time.Until(end))
 		w.must(w.Array(i).Cont())
