@@ -67,7 +67,9 @@ func (g *Group) carry(out *arb.Output) {
 
 // store makes durable what the arbitration core holds. What was not stored was not
 // promised: nothing is said of it, now or later, and this array stops serving. But a
-// loser is one whether it could note that or not, and its hosts need not wait.
+// loser is one whether it could note that or not, and its hosts need not wait: a vote of
+// this array that was not stored has left it neither for the other array nor for the
+// witness, so what decided against it rests on theirs.
 func (g *Group) store() bool {
 	err := g.cfg.Keep.Put(g.cfg.ID, "membership", g.m.Stored().Marshal())
 	g.unstored = err != nil
