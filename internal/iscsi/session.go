@@ -66,7 +66,7 @@ func (t *Target) newSession(c *conn, key sessionKey, discovery bool) (*session, 
 		}
 	}
 	if !discovery {
-		port := scsi.Port{Target: t.cfg.Name, Tag: c.portal.group.Tag, Relative: c.portal.group.Relative}
+		port := scsi.Port{Target: t.cfg.Name, Tag: c.portal.group.Tag, Relative: t.relative(c.portal.group)}
 		s.nexus = t.cfg.Server.NewNexus(key.initiator, fmt.Sprintf("%s,i,0x%012x", key.initiator, key.isid[:]), port)
 		s.nexus.UseBuffers(c.host.share)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/pair"
 	"github.com/perdure/perdure/internal/store"
 )
 
@@ -94,7 +95,7 @@ func (n *Node) describe(id array.GroupID) (Description, error) {
 
 // pushAll tells the other array of every group served here whenever it answers
 // again, so that what it missed is made good.
-func (n *Node) pushAll(ctx context.Context) {
+func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	sent, refused, sets := map[array.GroupID]uint64{}, map[string]string{}, map[string]uint64{}
@@ -106,12 +107,12 @@ func (n *Node) pushAll(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		if !n.pair.Reachable() {
+		if !p.Reachable() {
 			clear(sent)
 			clear(sets)
 			continue
 		}
-		if s := n.pair.System().Start; s != start {
+		if s := p.System().Start; s != start {
 			start = s
 			clear(sent)
 			clear(sets)

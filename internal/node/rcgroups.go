@@ -47,11 +47,11 @@ func createRCGroup(n *Node, ctx context.Context, a *args) error {
 	switch {
 	case !validName(name) || len(name) > 22:
 		return array.Errorf(array.Invalid, "group name %q: want 1 to 22 letters, digits, '.', '_' or '-'", name)
-	case !n.paired() || target != n.cfg.Target.Name:
+	case !n.paired() || target != n.to().Name:
 		return array.Errorf(array.NotFound, "group %s: target %q does not exist: want %s", name, target, n.targetName()).Because(array.NoTarget)
 	case mode != modeSync && mode != modePeriodic:
 		return array.Errorf(array.Invalid, "mode %q: want sync or periodic", mode).Because(array.NoMode)
-	case !n.pair.Reachable():
+	case !n.reachable():
 		return array.Errorf(array.Unavailable, "target %s does not answer", target).Because(array.TargetSilent)
 	}
 	g := RCGroup{
@@ -128,7 +128,7 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err := n.dropGroup(r.rec.ID); err != nil {
 		return err
 	}
-	if err := n.pair.ForgetRegister(ctx, r.rec.ID); err != nil {
+	if err := n.other().ForgetRegister(ctx, r.rec.ID); err != nil {
 		// It takes room there and does no harm: the id is never given again.
 		n.event(fmt.Sprintf("group %s was removed, but the witness keeps its register: %v", r.rec.Name, err))
 	}
@@ -166,7 +166,7 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 		}
 	case n.onlyThere(ctx, name):
 		return array.Errorf(array.Conflict, "volume %s is on array %s alone, and group %s is served by array %s: 'setrcopygroup switchover %s' lets %s serve it, then admit the volume; or 'removevv -f %s' there, and create it in the group with -size",
-			name, n.cfg.Target.Name, r.rec.Name, n.cfg.Name, r.rec.Name, n.cfg.Target.Name, name).Because(array.VolumeOnTarget)
+			name, n.to().Name, r.rec.Name, n.cfg.Name, r.rec.Name, n.to().Name, name).Because(array.VolumeOnTarget)
 	case *size == "":
 		return array.Errorf(array.NotFound, "volume %s does not exist: create it, or say -size", name).Because(array.NoVolume)
 	default:
@@ -205,7 +205,7 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 
 // onlyThere reports whether the other array has a volume of a name that this one has not.
 func (n *Node) onlyThere(ctx context.Context, name string) bool {
-	if n.pair == nil || !n.pair.Reachable() || !validName(name) {
+	if !n.reachable() || !validName(name) {
 		return false
 	}
 	v := VV{ID: array.MakeVolumeID(n.cfg.SystemID, 0), Name: name, CPG: n.cfg.CPGs[0].Name} // nobody's
@@ -239,7 +239,7 @@ func (n *Node) mayAdmit(ctx context.Context, v VV, to array.GroupID) error {
 
 // mayTakeThere asks the other array what keeps it from a new volume of a group.
 func (n *Node) mayTakeThere(ctx context.Context, v VV, to array.GroupID) error {
-	if n.pair == nil || !n.pair.Reachable() {
+	if !n.reachable() {
 		return nil
 	}
 	v.ID, v.Group = array.MakeVolumeID(n.cfg.SystemID, 0), to // nobody's yet

@@ -25,8 +25,9 @@ var tables = struct {
 
 // Options are what a Book is opened with.
 type Options struct {
-	// Paired: there is another array, which is to hear of every change.
-	Paired bool
+	// Paired: whether there is another array now, which is to hear of every change; nil:
+	// there is none.
+	Paired func() bool
 	Cost   Cost
 	// Idle is how long a session lives without being used.
 	Idle time.Duration

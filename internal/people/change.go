@@ -126,7 +126,7 @@ func (c UserChange) apply(t *store.Tx) error {
 
 // noteUntold notes that the other array, if there is one, is to hear of a change.
 func (b *Book) noteUntold(t *store.Tx, c UserChange) (*UserChange, error) {
-	if !b.o.Paired {
+	if b.o.Paired == nil || !b.o.Paired() {
 		return nil, nil
 	}
 	old, ok, err := tables.untold.Get(t, c.Name)
@@ -204,4 +204,38 @@ func (b *Book) Take(c UserChange, here string) error {
 		b.after(c)
 	}
 	return err
+}
+
+// TellAll notes that the other array, which is new, is to hear of every user.
+func TellAll(t *store.Tx) error {
+	var all []User
+	if err := tables.users.Each(t, func(_ string, u User) error {
+		all = append(all, u)
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, u := range all {
+		if err := tables.untold.Put(t, u.Name, UserChange{Name: u.Name, Now: &u}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TellNobody forgets what the other array was to hear: there is none any more.
+func TellNobody(t *store.Tx) error {
+	var names []string
+	if err := tables.untold.Each(t, func(name string, _ UserChange) error {
+		names = append(names, name)
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := tables.untold.Delete(t, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
