@@ -61,6 +61,7 @@ type Node struct {
 	copies copies
 	tasks  tasks
 	scheds scheds
+	drills drills
 	// limiting is held while rules for hosts are looked at or changed.
 	limiting sync.Mutex
 	limiters limiters
@@ -171,7 +172,7 @@ func (n *Node) openStore() error {
 	if err := n.openLogs(); err != nil {
 		return err
 	}
-	n.people = people.Open(n.store, people.Options{Paired: n.paired, Cost: n.cfg.LoginCost, Locked: func(user, from string) {
+	n.people = people.Open(n.store, people.Options{Paired: n.paired, Self: n.cfg.SystemID, Cost: n.cfg.LoginCost, Locked: func(user, from string) {
 		n.warn(fmt.Sprintf("user %s is locked out for a while after wrong passwords, the last from %s", user, from))
 	}})
 	n.pool = block.NewPool(n.cfg.Memory.BuffersMiB << 20)

@@ -195,6 +195,8 @@ var tables = struct {
 	untold store.Bucket[hostChange]
 	// relation is the target, and the witness, that commands made.
 	relation store.Bucket[joined]
+	// drills are of this array, by group.
+	drills store.Bucket[drillOf]
 }{
 	store.Bucket[VV]{Name: "vvs"},
 	store.Bucket[RCGroup]{Name: "groups"},
@@ -210,6 +212,7 @@ var tables = struct {
 	store.Bucket[VVSet]{Name: "vvsets"},
 	store.Bucket[hostChange]{Name: "untold"},
 	store.Bucket[joined]{Name: "relation"},
+	store.Bucket[drillOf]{Name: "drills"},
 }
 
 // keep is a group's small facts in the store.

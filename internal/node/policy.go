@@ -35,31 +35,39 @@ func (n *Node) setPolicy(ctx context.Context, a *args, force *bool) error {
 		if err != nil {
 			return err
 		}
-		named := map[string]bool{}
-		for _, p := range policies {
-			base, _, _ := strings.Cut(strings.TrimPrefix(p, "no_"), "=")
-			if named[base] {
-				return array.Errorf(array.Invalid, "policy %s is named twice: say what it is to be once", base)
-			}
-			named[base] = true
-			if err := g.mayHave(p, n.to().Name); err != nil {
-				return err
-			}
-			name, prefers := strings.CutPrefix(p, "prefer=")
-			if prefers {
-				g.Policies.Prefer, err = n.systemNamed(name)
-			} else {
-				err = g.setPolicy(p)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		if named["prefer"] && g.Policies.Prefer != 0 && (!g.Policies.AutoFailover || !g.Policies.PathManagement) {
-			return array.Errorf(array.Conflict, "group %s: prefer needs auto_failover and path_management, without which the array that serves goes on", g.Name)
+		if err := n.setPolicies(&g, policies); err != nil {
+			return err
 		}
 		return groupsPut(t, g)
 	})
+}
+
+// setPolicies sets policies of a group as people name them, each once.
+func (n *Node) setPolicies(g *RCGroup, policies []string) error {
+	named := map[string]bool{}
+	for _, p := range policies {
+		base, _, _ := strings.Cut(strings.TrimPrefix(p, "no_"), "=")
+		if named[base] {
+			return array.Errorf(array.Invalid, "policy %s is named twice: say what it is to be once", base)
+		}
+		named[base] = true
+		if err := g.mayHave(p, n.to().Name); err != nil {
+			return err
+		}
+		var err error
+		if name, prefers := strings.CutPrefix(p, "prefer="); prefers {
+			g.Policies.Prefer, err = n.systemNamed(name)
+		} else {
+			err = g.setPolicy(p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if named["prefer"] && g.Policies.Prefer != 0 && (!g.Policies.AutoFailover || !g.Policies.PathManagement) {
+		return array.Errorf(array.Conflict, "group %s: prefer needs auto_failover and path_management, without which the array that serves goes on", g.Name)
+	}
+	return nil
 }
 
 // systemNamed returns the id of an array of the pair.

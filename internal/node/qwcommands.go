@@ -128,12 +128,12 @@ func (n *Node) witnessWord(address, key string, known Witness) (Witness, error) 
 	w := Witness{Address: address, Key: known.Key}
 	if key != "" {
 		if w.Key, err = pki.ParsePin(key); err != nil {
-			return w, array.Errorf(array.Invalid, "witness -key: %v; 'perdure-witness' logs it when it starts", err)
+			return w, array.Errorf(array.Invalid, "witness -key: %v; 'perdure-witness key' prints it", err)
 		}
 	}
 	switch {
 	case w.Key.IsZero():
-		return w, array.Errorf(array.Invalid, "witness %s: say its key with -key: 'perdure-witness' logs it when it starts", address)
+		return w, array.Errorf(array.Invalid, "witness %s: say its key with -key: 'perdure-witness key' prints it", address)
 	case w.Key == n.to().Key || w.Key == n.ident.Pin():
 		return w, array.Errorf(array.Invalid, "witness -key %s: it is an array's: the witness is a third", w.Key)
 	}

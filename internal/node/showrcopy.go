@@ -136,7 +136,7 @@ func (n *Node) showGroups(a *args, detail bool) error {
 		t.Row(r.rec.Name, n.to().Name, stateOf(i), n.roleOf(r, i), d.Group.Mode(), n.optionsOf(d.Group, i))
 		a.table(t)
 		t = table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "LastSyncTime")
-		for _, v := range d.VVs {
+		for _, v := range d.volumes() {
 			t.Row(v.Name, n.VolumeNumber(v.ID), v.Name, n.VolumeNumber(v.ID), syncOf(i), lastSync(i))
 		}
 		a.table(t)
@@ -147,6 +147,16 @@ func (n *Node) showGroups(a *args, detail bool) error {
 		}
 	}
 	return nil
+}
+
+// volumes are a group's without their snapshots.
+func (d Description) volumes() (all []VV) {
+	for _, v := range d.VVs {
+		if v.Of == 0 {
+			all = append(all, v)
+		}
+	}
+	return all
 }
 
 // showNear lists which hosts of a group prefer which array's paths.
@@ -170,7 +180,7 @@ func (n *Node) showGroupInDetail(a *args, r running, i group.Info, d Description
 	t.Row(r.rec.Name, n.GroupNumber(r.rec.ID), n.to().Name, stateOf(i), n.roleOf(r, i), d.Group.Mode(), n.optionsOf(d.Group, i), cpg, cpg)
 	a.table(t)
 	t = table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "Resync_ss", "Sync_ss", "VV_iter", "R_iter", "S_iter", "LastSyncTime", "LocalSet", "RemoteSet")
-	for _, v := range d.VVs {
+	for _, v := range d.volumes() {
 		t.Row(v.Name, n.VolumeNumber(v.ID), v.Name, n.VolumeNumber(v.ID), syncOf(i), "NA", "NA", "NA", "NA", "NA", lastSync(i), "-", "-")
 	}
 	a.table(t)

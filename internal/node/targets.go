@@ -162,7 +162,7 @@ func (n *Node) tellAll(t *store.Tx) error {
 			return err
 		}
 	}
-	return people.TellAll(t)
+	return people.TellAll(t, n.cfg.SystemID)
 }
 
 // ownTarget refuses to change by command what the configuration file says.

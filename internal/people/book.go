@@ -28,7 +28,9 @@ type Options struct {
 	// Paired: whether there is another array now, which is to hear of every change; nil:
 	// there is none.
 	Paired func() bool
-	Cost   Cost
+	// Self is this array.
+	Self array.SystemID
+	Cost Cost
 	// Idle is how long a session lives without being used.
 	Idle time.Duration
 	// Locked is told who is locked out, and from where.
