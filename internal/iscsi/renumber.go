@@ -20,10 +20,13 @@ func (t *Target) Renumber(relative []uint16) {
 }
 
 // relative is the port id that a session through a portal group has.
-func (t *Target) relative(g PortalGroup) uint16 {
+func (t *Target) relative(g *PortalGroup) uint16 {
+	if g.Guest != "" {
+		return g.Relative
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	i := slices.IndexFunc(t.cfg.Groups, func(o PortalGroup) bool { return o.Tag == g.Tag })
+	i := slices.IndexFunc(t.cfg.Groups, func(o PortalGroup) bool { return o.Guest == "" && o.Tag == g.Tag })
 	if i < 0 || i >= len(t.renumbered) {
 		return g.Relative
 	}

@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"github.com/perdure/perdure/internal/pki"
 	"github.com/perdure/perdure/internal/scsi"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/takeover"
 	"github.com/perdure/perdure/internal/vfs"
 	"github.com/perdure/perdure/internal/volume"
 )
@@ -54,6 +56,7 @@ type Node struct {
 	wg        sync.WaitGroup
 
 	broken atomic.Bool // the journal failed
+	keeper atomic.Pointer[takeover.Keeper]
 
 	scrubs     map[string]*scrubber // by CPG
 	stopScrubs context.CancelFunc
@@ -116,6 +119,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 		{"open the groups", n.openGroups},
 		{"listen for the other array", func() error { return n.beginRelation(ctx) }},
 		{"serve iSCSI", n.serve},
+		{"keep the portals' addresses", n.openTakeover},
 		{"begin to scrub", n.startScrubs},
 		{"forward events", func() error { return n.openForwards(ctx) }},
 	}
@@ -269,8 +273,12 @@ func (n *Node) serve() error {
 		if err != nil {
 			return fmt.Errorf("iscsi.allow of %s: %w", a, err)
 		}
-		pg[i] = iscsi.PortalGroup{Tag: uint16(i + 1), Relative: n.ports(n.side(), len(pg))[i], Listen: []string{a}, Allow: allow}
+		pg[i] = iscsi.PortalGroup{
+			Tag: uint16(i + 1), Relative: n.ports(n.side(), len(pg))[i], Listen: []string{a}, Allow: allow,
+			Movable: slices.ContainsFunc(n.cfg.ISCSI.Takeover, func(m Movable) bool { return m.Portal == a }),
+		}
 	}
+	pg = append(pg, n.guests()...)
 	var err error
 	n.target, err = iscsi.Serve(iscsi.Config{
 		Name: n.cfg.ISCSI.Name, Alias: n.cfg.Name, Groups: pg, Auth: &n.exports, Server: n.scsi, Logger: n.log,
@@ -294,6 +302,9 @@ func (n *Node) Close() {
 	defer cancel()
 	if n.target != nil {
 		_ = n.target.Close(ctx)
+	}
+	if err := n.keeper.Load().Close(); err != nil {
+		n.log.Warn("take the portals' addresses away", "err", err)
 	}
 	n.stop()
 	if n.stopScrubs != nil {

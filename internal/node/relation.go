@@ -139,7 +139,7 @@ func (n *Node) tie(r relation) (*ties, error) {
 		Link: lc, Timing: pair.DefaultTiming(), Pool: n.pool, Logger: n.log, Event: n.event, Alarm: n.alarm,
 		Owners: witness.Owners{n.ident.Pin(), r.target.Key},
 		Oldest: n.oldestWrite,
-		Call:   n.serveCall, RaiseStarts: n.raiseStarts,
+		Call:   n.serveCall, RaiseStarts: n.raiseStarts, StandsIn: n.standsIn,
 	}
 	if r.witness.Address != "" && !r.stopped {
 		pc.Witness = n.witnessClient(r.witness)
