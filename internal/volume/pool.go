@@ -135,6 +135,7 @@ type Pool struct {
 	aside        int64                    // units set aside and not used yet
 	pending      int64                    // units that what isn't on pages may take
 	cap          int64                    // units that hosts may take, 0 for no such limit; see SetCap
+	ground       Ground                   // what the page file lies on, as last measured
 	told         int                      // the level that OnLevel was told of
 	unread       map[pageName]int         // how often pages gave an error to a destage
 	groups       map[array.GroupID]*groupPlaces
