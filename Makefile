@@ -11,13 +11,15 @@ GO          ?= go
 GOTESTFLAGS ?=
 # How long `make prove` fuzzes each decoder.
 FUZZTIME    ?= 60s
+# How many schedules `make sim` plays.
+N           ?= 100000
 # How often `make prove` repeats what depends on chance.
 PROVE_COUNT ?= 5
 
 export CGO_ENABLED ?= 1
 TOOLS := .cache/tools
 
-.PHONY: help build check vet staticcheck format fix test unit race lab setup prove demo conformance fuzz linearizability failure-matrix model clock crash corrupt bench-store bench-pair bench-target bench-neighbour clean
+.PHONY: help build check vet staticcheck format fix test unit race lab setup prove demo conformance fuzz linearizability failure-matrix model sim clock crash corrupt bench-store bench-pair bench-target bench-neighbour clean
 
 help: ## this list
 	@echo "Perdure: two block storage arrays that behave as one."
@@ -85,6 +87,9 @@ crash: build ## 100 killed daemons and 10,000 power cuts, each followed by a che
 	PERDURE_LAB=required $(GO) test -tags lab -timeout 60m -count 1 -v -run TestKills ./test/real -real.kills 100 | grep -E 'kills:|^(---|FAIL|ok)'
 	$(GO) test -timeout 60m -count 1 -v -run TestAForgetfulDisk ./test/crash | grep -E 'mutant|^(---|FAIL|ok)'
 	$(GO) test -timeout 60m -count 1 -v -run TestPowerCuts ./test/crash -crash.points 10000 | grep -E 'LOST|seed|crash:' | sed 's/.*crash: /crash: /'
+
+sim: ## N simulated schedules (100000 by default) of a pair with faults, an hour on two cores
+	scripts/sim $(N)
 
 linearizability: build ## what hosts see through both arrays is one truth: a million commands and 200 faults, twice, the second time with slow links
 	PERDURE_LAB=required $(GO) test -tags lab -timeout 90m -count 1 -v -run TestHastyReadsAreCaught ./test/linear | grep -E 'found out|^(---|FAIL)'

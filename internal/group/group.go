@@ -124,6 +124,8 @@ type Group struct {
 	repeats     map[array.VolumeID]*repeats
 
 	contact bool
+	// standIn: the other array's ports lead here.
+	standIn bool
 	// talk numbers the contact, and is in every packet: it is made of the greetings that
 	// began it, mine and theirs.
 	talk, mine, theirs uint64

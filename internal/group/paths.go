@@ -41,7 +41,9 @@ func (g *Group) pathStates(p Proximity) (mine, theirs scsi.PathState) {
 		return mine, theirs
 	}
 	if theirs != scsi.Optimized && !g.contact {
-		theirs = scsi.Unavailable
+		if theirs = scsi.Unavailable; g.standIn && mine == scsi.Optimized {
+			theirs = mine // they lead here
+		}
 	}
 	return mine, theirs
 }

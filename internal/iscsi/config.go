@@ -38,6 +38,20 @@ type PortalGroup struct {
 	Listen []string
 	// Allow says who may use them.
 	Allow Allowed
+	// Guest is the name of the target that these portals are of when this array stands in
+	// for the other one, which is gone. Empty: they are of this target.
+	Guest string
+	// Movable says that the addresses come and go: they are listened on before they are
+	// this machine's.
+	Movable bool
+}
+
+// target returns the name of the target that the portals are of.
+func (g *PortalGroup) target(own string) string {
+	if g.Guest != "" {
+		return g.Guest
+	}
+	return own
 }
 
 // Auth knows the initiators.
@@ -126,16 +140,24 @@ func (c *Config) check() error {
 	if len(c.Groups) == 0 || c.Server == nil {
 		return errors.New("a target needs a portal group and a server")
 	}
-	tags := make(map[uint16]bool)
+	type name struct {
+		target string
+		tag    uint16
+	}
+	tags := make(map[name]bool)
 	ports := make(map[uint16]bool)
 	for _, g := range c.Groups {
-		if g.Tag == 0 || tags[g.Tag] {
+		n := name{g.target(c.Name), g.Tag}
+		if !validName(n.target) {
+			return fmt.Errorf("target name %q is not an iqn., eui. or naa. name", n.target)
+		}
+		if g.Tag == 0 || tags[n] {
 			return fmt.Errorf("portal group tag %d is zero or taken", g.Tag)
 		}
 		if g.Relative == 0 || ports[g.Relative] {
 			return fmt.Errorf("relative target port id %d is zero or taken", g.Relative)
 		}
-		tags[g.Tag], ports[g.Relative] = true, true
+		tags[n], ports[g.Relative] = true, true
 	}
 	return nil
 }

@@ -162,7 +162,7 @@ func (l *login) first(h *pdu.Header, pairs []pdu.Pair, csg byte) error {
 	switch {
 	case !ok && !l.discovery:
 		return refuse(statusMissing, "no TargetName")
-	case ok && target != l.c.target.cfg.Name:
+	case ok && target != l.c.targetName():
 		return refuse(statusNotFound, "target %.60q", target)
 	}
 	if tsih := h.U16(14); tsih != 0 {
@@ -283,7 +283,7 @@ func (l *login) opening(answer []pdu.Pair) []pdu.Pair {
 func (l *login) establish(h *pdu.Header) error {
 	c := l.c
 	c.params.settle()
-	key := sessionKey{initiator: l.initiator, isid: l.isid, tag: c.portal.group.Tag}
+	key := sessionKey{initiator: l.initiator, isid: l.isid, target: c.targetName(), tag: c.portal.group.Tag}
 	if l.discovery {
 		key.tag = 0
 	}

@@ -16,6 +16,7 @@ import (
 type sessionKey struct {
 	initiator string
 	isid      [6]byte
+	target    string
 	tag       uint16
 	id        uint64
 }
@@ -66,7 +67,8 @@ func (t *Target) newSession(c *conn, key sessionKey, discovery bool) (*session, 
 		}
 	}
 	if !discovery {
-		port := scsi.Port{Target: t.cfg.Name, Tag: c.portal.group.Tag, Relative: c.portal.group.Relative}
+		g := &c.portal.group
+		port := scsi.Port{Target: key.target, Tag: g.Tag, Relative: g.Relative, Guest: g.Guest != ""}
 		s.nexus = t.cfg.Server.NewNexus(key.initiator, fmt.Sprintf("%s,i,0x%012x", key.initiator, key.isid[:]), port)
 		s.nexus.UseBuffers(c.host.share)
 	}

@@ -62,8 +62,11 @@ func Serve(cfg Config) (*Target, error) {
 		hosts:    make(map[string]*hostUse),
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
-	lc := net.ListenConfig{Control: listenOptions}
 	for _, g := range cfg.Groups {
+		lc := net.ListenConfig{Control: listenOptions}
+		if g.Movable {
+			lc.Control = movableOptions
+		}
 		for _, addr := range g.Listen {
 			l, err := lc.Listen(t.ctx, "tcp", addr)
 			if err != nil {
@@ -125,6 +128,16 @@ func (t *Target) Close(ctx context.Context) error {
 func (t *Target) DropAll(reason error) {
 	for _, c := range t.connections() {
 		c.close(reason)
+	}
+}
+
+// DropGuests closes the sessions that came through the other array's portals: this array no
+// longer stands in for it.
+func (t *Target) DropGuests(reason error) {
+	for _, c := range t.connections() {
+		if c.portal.group.Guest != "" {
+			c.close(reason)
+		}
 	}
 }
 
@@ -224,6 +237,15 @@ func (t *Target) watch() {
 			c.ping()
 		}
 	}
+}
+
+// movableOptions are listenOptions for an address that this machine may not have yet.
+func movableOptions(network, addr string, rc syscall.RawConn) error {
+	var serr error
+	err := rc.Control(func(fd uintptr) {
+		serr = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1)
+	})
+	return errors.Join(listenOptions(network, addr, rc), err, serr)
 }
 
 // listenOptions lets a restarted daemon have its portals back at once.

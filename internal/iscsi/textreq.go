@@ -81,7 +81,7 @@ func (c *conn) sendText(h *pdu.Header) error {
 
 // sendTargets lists the target and its portals, if the host may ask for it.
 func (c *conn) sendTargets(dst []byte, which string) []byte {
-	name := c.target.cfg.Name
+	name := c.targetName()
 	all := which == "All" && c.sess.discovery
 	own := which == "" && !c.sess.discovery
 	if !all && !own && which != name {
@@ -92,6 +92,9 @@ func (c *conn) sendTargets(dst []byte, which string) []byte {
 	}
 	dst = pdu.AppendText(dst, pdu.Pair{Key: "TargetName", Value: name})
 	for _, p := range c.target.portals {
+		if p.group.Guest != c.portal.group.Guest {
+			continue // another target's
+		}
 		if a := &p.group.Allow; !a.initiator(c.sess.key.initiator) || !a.address(c.nc.RemoteAddr()) {
 			continue // it would be refused there
 		}
@@ -100,6 +103,9 @@ func (c *conn) sendTargets(dst []byte, which string) []byte {
 	}
 	return dst
 }
+
+// targetName is that of the target whose portal the host came to.
+func (c *conn) targetName() string { return c.portal.group.target(c.target.cfg.Name) }
 
 // advertised returns the address under which this host can reach a portal: one
 // that listens everywhere is where the host came in.

@@ -75,6 +75,8 @@ type ISCSI struct {
 	HostConnections int   `toml:"host_connections"`
 	HostCommands    int   `toml:"host_commands"`
 	HostBuffersMiB  int64 `toml:"host_buffers_mib"`
+	// Takeover are those of the portals whose addresses the daemon sets itself.
+	Takeover []Movable `toml:"takeover"`
 }
 
 // Journal is the array's journal.
@@ -128,6 +130,10 @@ type Target struct {
 	SystemID array.SystemID `toml:"system_id"`
 	Key      pki.Pin        `toml:"key"`
 	Links    []Link         `toml:"link"`
+	// ISCSIName is the other array's iscsi.name, Takeover its portals at which this array
+	// stands in when it is gone.
+	ISCSIName string    `toml:"iscsi_name"`
+	Takeover  []Movable `toml:"takeover"`
 }
 
 // Link is one of the ways to the other array.

@@ -268,14 +268,13 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 	if r.Private {
 		side = array.SideA
 	}
-	count := len(n.cfg.ISCSI.Portals)
 	cfg := group.Config{
-		ID: r.ID, Name: r.Name, Self: side, Arrays: [2]string{n.arrayName(0), n.arrayName(1)}, Ports: [2][]uint16{n.ports(0, count), n.ports(1, count)},
+		ID: r.ID, Name: r.Name, Self: side, Arrays: [2]string{n.arrayName(0), n.arrayName(1)}, Ports: [2][]uint16{n.ports(0, n.portCount(0)), n.ports(1, n.portCount(1))},
 		Policy: n.policy(r), Stopped: r.Stopped, Gone: r.Gone,
 		Log: n.jnl, Space: n.jnl, Pages: pg, Copy: pg, Points: pg, Shadow: pg, Buffers: n.pool, Keep: keep{n.store}, Logger: n.log, Event: n.event, Alarm: n.alarm, Now: boottime.Now, Clock: n.now, Moved: n.moved,
 	}
 	if r.Private {
-		cfg.Ports[0] = n.ports(n.side(), count)
+		cfg.Ports[0] = n.ports(n.side(), len(n.cfg.ISCSI.Portals))
 		cfg.Arrays[0] = n.cfg.Name
 	} else if n.pair != nil {
 		cfg.Peer = n.pair.Way(r.ID)
@@ -306,6 +305,7 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 	n.wakeList()
 	n.mu.Unlock()
 	g.Start()
+	g.StandIn(n.standsIn())
 	if cfg.Peer != nil {
 		n.pair.Add(r.ID, g)
 	}

@@ -26,7 +26,7 @@ func bad(key string, value any, want string, args ...any) error {
 
 // check finds what can't be meant.
 func (c *Config) check() error {
-	for _, f := range []func() error{c.checkSelf, c.checkWSAPI, c.checkSSH, c.checkISCSI, c.checkMemory, c.checkCPGs, c.checkDevices, c.checkTarget, c.checkLinks, c.checkWitness, c.checkForwards} {
+	for _, f := range []func() error{c.checkSelf, c.checkWSAPI, c.checkSSH, c.checkISCSI, c.checkMemory, c.checkCPGs, c.checkDevices, c.checkTarget, c.checkLinks, c.checkTakeover, c.checkWitness, c.checkForwards} {
 		if err := f(); err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,7 @@ import (
 	"github.com/perdure/perdure/internal/pki"
 	"github.com/perdure/perdure/internal/scsi"
 	"github.com/perdure/perdure/internal/store"
+	"github.com/perdure/perdure/internal/takeover"
 	"github.com/perdure/perdure/internal/vfs"
 	"github.com/perdure/perdure/internal/volume"
 	"github.com/perdure/perdure/internal/witness"
@@ -60,6 +62,7 @@ type Node struct {
 	wg        sync.WaitGroup
 
 	broken atomic.Bool // the journal failed
+	keeper atomic.Pointer[takeover.Keeper]
 
 	scrubs     map[string]*scrubber // by CPG
 	stopScrubs context.CancelFunc
@@ -120,6 +123,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 		{"open the groups", n.openGroups},
 		{"listen for the other array", func() error { return n.listenLinks(ctx) }},
 		{"serve iSCSI", n.serve},
+		{"keep the portals' addresses", n.openTakeover},
 		{"begin to scrub", n.startScrubs},
 		{"forward events", func() error { return n.openForwards(ctx) }},
 	}
@@ -277,7 +281,7 @@ func (n *Node) openPair() error {
 		Link: lc, Timing: pair.DefaultTiming(), Pool: n.pool, Logger: n.log, Event: n.event, Alarm: n.alarm,
 		Owners: witness.Owners{n.ident.Pin(), n.cfg.Target.Key},
 		Oldest: n.oldestWrite,
-		Call:   n.serveCall, RaiseStarts: n.raiseStarts,
+		Call:   n.serveCall, RaiseStarts: n.raiseStarts, StandsIn: n.standsIn,
 	}
 	if n.cfg.Witness.Address != "" {
 		pc.Witness = witness.NewClient(witness.ClientConfig{
@@ -331,8 +335,12 @@ func (n *Node) serve() error {
 		if err != nil {
 			return fmt.Errorf("iscsi.allow of %s: %w", a, err)
 		}
-		pg[i] = iscsi.PortalGroup{Tag: uint16(i + 1), Relative: n.ports(n.side(), len(pg))[i], Listen: []string{a}, Allow: allow}
+		pg[i] = iscsi.PortalGroup{
+			Tag: uint16(i + 1), Relative: n.ports(n.side(), len(pg))[i], Listen: []string{a}, Allow: allow,
+			Movable: slices.ContainsFunc(n.cfg.ISCSI.Takeover, func(m Movable) bool { return m.Portal == a }),
+		}
 	}
+	pg = append(pg, n.guests()...)
 	var err error
 	n.target, err = iscsi.Serve(iscsi.Config{
 		Name: n.cfg.ISCSI.Name, Alias: n.cfg.Name, Groups: pg, Auth: &n.exports, Server: n.scsi, Logger: n.log,
@@ -356,6 +364,9 @@ func (n *Node) Close() {
 	defer cancel()
 	if n.target != nil {
 		_ = n.target.Close(ctx)
+	}
+	if err := n.keeper.Load().Close(); err != nil {
+		n.log.Warn("take the portals' addresses away", "err", err)
 	}
 	n.stop()
 	if n.stopScrubs != nil {

@@ -20,7 +20,10 @@ const (
 	frameGroup = link.FirstType + 16 // and up: group packets
 )
 
-const flagStuck = 1
+const (
+	flagStuck    = 1 // of a request
+	flagStandsIn = 1 // of a grant: the sender has the other array's portal addresses
+)
 
 // beat asks for leases, finds the other array silent, and watches the own journal.
 func (p *Pair) beat(ctx context.Context) {
@@ -132,7 +135,11 @@ func (p *Pair) asked(c *link.Conn, f link.Frame) {
 		p.each(Group.PeerStuck)
 	}
 	// Without a period it says that this array is there.
-	_ = c.Send(link.Frame{Type: frameGrant, Offset: f.Offset, Length: int64(period)})
+	answer := link.Frame{Type: frameGrant, Offset: f.Offset, Length: int64(period)}
+	if p.cfg.StandsIn != nil && p.cfg.StandsIn() {
+		answer.Flags = flagStandsIn
+	}
+	_ = c.Send(answer)
 }
 
 // account grants for a request, or takes the word of one that gives its lease up: it may
@@ -166,7 +173,24 @@ func (p *Pair) Stamp() int64 {
 }
 
 func (p *Pair) granted(f link.Frame) {
+	// The mark before the lease: who sees that there is a lease sees its mark.
+	p.mu.Lock()
+	if f.Offset >= p.grantSent {
+		p.grantSent, p.peerStandsIn = f.Offset, f.Flags&flagStandsIn != 0
+	}
+	p.mu.Unlock()
 	p.lease.Answered(p.clock.Now(), f.Offset, uint64(f.Length))
+}
+
+// Standing returns whether this array has the other's lease, whether the other said with
+// its newest grant that it stands in at this array's portal addresses, and whether
+// anything that this array granted may still run.
+func (p *Pair) Standing() (contact, peerStandsIn, granting bool) {
+	now := p.clock.Now()
+	contact, granting = p.lease.Held(now) != 0, p.lease.Running(now)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return contact, p.peerStandsIn, granting
 }
 
 func putUint64(b []byte, v uint64) { binary.BigEndian.PutUint64(b, v) }

@@ -157,6 +157,14 @@ func (l *Leases) Ended(now int64) uint64 {
 	return l.ended
 }
 
+// Running reports whether anything that this array granted may not have ended.
+func (l *Leases) Running(now int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.settle(now)
+	return l.granting != 0 || len(l.broken) > 0
+}
+
 // Period returns the period in which this array grants, 0 if it does not.
 func (l *Leases) Period() uint64 {
 	l.mu.Lock()

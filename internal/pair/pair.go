@@ -69,6 +69,8 @@ type Config struct {
 	RaiseStarts func(count uint64) error
 	// Call answers a management request of the other array.
 	Call func(body []byte) []byte
+	// StandsIn reports whether this array has the other's portal addresses; nil: never.
+	StandsIn func() bool
 }
 
 // Pair is the relation to the other array.
@@ -96,9 +98,12 @@ type Pair struct {
 	// asker and askedAt are the newest process and request for a lease seen.
 	asker   array.StartID
 	askedAt int64
-	calls   map[uint64]chan []byte
-	callID  atomic.Uint64
-	serving chan struct{} // a place for each request of the other array that is being answered
+	// peerStandsIn is the mark of the newest grant, which answers the request of grantSent.
+	peerStandsIn bool
+	grantSent    int64
+	calls        map[uint64]chan []byte
+	callID       atomic.Uint64
+	serving      chan struct{} // a place for each request of the other array that is being answered
 }
 
 // Open prepares the relation; Start begins it.

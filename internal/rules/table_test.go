@@ -56,10 +56,12 @@ var table = []row{
 		pkg: "node",
 		may: []string{
 			"block", "boottime", "vfs", "store", "event", "pki", "arbitration", "replication", "reservation", "journal", "volume",
-			"link", "witness", "scsi", "iscsi", "group", "pair", "schedule", "progress", "people", "table", "qos", "forward",
+			"link", "witness", "scsi", "iscsi", "group", "pair", "schedule", "progress", "people", "table", "qos", "forward", "takeover",
 		},
 		why: "configuration, commands and composition; below the faces, so that each face is thin",
 	},
+
+	{pkg: "takeover", why: "keeps addresses on devices; what it goes by are facts that it is given, and nothing about who may serve goes by it"},
 
 	{pkg: "matrix", why: "the expectations of the failure matrix: if it knew the product, they could be bent to it"},
 

@@ -62,7 +62,7 @@ func (c *Command) admit() error {
 	if c.desc.writes && c.unit.Identity().ReadOnly {
 		return array.Errorf(array.Denied, "the unit is read-only")
 	}
-	return pathError(c.unit.Paths(c.nexus.Initiator).local().State, c.desc.when)
+	return pathError(c.unit.Paths(c.nexus.Initiator).at(c.nexus.port).State, c.desc.when)
 }
 
 // pathError judges whether a command that needs when may run on a path in state s.

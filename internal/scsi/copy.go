@@ -132,14 +132,13 @@ func (lu *logicalUnit) whenCopied(f func()) {
 // participant finds the unit of that name among those that the initiator sees, if this
 // array may read and write it.
 func (n *Nexus) participant(name array.WWN) *participant {
-	exports := n.server.exports
-	for _, lun := range exports.LUNs(n.Initiator) {
-		u, ok := exports.Unit(n.Initiator, lun)
+	for _, lun := range n.luns() {
+		u, ok := n.exported(lun)
 		if !ok || u.Identity().WWN != name {
 			continue
 		}
 		b := n.bind(lun)
-		if b == nil || b.lu.unit != u || pathError(u.Paths(b.nexus.Initiator).local().State, 0) != nil {
+		if b == nil || b.lu.unit != u || pathError(u.Paths(b.nexus.Initiator).at(b.nexus.port).State, 0) != nil {
 			return nil
 		}
 		return &participant{unit: u, lu: b.lu, resets: b.lu.resets.Load()}

@@ -102,7 +102,7 @@ func (c *Command) designators(id Identity) []byte {
 	add(binaryCode, unit, 3, id.WWN[:])
 	add(ascii, unit, 1, []byte(vendor+id.Serial))
 	add(binaryCode, port, 4, binary.BigEndian.AppendUint32(nil, uint32(p.Relative)))
-	add(binaryCode, port, 5, binary.BigEndian.AppendUint32(nil, uint32(c.unit.Paths(c.nexus.Initiator).local().ID)))
+	add(binaryCode, port, 5, binary.BigEndian.AppendUint32(nil, uint32(c.unit.Paths(c.nexus.Initiator).at(c.nexus.port).ID)))
 	add(utf8, port, 8, nameString(fmt.Sprintf("%s,t,0x%04x", p.Target, p.Tag)))
 	add(utf8, target, 8, nameString(p.Target))
 	return out
@@ -170,7 +170,7 @@ func runReportLUNs(c *Command) {
 	}
 	var luns []uint16
 	if c.CDB[2] != 1 { // 1 asks for well-known units, of which there are none
-		luns = c.nexus.server.exports.LUNs(c.nexus.Initiator)
+		luns = c.nexus.luns()
 	}
 	out := make([]byte, 8, 8+8*len(luns))
 	binary.BigEndian.PutUint32(out, uint32(8*len(luns)))
@@ -195,7 +195,7 @@ func runRequestSense(c *Command) {
 	if a, ok := c.bound.attention(); ok {
 		key, code = UnitAttention, a
 	} else {
-		switch c.unit.Paths(c.nexus.Initiator).local().State {
+		switch c.unit.Paths(c.nexus.Initiator).at(c.nexus.port).State {
 		case Standby:
 			key, code = NotReady, lunStandby
 		case Unavailable:

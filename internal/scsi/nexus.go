@@ -23,6 +23,10 @@ type Port struct {
 	Target string
 	// Tag is the target portal group tag, Relative the relative target port id.
 	Tag, Relative uint16
+	// Guest says that the port is one of the other array, which is gone: this array
+	// stands in for it. Through it hosts see what both arrays have, and nothing else: the
+	// other's own units may have had the numbers of this one's.
+	Guest bool
 }
 
 // Nexus is an I_T nexus: one initiator port at one target port.
@@ -127,6 +131,30 @@ func (n *Nexus) newOp(arrived time.Time) *Op {
 	return &Op{ID: n.server.lastOp.Add(1), Nexus: n.Nexus, Arrived: arrived}
 }
 
+// exported returns what the initiator sees at a number through this port.
+func (n *Nexus) exported(lun uint16) (Unit, bool) {
+	u, ok := n.server.exports.Unit(n.Initiator, lun)
+	if ok && n.port.Guest && u.Paths(n.Initiator).guest(n.port.Relative) < 0 {
+		return nil, false
+	}
+	return u, ok
+}
+
+// luns returns the numbers of what the initiator sees through this port.
+func (n *Nexus) luns() []uint16 {
+	all := n.server.exports.LUNs(n.Initiator)
+	if !n.port.Guest {
+		return all
+	}
+	var seen []uint16
+	for _, lun := range all {
+		if _, ok := n.exported(lun); ok {
+			seen = append(seen, lun)
+		}
+	}
+	return seen
+}
+
 // bind returns the binding of lun, making it at the first use. It is nil if the
 // initiator has no such unit.
 func (n *Nexus) bind(lun uint16) *binding {
@@ -142,7 +170,7 @@ func (n *Nexus) bind(lun uint16) *binding {
 		return b
 	}
 	// Looked up under the lock: a change after this finds the binding.
-	unit, ok := n.server.exports.Unit(n.Initiator, lun)
+	unit, ok := n.exported(lun)
 	if !ok {
 		return nil
 	}
@@ -159,7 +187,7 @@ func (n *Nexus) exportsChanged() {
 	n.mu.Lock()
 	var gone []*binding
 	for lun, b := range n.bindings {
-		if unit, ok := n.server.exports.Unit(n.Initiator, lun); !ok || unit != b.lu.unit {
+		if unit, ok := n.exported(lun); !ok || unit != b.lu.unit {
 			gone = append(gone, b)
 			delete(n.bindings, lun)
 			continue
@@ -212,7 +240,7 @@ func (n *Nexus) ResetAll(done func(error)) {
 			done(err)
 		}
 	}
-	for _, lun := range n.server.exports.LUNs(n.Initiator) {
+	for _, lun := range n.luns() {
 		if b := n.bind(lun); b != nil {
 			mu.Lock()
 			left++

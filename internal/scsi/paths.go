@@ -2,7 +2,11 @@
 
 package scsi
 
-import "github.com/perdure/perdure/internal/reservation"
+import (
+	"slices"
+
+	"github.com/perdure/perdure/internal/reservation"
+)
 
 // PathState is an asymmetric access state, as on the wire.
 type PathState uint8
@@ -34,12 +38,29 @@ type Paths struct {
 	Groups []PortGroup
 }
 
-// local returns this array's group. A unit without one is unavailable here.
-func (p *Paths) local() PortGroup {
+// at returns the group of a port through which commands come here: this array's, unless
+// the port is the other's. A unit without one is unavailable here.
+func (p *Paths) at(port Port) PortGroup {
 	if p == nil || p.Local < 0 || p.Local >= len(p.Groups) {
 		return PortGroup{State: Unavailable}
 	}
-	return p.Groups[p.Local]
+	if !port.Guest {
+		return p.Groups[p.Local]
+	}
+	if i := p.guest(port.Relative); i >= 0 {
+		return p.Groups[i]
+	}
+	return PortGroup{State: Unavailable}
+}
+
+// guest returns which group of another array has a port, -1 if none.
+func (p *Paths) guest(relative uint16) int {
+	for i, g := range p.Groups {
+		if i != p.Local && slices.Contains(g.Ports, relative) {
+			return i
+		}
+	}
+	return -1
 }
 
 // NoticeKind says what happened to a unit.

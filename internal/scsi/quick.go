@@ -39,7 +39,7 @@ func (n *Nexus) Quick(c *Command) bool {
 		return false
 	}
 	c.nexus, c.bound, c.unit, c.desc, c.resets = n, b, b.lu.unit, desc, b.lu.resets.Load()
-	if pathError(c.unit.Paths(n.Initiator).local().State, desc.when) != nil || desc.decode(c) != nil || c.length == 0 {
+	if pathError(c.unit.Paths(n.Initiator).at(n.port).State, desc.when) != nil || desc.decode(c) != nil || c.length == 0 {
 		return false
 	}
 	now := boottime.Now()

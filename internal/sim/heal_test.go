@@ -25,7 +25,7 @@ import (
 func quiet(t *testing.T, play func(w *world, a, b *machine)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 1, sound)
+		w := newWorldOf(t, 1, sound, 0, 0) // reads are of the disk
 		defer w.end()
 		w.hosts, w.net.delay = nil, 2*time.Millisecond
 		w.run(4 * time.Second)

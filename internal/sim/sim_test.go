@@ -5,6 +5,7 @@ package sim
 import (
 	"flag"
 	"fmt"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,12 +17,19 @@ var (
 	oneSeed = flag.Uint64("sim.seed", 0, "run this seed only, with its trace")
 	runs    = flag.Int("sim.runs", 12, "how many seeds to run")
 	faults  = flag.Int("sim.faults", 12, "how many faults a run has")
+	briskly = flag.Bool("sim.brisk", false, "with -sim.seed: at the pace of TestSchedules")
+	many    = flag.Int("sim.schedules", 0, "how many brisk runs TestSchedules makes")
+	first   = flag.Uint64("sim.first", 1, "the first seed of them")
 )
 
 func TestSim(t *testing.T) {
 	if *oneSeed != 0 {
-		sum, trace := play(t, *oneSeed, sound)
-		t.Logf("%s\nsum %x", trace, sum)
+		p := usual
+		if *briskly {
+			p = brisk
+		}
+		w := playAt(t, *oneSeed, sound, p)
+		t.Logf("%s\nsum %x", w.told(), w.sum)
 		return
 	}
 	n := *runs
@@ -32,6 +40,26 @@ func TestSim(t *testing.T) {
 		seed := uint64(i + 1)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { play(t, seed, sound) })
 	}
+}
+
+// TestSchedules makes as many brisk runs as it is told, each with a few faults, and counts
+// what hosts did in them.
+func TestSchedules(t *testing.T) {
+	if *many == 0 {
+		t.Skip("-sim.schedules says how many; 'make sim' runs it")
+	}
+	least, operations := uint64(math.MaxUint64), uint64(0)
+	for i := range *many {
+		seed := *first + uint64(i)
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			n := playAt(t, seed, sound, brisk).acknowledged()
+			least, operations = min(least, n), operations+n
+		})
+		if (i+1)%1000 == 0 {
+			t.Logf("schedules: %d, operations: %d, least: %d", i+1, operations, least)
+		}
+	}
+	t.Logf("schedules: %d, operations: %d, least: %d", *many, operations, least)
 }
 
 // TestASeedDecidesTheRun plays one twice.
@@ -92,14 +120,25 @@ func playMutant(t *testing.T, seed uint64, m mutant) (what string, caught bool) 
 }
 
 func play(t *testing.T, seed uint64, broken mutant) (sum uint64, trace string) {
+	w := playAt(t, seed, broken, usual)
+	return w.sum, w.told()
+}
+
+// playAt plays a seed and returns the world as it was at the end.
+func playAt(t *testing.T, seed uint64, broken mutant, p pace) (w *world) {
 	t.Cleanup(func() {
 		if t.Failed() && broken == sound {
-			t.Logf("replay with: go test ./internal/sim -run 'TestSim$' -sim.seed=%d -sim.faults=%d -v", seed, *faults)
+			how := ""
+			if p == brisk {
+				how = " -sim.brisk"
+			}
+			t.Logf("replay with: go test ./internal/sim -run 'TestSim$' -sim.seed=%d -sim.faults=%d%s -v", seed, *faults, how)
 		}
 	})
 	var why any
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, seed, broken)
+		w = newWorld(t, seed, broken)
+		w.pace = p
 		defer func() {
 			if why = recover(); why != nil {
 				if _, ok := why.(found); !ok {
@@ -108,18 +147,17 @@ func play(t *testing.T, seed uint64, broken mutant) (sum uint64, trace string) {
 			}
 			w.end()
 		}()
-		w.run(4 * time.Second)
+		w.run(p.start)
 		for range *faults {
 			w.fault()
-			w.run(time.Duration(100+w.rng.IntN(3000)) * time.Millisecond)
+			w.run(100*time.Millisecond + time.Duration(w.rng.Int64N(int64(p.between))))
 		}
 		w.settle()
-		sum, trace = w.sum, w.told()
 	})
 	if why != nil {
 		panic(why)
 	}
-	return sum, trace
+	return w
 }
 
 // fault does something bad, or makes something good.

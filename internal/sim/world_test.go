@@ -33,6 +33,7 @@ type world struct {
 	mutant
 	// shared: both arrays serve.
 	shared bool
+	pace   pace
 	// sharing counts when one was seen to share, answers what it answered then.
 	sharing int
 	answers [2]int
@@ -62,6 +63,24 @@ type world struct {
 	loseGroups atomic.Bool
 }
 
+// pace is how long a run takes its time.
+type pace struct {
+	// start is before the first fault, between at most until the next, silence how long
+	// hosts say nothing in half of the runs, back how long they are served when all is
+	// good, quiet how long before the copies are compared.
+	start, between, silence, back, quiet time.Duration
+	// answers is how many each array gives at least where both serve.
+	answers int
+	// operations are how many hosts have answered at least.
+	operations uint64
+}
+
+var (
+	usual = pace{start: 4 * time.Second, between: 3 * time.Second, silence: 10 * time.Second, back: 2 * time.Second, quiet: 8 * time.Second, answers: 50}
+	// brisk leaves out the time in which little happens: many more runs can be had.
+	brisk = pace{start: time.Second, between: 1500 * time.Millisecond, silence: 2 * time.Second, back: time.Second, quiet: time.Second, answers: 5, operations: 200}
+)
+
 // timer is something that happens to a process later, unless it is dead by then.
 type timer struct {
 	at time.Time
@@ -77,7 +96,7 @@ func newWorld(t *testing.T, seed uint64, broken mutant) *world {
 // newWorldOf makes a world with so many bytes of blocks that were read lately in memory,
 // whose group is periodic if it has a period.
 func newWorldOf(t *testing.T, seed uint64, broken mutant, keep int64, period time.Duration) *world {
-	w := &world{t: t, mutant: broken, keeps: keep, period: period, flushTakes: 60 * time.Millisecond, rng: rand.New(rand.NewPCG(seed, 7)), start: time.Now()}
+	w := &world{t: t, pace: usual, mutant: broken, keeps: keep, period: period, flushTakes: 60 * time.Millisecond, rng: rand.New(rand.NewPCG(seed, 7)), start: time.Now()}
 	w.shared = seed%2 == 0
 	w.net.delay = time.Duration(w.rng.IntN(20000)) * time.Microsecond
 	w.wit = witness{up: true, reach: [2]bool{true, true}, inc: 1, delay: time.Duration(1+w.rng.IntN(40)) * time.Millisecond}
@@ -249,7 +268,7 @@ func (w *world) settle() {
 	if quiet := w.rng.IntN(2) == 0; quiet {
 		w.tracef("the hosts fall silent")
 		w.stop(true)
-		w.run(10 * time.Second)
+		w.run(w.pace.silence)
 	}
 	w.tracef("all is made good")
 	w.net.cut = [2]bool{}
@@ -270,6 +289,9 @@ func (w *world) settle() {
 	for {
 		w.run(200 * time.Millisecond)
 		ok, text := w.whole()
+		w.each(func(p *process) { // what still troubles one may part them again
+			ok = ok && !p.starving() && !time.Now().Before(p.stuckUntil)
+		})
 		if ok {
 			break
 		}
@@ -283,14 +305,17 @@ func (w *world) settle() {
 	w.readable()
 	w.stop(false)
 	before := w.acknowledged()
-	w.run(2 * time.Second)
+	w.run(w.pace.back)
+	for end := time.Now().Add(10 * time.Second); w.acknowledged() < w.pace.operations && time.Now().Before(end); {
+		w.run(100 * time.Millisecond)
+	}
 	if w.acknowledged() == before {
 		w.failf("whole again, but no host is answered")
 	}
 	w.stop(true)
-	w.run(8 * time.Second)
+	w.run(w.pace.quiet)
 	w.compare()
-	if w.shared && (w.sharing == 0 || w.answers[0] < 50 || w.answers[1] < 50) {
+	if w.shared && (w.sharing == 0 || w.answers[0] < w.pace.answers || w.answers[1] < w.pace.answers) {
 		w.failf("hosts had %v answers of the two arrays, which shared %d times", w.answers, w.sharing)
 	}
 	w.each(func(p *process) {
@@ -311,15 +336,21 @@ func (w *world) stop(on bool) {
 // readable reads everything through the array that serves, as one that is not in a hurry.
 func (w *world) readable() {
 	for v := range volumes {
-		for try := 0; ; try++ {
+		for try, last := 0, time.Now().Add(15*time.Second); ; try++ {
 			own, _ := w.owner()
-			if own == nil || try == 5 {
+			if time.Now().After(last) {
 				w.failf("volume %d can't be read", v)
+			}
+			if own == nil {
+				w.run(50 * time.Millisecond)
+				continue
 			}
 			out := make(chan error, 1)
 			op := &scsi.Op{ID: 1<<50 + uint64(try), Arrived: time.Now(), Generation: own.units[v].Reservations().Revision}
 			own.units[v].Read(op, 0, make([]byte, size), func(err error) { out <- err })
-			w.run(3 * time.Second)
+			for end := time.Now().Add(3 * time.Second); len(out) == 0 && time.Now().Before(end); {
+				w.run(50 * time.Millisecond)
+			}
 			select {
 			case err := <-out:
 				if err == nil {

@@ -5,14 +5,13 @@ package volume
 import (
 	"sync"
 
-	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/vfs"
 )
 
 // kept keeps units of the page file that hosts read, so that reading them again needs
 // neither the disk nor a goroutine that waits for it. What is here was checked against the
-// entry's checksum when it came, and is taken for the unit only by an entry that has the
-// same one. A unit that is written is forgotten: see drop.
+// entry's checksum when it came, or has just been written, and is taken for the unit only
+// by an entry that has the same one. A unit that is written is forgotten: see drop.
 //
 // When it is full, the unit goes that was read least recently, nearly: each frame has a
 // mark, set when it is read again, and a hand goes round, takes marks away, and takes the
@@ -123,6 +122,52 @@ func (s *keptShard) room(frames int) int32 {
 	return int32(f)
 }
 
+// keepWritten keeps units that were written in place of some that are here, which hosts read
+// and so will read again, and others as long as there is room that nobody uses. What is
+// packed is read through its page, and what must fail its checksum where it is.
+// What is put here counts from when the map has its checksum, and not before.
+func (p *Pool) keepWritten(changes []change) {
+	if p.kept == nil {
+		return
+	}
+	for i := range changes {
+		c := &changes[i]
+		if c.bytes == nil || c.e.packed || c.bad != 0 {
+			continue
+		}
+		rest := c.bytes
+		for u := range pageUnits {
+			at, before := c.e.part(u), int64(noPart)
+			if c.split() {
+				if before = c.before.part(u); c.blocks>>u&1 == 0 || at == noPart {
+					continue
+				}
+			}
+			if p.kept.wants(at, before) {
+				p.kept.put(at, c.e.crc[u], rest, p.kept.since(at))
+			}
+			rest = rest[unitSize:]
+		}
+	}
+}
+
+// wants reports whether a unit that is written should be here: if the one was that it is
+// written in place of, or if there is room.
+func (k *kept) wants(unit, before int64) bool {
+	s := k.of(unit)
+	s.mu.Lock()
+	room := len(s.memo) < k.frames
+	s.mu.Unlock()
+	if room || before == noPart {
+		return room
+	}
+	s = k.of(before)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.at[before]
+	return ok
+}
+
 // drop forgets n units from the first on. It is called when they were written, or may have
 // been: before the map turns to them, and while no entry that readers may still have is
 // believed with what it finds there.
@@ -143,88 +188,6 @@ func (k *kept) drop(first int64, n int) {
 		}
 		s.mu.Unlock()
 	}
-}
-
-// ReadCached is Read for what can be had without waiting for a disk: what was applied and
-// is in memory, zeros, and what was read lately. It reports false where it has to wait, or
-// where the answer is not simple; dst may have been written to by then.
-func (v *Volume) ReadCached(dst []byte, off int64) bool {
-	if v.p.kept == nil || off < 0 {
-		return false
-	}
-	v.mu.RLock() // pages can't move under it
-	defer v.mu.RUnlock()
-	if v.gone || v.hidden || off > v.spec.Size || int64(len(dst)) > v.spec.Size-off {
-		return false
-	}
-	shape := v.p.shape.Load()
-	if v.layered(hostView) || len(v.path()) != 1 {
-		return false
-	}
-	for len(dst) > 0 {
-		n := min(int64(len(dst)), block.Page-off%block.Page)
-		if !v.pageCached(dst[:n], off) {
-			return false
-		}
-		dst, off = dst[n:], off+n
-	}
-	return v.p.shape.Load() == shape
-}
-
-// pageCached is ReadCached within a page. v.mu is read-locked.
-func (v *Volume) pageCached(dst []byte, off int64) bool {
-	if some, all := v.layersCached(dst, off); some {
-		return all
-	}
-	page := off / block.Page
-	l, _ := v.p.cache.get(leafName{pageBucket, v.id, page / leafPages})
-	if l == nil {
-		return false
-	}
-	e := &l[page%leafPages]
-	if e.kind != stored {
-		clear(dst)
-		return true
-	}
-	if e.packed {
-		return false
-	}
-	for len(dst) > 0 {
-		u, in := int(off%block.Page/unitSize), off%unitSize
-		n := min(int64(len(dst)), unitSize-in)
-		if at := e.part(u); at == noPart {
-			clear(dst[:n])
-		} else if !v.p.kept.get(at, e.crc[u], dst[:n], in) {
-			return false
-		}
-		dst, off = dst[n:], off+n
-	}
-	return true
-}
-
-// layersCached copies a range that one extent in memory has whole. some says that the
-// layers have anything of it.
-func (v *Volume) layersCached(dst []byte, off int64) (some, all bool) {
-	end := off + int64(len(dst))
-	look := func(o *overlay) {
-		o.each(off, end, func(e *extent) bool {
-			some = true
-			if all = e.start <= off && end <= e.end; !all {
-				return false
-			}
-			if e.data == nil {
-				clear(dst)
-			} else {
-				copy(dst, e.data[off-e.start:])
-			}
-			return false
-		})
-	}
-	look(&v.over)
-	for i := len(v.sealed) - 1; i >= 0 && !some; i-- {
-		look(&v.sealed[i].over)
-	}
-	return some, all
 }
 
 // readKeeping is readPart, and keeps the units that it read: whole ones, also where dst has

@@ -11,8 +11,8 @@ import (
 	"github.com/perdure/perdure/internal/array"
 )
 
-// cache keeps leaves of the map that host reads looked at, so that most of them need no
-// transaction. Only pages of steady volumes that read through no other are looked up
+// cache keeps leaves of the map that host reads looked at, or that were changed lately, so
+// that most reads need no transaction. Only pages of steady volumes that read through no other are looked up
 // here: each is one entry, as of before or after an edit, and Volume.read notices an
 // edit that ended meanwhile by the volume's turn.
 //
@@ -59,15 +59,26 @@ func (c *cache) keep(n leafName, l *[leafPages]entry, at uint64) {
 	c.fresh[n] = l
 }
 
-// edited forgets the leaves that an edit changed.
+// edited takes the leaves that an edit changed, in place of those that were here and as far
+// as there is room, and forgets what else it changed. Nobody changes them any more.
 func (c *cache) edited(changed map[leafName]*leaf) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.edits++
 	for n, l := range changed {
-		if l.changed {
+		if !l.changed {
+			continue
+		}
+		_, fresh := c.fresh[n]
+		_, stale := c.stale[n]
+		delete(c.stale, n)
+		switch {
+		case n.in == pageBucket && (fresh || len(c.fresh) < c.most):
+			c.fresh[n] = &l.entries
+		case n.in == pageBucket && stale:
+			c.stale[n] = &l.entries
+		case fresh:
 			delete(c.fresh, n)
-			delete(c.stale, n)
 		}
 	}
 }

@@ -146,6 +146,7 @@ func (p *Pool) writePages(changes []change, taken []run) error {
 	if err := p.flushPages(since); err != nil {
 		return fmt.Errorf("flush pages: %w", err)
 	}
+	p.keepWritten(changes)
 	return nil
 }
 

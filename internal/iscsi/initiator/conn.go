@@ -118,6 +118,13 @@ func (c *Conn) Detach() {
 	c.nc.SetReadDeadline(time.Time{})
 }
 
+// Numbers returns the number of the next command, and of the next status.
+func (c *Conn) Numbers() (cmdSN, statSN uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cmdSN, c.statSN
+}
+
 // Net returns the socket, for tests that misuse it.
 func (c *Conn) Net() net.Conn { return c.nc }
 

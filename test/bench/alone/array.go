@@ -29,6 +29,8 @@ type Options struct {
 	// Hosts are initiator names. Each has a volume of MiB, as LUN 0.
 	Hosts []string
 	MiB   int
+	// CacheMiB is what it may keep of what hosts read; 0: as by default.
+	CacheMiB int
 }
 
 // Array is an array that runs.
@@ -59,7 +61,7 @@ func Start(ctx context.Context, o Options) (a *Array, err error) {
 	if a.Addr, err = FreePort(); err != nil {
 		return a, err
 	}
-	conf, err := a.configure()
+	conf, err := a.configure(o)
 	if err != nil {
 		return a, err
 	}
@@ -78,7 +80,7 @@ func Start(ctx context.Context, o Options) (a *Array, err error) {
 func (a *Array) Pid() int { return a.cmd.Process.Pid }
 
 // configure makes identity and configuration, and returns the latter's path.
-func (a *Array) configure() (string, error) {
+func (a *Array) configure(o Options) (string, error) {
 	// init makes a pair; the second array, its links and the witness are left unused.
 	p := cli.Plan{Dir: a.dir, ISCSI: [2]string{a.Addr, "127.0.0.1:4"}, Links: [2][]string{{"127.0.0.1:1"}, {"127.0.0.1:2"}}, Witness: "127.0.0.1:3"}
 	if err := cli.Init(p); err != nil {
@@ -87,6 +89,9 @@ func (a *Array) configure() (string, error) {
 	conf := filepath.Join(a.dir, "array-a", "alone.toml")
 	text := fmt.Sprintf("name = \"array-a\"\nsystem_id = 1\ndata_dir = %q\n[iscsi]\nname = %q\nportals = [%q]\n",
 		filepath.Join(a.dir, "array-a"), TargetName, a.Addr)
+	if o.CacheMiB > 0 {
+		text += fmt.Sprintf("[memory]\nread_cache_mib = %d\n", o.CacheMiB)
+	}
 	return conf, os.WriteFile(conf, []byte(text), 0o600)
 }
 

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"time"
 )
 
 // The messages of a read of 4 KiB: a command, and an answer with the data in one PDU.
@@ -80,34 +79,4 @@ func (s *stand) startEcho() (*target, error) {
 	}
 	addr, err := bufio.NewReader(read).ReadString('\n')
 	return &target{name: "echo", addr: strings.TrimSpace(addr), pid: cmd.Process.Pid}, err
-}
-
-// ask puts depth questions at once for a while and returns how many were answered.
-func ask(addr string, depth int, turn time.Duration) (n int, err error) {
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		return 0, err
-	}
-	defer c.Close()
-	in, out := bufio.NewReaderSize(c, 256<<10), bufio.NewWriterSize(c, 64<<10)
-	q, a := make([]byte, question), make([]byte, answer)
-	sent := 0
-	for end := time.Now().Add(turn); ; n++ {
-		for ; sent < n+depth; sent++ {
-			if _, err := out.Write(q); err != nil {
-				return n, err
-			}
-		}
-		if in.Buffered() < answer {
-			if time.Now().After(end) {
-				return n, nil
-			}
-			if err := out.Flush(); err != nil {
-				return n, err
-			}
-		}
-		if _, err := io.ReadFull(in, a); err != nil {
-			return n, err
-		}
-	}
 }

@@ -33,6 +33,7 @@ func (t *target) url() string { return fmt.Sprintf("iscsi://%s/%s/%d", t.addr, t
 // stand is all targets of a medium.
 type stand struct {
 	dir   string
+	mib   int // of each volume
 	array *alone.Array
 	procs []*exec.Cmd
 	ours  *target
@@ -42,7 +43,7 @@ type stand struct {
 }
 
 func start(ctx context.Context, o options, dir string) (s *stand, err error) {
-	s = &stand{}
+	s = &stand{mib: o.mib}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -57,7 +58,7 @@ func start(ctx context.Context, o options, dir string) (s *stand, err error) {
 	if s.dir, err = filepath.Abs(s.dir); err != nil {
 		return s, err
 	}
-	s.array, err = alone.Start(ctx, alone.Options{Bin: o.bin, Dir: s.dir, Hosts: []string{initiatorName}, MiB: o.mib})
+	s.array, err = alone.Start(ctx, alone.Options{Bin: o.bin, Dir: s.dir, Hosts: []string{initiatorName}, MiB: o.mib, CacheMiB: 2 * o.mib})
 	if err != nil {
 		return s, err
 	}
@@ -74,6 +75,9 @@ func start(ctx context.Context, o options, dir string) (s *stand, err error) {
 	for _, t := range []*target{s.ours, s.tgt, s.istgt} {
 		if err := t.fill(ctx, o.mib); err != nil {
 			return s, fmt.Errorf("fill %s: %w", t.name, err)
+		}
+		if err := t.warm(o.mib); err != nil {
+			return s, fmt.Errorf("read all of %s: %w", t.name, err)
 		}
 	}
 	return s, nil
