@@ -132,8 +132,14 @@ type CPGFact struct {
 	Scrub              ScrubFact
 }
 
-// Free is what hosts may still take of it.
-func (c CPGFact) Free() int64 { return max(0, c.Cap-c.Used-c.Reserved) }
+// Together adds up what CPGs have; what several could take of one file system is counted once.
+func Together(all []CPGFact) volume.Capacity {
+	capacities := make([]volume.Capacity, 0, len(all))
+	for _, c := range all {
+		capacities = append(capacities, c.Capacity)
+	}
+	return volume.Together(capacities...)
+}
 
 // ScrubFact is how far the looking for damage is.
 type ScrubFact struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/iscsi"
 	"github.com/perdure/perdure/internal/table"
+	"github.com/perdure/perdure/internal/volume"
 )
 
 func showSys(n *Node, _ context.Context, a *args) error {
@@ -18,17 +19,17 @@ func showSys(n *Node, _ context.Context, a *args) error {
 	if err := a.parse(0, 0); err != nil {
 		return err
 	}
-	var total, used, free int64
+	all := make([]volume.Capacity, 0, len(n.cpgs))
 	for _, p := range n.cpgs {
-		c := p.Capacity()
-		total, used, free = total+c.Limit, used+c.Used+c.Reserved, free+max(0, c.Cap-c.Used-c.Reserved)
+		all = append(all, p.Capacity())
 	}
+	sum := volume.Together(all...)
 	cols := []string{">ID", "Name", "Model", "Serial", ">Nodes", ">Master", ">TotalCap", ">AllocCap", ">FreeCap", ">FailedCap"}
 	if *detail {
 		cols = append(cols, "iSCSI_Name", ">Starts", "Key")
 	}
 	t := table.New(cols...)
-	t.Row(n.cfg.SystemID, n.cfg.Name, "Perdure", n.cfg.SystemID, 1, 0, total>>20, used>>20, free>>20, 0, n.cfg.ISCSI.Name, n.start.Count, n.ident.Pin())
+	t.Row(n.cfg.SystemID, n.cfg.Name, "Perdure", n.cfg.SystemID, 1, 0, sum.Limit>>20, (sum.Used+sum.Reserved)>>20, sum.Free()>>20, 0, n.cfg.ISCSI.Name, n.start.Count, n.ident.Pin())
 	a.table(t)
 	return nil
 }

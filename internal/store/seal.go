@@ -4,12 +4,14 @@ package store
 
 import (
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"os"
 	"runtime/debug"
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/perdure/perdure/internal/array"
 )
@@ -41,7 +43,7 @@ func sealOf(bucket string, key, value []byte) uint32 {
 }
 
 // OpenFile opens a file of the library below. One that is damaged so that the library
-// panics is let go of again.
+// panics is let go of again; one that another process has is refused with array.Conflict.
 func OpenFile(path string, o bolt.Options) (db *bolt.DB, err error) {
 	var file *os.File
 	o.OpenFile = func(name string, flag int, perm os.FileMode) (f *os.File, err error) {
@@ -56,6 +58,9 @@ func OpenFile(path string, o bolt.Options) (db *bolt.DB, err error) {
 	if err != nil && file != nil {
 		_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN) // which a mapping that is left would keep
 		_ = file.Close()
+	}
+	if errors.Is(err, berrors.ErrTimeout) {
+		err = array.Errorf(array.Conflict, "another process has it open")
 	}
 	return db, err
 }

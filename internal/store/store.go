@@ -10,7 +10,6 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/perdure/perdure/internal/array"
 )
@@ -45,9 +44,6 @@ type Tx struct{ tx *bolt.Tx }
 // Open opens the store in the file path, which it makes if there is none.
 func Open(path string) (*Store, error) {
 	db, err := OpenFile(path, bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})
-	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, array.Errorf(array.Conflict, "open store %s: another process has it open", path)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
@@ -68,9 +64,6 @@ func Open(path string) (*Store, error) {
 // OpenReadOnly opens a store that is there, to look at it.
 func OpenReadOnly(path string) (*Store, error) {
 	db, err := OpenFile(path, bolt.Options{Timeout: time.Second, ReadOnly: true})
-	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, array.Errorf(array.Conflict, "open store %s: another process has it open", path)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}

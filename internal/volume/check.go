@@ -172,7 +172,7 @@ func (c *checker) allocation() {
 }
 
 // sharing compares the entries that were met with what the map says of shared units and
-// of hashes.
+// of fingerprints.
 func (c *checker) sharing() error {
 	err := c.tx.Bucket([]byte(sharedBucket)).ForEach(func(k, b []byte) error {
 		b, err := unseal(sharedBucket, k, b, 8)
@@ -196,14 +196,14 @@ func (c *checker) sharing() error {
 	return c.tx.Bucket([]byte(hashBucket)).ForEach(func(k, b []byte) error {
 		b, err := unseal(hashBucket, k, b, entrySize)
 		if err != nil {
-			c.report(fmt.Sprintf("map: hash %x: %v", k, err))
+			c.report(fmt.Sprintf("map: fingerprint %x: %v", k, err))
 			return nil
 		}
 		e := decodeEntry(b)
 		r := run{e.addr, e.units()}
-		back, err := get(c.tx, hashedBucket, numberKey(uint64(e.addr)), len(contentHash{}))
+		back, err := getPrint(c.tx, e.addr)
 		if err != nil || !c.met.inside(r) || !c.met.has(r) || string(back) != string(k) {
-			c.report(fmt.Sprintf("map: hash %x leads to unit %d, where it isn't", k, e.addr))
+			c.report(fmt.Sprintf("map: fingerprint %x leads to unit %d, where it isn't", k, e.addr))
 		}
 		return nil
 	})

@@ -4,62 +4,120 @@ package volume
 
 import (
 	"bytes"
-	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
+	"sync"
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
 )
 
-// contentHash names the content of a page.
-type contentHash [sha256.Size]byte
+// fingerprint is by what pages with the same content are found: the checksums of a page's
+// blocks, which are needed anyway. What is found is compared, so that nobody's data depend
+// on it: two pages with one fingerprint are only stored twice.
+type fingerprint [4 * pageUnits]byte
 
-// findSame looks for a stored page with a change's content, or for an earlier change of
-// the same batch with it. p.single is held.
-func (p *Pool) findSame(c *change, seen map[contentHash]*change) error {
-	h := contentHash(sha256.Sum256(c.data))
-	c.hash = &h
-	if first := seen[h]; first != nil && bytes.Equal(first.data, c.data) {
-		c.same = first
-		return nil
+// oldFingerprint is how long those in maps of earlier programs are. They find nothing any
+// more, and go with the pages that they name.
+const oldFingerprint = 32
+
+func fingerprintOf(page []byte) *fingerprint {
+	f := new(fingerprint)
+	for u := range pageUnits {
+		binary.BigEndian.PutUint32(f[4*u:], blockSum(page[u*unitSize:(u+1)*unitSize]))
 	}
-	seen[h] = c
-	var e entry
+	return f
+}
+
+// sums returns the checksums of the page's blocks.
+func (f *fingerprint) sums() (crc [pageUnits]uint32) {
+	for u := range crc {
+		crc[u] = binary.BigEndian.Uint32(f[4*u:])
+	}
+	return crc
+}
+
+// findSame looks for stored pages with the changes' contents, and for earlier changes of the
+// same batch with them. p.single is held.
+func (p *Pool) findSame(changes []change) error {
+	found := make([]entry, len(changes))
+	seen := map[fingerprint]*change{}
 	err := p.db.View(func(tx *bolt.Tx) error {
-		b, err := get(tx, hashBucket, h[:], entrySize)
-		if err != nil || b == nil {
-			return err
+		for i := range changes {
+			c := &changes[i]
+			if c.print == nil {
+				continue
+			}
+			if first := seen[*c.print]; first != nil && bytes.Equal(first.data, c.data) {
+				c.same = first
+				continue
+			}
+			seen[*c.print] = c
+			b, err := get(tx, hashBucket, c.print[:], entrySize)
+			if err != nil {
+				return err
+			}
+			if b == nil {
+				continue
+			}
+			found[i] = decodeEntry(b)
+			if err := found[i].sound(); err != nil {
+				return err
+			}
 		}
-		e = decodeEntry(b)
-		return e.sound()
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("look for the same content: %w", err)
 	}
-	if e.kind != stored {
-		return nil
-	}
-	// The bytes are compared: nobody's data depend on a hash, and what was damaged is
-	// not spread.
-	page := p.scratchPage()
-	defer p.scratch.Put(page)
-	if p.readPart(*page, 0, &e) != nil || !bytes.Equal(*page, c.data) {
-		return nil
-	}
-	birth := c.e.birth
-	c.e, c.shared = e, true
-	c.e.birth = birth
+	p.compare(changes, found)
 	return nil
 }
 
-// keepHash lets later pages with the same content find this one, in place of an older
+// compare compares the changes with what was found for them, several at a time, and has
+// them share what is the same. What was damaged is not spread.
+func (p *Pool) compare(changes []change, found []entry) {
+	var wg sync.WaitGroup
+	turns := make(chan struct{}, p.o.AtOnce)
+	for i := range found {
+		if found[i].kind != stored {
+			continue
+		}
+		turns <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-turns }()
+			c, e := &changes[i], found[i]
+			page := p.scratchPage()
+			defer p.scratch.Put(page)
+			if p.readPart(*page, 0, &e) != nil || !bytes.Equal(*page, c.data) {
+				return
+			}
+			e.birth = c.e.birth
+			c.e, c.shared = e, true
+		})
+	}
+	wg.Wait()
+}
+
+// getPrint returns the fingerprint under which the units at an address are found, nil if
+// there is none.
+func getPrint(tx *bolt.Tx, addr int64) ([]byte, error) {
+	f, err := get(tx, hashedBucket, numberKey(uint64(addr)), 0)
+	if err == nil && f != nil && len(f) != len(fingerprint{}) && len(f) != oldFingerprint {
+		err = array.Errorf(array.Medium, "the fingerprint of what is in unit %d has %d bytes", addr, len(f))
+	}
+	return f, err
+}
+
+// keepPrint lets later pages with the same content find this one, in place of an older
 // one that was of no use.
-func (e *edit) keepHash(h contentHash, x entry) error {
+func (e *edit) keepPrint(f fingerprint, x entry) error {
 	x.birth = 0
 	b := make([]byte, entrySize)
 	x.encode(b)
-	old, err := get(e.tx, hashBucket, h[:], entrySize)
+	old, err := get(e.tx, hashBucket, f[:], entrySize)
 	if err != nil {
 		return err
 	}
@@ -69,23 +127,22 @@ func (e *edit) keepHash(h contentHash, x entry) error {
 			return err
 		}
 	}
-	if err := put(e.tx, hashBucket, h[:], b); err != nil {
+	if err := put(e.tx, hashBucket, f[:], b); err != nil {
 		return err
 	}
-	return put(e.tx, hashedBucket, numberKey(uint64(x.addr)), h[:])
+	return put(e.tx, hashedBucket, numberKey(uint64(x.addr)), f[:])
 }
 
-// forgetHash lets nobody find units that are free.
-func (e *edit) forgetHash(addr int64) error {
-	key := numberKey(uint64(addr))
-	h, err := get(e.tx, hashedBucket, key, len(contentHash{}))
-	if err != nil || h == nil {
+// forgetPrint lets nobody find units that are free.
+func (e *edit) forgetPrint(addr int64) error {
+	f, err := getPrint(e.tx, addr)
+	if err != nil || f == nil {
 		return err
 	}
-	if err := e.tx.Bucket([]byte(hashBucket)).Delete(bytes.Clone(h)); err != nil {
+	if err := e.tx.Bucket([]byte(hashBucket)).Delete(bytes.Clone(f)); err != nil {
 		return err
 	}
-	return e.tx.Bucket([]byte(hashedBucket)).Delete(key)
+	return e.tx.Bucket([]byte(hashedBucket)).Delete(numberKey(uint64(addr)))
 }
 
 // isZero compares the bytes with themselves, one further: all are equal to the

@@ -243,7 +243,7 @@ func (e *edit) drop(old entry) error {
 		return e.tx.Bucket([]byte(sharedBucket)).Delete(key)
 	}
 	e.freed = append(e.freed, run{old.addr, old.units()})
-	return e.forgetHash(old.addr)
+	return e.forgetPrint(old.addr)
 }
 
 // share counts one more entry that has the same units.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
@@ -71,9 +70,6 @@ func (p *Pool) CloseToRead() error { return p.closeFiles() }
 
 func (p *Pool) openToRead(fs vfs.FS, dir, mapFile, pages string) (err error) {
 	p.db, err = store.OpenFile(mapFile, bolt.Options{Timeout: time.Second, ReadOnly: true})
-	if errors.Is(err, berrors.ErrTimeout) {
-		return array.Errorf(array.Conflict, "%s: another process has it open", mapFile)
-	}
 	if err != nil {
 		return fmt.Errorf("open map %s: %w", mapFile, err)
 	}

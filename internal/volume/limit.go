@@ -32,14 +32,15 @@ func (p *Pool) measure() {
 		return
 	}
 	defer p.growing.Unlock()
-	free, known := vfs.Free(p.pages)
+	free, disk, known := vfs.Free(p.pages)
 	if !known {
 		return
 	}
-	reach := p.fileSize + max(0, free-max(free/mapPart, leastForMap))
+	spare := max(0, free-max(free/mapPart, leastForMap))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.units.limit = min(p.configured(), reach/block.Page*pageUnits)
+	p.units.limit = min(p.configured(), (p.fileSize+spare)/block.Page*pageUnits)
+	p.ground = Ground{Disk: disk, Spare: spare, File: p.fileSize}
 }
 
 // MaySetAside says if there is no room for a volume whose size is to be set aside.

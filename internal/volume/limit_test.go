@@ -29,7 +29,7 @@ func (f *narrow) Open(name string, flags vfs.Flag) (vfs.File, error) {
 	return narrowFile{file, f}, err
 }
 
-func (f narrowFile) Free() (int64, bool) { return f.fs.free.Load(), true }
+func (f narrowFile) Free() (int64, vfs.Disk, bool) { return f.fs.free.Load(), 1, true }
 
 func (f narrowFile) Allocate(size int64) error {
 	has, err := f.Size()
@@ -97,5 +97,33 @@ func TestLimitIsWhatThereIs(t *testing.T) {
 	disk.free.Store(0)
 	if now := p.Capacity(); now.Limit != p.size() || now.Used > now.Limit {
 		t.Errorf("nothing is free, and it says %+v", now)
+	}
+}
+
+// TestTogether adds up pools of which two lie on one file system, one on another and one on
+// a device.
+func TestTogether(t *testing.T) {
+	const gib = 1 << 30
+	on := func(disk vfs.Disk, file, used, limit, most, spare int64) Capacity {
+		return Capacity{Limit: limit * gib, Cap: most * gib, Used: used * gib, Ground: Ground{Disk: disk, File: file * gib, Spare: spare * gib}}
+	}
+	for _, c := range []struct {
+		name              string
+		all               []Capacity
+		limit, free, caps int64
+	}{
+		{"nothing", nil, 0, 0, 0},
+		{"one", []Capacity{on(1, 10, 4, 110, 110, 100)}, 110, 106, 110},
+		{"two of one file system", []Capacity{on(1, 10, 4, 110, 110, 100), on(1, 20, 20, 120, 120, 100)}, 130, 106, 130},
+		{"two, whose limits are below what it has", []Capacity{on(1, 10, 4, 30, 30, 100), on(1, 20, 20, 40, 40, 100)}, 70, 46, 70},
+		{"two, of which hosts may take less of one", []Capacity{on(1, 10, 4, 110, 15, 100), on(1, 20, 20, 120, 30, 100)}, 130, 21, 45},
+		{"two file systems and a device", []Capacity{on(1, 10, 4, 110, 110, 100), on(2, 20, 20, 120, 120, 100), on(0, 0, 1, 50, 50, 0)}, 280, 255, 280},
+		{"one has more than hosts may take", []Capacity{on(1, 10, 8, 110, 5, 100), on(1, 10, 0, 110, 110, 100)}, 120, 110, 118},
+	} {
+		sum := Together(c.all...)
+		if sum.Limit != c.limit*gib || sum.Free() != c.free*gib || sum.Cap != c.caps*gib {
+			t.Errorf("%s: together they have %d GiB, hosts %d, %d free; it should be %d, %d and %d",
+				c.name, sum.Limit/gib, sum.Cap/gib, sum.Free()/gib, c.limit, c.caps, c.free)
+		}
 	}
 }

@@ -36,8 +36,8 @@ const (
 	shadowBucket bucket = "shadow" // the same, of a resync under way
 	unitBucket   bucket = "unit"   // chunk -> bits of used units
 	sharedBucket bucket = "shared" // address -> how many entries more than one have it
-	hashBucket   bucket = "hash"   // content's hash -> entry
-	hashedBucket bucket = "hashed" // address -> content's hash
+	hashBucket   bucket = "hash"   // content's fingerprint -> entry
+	hashedBucket bucket = "hashed" // address -> content's fingerprint
 )
 
 var buckets = [...]bucket{

@@ -15,26 +15,26 @@ import (
 // errPacked says that a packed page passes its checksums and is none.
 var errPacked = errors.New("a packed page is damaged")
 
-// pack compresses a change's page into p.packing, from at on, if that saves a unit, and
-// returns how much room that took. p.single is held.
-func (p *Pool) pack(c *change, at int) int {
-	p.needPacking()
-	small := s2.Encode(p.packed, c.data)
+// pack compresses a change's page to the beginning of room, if that saves a unit, and
+// returns how much that took. small is what it may use meanwhile.
+func (c *change) pack(room, small []byte) int {
+	small = s2.Encode(small, c.data)
 	n := (len(small) + unitSize - 1) / unitSize
 	if n >= pageUnits {
 		return 0
 	}
-	b := p.packing[at : at+n*unitSize]
+	b := room[:n*unitSize]
 	clear(b[copy(b, small):])
 	c.bytes, c.e.length, c.e.packed = b, len(small), true
 	return len(b)
 }
 
-func (p *Pool) needPacking() {
+// packingRoom returns the room for what is put together to be written. p.single is held.
+func (p *Pool) packingRoom() []byte {
 	if p.packing == nil {
 		p.packing = vfs.NewBuffer(stagingPages * block.Page)
-		p.packed = make([]byte, s2.MaxEncodedLen(block.Page))
 	}
+	return p.packing
 }
 
 // readPacked reads a part of a compressed page, of which all units are needed.

@@ -24,7 +24,7 @@ type change struct {
 	// entries have the same content, which is then the entry's, or the change's that
 	// comes earlier.
 	bytes  []byte
-	hash   *contentHash
+	print  *fingerprint
 	same   *change
 	shared bool
 	bad    uint8 // units, by bit, that must fail their checksums: see fill
@@ -89,46 +89,6 @@ func (p *Pool) giveBack(taken []run) {
 	for _, r := range taken {
 		p.units.give(r)
 	}
-}
-
-// prepare decides how each page is stored: as zeros, with others, packed or plain.
-func (p *Pool) prepare(changes []change) error {
-	packed := 0
-	seen := map[contentHash]*change{}
-	for i := range changes {
-		c := &changes[i]
-		if c.adopted {
-			continue
-		}
-		if c.split() {
-			packed += p.splitPage(c, packed)
-			continue
-		}
-		if c.data == nil || c.bad == 0 && isZero(c.data) {
-			c.data, c.e.kind = nil, zeroes
-			continue
-		}
-		c.e.kind = stored
-		spec := c.v.Spec()
-		if !spec.Compress && spec.Provisioning != Dedup && c.bad == 0 && hasZeros(c.data) {
-			c.blocks = everyBlock
-			packed += p.splitPage(c, packed)
-			continue
-		}
-		if spec.Provisioning == Dedup && c.bad == 0 {
-			if err := p.findSame(c, seen); err != nil {
-				return err
-			}
-		}
-		if c.shared || c.same != nil {
-			continue
-		}
-		c.bytes, c.e.length, c.e.packed = c.data, block.Page, false
-		if spec.Compress && c.bad == 0 {
-			packed += p.pack(c, packed)
-		}
-	}
-	return nil
 }
 
 // take takes the units that the changes need.
@@ -217,8 +177,7 @@ type piece struct {
 	b    []byte
 }
 
-// pieces says where each change's content goes, and its checksums, and what there is to
-// write.
+// pieces says where each change's content goes, and what there is to write.
 func pieces(changes []change, taken []run) (all []piece) {
 	i := 0
 	for k := range changes {
@@ -234,7 +193,6 @@ func pieces(changes []change, taken []run) (all []piece) {
 				}
 				b := c.bytes[k*unitSize : (k+1)*unitSize]
 				c.e.parts[u] = taken[i].addr
-				c.sum(u, b)
 				all = join(all, piece{taken[i].addr, b})
 				i, k = i+1, k+1
 			}
@@ -243,25 +201,21 @@ func pieces(changes []change, taken []run) (all []piece) {
 		r := taken[i]
 		i++
 		c.e.addr = r.addr
-		for u := range r.n {
-			c.sum(u, c.bytes[u*unitSize:(u+1)*unitSize])
-		}
 		all = join(all, piece{r.addr, c.bytes[:r.n*unitSize]})
 	}
 	return all
 }
 
-// sum sets the checksum of a stored unit.
-func (c *change) sum(u int, b []byte) {
-	c.e.crc[u] = blockSum(b)
-	if c.bad>>u&1 == 1 {
-		c.e.crc[u] = ^c.e.crc[u]
-	}
-}
+const (
+	// longPiece is how long pieces become, and longAtOnce how many bytes of them are on
+	// their way at a time: a journal's flush waits for what the disk has begun.
+	longPiece  = 256 << 10
+	longAtOnce = 1 << 20
+)
 
 // join adds a piece to the last one if it continues that.
 func join(all []piece, x piece) []piece {
-	if l := len(all) - 1; l >= 0 && all[l].continues(x.addr, x.b) {
+	if l := len(all) - 1; l >= 0 && len(all[l].b)+len(x.b) <= longPiece && all[l].continues(x.addr, x.b) {
 		all[l].b = all[l].b[:len(all[l].b)+len(x.b)]
 		return all
 	}
@@ -277,7 +231,11 @@ func (x *piece) continues(addr int64, b []byte) bool {
 // writePieces writes several at a time.
 func (p *Pool) writePieces(all []piece) error {
 	var next atomic.Int64
-	errs := make([]error, min(len(all), p.o.AtOnce))
+	longest := 1
+	for i := range all {
+		longest = max(longest, len(all[i].b))
+	}
+	errs := make([]error, min(len(all), p.o.AtOnce, max(1, longAtOnce/longest)))
 	var wg sync.WaitGroup
 	for w := range errs {
 		wg.Go(func() {
@@ -309,8 +267,8 @@ func (e *edit) adopt(changes []change) error {
 			if err := e.share(c.e.addr); err != nil {
 				return err
 			}
-		} else if c.hash != nil {
-			if err := e.keepHash(*c.hash, c.e); err != nil {
+		} else if c.print != nil {
+			if err := e.keepPrint(*c.print, c.e); err != nil {
 				return err
 			}
 		}

@@ -55,7 +55,7 @@ type Options struct {
 	// OnBad is told of a bad page that a destage met and went on with. It must not wait,
 	// nor use the pool.
 	OnBad func(Bad)
-	// AtOnce is how many pages a destage reads or writes at a time; 0 for 16.
+	// AtOnce is how many pages a destage reads or writes at a time; 0 for 32.
 	AtOnce int
 	// Outside is from how many bytes on the payload of a record is put on pages at once,
 	// instead of into the journal first; 0 for 256 KiB, negative for none.
@@ -104,11 +104,12 @@ type Pool struct {
 	kept    *kept      // nil: nothing is kept
 	single  sync.Mutex // serialises whatever changes the map; taken before mu and volumes' locks
 
-	// staging, and for packing packing and packed, are of the holder of single, like
-	// broken.
-	staging, packing, packed []byte
-	broken                   error
-	made                     []VolumeSpec // snapshots that OnSnapshot is to be told of
+	// staging, packing and small, rooms for pages on their way, are of the holder of
+	// single, like broken.
+	staging, packing []byte
+	small            [][]byte
+	broken           error
+	made             []VolumeSpec // snapshots that OnSnapshot is to be told of
 
 	// flushing is read-locked while the page file is flushed, failures counts those that
 	// failed.
@@ -134,6 +135,7 @@ type Pool struct {
 	aside        int64                    // units set aside and not used yet
 	pending      int64                    // units that what isn't on pages may take
 	cap          int64                    // units that hosts may take, 0 for no such limit; see SetCap
+	ground       Ground                   // what the page file lies on, as last measured
 	told         int                      // the level that OnLevel was told of
 	unread       map[pageName]int         // how often pages gave an error to a destage
 	groups       map[array.GroupID]*groupPlaces
@@ -187,7 +189,7 @@ func OpenPool(fs vfs.FS, dir string, o Options) (*Pool, error) {
 		o.Grow = 64 << 20
 	}
 	if o.AtOnce <= 0 {
-		o.AtOnce = 16
+		o.AtOnce = 32
 	}
 	if o.Outside == 0 {
 		o.Outside = 256 << 10

@@ -175,10 +175,8 @@ func (s *staged) dropGaps(page int64) {
 }
 
 // splitPage prepares a change that leaves some blocks where they are: it puts those that
-// need units side by side into p.packing, from at on, and returns how much room that took.
-// p.single is held.
-func (p *Pool) splitPage(c *change, at int) int {
-	p.needPacking()
+// need units side by side at the beginning of room, and returns how much that took.
+func (c *change) splitPage(room []byte) int {
 	c.e.kind, c.e.length, c.e.split = stored, block.Page, true
 	n := 0
 	for u := range pageUnits {
@@ -191,7 +189,8 @@ func (p *Pool) splitPage(c *change, at int) int {
 			c.e.parts[u] = noPart
 		default:
 			c.e.parts[u] = partToCome
-			n += copy(p.packing[at+n:], b)
+			n += copy(room[n:], b)
+			c.sum(u, b)
 		}
 	}
 	if c.e.partsStored() == 0 {
@@ -200,7 +199,7 @@ func (p *Pool) splitPage(c *change, at int) int {
 		return 0
 	}
 	if n > 0 {
-		c.bytes = p.packing[at : at+n]
+		c.bytes = room[:n]
 	}
 	c.e.addr = 0
 	return n
@@ -230,7 +229,7 @@ func (e *entry) keeps(before *entry) bool {
 // each page takes units wherever they are. What packing and deduplication would save is
 // lost with these pages, which is better than that there is no room for them.
 func (p *Pool) scatter(changes []change) {
-	packed := 0
+	room := p.packingRoom()
 	for i := range changes {
 		c := &changes[i]
 		if c.data == nil || c.adopted || c.shared {
@@ -239,9 +238,9 @@ func (p *Pool) scatter(changes []change) {
 		if !c.split() {
 			c.blocks, c.before = everyBlock, entry{}
 		}
-		c.hash, c.same, c.bytes = nil, nil, nil
+		c.print, c.same, c.bytes = nil, nil, nil
 		c.e = entry{birth: c.e.birth}
-		packed += p.splitPage(c, packed)
+		room = room[c.splitPage(room):]
 	}
 }
 

@@ -96,35 +96,43 @@ func (s *units) take(sizes []int) ([]int64, error) {
 	return out, nil
 }
 
-// takeAll is take for sizes of which many may be single units: those go side by side.
+// takeAll is take for sizes of which many may be single units, or whole pages: those go
+// side by side, so that one write does for many.
 func (s *units) takeAll(sizes []int) ([]int64, error) {
+	var bySize [pageUnits + 1][]int64
 	var rest []int
-	single := 0
+	single, whole := 0, 0
 	for _, n := range sizes {
-		if n == 1 {
+		switch n {
+		case 1:
 			single++
-		} else {
+		case pageUnits:
+			whole++
+		default:
 			rest = append(rest, n)
 		}
 	}
-	ones, err := s.takeSingle(single)
-	if err != nil {
-		return nil, err
-	}
 	others, err := s.take(rest)
+	if err == nil {
+		for i, a := range others {
+			bySize[rest[i]] = append(bySize[rest[i]], a)
+		}
+		bySize[pageUnits], err = s.takePages(whole)
+	}
+	if err == nil {
+		bySize[1], err = s.takeSingle(single)
+	}
 	if err != nil {
-		for _, a := range ones {
-			s.give(run{a, 1})
+		for n, addrs := range bySize {
+			for _, a := range addrs {
+				s.give(run{a, n})
+			}
 		}
 		return nil, err
 	}
 	out := make([]int64, len(sizes))
 	for i, n := range sizes {
-		from := &others
-		if n == 1 {
-			from = &ones
-		}
-		out[i], *from = (*from)[0], (*from)[1:]
+		out[i], bySize[n] = bySize[n][0], bySize[n][1:]
 	}
 	return out, nil
 }

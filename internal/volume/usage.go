@@ -9,6 +9,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/vfs"
 )
 
 // usage counts a volume's own entries that are stored, and their units. Units that
@@ -94,6 +95,45 @@ type Capacity struct {
 	Written int64
 	// Memory is what is applied and not on pages yet.
 	Memory int64
+	Ground Ground
+}
+
+// Ground is what a page file lies on that grows.
+type Ground struct {
+	// Disk is its file system, 0 if it does not grow, or that is not known.
+	Disk vfs.Disk
+	// Spare is what the file system can still give, to this page file or to another, and
+	// File what this one has.
+	Spare, File int64
+}
+
+// Free is what hosts may still take.
+func (c Capacity) Free() int64 { return max(0, c.Cap-c.Used-c.Reserved) }
+
+// Together adds up what several pools have. What pools of one file system could each still
+// take of it is there once only.
+func Together(all ...Capacity) (sum Capacity) {
+	type growth struct{ spare, limit, caps int64 }
+	disks := map[vfs.Disk]growth{}
+	for _, c := range all {
+		sum.Used, sum.Reserved = sum.Used+c.Used, sum.Reserved+c.Reserved
+		sum.Written, sum.Memory = sum.Written+c.Written, sum.Memory+c.Memory
+		// A pool that has more than hosts may take leaves others no less.
+		c.Cap = max(c.Cap, c.Used+c.Reserved)
+		sum.Limit, sum.Cap = sum.Limit+c.Limit, sum.Cap+c.Cap
+		if g := c.Ground; g.Disk != 0 {
+			d := disks[g.Disk]
+			d.spare = max(d.spare, g.Spare)
+			d.limit += max(0, c.Limit-g.File)
+			d.caps += max(0, c.Cap-g.File)
+			disks[g.Disk] = d
+		}
+	}
+	for _, d := range disks {
+		sum.Limit -= max(0, d.limit-d.spare)
+		sum.Cap -= max(0, d.caps-d.spare)
+	}
+	return sum
 }
 
 // Capacity returns how full the pool is.
@@ -101,7 +141,7 @@ func (p *Pool) Capacity() Capacity {
 	p.measure()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := Capacity{Limit: p.units.limit * unitSize, Used: p.units.used * unitSize, Memory: p.overlay, Reserved: p.aside * unitSize}
+	c := Capacity{Limit: p.units.limit * unitSize, Used: p.units.used * unitSize, Memory: p.overlay, Reserved: p.aside * unitSize, Ground: p.ground}
 	c.Cap = p.ceiling() * unitSize
 	for _, u := range p.use {
 		c.Written += u.pages * block.Page

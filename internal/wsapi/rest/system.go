@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/perdure/perdure/internal/node"
 	"github.com/perdure/perdure/internal/people"
 )
 
@@ -101,11 +102,8 @@ func getSystem(c *call) (answer, error) {
 			break
 		}
 	}
-	for _, g := range cpgs {
-		out.TotalCapacityMiB += mib(g.Cap)
-		out.AllocatedCapacityMiB += mib(g.Used + g.Reserved)
-		out.FreeCapacityMiB += mib(g.Free())
-	}
+	sum := node.Together(cpgs)
+	out.TotalCapacityMiB, out.AllocatedCapacityMiB, out.FreeCapacityMiB = mib(sum.Cap), mib(sum.Used+sum.Reserved), mib(sum.Free())
 	return ok(out)
 }
 
@@ -145,14 +143,10 @@ func getCapacity(c *call) (answer, error) {
 		return answer{}, err
 	}
 	var o capacityOf
-	for _, g := range cpgs {
-		o.TotalMiB += mib(g.Cap)
-		o.FreeMiB += mib(g.Free())
-		o.WrittenMiB += mib(g.Written)
-		o.Allocated.Volumes.CPGUserUsedMiB += mib(g.Used)
-		o.Allocated.Volumes.CPGUserUnused += mib(g.Reserved)
-	}
+	sum := node.Together(cpgs)
+	o.TotalMiB, o.FreeMiB, o.WrittenMiB = mib(sum.Cap), mib(sum.Free()), mib(sum.Written)
 	v := &o.Allocated.Volumes
+	v.CPGUserUsedMiB, v.CPGUserUnused = mib(sum.Used), mib(sum.Reserved)
 	v.CPGUserMiB = v.CPGUserUsedMiB + v.CPGUserUnused
 	v.CPGsMiB, v.TotalVolumesMiB, o.Allocated.TotalAllocatedMiB = v.CPGUserMiB, v.CPGUserMiB, v.CPGUserMiB
 	o.FreeInitializedMiB = o.FreeMiB
