@@ -17,7 +17,7 @@ PROVE_COUNT ?= 5
 export CGO_ENABLED ?= 1
 TOOLS := .cache/tools
 
-.PHONY: help build check vet staticcheck format fix test unit race real lab setup prove demo conformance fuzz linearizability failure-matrix model clock crash corrupt bench-store bench-pair bench-target bench-neighbour clean
+.PHONY: help build check vet staticcheck format fix test unit race real lab soak setup prove demo conformance fuzz linearizability failure-matrix model clock crash corrupt bench-store bench-pair bench-target bench-neighbour clean
 
 help: ## this list
 	@echo "Perdure: two block storage arrays that behave as one."
@@ -35,6 +35,7 @@ vet:
 	$(GO) vet ./...
 	$(GO) vet -tags 'lab prove' ./...
 	$(GO) vet -tags kernel ./test/kernel/...
+	$(GO) vet -tags soak ./test/soak
 
 staticcheck: $(TOOLS)/staticcheck
 	./$< -tags lab ./...
@@ -68,6 +69,13 @@ LAB ?= .
 lab: build ## hours: real Linux kernels as hosts, with multipath, file systems and fio, over all that can fail; builds the kernel first
 	scripts/setup kernel
 	scripts/lab '$(LAB)'
+
+# How long `make soak` is, and which faults: 0 draws others each time.
+MINUTES ?= 60
+SEED    ?= 0
+soak: build ## random faults at random times under load for MINUTES, all of it verified; draws what happened into .cache/soak.svg
+	@mkdir -p .cache
+	PERDURE_LAB=required $(GO) test -tags soak -timeout $$(($(MINUTES) + 30))m -count 1 -v ./test/soak -soak.minutes $(MINUTES) -soak.seed $(SEED) -soak.plot $(CURDIR)/.cache/soak.svg | grep --line-buffered -v -E '^ *=== ' | awk '/^soak: /{last=$$0; next} {print; fflush()} END {print last}'
 
 prove: build failure-matrix linearizability crash corrupt bench-store ## hours: the matrix with real processes, fuzzing, the race detector over everything, what depends on chance again and again
 	$(GO) test -tags prove $(GOTESTFLAGS) -count 1 -timeout 30m -run TestManyLogins -v ./internal/iscsi | grep -E "logins:|^(---|FAIL|ok)"
