@@ -19,7 +19,7 @@ PROVE_COUNT ?= 5
 export CGO_ENABLED ?= 1
 TOOLS := .cache/tools
 
-.PHONY: help build check vet staticcheck format fix test unit race lab setup prove demo conformance fuzz linearizability failure-matrix model sim clock crash corrupt bench-store bench-pair bench-target bench-neighbour clean
+.PHONY: help build check vet staticcheck format fix test unit race real lab soak setup prove demo conformance fuzz linearizability failure-matrix model sim clock crash corrupt bench-store bench-pair bench-target bench-neighbour clean
 
 help: ## this list
 	@echo "Perdure: two block storage arrays that behave as one."
@@ -36,6 +36,8 @@ check: vet staticcheck format unit race ## what every commit passes: linters and
 vet:
 	$(GO) vet ./...
 	$(GO) vet -tags 'lab prove' ./...
+	$(GO) vet -tags kernel ./test/kernel/...
+	$(GO) vet -tags soak ./test/soak
 
 staticcheck: $(TOOLS)/staticcheck
 	./$< -tags lab ./...
@@ -56,12 +58,26 @@ race:
 setup: ## install the Debian packages that the integration tests use
 	scripts/setup
 
-test: setup check lab ## everything: setup, check, and the tests with real processes and networks
+test: setup check real ## everything: setup, check, and the tests with real processes and networks
 
 # The tests with real processes fail, instead of being skipped, where the machine
 # offers no namespaces: a run that proved nothing must not look like one that did.
-lab: build
+real: build ## the tests with real processes in network namespaces, part of test
 	PERDURE_LAB=required $(GO) test $(GOTESTFLAGS) -p 1 -tags lab -timeout 20m ./internal/lab/... ./test/...
+
+# Which part of the lab with real kernels: a pattern for `go test -run`, such as
+# 'TestRows/recommended/classic/^10$$'.
+LAB ?= .
+lab: build ## hours: real Linux kernels as hosts, with multipath, file systems and fio, over all that can fail; builds the kernel first
+	scripts/setup kernel
+	scripts/lab '$(LAB)'
+
+# How long `make soak` is, and which faults: 0 draws others each time.
+MINUTES ?= 60
+SEED    ?= 0
+soak: build ## random faults at random times under load for MINUTES, all of it verified; draws what happened into .cache/soak.svg
+	@mkdir -p .cache
+	PERDURE_LAB=required $(GO) test -tags soak -timeout $$(($(MINUTES) + 30))m -count 1 -v ./test/soak -soak.minutes $(MINUTES) -soak.seed $(SEED) -soak.plot $(CURDIR)/.cache/soak.svg | grep --line-buffered -v -E '^ *=== ' | awk '/^soak: /{last=$$0; next} {print; fflush()} END {print last}'
 
 prove: build failure-matrix linearizability crash corrupt bench-store ## hours: the matrix with real processes, fuzzing, the race detector over everything, what depends on chance again and again
 	$(GO) test -tags prove $(GOTESTFLAGS) -count 1 -timeout 30m -run TestManyLogins -v ./internal/iscsi | grep -E "logins:|^(---|FAIL|ok)"

@@ -90,6 +90,7 @@ func run(path string, debug bool) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})).With("array", cfg.Name)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	tellUsage(ctx, log) // before anything that may take long
 	n, err := node.Open(cfg, log)
 	if err != nil {
 		return err

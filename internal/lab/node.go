@@ -65,6 +65,26 @@ func (n *Node) Addr(network string) netip.Addr {
 	return address(w.index, n.index)
 }
 
+// Lend takes the node's addresses off its devices, which stay up: a kernel of its own that
+// runs on the node, on raw sockets on these devices, may have them. Addr goes on telling
+// them.
+func (n *Node) Lend() error {
+	n.lab.mu.Lock()
+	networks := append([]*Network(nil), n.lab.networks...)
+	n.lab.mu.Unlock()
+	return n.thread.do(func() error {
+		for _, w := range networks {
+			if w.portOf(n) == nil {
+				continue
+			}
+			if err := clearAddress(w.name); err != nil {
+				return fmt.Errorf("lend %s of %s: %w", w.name, n.name, err)
+			}
+		}
+		return nil
+	})
+}
+
 // Plug connects or disconnects the node's cable: the device loses its carrier,
 // which programs may notice, unlike a Cut.
 func (n *Node) Plug(network string, in bool) error {

@@ -96,6 +96,9 @@ func (n *Node) Run(ctx context.Context, args ...string) (string, error) {
 // Pid returns the process id, as seen by this process.
 func (p *Proc) Pid() int { return p.cmd.Process.Pid }
 
+// File returns where all that the process writes is kept.
+func (p *Proc) File() string { return p.log.file.Name() }
+
 // Done is closed when the process has ended.
 func (p *Proc) Done() <-chan struct{} { return p.done }
 

@@ -151,6 +151,16 @@ func setAddress(name string, addr netip.Addr) error {
 	})
 }
 
+// clearAddress takes a device's address away.
+func clearAddress(name string) error {
+	return withInterface(name, func(fd int, req *unix.Ifreq) error {
+		if err := req.SetInet4Addr(make([]byte, 4)); err != nil {
+			return err
+		}
+		return unix.IoctlIfreq(fd, unix.SIOCSIFADDR, req)
+	})
+}
+
 // setUp switches a device on or off. Off, the other end of its pair loses its
 // carrier.
 func setUp(name string, up bool) error {

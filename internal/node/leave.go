@@ -15,6 +15,10 @@ const (
 	leaveWithin = 5 * time.Second
 	// leaveGroupWithin is how long one group may take to become fit to be handed over.
 	leaveGroupWithin = 500 * time.Millisecond
+	// hostsMoveWithin is how long hosts are still answered after the last group went: a
+	// refused command sends a host to the other array at once, a session that ends makes
+	// Linux hold its commands for seconds first.
+	hostsMoveWithin = time.Second
 )
 
 // Leave prepares an orderly shutdown: groups that are served here and in sync are
@@ -43,7 +47,11 @@ func (n *Node) Leave() error {
 	if _, err := n.ask(ctx, request{Leaving: true}); err != nil {
 		errs = append(errs, err)
 	}
-	// Nothing is served here any more; hosts need not wait for the process's end.
+	// Nothing is served here any more. Hosts learn it by their next commands; then they
+	// need not wait for the process's end.
+	if len(n.target.Sessions()) > 0 {
+		time.Sleep(hostsMoveWithin)
+	}
 	n.target.DropAll(errors.New("the array shuts down"))
 	return errors.Join(errs...)
 }

@@ -67,6 +67,14 @@ func (r *Rig) Record(ctx context.Context, i int, group string) string {
 	return ""
 }
 
+// Says reports whether array i says of itself, and at once, that it serves the group.
+func (r *Rig) Says(ctx context.Context, i int, group string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	s, err := r.Status(ctx, i, group)
+	return err == nil && s.Serving == Name(i)
+}
+
 // servingIn bounds how long nobody may serve while an array passes the order on or
 // takes a new lease.
 const servingIn = 3 * time.Second

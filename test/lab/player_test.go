@@ -80,7 +80,7 @@ func (p *player) setUp(ctx context.Context) error {
 	if err := p.r.UntilSync(ctx, group, setUpIn); err != nil {
 		return err
 	}
-	if err := p.wait(ctx, "armed", ""); err != nil {
+	if err := p.r.Step(ctx, group, "wait armed"); err != nil {
 		return err
 	}
 	h, err := p.r.Host()
@@ -110,7 +110,7 @@ func (p *player) setUp(ctx context.Context) error {
 		return err
 	}
 	p.load.Start()
-	return p.wait(ctx, "1s", "")
+	return p.r.Step(ctx, group, "wait 1s")
 }
 
 func (p *player) close() {
@@ -128,8 +128,8 @@ func (p *player) checkDisks(ctx context.Context) error { return p.r.CheckDisks(c
 func (p *player) watch(ctx context.Context) {
 	defer close(p.done)
 	for ctx.Err() == nil {
-		p.wait(ctx, "50ms", "")
-		if p.says(ctx, rig.A) && p.says(ctx, rig.B) && p.says(ctx, rig.A) {
+		p.wait(ctx, "50ms")
+		if p.r.Says(ctx, rig.A, group) && p.r.Says(ctx, rig.B, group) && p.r.Says(ctx, rig.A, group) {
 			// A, then B, then A again: one of the two changes between the first and the
 			// second is honest, two within some milliseconds are not.
 			p.twice = errors.Join(p.twice, errors.New("both arrays say that they serve"))
@@ -137,19 +137,12 @@ func (p *player) watch(ctx context.Context) {
 	}
 }
 
-func (p *player) says(ctx context.Context, i int) bool {
-	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
-	defer cancel()
-	s, err := p.r.Status(ctx, i, group)
-	return err == nil && s.Serving == rig.Name(i)
-}
-
 // serving returns who serves by his own word.
 func (p *player) serving(ctx context.Context) string {
 	switch {
-	case p.says(ctx, rig.A):
+	case p.r.Says(ctx, rig.A, group):
 		return "A"
-	case p.says(ctx, rig.B):
+	case p.r.Says(ctx, rig.B, group):
 		return "B"
 	}
 	return "none"
@@ -159,7 +152,7 @@ func (p *player) serving(ctx context.Context) string {
 func (p *player) play(ctx context.Context, r matrix.Row) (o outcome, err error) {
 	w := p.host.Meter().Open()
 	for _, s := range r.Do {
-		if err := p.step(ctx, s); err != nil {
+		if err := p.r.Step(ctx, group, s); err != nil {
 			return o, fmt.Errorf("%s: %w", s, err)
 		}
 	}
@@ -172,7 +165,7 @@ func (p *player) play(ctx context.Context, r matrix.Row) (o outcome, err error) 
 		err = late{o.pause, r.Pause}
 	}
 	for _, s := range r.Then {
-		if e := p.step(ctx, s); e != nil {
+		if e := p.r.Step(ctx, group, s); e != nil {
 			return o, errors.Join(err, fmt.Errorf("%s: %w", s, e))
 		}
 	}
@@ -202,16 +195,16 @@ func (p *player) settle(ctx context.Context, want string) (string, error) {
 		if time.Now().After(end) {
 			return p.serving(ctx), fmt.Errorf("%s serves after %v, want %s\n%s", p.serving(ctx), settleIn, want, p.explain(ctx))
 		}
-		p.wait(ctx, "20ms", "")
+		p.wait(ctx, "20ms")
 	}
 	return want, p.progress(ctx)
 }
 
 // nobody makes sure that nobody serves, once what was under way has ended.
 func (p *player) nobody(ctx context.Context) (string, error) {
-	p.wait(ctx, "2s", "")
+	p.wait(ctx, "2s")
 	before := p.load.Acknowledged()
-	for end := time.Now().Add(idle); time.Now().Before(end); p.wait(ctx, "100ms", "") {
+	for end := time.Now().Add(idle); time.Now().Before(end); p.wait(ctx, "100ms") {
 		if got := p.serving(ctx); got != "none" {
 			return got, fmt.Errorf("%s serves, and nobody may\n%s", got, p.explain(ctx))
 		}
@@ -225,12 +218,17 @@ func (p *player) nobody(ctx context.Context) (string, error) {
 // progress makes sure that the host's writes go on.
 func (p *player) progress(ctx context.Context) error {
 	before := p.load.Acknowledged()
-	for end := time.Now().Add(settleIn); time.Now().Before(end); p.wait(ctx, "20ms", "") {
+	for end := time.Now().Add(settleIn); time.Now().Before(end); p.wait(ctx, "20ms") {
 		if p.load.Acknowledged() > before+workers {
 			return nil
 		}
 	}
 	return fmt.Errorf("the host stands still; paths %v\n%s", p.disks[0].Paths(), p.explain(ctx))
+}
+
+// wait lets some time pass.
+func (p *player) wait(ctx context.Context, long string) {
+	_ = p.r.Step(ctx, group, "wait "+long) // ends early with ctx, which the caller sees
 }
 
 func (p *player) explain(ctx context.Context) (text string) {

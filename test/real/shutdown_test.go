@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build lab
+
+package real
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/perdure/perdure/internal/rig"
+)
+
+// TestAShutdownRefusesBeforeItLeaves: a host's commands to an array that shuts down in good
+// order are refused, which sends the host to the other array at once, before its session
+// ends. Linux holds the commands of a session that ended for seconds.
+func TestAShutdownRefusesBeforeItLeaves(t *testing.T) {
+	for _, policies := range []string{"", "active_active"} {
+		t.Run("policies "+policies, func(t *testing.T) {
+			p := newSmall(t, 1, "64m")
+			if policies != "" {
+				p.command(rig.A, "setrcopygroup", "pol", policies, group)
+			}
+			l := &late{pair: p, t: t}
+			c := l.dial(rig.A, 1)
+			l.must(p.Array(rig.A).Signal(unix.SIGTERM))
+			for n := 0; ; n++ {
+				r := c.Do(write(n%8, 'a'))
+				if r.Err != nil {
+					t.Fatalf("the session ended after %d writes, none of which was refused: %v", n, r.Err)
+				}
+				if r.Code() == 0x02040B || r.Code() == 0x02040C {
+					break
+				}
+			}
+			<-c.Ended() // and the host need not wait for the daemon's end
+			<-p.Array(rig.A).Done()
+			p.start(rig.A)
+			p.whole()
+		})
+	}
+}
