@@ -59,11 +59,13 @@ type initCmd struct {
 	SSHA    string   `name:"ssh-a" help:"Address of array-a for the command line over SSH; none by default."`
 	SSHB    string   `name:"ssh-b" help:"The same of array-b."`
 	Witness string   `help:"Address of the witness." default:"127.0.0.3:8843"`
+
+	ByCommand bool `help:"Leave it to creatercopytarget and setrcopytarget witness to make them a pair."`
 }
 
 func (c *initCmd) Run() error {
 	err := cli.Init(cli.Plan{
-		Dir: c.Dir, ISCSI: [2]string{c.ISCSIA, c.ISCSIB}, Links: [2][]string{c.LinkA, c.LinkB}, Witness: c.Witness, SSH: [2]string{c.SSHA, c.SSHB},
+		Dir: c.Dir, ISCSI: [2]string{c.ISCSIA, c.ISCSIB}, Links: [2][]string{c.LinkA, c.LinkB}, Witness: c.Witness, SSH: [2]string{c.SSHA, c.SSHB}, ByCommand: c.ByCommand,
 	})
 	if err == nil {
 		fmt.Printf("made array-a, array-b and witness in %s\n", c.Dir)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
@@ -22,6 +23,8 @@ type Plan struct {
 	ISCSI   [2]string
 	Links   [2][]string
 	Witness string
+	// ByCommand leaves it to commands to make the two arrays a pair, and to name the witness.
+	ByCommand bool
 	// SSH is where each array offers its command line, empty: nowhere.
 	SSH [2]string
 }
@@ -122,13 +125,16 @@ portals = [%q]
 
 [journal]
 size_mib = 1024
-
-[target]
-name = %q
-system_id = %d
-key = %q
-`, names[i], i+1, filepath.Join(dir, names[i]), names[i], p.ISCSI[i], names[o], o+1, pins[o].String())
+`, names[i], i+1, filepath.Join(dir, names[i]), names[i], p.ISCSI[i])
+	if p.ByCommand {
+		s += "\n[links]\nlisten = [\"" + strings.Join(p.Links[i], "\", \"") + "\"]\n"
+	} else {
+		s += fmt.Sprintf("\n[target]\nname = %q\nsystem_id = %d\nkey = %q\n", names[o], o+1, pins[o].String())
+	}
 	for k := range p.Links[i] {
+		if p.ByCommand {
+			break
+		}
 		s += fmt.Sprintf(`
 [[target.link]]
 name = "link%d"
@@ -139,7 +145,7 @@ remote = %q
 	if p.SSH[i] != "" {
 		s += fmt.Sprintf("\n[ssh]\nlisten = [%q]\n", p.SSH[i])
 	}
-	if p.Witness != "" {
+	if p.Witness != "" && !p.ByCommand {
 		s += fmt.Sprintf("\n[witness]\naddress = %q\nkey = %q\n", p.Witness, pins[2].String())
 	}
 	return s

@@ -68,7 +68,7 @@ func (t *Target) newSession(c *conn, key sessionKey, discovery bool) (*session, 
 	}
 	if !discovery {
 		g := &c.portal.group
-		port := scsi.Port{Target: key.target, Tag: g.Tag, Relative: g.Relative, Guest: g.Guest != ""}
+		port := scsi.Port{Target: key.target, Tag: g.Tag, Relative: t.relative(g), Guest: g.Guest != ""}
 		s.nexus = t.cfg.Server.NewNexus(key.initiator, fmt.Sprintf("%s,i,0x%012x", key.initiator, key.isid[:]), port)
 		s.nexus.UseBuffers(c.host.share)
 	}

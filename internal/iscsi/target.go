@@ -34,8 +34,10 @@ type Target struct {
 	hosts    map[string]*hostUse
 	conns    map[*conn]struct{}
 	sessions map[sessionKey]*session
-	lastTSIH uint16
-	lastID   uint64
+	// renumbered are the relative port ids since they changed, by the place of the group.
+	renumbered []uint16
+	lastTSIH   uint16
+	lastID     uint64
 }
 
 // portal is an address that the target listens on.

@@ -21,14 +21,14 @@ import (
 func (p *Peer) keepConnected(l *linkState, slot int) {
 	const first = 20 * time.Millisecond
 	wait := first
-	for p.ctx.Err() == nil {
+	for l.ctx.Err() == nil {
 		c, err := p.connect(l, slot)
 		if err == nil {
 			l.connected()
 			err = p.carry(c)
 			wait = first
 		}
-		if p.ctx.Err() != nil {
+		if l.ctx.Err() != nil {
 			return
 		}
 		l.failed(err)
@@ -42,7 +42,7 @@ func (p *Peer) keepConnected(l *linkState, slot int) {
 		pause := time.NewTimer(wait/2 + rand.N(wait/2+1))
 		select {
 		case <-pause.C:
-		case <-p.ctx.Done():
+		case <-l.ctx.Done():
 			pause.Stop()
 		}
 		wait = min(2*wait, p.cfg.Limits.Retry)
@@ -56,7 +56,7 @@ func timedOut(err error) bool {
 
 // connect makes one connection up to both greetings.
 func (p *Peer) connect(l *linkState, slot int) (*Conn, error) {
-	ctx, cancel := context.WithTimeout(p.ctx, p.cfg.Limits.Connect)
+	ctx, cancel := context.WithTimeout(l.ctx, p.cfg.Limits.Connect)
 	defer cancel()
 	d := net.Dialer{Timeout: p.cfg.Limits.Dial}
 	if l.cfg.Local != "" {

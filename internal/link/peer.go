@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -98,12 +97,12 @@ func (c *Config) check() error {
 	}
 	seen := map[string]bool{}
 	for _, l := range c.Links {
-		if l.Name == "" || len(l.Name) > maxName || seen[l.Name] {
-			return array.Errorf(array.Invalid, "open relation: link %q: links have different names of 1 to %d bytes", l.Name, maxName)
+		if seen[l.Name] {
+			return array.Errorf(array.Invalid, "open relation: link %q is there twice", l.Name)
 		}
 		seen[l.Name] = true
-		if _, _, err := net.SplitHostPort(l.Remote); err != nil && c.connects() {
-			return array.Errorf(array.Invalid, "open relation: link %s: remote address %q: want host:port", l.Name, l.Remote)
+		if err := c.checkLink(l); err != nil {
+			return fmt.Errorf("open relation: %w", err)
 		}
 	}
 	return nil
@@ -123,13 +122,14 @@ type Peer struct {
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
 	started time.Time
-	small   *block.Pool // for payloads of control frames
-	links   []*linkState
+	small   *block.Pool                  // for payloads of control frames
+	links   atomic.Pointer[[]*linkState] // replaced under mu, never changed
 	lanes   [laneCount]lane
 	routes  atomic.Pointer[routes]
 
 	mu         sync.Mutex
 	closed     bool
+	running    bool
 	generation uint64
 	slots      map[slotKey]*Conn // the connection in each slot, until its Down is over
 	up         []*Conn           // between Up and Down
@@ -151,21 +151,22 @@ func Open(cfg Config) (*Peer, error) {
 	p := &Peer{cfg: cfg, started: time.Now(), small: block.NewPool(8 << 20), slots: map[slotKey]*Conn{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.routes.Store(&routes{})
+	var links []*linkState
 	for _, l := range cfg.Links {
-		p.links = append(p.links, &linkState{cfg: l})
+		links = append(links, p.newLink(l))
 	}
+	p.links.Store(&links)
 	return p, nil
 }
 
 // Start begins to connect, if that is this side's part, and to watch the connections.
 func (p *Peer) Start() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running = true
 	p.wg.Go(p.monitor)
-	if p.cfg.connects() {
-		for _, l := range p.links {
-			for slot := range p.cfg.Data + 1 {
-				p.wg.Go(func() { p.keepConnected(l, slot) })
-			}
-		}
+	for _, l := range *p.links.Load() {
+		p.useLink(l)
 	}
 }
 
@@ -189,7 +190,7 @@ func (p *Peer) Key() pki.Pin { return p.cfg.Key }
 func (p *Peer) clock() int64 { return int64(time.Since(p.started)) + 1 }
 
 func (p *Peer) linkNamed(name string) *linkState {
-	for _, l := range p.links {
+	for _, l := range *p.links.Load() {
 		if l.cfg.Name == name {
 			return l
 		}
@@ -203,7 +204,7 @@ func (p *Peer) carry(c *Conn) error {
 	key := slotKey{c.Link, c.Slot}
 	for {
 		p.mu.Lock()
-		if p.closed {
+		if p.closed || c.link.ctx.Err() != nil {
 			p.mu.Unlock()
 			c.close(ErrClosed)
 			return ErrClosed

@@ -200,6 +200,10 @@ func (s *Server) greetAsServer(ctx context.Context, raw net.Conn) (*Conn, error)
 	if err := p.judge(h); err != nil {
 		return nil, refuse(conn, "%v", err)
 	}
+	l := p.linkNamed(h.link)
+	if l == nil { // dismissed since
+		return nil, refuse(conn, "array %v has no link named %q", s.self.System, h.link)
+	}
 	mine := &hello{self: p.cfg.Self, link: h.link, slot: h.slot}
 	if err := writeGreeting(conn, typeHello, mine.encode()); err != nil {
 		return nil, fmt.Errorf("greet: %w", err)
@@ -208,7 +212,7 @@ func (s *Server) greetAsServer(ctx context.Context, raw net.Conn) (*Conn, error)
 	if err := prepare(raw, p.cfg.Limits.Write, limit); err != nil {
 		return nil, fmt.Errorf("greet: %w", err)
 	}
-	return p.newConn(conn, batch, p.linkNamed(h.link), h), raw.SetDeadline(time.Time{})
+	return p.newConn(conn, batch, l, h), raw.SetDeadline(time.Time{})
 }
 
 // start runs f as one of the peer's goroutines, unless the peer is closed.

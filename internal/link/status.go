@@ -3,6 +3,7 @@
 package link
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,9 @@ func (p *Peer) Connects() bool { return p.cfg.connects() }
 
 // linkState is what is known of a link beyond its connections.
 type linkState struct {
+	// ctx ends when the link is dismissed.
+	ctx                                          context.Context
+	cancel                                       context.CancelFunc
 	cfg                                          LinkConfig
 	sentFrames, sentBytes, recvFrames, recvBytes atomic.Uint64
 
@@ -115,8 +119,9 @@ func (p *Peer) Status() []Status {
 	p.mu.Lock()
 	up := append([]*Conn(nil), p.up...)
 	p.mu.Unlock()
-	out := make([]Status, len(p.links))
-	for i, l := range p.links {
+	links := *p.links.Load()
+	out := make([]Status, len(links))
+	for i, l := range links {
 		l.mu.Lock()
 		out[i] = Status{
 			Name: l.cfg.Name, RTT: l.smooth, Last: l.last, Min: l.min, Connects: l.connects, Err: l.err, ErrAt: l.errAt,

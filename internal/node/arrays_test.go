@@ -83,7 +83,7 @@ func openArrays(t *testing.T, count int, set func(*Config)) []*testArray {
 		}
 	})
 	if count == 2 {
-		arrays[0].until("the arrays to meet", func() bool { return arrays[0].pair.Reachable() && arrays[1].pair.Reachable() })
+		arrays[0].until("the arrays to meet", func() bool { return arrays[0].reachable() && arrays[1].reachable() })
 	}
 	return arrays
 }

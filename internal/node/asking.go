@@ -73,7 +73,8 @@ func (n *Node) askWithin(ctx context.Context, limit time.Duration, q request) (s
 
 // answered sends a request and returns all that was answered.
 func (n *Node) answered(ctx context.Context, limit time.Duration, q request) (r response, err error) {
-	if n.pair == nil {
+	p := n.other()
+	if p == nil {
 		return r, array.Errorf(array.Conflict, "this array has no target")
 	}
 	b, err := pack(q)
@@ -82,7 +83,7 @@ func (n *Node) answered(ctx context.Context, limit time.Duration, q request) (r 
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	out, err := n.pair.Ask(ctx, b)
+	out, err := p.Ask(ctx, b)
 	if err != nil {
 		return r, unanswered{err}
 	}

@@ -52,7 +52,7 @@ func (n *Node) asked(q request) Asked {
 	if q.By != nil {
 		by = *q.By
 	}
-	by.Over = "array " + n.cfg.Target.Name
+	by.Over = "array " + n.to().Name
 	return Asked{By: by, Words: q.Command}
 }
 

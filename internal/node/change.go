@@ -42,7 +42,7 @@ func (n *Node) changeGroup(ctx context.Context, id array.GroupID, f func(*store.
 	if err != nil {
 		return err
 	}
-	if !now.Group.Private && n.pair != nil && n.pair.Reachable() {
+	if !now.Group.Private && n.reachable() {
 		_, err := n.ask(ctx, request{Take: &now})
 		switch {
 		case errors.As(err, new(unanswered)):

@@ -91,7 +91,7 @@ func (a *args) parse(low, high int) error {
 
 // elsewhere reports whether the other array serves a group.
 func (n *Node) elsewhere(r *running) bool {
-	if r == nil || n.pair == nil || !n.pair.Reachable() {
+	if r == nil || !n.reachable() {
 		return false
 	}
 	i, err := r.g.Info()
@@ -167,7 +167,7 @@ func find(name string) *command {
 func commands() []command {
 	return slices.Concat([]command{
 		{name: "help", right: people.Look, usage: "help [command]", about: "lists the commands", run: help},
-	}, volumeCommands(), setCommands(), qosCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), groupCommands(), integrityCommands(), showCommands(), userCommands())
+	}, volumeCommands(), setCommands(), qosCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), targetCommands(), groupCommands(), drillCommands(), integrityCommands(), showCommands(), userCommands())
 }
 
 func help(_ *Node, _ context.Context, a *args) error {

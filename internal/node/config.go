@@ -33,6 +33,8 @@ type Config struct {
 	Memory  Memory  `toml:"memory"`
 	Scrub   Scrub   `toml:"scrub"`
 	CPGs    []CPG   `toml:"cpg"`
+	// Links are for targets that are made by command.
+	Links   Links   `toml:"links"`
 	Target  Target  `toml:"target"`
 	Witness Witness `toml:"witness"`
 	SSH     SSH     `toml:"ssh"`
@@ -142,6 +144,14 @@ type Link struct {
 	// Listen is this array's host:port, Remote the other's.
 	Listen string `toml:"listen"`
 	Remote string `toml:"remote"`
+	// Port is the number of this array's address, if the link was made by command.
+	Port int `toml:"-"`
+}
+
+// Links are this array's addresses for links.
+type Links struct {
+	// Listen are host:port, which commands know as 0:0:1, 0:0:2, ...
+	Listen []string `toml:"listen"`
 }
 
 // Witness is the quorum witness.

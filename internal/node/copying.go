@@ -242,9 +242,9 @@ func (n *Node) dropCopySnapshot(ctx context.Context, v VV) error {
 func (n *Node) removeSnapshot(ctx context.Context, name string, orThere bool) error {
 	words := []string{"removevv", "-f", name}
 	_, err := n.Do(ctx, n.itself(words...))
-	if array.KindOf(err) == array.NotFound && orThere && n.pair != nil {
-		if !n.pair.Reachable() {
-			n.event(fmt.Sprintf("snapshot %s is not here; if it is on array %s, which does not answer, it stays there", name, n.cfg.Target.Name))
+	if array.KindOf(err) == array.NotFound && orThere && n.other() != nil {
+		if !n.reachable() {
+			n.event(fmt.Sprintf("snapshot %s is not here; if it is on array %s, which does not answer, it stays there", name, n.to().Name))
 			return nil
 		}
 		_, err = n.askWithin(ctx, commandWithin, request{Command: words})

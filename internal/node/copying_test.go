@@ -206,7 +206,7 @@ func TestWhatACopyHeldIsLetGo(t *testing.T) {
 	a.run("createvvcopy", "-p", "sv", "to")
 	a.refuses("is being made a copy of snapshot sv", "removevv", "-f", "sv")
 	b.Close()
-	a.until("array-a to go on alone", func() bool { return !a.pair.Reachable() && a.serves(a.stored("to").Group) })
+	a.until("array-a to go on alone", func() bool { return !a.reachable() && a.serves(a.stored("to").Group) })
 	a.copies.mu.Lock()
 	clear(a.copies.runs)
 	a.copies.mu.Unlock()

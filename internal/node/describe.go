@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/pair"
 	"github.com/perdure/perdure/internal/store"
 )
 
@@ -58,43 +59,50 @@ func (n *Node) describe(id array.GroupID) (Description, error) {
 		}); err != nil {
 			return err
 		}
-		names := map[string]bool{}
-		for _, x := range g.Near {
-			names[x.Host] = true
-		}
 		if err := tables.vluns.Each(t, func(_ string, v VLUN) error {
 			if in[v.Volume] {
 				d.VLUNs = append(d.VLUNs, v)
-				names[v.Host] = true
 			}
 			return nil
 		}); err != nil {
 			return err
 		}
-		if err := tables.sets.Each(t, func(_ string, s HostSet) error {
-			if names["set:"+s.Name] {
-				d.Sets = append(d.Sets, s)
-				for _, h := range s.Hosts {
-					names[h] = true
-				}
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
-		return tables.hosts.Each(t, func(_ string, h Host) error {
-			if names[h.Name] {
-				d.Hosts = append(d.Hosts, h)
-			}
-			return nil
-		})
+		return d.addHosts(t)
 	})
 	return d, err
 }
 
+// addHosts adds the hosts and sets that the group is exported to, or that have a proximity.
+func (d *Description) addHosts(t *store.Tx) error {
+	names := map[string]bool{}
+	for _, x := range d.Group.Near {
+		names[x.Host] = true
+	}
+	for _, v := range d.VLUNs {
+		names[v.Host] = true
+	}
+	if err := tables.sets.Each(t, func(_ string, s HostSet) error {
+		if names["set:"+s.Name] {
+			d.Sets = append(d.Sets, s)
+			for _, h := range s.Hosts {
+				names[h] = true
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	return tables.hosts.Each(t, func(_ string, h Host) error {
+		if names[h.Name] {
+			d.Hosts = append(d.Hosts, h)
+		}
+		return nil
+	})
+}
+
 // pushAll tells the other array of every group served here whenever it answers
 // again, so that what it missed is made good.
-func (n *Node) pushAll(ctx context.Context) {
+func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	sent, refused, sets := map[array.GroupID]uint64{}, map[string]string{}, map[string]uint64{}
@@ -106,12 +114,12 @@ func (n *Node) pushAll(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		if !n.pair.Reachable() {
+		if !p.Reachable() {
 			clear(sent)
 			clear(sets)
 			continue
 		}
-		if s := n.pair.System().Start; s != start {
+		if s := p.System().Start; s != start {
 			start = s
 			clear(sent)
 			clear(sets)

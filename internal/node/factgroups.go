@@ -123,19 +123,23 @@ type TargetFact struct {
 // LinkFact is a way to it.
 type LinkFact struct {
 	Name, Listen, Remote string
-	Up                   bool
-	RoundTrip            time.Duration
-	Err                  string
+	// Port is its number on this array.
+	Port      int
+	Up        bool
+	RoundTrip time.Duration
+	Err       string
 }
 
 // Target returns the other array; false if there is none.
 func (n *Node) Target() (f TargetFact, ok bool) {
-	if n.pair == nil {
+	r := n.rel.Load()
+	if r.ties == nil {
 		return f, false
 	}
-	f = TargetFact{Name: n.cfg.Target.Name, ID: n.cfg.Target.SystemID, Reachable: n.pair.Reachable()}
-	for k, l := range n.pair.Peer().Status() {
-		x := LinkFact{Name: l.Name, Listen: n.cfg.Target.Links[k].Listen, Remote: n.cfg.Target.Links[k].Remote, Up: l.Up, RoundTrip: l.RTT}
+	f = TargetFact{Name: r.target.Name, ID: r.target.SystemID, Reachable: r.ties.pair.Reachable()}
+	for _, l := range r.ties.pair.Peer().Status() {
+		c := r.target.link(l.Name)
+		x := LinkFact{Name: l.Name, Port: c.port, Listen: c.Listen, Remote: c.Remote, Up: l.Up, RoundTrip: l.RTT}
 		if l.Err != nil && !l.Up {
 			x.Err = l.Err.Error()
 		}
@@ -146,7 +150,9 @@ func (n *Node) Target() (f TargetFact, ok bool) {
 
 // WitnessFact is the quorum witness as this array sees it.
 type WitnessFact struct {
-	Address   string
+	Address string
+	// Started: it is to be used.
+	Started   bool
 	Reached   bool
 	LastSeen  time.Time
 	RoundTrip time.Duration
@@ -155,12 +161,10 @@ type WitnessFact struct {
 
 // Witness returns it; false if none is configured.
 func (n *Node) Witness() (f WitnessFact, ok bool) {
-	if n.pair == nil {
+	r := n.rel.Load()
+	if r.ties == nil || r.witness.Address == "" {
 		return f, false
 	}
-	w := n.pair.WitnessStatus()
-	if !w.Configured {
-		return f, false
-	}
-	return WitnessFact{Address: n.cfg.Witness.Address, Reached: w.Reached, LastSeen: w.LastSeen, RoundTrip: w.RoundTrip, Err: w.Error}, true
+	w := r.ties.pair.WitnessStatus()
+	return WitnessFact{Address: r.witness.Address, Started: !r.stopped, Reached: w.Reached, LastSeen: w.LastSeen, RoundTrip: w.RoundTrip, Err: w.Error}, true
 }

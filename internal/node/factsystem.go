@@ -25,13 +25,15 @@ type SystemFact struct {
 	// Target is the other array's name, empty if there is none.
 	Target   string
 	TargetID array.SystemID
+	// Key is the array's, by which the other one and people's programs know it.
+	Key pki.Pin
 }
 
 // System returns what the array is.
 func (n *Node) System() SystemFact {
 	return SystemFact{
 		Name: n.cfg.Name, ID: n.cfg.SystemID, Start: n.start, Now: n.now(),
-		Target: n.cfg.Target.Name, TargetID: n.cfg.Target.SystemID,
+		Target: n.to().Name, TargetID: n.to().SystemID, Key: n.ident.Pin(),
 	}
 }
 
@@ -162,8 +164,8 @@ func (n *Node) Ports() (all []PortFact) {
 		all = append(all, portFact(i+1, p, n.cfg.ISCSI.Name, false))
 		all[i].Sessions = used[i+1]
 	}
-	for i, l := range n.cfg.Target.Links {
-		all = append(all, portFact(i+1, l.Listen, l.Name, true))
+	for _, l := range n.linkPorts() {
+		all = append(all, portFact(l.port, l.Listen, l.Name, true))
 	}
 	return all
 }

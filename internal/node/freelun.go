@@ -48,7 +48,7 @@ func (n *Node) takenLUNs(q lunQuestion) ([]byte, error) {
 // answer, as then it is not asked whether it can follow either.
 func (n *Node) takenThere(ctx context.Context, host string) (map[uint16]bool, error) {
 	taken := map[uint16]bool{}
-	if n.pair == nil || !n.pair.Reachable() {
+	if !n.reachable() {
 		return taken, nil
 	}
 	s, err := n.sightNow()

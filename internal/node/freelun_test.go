@@ -28,7 +28,7 @@ func TestALUNThatIsFreeOnBothArrays(t *testing.T) {
 	b.run("createvv", "cpg0", "there3", "64")
 	b.says("volume there3 is LUN 0 of h", "createvlun", "there3", "auto", "h") // of this array alone
 	b.Close()
-	a.until("b to be lost", func() bool { return !a.pair.Reachable() })
+	a.until("b to be lost", func() bool { return !a.reachable() })
 	if luns, err := a.takenThere(t.Context(), "h"); err != nil || len(luns) != 0 {
 		t.Errorf("LUNs of an array that is away: %v, %v", luns, err)
 	}

@@ -276,9 +276,9 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 	if r.Private {
 		cfg.Ports[0] = n.ports(n.side(), len(n.cfg.ISCSI.Portals))
 		cfg.Arrays[0] = n.cfg.Name
-	} else if n.pair != nil {
-		cfg.Peer = n.pair.Way(r.ID)
-		cfg.Doubted = n.cfg.Witness.Address != ""
+	} else if p := n.other(); p != nil {
+		cfg.Peer = p.Way(r.ID)
+		cfg.Doubted = n.witnessStarted()
 	}
 	if n.cfg.Groups != nil {
 		n.cfg.Groups(&cfg)
@@ -307,7 +307,7 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 	g.Start()
 	g.StandIn(n.standsIn())
 	if cfg.Peer != nil {
-		n.pair.Add(r.ID, g)
+		n.other().Add(r.ID, g)
 	}
 	return run, nil
 }
@@ -315,7 +315,7 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 func (n *Node) policy(r RCGroup) group.Policy {
 	return group.Policy{
 		Period: r.period(), OverPeriodAlert: r.Policies.OverPeriodAlert,
-		AutoFailover: r.Policies.AutoFailover && r.Policies.PathManagement, WitnessStarted: n.cfg.Witness.Address != "",
+		AutoFailover: r.Policies.AutoFailover && r.Policies.PathManagement, WitnessStarted: n.witnessStarted(),
 		AutoRecover: r.Policies.AutoRecover, AutoSynchronize: r.Policies.AutoSynchronize,
 		ActiveActive: r.Policies.ActiveActive && !r.Private, Home: n.homeSide(r), PermanentLoss: r.Policies.PermanentLoss, Prefer: n.prefers(r), FollowWrites: r.Policies.FollowWrites,
 	}
@@ -395,8 +395,8 @@ func (n *Node) closeGroup(id array.GroupID) {
 	if r == nil {
 		return
 	}
-	if n.pair != nil {
-		n.pair.Remove(id)
+	if p := n.other(); p != nil {
+		p.Remove(id)
 	}
 	r.g.Close()
 }

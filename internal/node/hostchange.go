@@ -56,7 +56,7 @@ func (n *Node) changeHosts(ctx context.Context, c hostChange) error {
 	if err := n.exports.rebuild(); err != nil {
 		return err
 	}
-	if mark == nil || !n.pair.Reachable() {
+	if mark == nil || !n.reachable() {
 		return nil
 	}
 	err = n.tellHost(ctx, *mark)

@@ -94,7 +94,7 @@ func TestHostsOfAnArrayThatWasAway(t *testing.T) {
 	a.run("createhost", "gone", iqn2)
 	a.run("createvlun", "v", "0", "h")
 	b.Close()
-	a.until("array-b to be missed", func() bool { return !a.pair.Reachable() })
+	a.until("array-b to be missed", func() bool { return !a.reachable() })
 	a.run("createhost", "new", iqn3)
 	a.run("sethost", "-persona", "5", "h")
 	a.run("sethost", "-persona", "6", "h")
@@ -111,7 +111,7 @@ func TestHostsOfAnArrayThatWasAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.Close()
-	b.until("array-a to be missed", func() bool { return !b.pair.Reachable() })
+	b.until("array-a to be missed", func() bool { return !b.reachable() })
 	b.run("sethost", "-persona", "7", "h") // though array-a serves what is exported to it
 	if d.Group.Version++; d.Hosts[0].Persona != 6 {
 		t.Fatalf("the group is described with %+v", d.Hosts)
@@ -135,7 +135,7 @@ func TestTwoHostsOfOneName(t *testing.T) {
 	arrays := openArrays(t, 2, nil)
 	a, b := arrays[0], arrays[1]
 	b.Close()
-	a.until("array-b to be missed", func() bool { return !a.pair.Reachable() })
+	a.until("array-b to be missed", func() bool { return !a.reachable() })
 	a.run("createhost", "h", iqn1)
 	a.Close()
 	b.open()

@@ -21,7 +21,7 @@ const (
 // handed to the other array, and then it is told to go on alone, so that hosts see
 // a switchover and not a failure. What can't be handed over stays as it is.
 func (n *Node) Leave() error {
-	if n.pair == nil || !n.pair.Reachable() {
+	if !n.reachable() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
@@ -50,7 +50,7 @@ func (n *Node) Leave() error {
 
 // letGo: the other array leaves.
 func (n *Node) letGo() error {
-	n.event("array " + n.cfg.Target.Name + " shuts down")
+	n.event("array " + n.to().Name + " shuts down")
 	var errs []error
 	groups := n.shared()
 	for _, r := range groups {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/link"
+	"github.com/perdure/perdure/internal/pair"
 )
 
 // supportedRTT is the round trip up to which synchronous mode is supported: every
@@ -62,15 +63,15 @@ func (w linkWatch) look(target string, links []link.Status) []string {
 }
 
 // watchLinks turns what happens to the links into events.
-func (n *Node) watchLinks(ctx context.Context) {
+func (n *Node) watchLinks(ctx context.Context, p *pair.Pair) {
 	w, told := newLinkWatch(), ""
 	for pause(ctx, time.Second) {
-		if text := n.misnamed(); text != told {
+		if text := n.misnamed(p); text != told {
 			if told = text; text != "" {
 				n.warn(text)
 			}
 		}
-		for _, text := range w.look(n.cfg.Target.Name, n.pair.Peer().Status()) {
+		for _, text := range w.look(n.to().Name, p.Peer().Status()) {
 			if strings.HasSuffix(text, "is down") || strings.HasPrefix(text, "warning") {
 				n.warn(text)
 				continue

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"net"
 	"syscall"
+
+	"github.com/perdure/perdure/internal/pair"
 )
 
 // ListenFailed says which key of the configuration is to blame if an address can't be
@@ -40,10 +42,10 @@ func noIdentity(err error, dir string) error {
 
 // misnamed says that the other array has another name than this one's configuration gives
 // it, if it has.
-func (n *Node) misnamed() string {
-	s := n.pair.System()
-	if s.Name == "" || s.Name == n.cfg.Target.Name {
+func (n *Node) misnamed(p *pair.Pair) string {
+	s := p.System()
+	if s.Name == "" || s.Name == n.to().Name {
 		return ""
 	}
-	return fmt.Sprintf("the other array calls itself %s, and the configuration of this one (target.name) calls it %s: make them the same, or commands that name it will not find it", s.Name, n.cfg.Target.Name)
+	return fmt.Sprintf("the other array calls itself %s, and the configuration of this one (target.name) calls it %s: make them the same, or commands that name it will not find it", s.Name, n.to().Name)
 }

@@ -59,7 +59,7 @@ func TestWhatKeepsAnArrayFromStarting(t *testing.T) {
 func TestAnotherName(t *testing.T) {
 	arrays := openArrays(t, 2, quick)
 	a, b := arrays[0], arrays[1]
-	if text := a.misnamed(); text != "" {
+	if text := a.misnamed(a.other()); text != "" {
 		t.Fatal(text)
 	}
 	b.Close()

@@ -26,13 +26,16 @@ func bad(key string, value any, want string, args ...any) error {
 
 // check finds what can't be meant.
 func (c *Config) check() error {
-	for _, f := range []func() error{c.checkSelf, c.checkWSAPI, c.checkSSH, c.checkISCSI, c.checkMemory, c.checkCPGs, c.checkDevices, c.checkTarget, c.checkLinks, c.checkTakeover, c.checkWitness, c.checkForwards} {
+	for _, f := range []func() error{c.checkSelf, c.checkWSAPI, c.checkSSH, c.checkISCSI, c.checkMemory, c.checkCPGs, c.checkDevices, c.checkTarget, c.checkLinks, c.checkListen, c.checkTakeover, c.checkWitness, c.checkForwards} {
 		if err := f(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// maxTargetLinks bounds the links to the other array.
+const maxTargetLinks = 4
 
 const nameWanted = "want 1 to 31 letters, digits, '.', '_' or '-', neither '.' nor '-' first"
 
@@ -158,8 +161,8 @@ func (c *Config) checkTarget() error {
 		return bad("target.name", t.Name, "it is this array's own: the two must differ")
 	case t.Key.IsZero():
 		return bad("target.key", "", "want the other array's key, sha256: and 64 hexadecimal digits")
-	case len(t.Links) == 0 || len(t.Links) > 4:
-		return array.Errorf(array.Invalid, "target.link: want 1 to 4 links, have %d", len(t.Links))
+	case len(t.Links) == 0 || len(t.Links) > maxTargetLinks:
+		return array.Errorf(array.Invalid, "target.link: want 1 to %d links, have %d", maxTargetLinks, len(t.Links))
 	}
 	return nil
 }
@@ -194,6 +197,17 @@ func (c *Config) checkLinks() error {
 		names[l.Name], ways[way] = true, l.Name
 	}
 	return nil
+}
+
+// checkListen finds what is wrong with the addresses for links that commands make.
+func (c *Config) checkListen() error {
+	switch {
+	case len(c.Links.Listen) > maxTargetLinks:
+		return bad("links.listen", c.Links.Listen, "want at most %d addresses host:port", maxTargetLinks)
+	case len(c.Links.Listen) > 0 && !c.Target.alone():
+		return bad("links.listen", c.Links.Listen, "there is a [target], whose links have addresses of their own: want one of the two")
+	}
+	return addresses("links.listen", c.Links.Listen)
 }
 
 // nowhere reports whether a host names no machine.

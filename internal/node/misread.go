@@ -76,5 +76,5 @@ func in(what, name string, err error) error { return fmt.Errorf("%s %s: %w", wha
 
 // targetName is the target there is.
 func (n *Node) targetName() string {
-	return cmp.Or(n.cfg.Target.Name, "a target in the configuration, which has none")
+	return cmp.Or(n.to().Name, "a target in the configuration, which has none")
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,8 +22,6 @@ import (
 	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/iscsi"
 	"github.com/perdure/perdure/internal/journal"
-	"github.com/perdure/perdure/internal/link"
-	"github.com/perdure/perdure/internal/pair"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/pki"
 	"github.com/perdure/perdure/internal/scsi"
@@ -32,7 +29,6 @@ import (
 	"github.com/perdure/perdure/internal/takeover"
 	"github.com/perdure/perdure/internal/vfs"
 	"github.com/perdure/perdure/internal/volume"
-	"github.com/perdure/perdure/internal/witness"
 )
 
 // Node is one array.
@@ -53,11 +49,9 @@ type Node struct {
 	// jnlDevice is what the journal lies on, nil if that is a directory.
 	jnlDevice *vfs.Partitioned
 	cpgs      map[string]*volume.Pool
-	pair      *pair.Pair
-	server    *link.Server
+	rel       atomic.Pointer[relation]
 	scsi      *scsi.Server
 	target    *iscsi.Target
-	lns       []net.Listener
 	stop      context.CancelFunc
 	wg        sync.WaitGroup
 
@@ -70,6 +64,7 @@ type Node struct {
 	copies copies
 	tasks  tasks
 	scheds scheds
+	drills drills
 	// limiting is held while rules for hosts are looked at or changed.
 	limiting sync.Mutex
 	limiters limiters
@@ -106,6 +101,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	n := &Node{cfg: cfg, log: log, stop: stop, cpgs: map[string]*volume.Pool{}, groups: map[array.GroupID]*running{}, unopened: map[array.GroupID]unopened{}}
 	n.exports.n = n
+	n.rel.Store(&relation{})
 	n.copies.init()
 	n.tasks.init(ctx)
 	n.scheds.told = map[string]string{}
@@ -117,11 +113,11 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 		{"open the CPGs", n.openCPGs},
 		{"limit the CPGs", n.capCPGs},
 		{"open the journal", n.openJournal},
-		{"open the relation to the other array", n.openPair},
+		{"open the relation to the other array", n.openRelation},
 		{"finish removals", n.finishDrops},
 		{"read how far the scrubs are", n.openScrubs},
 		{"open the groups", n.openGroups},
-		{"listen for the other array", func() error { return n.listenLinks(ctx) }},
+		{"listen for the other array", func() error { return n.beginRelation(ctx) }},
 		{"serve iSCSI", n.serve},
 		{"keep the portals' addresses", n.openTakeover},
 		{"begin to scrub", n.startScrubs},
@@ -171,13 +167,16 @@ func (n *Node) openStore() error {
 	if n.store, err = store.Open(filepath.Join(n.cfg.DataDir, "array.db")); err != nil {
 		return err
 	}
+	if err := n.loadRelation(); err != nil {
+		return err
+	}
 	if err := n.sameArray(); err != nil {
 		return err
 	}
 	if err := n.openLogs(); err != nil {
 		return err
 	}
-	n.people = people.Open(n.store, people.Options{Paired: n.paired(), Cost: n.cfg.LoginCost, Locked: func(user, from string) {
+	n.people = people.Open(n.store, people.Options{Paired: n.paired, Self: n.cfg.SystemID, Cost: n.cfg.LoginCost, Locked: func(user, from string) {
 		n.warn(fmt.Sprintf("user %s is locked out for a while after wrong passwords, the last from %s", user, from))
 	}})
 	n.pool = block.NewPool(n.cfg.Memory.BuffersMiB << 20)
@@ -263,67 +262,6 @@ func (n *Node) onRoom() {
 	}
 }
 
-func (n *Node) paired() bool { return n.cfg.Target.SystemID != 0 }
-
-// side is this array's side of its pair.
-func (n *Node) side() array.Side { return array.SideOf(n.cfg.SystemID, n.cfg.Target.SystemID) }
-
-func (n *Node) openPair() error {
-	if !n.paired() {
-		return nil
-	}
-	self := link.Self{System: n.cfg.SystemID, Start: n.start, Name: n.cfg.Name}
-	lc := link.Config{Self: self, Identity: n.ident, Key: n.cfg.Target.Key, System: n.cfg.Target.SystemID}
-	for _, l := range n.cfg.Target.Links {
-		lc.Links = append(lc.Links, link.LinkConfig{Name: l.Name, Remote: l.Remote})
-	}
-	pc := pair.Config{
-		Link: lc, Timing: pair.DefaultTiming(), Pool: n.pool, Logger: n.log, Event: n.event, Alarm: n.alarm,
-		Owners: witness.Owners{n.ident.Pin(), n.cfg.Target.Key},
-		Oldest: n.oldestWrite,
-		Call:   n.serveCall, RaiseStarts: n.raiseStarts, StandsIn: n.standsIn,
-	}
-	if n.cfg.Witness.Address != "" {
-		pc.Witness = witness.NewClient(witness.ClientConfig{
-			Address: n.cfg.Witness.Address, Identity: n.ident, Witness: n.cfg.Witness.Key, Timeout: 1800 * time.Millisecond,
-		})
-	}
-	var err error
-	if n.pair, err = pair.Open(pc); err != nil {
-		return err
-	}
-	n.server = link.NewServer(self, n.ident)
-	n.server.Refused = n.refused
-	return n.server.Add(n.pair.Peer())
-}
-
-func (n *Node) listenLinks(ctx context.Context) error {
-	if !n.paired() {
-		return nil
-	}
-	n.pair.Start()
-	seen := map[string]bool{}
-	for _, l := range n.cfg.Target.Links {
-		if seen[l.Listen] {
-			continue
-		}
-		seen[l.Listen] = true
-		ln, err := net.Listen("tcp", l.Listen)
-		if err != nil {
-			return fmt.Errorf("link %s: %w", l.Name, ListenFailed("[[target.link]] listen", err))
-		}
-		n.lns = append(n.lns, ln)
-		n.wg.Go(func() {
-			if err := n.server.Serve(ctx, ln); err != nil && ctx.Err() == nil {
-				n.event("links: " + err.Error())
-			}
-		})
-	}
-	n.wg.Go(func() { n.pushAll(ctx) })
-	n.wg.Go(func() { n.watchLinks(ctx) })
-	return nil
-}
-
 func (n *Node) serve() error {
 	if err := n.exports.rebuild(); err != nil {
 		return err
@@ -372,9 +310,8 @@ func (n *Node) Close() {
 	if n.stopScrubs != nil {
 		n.stopScrubs()
 	}
-	for _, l := range n.lns {
-		_ = l.Close()
-	}
+	rel := n.rel.Load()
+	rel.leave()
 	n.mu.RLock()
 	gs := make([]*group.Group, 0, len(n.groups))
 	for _, r := range n.groups {
@@ -384,9 +321,7 @@ func (n *Node) Close() {
 	for _, g := range gs {
 		g.Close()
 	}
-	if n.pair != nil {
-		n.pair.Close()
-	}
+	rel.end()
 	n.wg.Wait()
 	n.closeJournal()
 	for _, p := range n.cpgs {

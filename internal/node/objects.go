@@ -193,6 +193,10 @@ var tables = struct {
 	vvsets  store.Bucket[VVSet]
 	// untold are changes of hosts, by name, that the other array has not heard of.
 	untold store.Bucket[hostChange]
+	// relation is the target, and the witness, that commands made.
+	relation store.Bucket[joined]
+	// drills are of this array, by group.
+	drills store.Bucket[drillOf]
 }{
 	store.Bucket[VV]{Name: "vvs"},
 	store.Bucket[RCGroup]{Name: "groups"},
@@ -207,6 +211,8 @@ var tables = struct {
 	store.Bucket[cpgLimits]{Name: "cpglimits"},
 	store.Bucket[VVSet]{Name: "vvsets"},
 	store.Bucket[hostChange]{Name: "untold"},
+	store.Bucket[joined]{Name: "relation"},
+	store.Bucket[drillOf]{Name: "drills"},
 }
 
 // keep is a group's small facts in the store.

@@ -68,8 +68,8 @@ func parsePeriod(s string) (int64, error) {
 
 // targetOf refuses what is not the other array's name.
 func (n *Node) targetOf(name string) error {
-	if !n.paired() || name != n.cfg.Target.Name {
-		return array.Errorf(array.NotFound, "target %s does not exist: array %s, which serves the group, has the target %s", name, n.cfg.Name, n.cfg.Target.Name).Because(array.NoTarget)
+	if !n.paired() || name != n.to().Name {
+		return array.Errorf(array.NotFound, "target %s does not exist: array %s, which serves the group, has the target %s", name, n.cfg.Name, n.to().Name).Because(array.NoTarget)
 	}
 	return nil
 }
@@ -145,7 +145,7 @@ func (n *Node) makeSync(ctx context.Context, r *running, i group.Info) error {
 	case i.Stopped:
 		return r.stopped()
 	case !i.Contact || !i.Met:
-		return array.Errorf(array.Unavailable, "group %s can't be made synchronous now: array %s does not follow it", r.rec.Name, n.cfg.Target.Name).Because(array.TargetSilent)
+		return array.Errorf(array.Unavailable, "group %s can't be made synchronous now: array %s does not follow it", r.rec.Name, n.to().Name).Because(array.TargetSilent)
 	}
 	return n.changeRecord(ctx, r, func(g *RCGroup) error {
 		g.Period, g.Policies.OverPeriodAlert = 0, false

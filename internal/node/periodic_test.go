@@ -161,7 +161,7 @@ func TestPeriodicFailover(t *testing.T) {
 	if f, err := a.Group("g"); err != nil || f.ServedHere {
 		t.Errorf("the old source serves: %v", err)
 	}
-	b.until("a to be reached", func() bool { return b.pair.Reachable() })
+	b.until("a to be reached", func() bool { return b.reachable() })
 	b.run("setrcopygroup", "recover", "g")
 	b.until("a to follow", func() bool { f, err := b.Group("g"); return err == nil && f.State == "Started" })
 	if !strings.Contains(fmt.Sprint(a.Events()), "gave up what it had of after the point") {

@@ -26,16 +26,16 @@ func (n *Node) failoverPeriodic(ctx context.Context, a *args, r *running, i grou
 	case !r.g.Out():
 		return array.Errorf(array.Conflict, "array %s is not the target of group %s: %s", n.cfg.Name, r.rec.Name, i.Reason)
 	case i.Contact:
-		return array.Errorf(array.Conflict, "group %s is served by array %s, which can be reached: 'setrcopygroup reverse %s' hands it over without loss", r.rec.Name, n.cfg.Target.Name, r.rec.Name)
+		return array.Errorf(array.Conflict, "group %s is served by array %s, which can be reached: 'setrcopygroup reverse %s' hands it over without loss", r.rec.Name, n.to().Name, r.rec.Name)
 	case i.Period.At.IsZero():
 		return array.Errorf(array.Conflict, "array %s has group %s as %s: there is nothing to go on from; override -f serves what there is", n.cfg.Name, r.rec.Name, state)
 	case !force:
-		return array.Errorf(array.Conflict, "group %s is periodic: array %s has the state %s, and what array %s acknowledged since is lost: say -f", r.rec.Name, n.cfg.Name, state, n.cfg.Target.Name)
+		return array.Errorf(array.Conflict, "group %s is periodic: array %s has the state %s, and what array %s acknowledged since is lost: say -f", r.rec.Name, n.cfg.Name, state, n.to().Name)
 	}
 	if err := r.g.Force(true); err != nil {
 		return err
 	}
-	a.printf("group %s goes on from the state %s; what array %s acknowledged since is lost\n", r.rec.Name, state, n.cfg.Target.Name)
+	a.printf("group %s goes on from the state %s; what array %s acknowledged since is lost\n", r.rec.Name, state, n.to().Name)
 	n.warn(fmt.Sprintf("group %s goes on here from the state %s", r.rec.Name, state))
 	a.then = func(ctx context.Context) error {
 		if err := waitServed(ctx, r); err != nil {
@@ -62,8 +62,8 @@ func (n *Node) recoverPeriodic(ctx context.Context, r *running) error {
 	if _, err := n.mayChange(r.rec.ID); err != nil {
 		return err
 	}
-	if !n.pair.Reachable() {
-		return array.Errorf(array.Unavailable, "group %s: array %s does not answer, so there is nothing to recover", r.rec.Name, n.cfg.Target.Name).Because(array.TargetSilent)
+	if !n.reachable() {
+		return array.Errorf(array.Unavailable, "group %s: array %s does not answer, so there is nothing to recover", r.rec.Name, n.to().Name).Because(array.TargetSilent)
 	}
 	d, err := n.described(r.rec.ID)
 	if err != nil {
@@ -156,7 +156,7 @@ func (n *Node) handOver(ctx context.Context, r *running) error {
 		return err
 	}
 	if i, err := r.g.Info(); err != nil || !i.Contact && !i.Stopped {
-		return orElse(err, array.Errorf(array.Unavailable, "group %s can't be handed over: array %s does not answer", r.rec.Name, n.cfg.Target.Name).Because(array.TargetSilent))
+		return orElse(err, array.Errorf(array.Unavailable, "group %s can't be handed over: array %s does not answer", r.rec.Name, n.to().Name).Because(array.TargetSilent))
 	}
 	if err := n.syncPeriod(ctx, r); err != nil {
 		return err
@@ -182,7 +182,7 @@ func (n *Node) handOver(ctx context.Context, r *running) error {
 		return err
 	}
 	out := func() (bool, error) { return r.g.Out(), nil }
-	return await(ctx, handStep, out, array.Errorf(array.Unknown, "group %s is owned by array %s, which has not left this one out yet: it will by itself", r.rec.Name, n.cfg.Target.Name))
+	return await(ctx, handStep, out, array.Errorf(array.Unknown, "group %s is owned by array %s, which has not left this one out yet: it will by itself", r.rec.Name, n.to().Name))
 }
 
 // await returns when ok does, or late after some time.
@@ -256,11 +256,11 @@ func (n *Node) syncPeriod(ctx context.Context, r *running) error {
 		case i.Period.Period == 0:
 			return array.Errorf(array.Conflict, "group %s is not periodic any more", r.rec.Name)
 		case time.Since(seen) > awayFor:
-			return array.Errorf(array.Unavailable, "group %s: array %s does not answer; it has the state of %s", r.rec.Name, n.cfg.Target.Name, lastSync(i)).Because(array.NotSynced)
+			return array.Errorf(array.Unavailable, "group %s: array %s does not answer; it has the state of %s", r.rec.Name, n.to().Name, lastSync(i)).Because(array.NotSynced)
 		case i.Period.Trouble != "" && !i.Period.Sending:
-			return array.Errorf(array.Conflict, "group %s: array %s does not get its point: %s", r.rec.Name, n.cfg.Target.Name, i.Period.Trouble).Because(array.NotSynced)
+			return array.Errorf(array.Conflict, "group %s: array %s does not get its point: %s", r.rec.Name, n.to().Name, i.Period.Trouble).Because(array.NotSynced)
 		case !pause(ctx, 50*time.Millisecond):
-			return array.Errorf(array.Busy, "group %s: a point is still on its way to array %s", r.rec.Name, n.cfg.Target.Name).Because(array.NotSynced)
+			return array.Errorf(array.Busy, "group %s: a point is still on its way to array %s", r.rec.Name, n.to().Name).Because(array.NotSynced)
 		}
 	}
 }

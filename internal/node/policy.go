@@ -35,31 +35,39 @@ func (n *Node) setPolicy(ctx context.Context, a *args, force *bool) error {
 		if err != nil {
 			return err
 		}
-		named := map[string]bool{}
-		for _, p := range policies {
-			base, _, _ := strings.Cut(strings.TrimPrefix(p, "no_"), "=")
-			if named[base] {
-				return array.Errorf(array.Invalid, "policy %s is named twice: say what it is to be once", base)
-			}
-			named[base] = true
-			if err := g.mayHave(p, n.cfg.Target.Name); err != nil {
-				return err
-			}
-			name, prefers := strings.CutPrefix(p, "prefer=")
-			if prefers {
-				g.Policies.Prefer, err = n.systemNamed(name)
-			} else {
-				err = g.setPolicy(p)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		if named["prefer"] && g.Policies.Prefer != 0 && (!g.Policies.AutoFailover || !g.Policies.PathManagement) {
-			return array.Errorf(array.Conflict, "group %s: prefer needs auto_failover and path_management, without which the array that serves goes on", g.Name)
+		if err := n.setPolicies(&g, policies); err != nil {
+			return err
 		}
 		return groupsPut(t, g)
 	})
+}
+
+// setPolicies sets policies of a group as people name them, each once.
+func (n *Node) setPolicies(g *RCGroup, policies []string) error {
+	named := map[string]bool{}
+	for _, p := range policies {
+		base, _, _ := strings.Cut(strings.TrimPrefix(p, "no_"), "=")
+		if named[base] {
+			return array.Errorf(array.Invalid, "policy %s is named twice: say what it is to be once", base)
+		}
+		named[base] = true
+		if err := g.mayHave(p, n.to().Name); err != nil {
+			return err
+		}
+		var err error
+		if name, prefers := strings.CutPrefix(p, "prefer="); prefers {
+			g.Policies.Prefer, err = n.systemNamed(name)
+		} else {
+			err = g.setPolicy(p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if named["prefer"] && g.Policies.Prefer != 0 && (!g.Policies.AutoFailover || !g.Policies.PathManagement) {
+		return array.Errorf(array.Conflict, "group %s: prefer needs auto_failover and path_management, without which the array that serves goes on", g.Name)
+	}
+	return nil
 }
 
 // systemNamed returns the id of an array of the pair.
@@ -67,10 +75,10 @@ func (n *Node) systemNamed(name string) (array.SystemID, error) {
 	switch name {
 	case n.cfg.Name:
 		return n.cfg.SystemID, nil
-	case n.cfg.Target.Name:
-		return n.cfg.Target.SystemID, nil
+	case n.to().Name:
+		return n.to().SystemID, nil
 	}
-	return 0, array.Errorf(array.NotFound, "array %q is not of this pair: want %s or %s", name, n.cfg.Name, n.cfg.Target.Name).Because(array.NoTarget)
+	return 0, array.Errorf(array.NotFound, "array %q is not of this pair: want %s or %s", name, n.cfg.Name, n.to().Name).Because(array.NoTarget)
 }
 
 // systemName is the reverse.
@@ -78,8 +86,8 @@ func (n *Node) systemName(id array.SystemID) string {
 	switch id {
 	case n.cfg.SystemID:
 		return n.cfg.Name
-	case n.cfg.Target.SystemID:
-		return n.cfg.Target.Name
+	case n.to().SystemID:
+		return n.to().Name
 	}
 	return fmt.Sprintf("array %d, which is not of this pair", id)
 }
@@ -89,7 +97,7 @@ func (n *Node) prefers(r RCGroup) array.Members {
 	switch r.Policies.Prefer {
 	case n.cfg.SystemID:
 		return array.Only(n.side())
-	case n.cfg.Target.SystemID:
+	case n.to().SystemID:
 		return array.Only(n.side().Other())
 	}
 	return 0

@@ -6,12 +6,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/store"
@@ -20,6 +20,7 @@ import (
 func groupCommands() []command {
 	return []command{
 		{name: "creatercopygroup", right: people.Change, usage: "creatercopygroup <group> <target>:sync|periodic", about: "creates a Remote Copy group here and on the target", run: createRCGroup},
+		{name: "protectvvset", right: people.Change, usage: "protectvvset [-pol <policy>[,<policy>...]] [-period <n>[s|m|h|d]] [-host <host|set:hosts>[,...]] [-proximity primary|secondary|all] [-wait] <set> <group> <target>:sync|periodic", about: "makes a group of all volumes of a set, with their exports, policies and proximities, or of none", run: protectVVSet},
 		{name: "removercopygroup", right: people.Change, usage: "removercopygroup -f <group>", about: "removes a group without exports, and its volumes' copies on the target", of: lastGroup, run: removeRCGroup},
 		{name: "admitrcopyvv", right: people.Change, usage: "admitrcopyvv -createvv [-size <size>] [-cpg <cpg>] [-tpvv|-full|-tdvv] [-compr] <vv> <group>", about: "adds a volume; its copy on the target gets the same name, size and WWN", of: lastGroup, run: admitVV},
 		{name: "admitrcopyhost", right: people.Change, usage: "admitrcopyhost [-proximity primary|secondary|all] <group> <host|set:hosts>...", about: "says which array's paths hosts prefer in a group with the policy active_active: the home array's, the other's, or all", of: groupOfHosts, run: admitHost},
@@ -42,54 +43,12 @@ func createRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err := a.parse(2, 2); err != nil {
 		return err
 	}
-	name := a.rest[0]
 	target, mode, _ := strings.Cut(a.rest[1], ":")
-	switch {
-	case !validName(name) || len(name) > 22:
-		return array.Errorf(array.Invalid, "group name %q: want 1 to 22 letters, digits, '.', '_' or '-'", name)
-	case !n.paired() || target != n.cfg.Target.Name:
-		return array.Errorf(array.NotFound, "group %s: target %q does not exist: want %s", name, target, n.targetName()).Because(array.NoTarget)
-	case mode != modeSync && mode != modePeriodic:
-		return array.Errorf(array.Invalid, "mode %q: want sync or periodic", mode).Because(array.NoMode)
-	case !n.pair.Reachable():
-		return array.Errorf(array.Unavailable, "target %s does not answer", target).Because(array.TargetSilent)
-	}
-	g := RCGroup{
-		Name: name, Home: n.cfg.SystemID, Version: 1, Change: nonce(), Founding: nonce(), Founder: n.side(),
-		Policies: Policies{AutoFailover: true, PathManagement: true, AutoRecover: true, AutoSynchronize: true},
-	}
-	if mode == modePeriodic {
-		g.Period, g.Policies = defaultPeriod, Policies{AutoRecover: true, OverPeriodAlert: true}
-	}
-	err := n.store.Update(func(t *store.Tx) error {
-		if err := tables.groups.Each(t, func(_ string, o RCGroup) error {
-			if o.Name == name && !o.Private {
-				return array.Errorf(array.Exists, "Remote Copy group %s exists already", name).Because(array.GroupExists)
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
-		id, err := n.nextID(t)
-		if err != nil {
-			return err
-		}
-		g.ID = array.MakeGroupID(n.cfg.SystemID, id)
-		return nil
-	})
+	g, err := n.newGroup(a.rest[0], target, mode)
 	if err != nil {
 		return err
 	}
-	d := Description{Group: g, Record: arb.Stored{Current: arb.First(g.Founder, g.Founding)}.Marshal()}
-	if _, err := n.ask(ctx, request{Take: &d}); err != nil {
-		return err
-	}
-	if err := n.store.Update(func(t *store.Tx) error { return groupsPut(t, g) }); err != nil {
-		_, _ = n.ask(ctx, request{Drop: g.ID})
-		return err
-	}
-	_, err = n.openGroup(g, nil)
-	return err
+	return n.found(ctx, &founding{d: Description{Group: g}})
 }
 
 func removeRCGroup(n *Node, ctx context.Context, a *args) error {
@@ -128,7 +87,7 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err := n.dropGroup(r.rec.ID); err != nil {
 		return err
 	}
-	if err := n.pair.ForgetRegister(ctx, r.rec.ID); err != nil {
+	if err := n.other().ForgetRegister(ctx, r.rec.ID); err != nil {
 		// It takes room there and does no harm: the id is never given again.
 		n.event(fmt.Sprintf("group %s was removed, but the witness keeps its register: %v", r.rec.Name, err))
 	}
@@ -166,7 +125,7 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 		}
 	case n.onlyThere(ctx, name):
 		return array.Errorf(array.Conflict, "volume %s is on array %s alone, and group %s is served by array %s: 'setrcopygroup switchover %s' lets %s serve it, then admit the volume; or 'removevv -f %s' there, and create it in the group with -size",
-			name, n.cfg.Target.Name, r.rec.Name, n.cfg.Name, r.rec.Name, n.cfg.Target.Name, name).Because(array.VolumeOnTarget)
+			name, n.to().Name, r.rec.Name, n.cfg.Name, r.rec.Name, n.to().Name, name).Because(array.VolumeOnTarget)
 	case *size == "":
 		return array.Errorf(array.NotFound, "volume %s does not exist: create it, or say -size", name).Because(array.NoVolume)
 	default:
@@ -193,7 +152,8 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 			return err
 		}
 	}
-	return n.changeGroup(ctx, r.rec.ID, func(t *store.Tx) error {
+	was, existed := v, v.ID != 0
+	err = n.changeGroup(ctx, r.rec.ID, func(t *store.Tx) error {
 		id, err := n.nextID(t)
 		if err != nil {
 			return err
@@ -201,11 +161,15 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 		v.ID, v.Group = array.MakeVolumeID(n.cfg.SystemID, id), r.rec.ID
 		return tables.vvs.Put(t, store.Key(uint64(v.ID)), v)
 	})
+	if err != nil && existed {
+		err = errors.Join(err, n.createPrivate(was)) // it stays what it was
+	}
+	return err
 }
 
 // onlyThere reports whether the other array has a volume of a name that this one has not.
 func (n *Node) onlyThere(ctx context.Context, name string) bool {
-	if n.pair == nil || !n.pair.Reachable() || !validName(name) {
+	if !n.reachable() || !validName(name) {
 		return false
 	}
 	v := VV{ID: array.MakeVolumeID(n.cfg.SystemID, 0), Name: name, CPG: n.cfg.CPGs[0].Name} // nobody's
@@ -216,6 +180,20 @@ func (n *Node) onlyThere(ctx context.Context, name string) bool {
 // mayAdmit says what keeps a volume that exists already out of a group: it is made
 // anew there, so nothing may be lost with it, and nothing may go wrong after it is gone.
 func (n *Node) mayAdmit(ctx context.Context, v VV, to array.GroupID) error {
+	if err := n.unwritten(v); err != nil {
+		return err
+	}
+	if err := n.mayRemove(v); err != nil {
+		return err
+	}
+	if _, err := n.mayChange(to); err != nil {
+		return err
+	}
+	return n.mayTakeThere(ctx, v, to)
+}
+
+// unwritten refuses a volume that has something of its own.
+func (n *Node) unwritten(v VV) error {
 	n.mu.RLock()
 	own := n.groups[v.Group]
 	n.mu.RUnlock()
@@ -228,18 +206,12 @@ func (n *Node) mayAdmit(ctx context.Context, v VV, to array.GroupID) error {
 	if v.Base != 0 {
 		return array.Errorf(array.Conflict, "volume %s was made from a snapshot, which the other array may not have", v.Name).Because(array.HasSnapshots)
 	}
-	if err := n.mayRemove(v); err != nil {
-		return err
-	}
-	if _, err := n.mayChange(to); err != nil {
-		return err
-	}
-	return n.mayTakeThere(ctx, v, to)
+	return nil
 }
 
 // mayTakeThere asks the other array what keeps it from a new volume of a group.
 func (n *Node) mayTakeThere(ctx context.Context, v VV, to array.GroupID) error {
-	if n.pair == nil || !n.pair.Reachable() {
+	if !n.reachable() {
 		return nil
 	}
 	v.ID, v.Group = array.MakeVolumeID(n.cfg.SystemID, 0), to // nobody's yet

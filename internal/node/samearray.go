@@ -28,7 +28,7 @@ func (n *Node) sameArray() error {
 		}
 		if known && array.Side(side) != n.side() {
 			return array.Errorf(array.Conflict, "target.system_id is %d, which makes this array side %v of the pair, and its groups were made with side %v: the target's id must be on the same side of %d as before",
-				n.cfg.Target.SystemID, n.side(), array.Side(side), n.cfg.SystemID)
+				n.to().SystemID, n.side(), array.Side(side), n.cfg.SystemID)
 		}
 		return tables.count.Put(t, "side", uint64(n.side()))
 	})

@@ -190,14 +190,14 @@ func TestScheduleOfAPair(t *testing.T) {
 	a.run("setrcopygroup", "switchover", "g")
 	a.until("array-a to serve", func() bool { return a.serves(g) })
 	b.Close()
-	a.until("array-a to go on alone", func() bool { return !a.pair.Reachable() && a.serves(g) })
+	a.until("array-a to go on alone", func() bool { return !a.reachable() && a.serves(g) })
 	clock.step(time.Minute)
 	a.tick()
 	b.open()
 	a.until("array-b to hear of it", func() bool { s, err := b.schedule("s"); return err == nil && s.Runs == 3 })
 	b.tick()
 	a.wantNames("sv", "sv.0.0931", "sv.0.0932", "sv.0.0933", "sv.1.0931", "sv.1.0932", "sv.1.0933")
-	b.until("array-b to reach the other", b.pair.Reachable)
+	b.until("array-b to reach the other", b.reachable)
 	b.run("removesched", "-f", "s") // passed on
 	if _, err := a.schedule("s"); err == nil {
 		t.Error("a removed schedule is left on the other array")

@@ -31,7 +31,14 @@ func TestScripts(t *testing.T) {
 	}
 	for _, f := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(f), ".txt"), func(t *testing.T) {
-			arrays := openArrays(t, 2, quick)
+			var arrays []*testArray
+			key := ""
+			if strings.HasSuffix(f, "targets.txt") {
+				arrays, _ = openStrangers(t)
+				key = arrays[1].ident.Pin().String()
+			} else {
+				arrays = openArrays(t, 2, quick)
+			}
 			on := map[string]*testArray{"a": arrays[0], "b": arrays[1]}
 			give := func(ts *testscript.TestScript, neg bool, by Caller, args []string) {
 				x := on[args[0]]
@@ -52,6 +59,10 @@ func TestScripts(t *testing.T) {
 			}
 			testscript.Run(t, testscript.Params{
 				Files: []string{f}, UpdateScripts: *update, RequireExplicitExec: true,
+				Setup: func(e *testscript.Env) error {
+					e.Setenv("KEY", key)
+					return nil
+				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"a": func(ts *testscript.TestScript, neg bool, args []string) {
 						owner(ts, neg, append([]string{"a"}, args...))

@@ -38,7 +38,7 @@ func (n *Node) arrayName(s array.Side) string {
 	if s == n.side() {
 		return n.cfg.Name
 	}
-	return n.cfg.Target.Name
+	return n.to().Name
 }
 
 // roleOf returns the incumbent's role of this array in a group.
@@ -108,13 +108,14 @@ func status(n *Node, _ context.Context, a *args) error {
 		return err
 	}
 	a.printf("array\t%s\tsystem %d, start %d\n", n.cfg.Name, n.cfg.SystemID, n.start.Count)
-	if n.pair != nil {
+	if rel := n.rel.Load(); rel.ties != nil {
+		p := rel.ties.pair
 		state := "does not answer"
-		if n.pair.Reachable() {
+		if p.Reachable() {
 			state = "answers"
 		}
-		a.printf("target\t%s\t%s\n", n.cfg.Target.Name, state)
-		for _, l := range n.pair.Peer().Status() {
+		a.printf("target\t%s\t%s\n", n.to().Name, state)
+		for _, l := range p.Peer().Status() {
 			up := "down"
 			if l.Up {
 				up = fmt.Sprintf("up, round trip %v", l.RTT.Round(time.Microsecond))
@@ -123,21 +124,23 @@ func status(n *Node, _ context.Context, a *args) error {
 				}
 			} else if l.Err != nil {
 				up += ": " + l.Err.Error()
-			} else if !n.pair.Peer().Connects() {
-				up += fmt.Sprintf(": array %s, with the key %v, is the one to connect, and did not", n.cfg.Target.Name, n.cfg.Target.Key)
+			} else if !p.Peer().Connects() {
+				up += fmt.Sprintf(": array %s, with the key %v, is the one to connect, and did not", n.to().Name, n.to().Key)
 			}
 			a.printf("link\t%s\t%s\n", l.Name, up)
 		}
-		w := n.pair.WitnessStatus()
+		w := p.WitnessStatus()
 		switch {
-		case !w.Configured:
+		case rel.witness.Address == "":
 			a.printf("witness\tnone\t\n")
+		case rel.stopped:
+			a.printf("witness\t%s\tstopped\n", rel.witness.Address)
 		case w.Reached:
-			a.printf("witness\t%s\tanswers, round trip %v\n", n.cfg.Witness.Address, w.RoundTrip.Round(time.Microsecond))
+			a.printf("witness\t%s\tanswers, round trip %v\n", rel.witness.Address, w.RoundTrip.Round(time.Microsecond))
 		case w.LastSeen.IsZero():
-			a.printf("witness\t%s\tnot reached yet: %s\n", n.cfg.Witness.Address, w.Error)
+			a.printf("witness\t%s\tnot reached yet: %s\n", rel.witness.Address, w.Error)
 		default:
-			a.printf("witness\t%s\tlost since %v: %s\n", n.cfg.Witness.Address, w.LastSeen.Format(time.TimeOnly), w.Error)
+			a.printf("witness\t%s\tlost since %v: %s\n", rel.witness.Address, w.LastSeen.Format(time.TimeOnly), w.Error)
 		}
 	}
 	for _, c := range n.cfg.CPGs {
@@ -171,7 +174,7 @@ func (n *Node) homeName(r RCGroup) string {
 	if r.Home == n.cfg.SystemID {
 		return n.cfg.Name
 	}
-	return n.cfg.Target.Name
+	return n.to().Name
 }
 
 func explain(n *Node, _ context.Context, a *args) error {

@@ -53,12 +53,12 @@ func (n *Node) showTargets(a *args, witness bool) error {
 	}
 	t := table.New(cols...)
 	found := map[string]bool{}
-	if n.pair != nil && (len(a.rest) == 0 || a.names(n.cfg.Target.Name, found)) {
+	if n.paired() && (len(a.rest) == 0 || a.names(n.to().Name, found)) {
 		st := "failed"
-		if n.pair.Reachable() {
+		if n.reachable() {
 			st = "ready"
 		}
-		row := []any{n.cfg.Target.Name, n.cfg.Target.SystemID, "IP", st, "-", "mirror_config"}
+		row := []any{n.to().Name, n.to().SystemID, "IP", st, "-", "mirror_config"}
 		if witness {
 			row = append(row, n.witnessWords()...)
 		}
@@ -73,14 +73,16 @@ func (n *Node) showTargets(a *args, witness bool) error {
 
 // witnessWords are the incumbent's for the state of the witness.
 func (n *Node) witnessWords() []any {
-	w := n.pair.WitnessStatus()
+	w, ok := n.Witness()
 	switch {
-	case !w.Configured:
+	case !ok:
 		return []any{"-", "Not-started", "not-started"}
+	case !w.Started:
+		return []any{w.Address, "Stopped", "not-started"}
 	case w.Reached:
-		return []any{n.cfg.Witness.Address, "Started", "ATF-ready"}
+		return []any{w.Address, "Started", "ATF-ready"}
 	}
-	return []any{n.cfg.Witness.Address, "Started", "Not-Responding"}
+	return []any{w.Address, "Started", "Not-Responding"}
 }
 
 // linkPort is the port of a link, portalPort that of an iSCSI portal, as node:slot:port.
@@ -90,18 +92,18 @@ func portalPort(k int) string { return fmt.Sprintf("0:1:%d", k+1) }
 func (n *Node) showLinks(a *args) error {
 	a.title("\nLink Information\n")
 	t := table.New("Target", "Node", "Address", "Status", "Options")
-	if n.pair != nil {
-		for k, l := range n.pair.Peer().Status() {
+	if f, ok := n.Target(); ok {
+		for _, l := range f.Links {
 			up := "Down"
 			if l.Up {
 				up = "Up"
 			}
-			t.Row(n.cfg.Target.Name, linkPort(k), n.cfg.Target.Links[k].Remote, up, "-")
+			t.Row(f.Name, linkPort(l.Port-1), l.Remote, up, "-")
 		}
 		seen := map[string]bool{}
-		for k, l := range n.cfg.Target.Links {
+		for _, l := range f.Links {
 			if !seen[l.Listen] {
-				t.Row("receive", linkPort(k), l.Listen, "Up", "-")
+				t.Row("receive", linkPort(l.Port-1), l.Listen, "Up", "-")
 			}
 			seen[l.Listen] = true
 		}
@@ -131,10 +133,10 @@ func (n *Node) showGroups(a *args, detail bool) error {
 			continue
 		}
 		t := table.New("Name", "Target", "Status", "Role", "Mode", `"Options`)
-		t.Row(r.rec.Name, n.cfg.Target.Name, stateOf(i), n.roleOf(r, i), d.Group.Mode(), n.optionsOf(d.Group, i))
+		t.Row(r.rec.Name, n.to().Name, stateOf(i), n.roleOf(r, i), d.Group.Mode(), n.optionsOf(d.Group, i))
 		a.table(t)
 		t = table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "LastSyncTime")
-		for _, v := range d.VVs {
+		for _, v := range d.volumes() {
 			t.Row(v.Name, n.VolumeNumber(v.ID), v.Name, n.VolumeNumber(v.ID), syncOf(i), lastSync(i))
 		}
 		a.table(t)
@@ -145,6 +147,16 @@ func (n *Node) showGroups(a *args, detail bool) error {
 		}
 	}
 	return nil
+}
+
+// volumes are a group's without their snapshots.
+func (d Description) volumes() (all []VV) {
+	for _, v := range d.VVs {
+		if v.Of == 0 {
+			all = append(all, v)
+		}
+	}
+	return all
 }
 
 // showNear lists which hosts of a group prefer which array's paths.
@@ -165,10 +177,10 @@ func (n *Node) showGroupInDetail(a *args, r running, i group.Info, d Description
 		cpg = d.VVs[0].CPG
 	}
 	t := table.New("Name", ">ID", "Target", "Status", "Role", "Mode", `"Options`, "LocalUserCpg", "RmUserCpg")
-	t.Row(r.rec.Name, n.GroupNumber(r.rec.ID), n.cfg.Target.Name, stateOf(i), n.roleOf(r, i), d.Group.Mode(), n.optionsOf(d.Group, i), cpg, cpg)
+	t.Row(r.rec.Name, n.GroupNumber(r.rec.ID), n.to().Name, stateOf(i), n.roleOf(r, i), d.Group.Mode(), n.optionsOf(d.Group, i), cpg, cpg)
 	a.table(t)
 	t = table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "Resync_ss", "Sync_ss", "VV_iter", "R_iter", "S_iter", "LastSyncTime", "LocalSet", "RemoteSet")
-	for _, v := range d.VVs {
+	for _, v := range d.volumes() {
 		t.Row(v.Name, n.VolumeNumber(v.ID), v.Name, n.VolumeNumber(v.ID), syncOf(i), "NA", "NA", "NA", "NA", "NA", lastSync(i), "-", "-")
 	}
 	a.table(t)

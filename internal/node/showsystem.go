@@ -26,10 +26,10 @@ func showSys(n *Node, _ context.Context, a *args) error {
 	sum := volume.Together(all...)
 	cols := []string{">ID", "Name", "Model", "Serial", ">Nodes", ">Master", ">TotalCap", ">AllocCap", ">FreeCap", ">FailedCap"}
 	if *detail {
-		cols = append(cols, "iSCSI_Name", ">Starts")
+		cols = append(cols, "iSCSI_Name", ">Starts", "Key")
 	}
 	t := table.New(cols...)
-	t.Row(n.cfg.SystemID, n.cfg.Name, "Perdure", n.cfg.SystemID, 1, 0, sum.Limit>>20, (sum.Used+sum.Reserved)>>20, sum.Free()>>20, 0, n.cfg.ISCSI.Name, n.start.Count)
+	t.Row(n.cfg.SystemID, n.cfg.Name, "Perdure", n.cfg.SystemID, 1, 0, sum.Limit>>20, (sum.Used+sum.Reserved)>>20, sum.Free()>>20, 0, n.cfg.ISCSI.Name, n.start.Count, n.ident.Pin())
 	a.table(t)
 	return nil
 }
@@ -65,8 +65,8 @@ func showPort(n *Node, _ context.Context, a *args) error {
 		}
 	}
 	if !*portals {
-		for k, l := range n.cfg.Target.Links {
-			t.Row(linkPort(k), "peer", "ready", "rcip", "IP", l.Listen, "-")
+		for _, l := range n.linkPorts() {
+			t.Row(linkPort(l.port-1), "peer", "ready", "rcip", "IP", l.Listen, "-")
 		}
 	}
 	t.Total(fmt.Sprintf("%d total", t.Rows()))

@@ -135,7 +135,9 @@ func (n *Node) openTakeover() error {
 
 // standing is how this array stands to the other.
 func (n *Node) standing() (f takeover.Facts) {
-	f.Contact, f.PeerStandsIn, f.Granting = n.pair.Standing()
+	if p := n.other(); p != nil {
+		f.Contact, f.PeerStandsIn, f.Granting = p.Standing()
+	}
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	for _, r := range n.groups {

@@ -47,7 +47,7 @@ func TestGivenUpInTwoCPGs(t *testing.T) {
 		f, err := a.Group("g")
 		return err == nil && strings.Contains(f.Reason, "a person must choose")
 	})
-	b.until("a to be reached", func() bool { return b.pair.Reachable() })
+	b.until("a to be reached", func() bool { return b.reachable() })
 	r, err := b.findGroup("g")
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestGivenUpInTwoCPGs(t *testing.T) {
 	a.Close()
 	a.open()
 	t.Logf("a has on pages up to %d and %d", a.cpgs["cpg0"].Destaged(r0.rec.ID), a.cpgs["cpg1"].Destaged(r0.rec.ID))
-	b.until("a to be reached", func() bool { return b.pair.Reachable() })
+	b.until("a to be reached", func() bool { return b.reachable() })
 	b.until("contact", func() bool { f, err := b.Group("g"); return err == nil && f.Contact })
 	b.run("setrcopygroup", "recover", "g")
 	b.until("a to follow", func() bool { f, err := b.Group("g"); return err == nil && f.State == "Started" })

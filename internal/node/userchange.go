@@ -18,7 +18,7 @@ func (n *Node) changeUsers(ctx context.Context, c people.UserChange) error {
 	n.telling.Lock()
 	defer n.telling.Unlock()
 	tell, err := n.people.Make(c)
-	if err != nil || tell == nil || !n.pair.Reachable() {
+	if err != nil || tell == nil || !n.reachable() {
 		return err
 	}
 	err = n.tellUser(ctx, *tell)

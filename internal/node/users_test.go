@@ -56,7 +56,7 @@ func TestUsersAreOnBothArrays(t *testing.T) {
 
 	// One that was away hears of it.
 	b.Close()
-	a.until("array-b to be missed", func() bool { return !a.pair.Reachable() })
+	a.until("array-b to be missed", func() bool { return !a.reachable() })
 	a.run("createuser", "-nopassword", "bob", "all", "super")
 	a.run("removeuser", "-f", "ann")
 	b.open()

@@ -65,7 +65,7 @@ func (n *Node) changeVVSet(ctx context.Context, name string, f func(*VVSet) erro
 	if err := n.limitVolumes(); err != nil {
 		return err
 	}
-	if n.pair == nil || !n.pair.Reachable() {
+	if !n.reachable() {
 		return nil
 	}
 	err = n.tellVVSets(ctx, []VVSet{s})

@@ -15,7 +15,7 @@ func TestVolumeSetsMeet(t *testing.T) {
 	a.run("createvvset", "gone")
 	a.run("createvvset", "-comment", "0", "both")
 	b.Close()
-	a.until("it to be alone", func() bool { return !a.pair.Reachable() })
+	a.until("it to be alone", func() bool { return !a.reachable() })
 	a.run("removevvset", "-f", "gone")
 	a.run("createvvset", "new")
 	a.run("createvvset", "-add", "-comment", "a1", "both")

@@ -53,8 +53,8 @@ func (p *Pair) askAll() {
 		f.Flags = flagStuck
 	}
 	p.mu.Unlock()
-	for _, l := range p.cfg.Link.Links {
-		_ = p.peer.Send(f, link.ControlOn(l.Name)) // a link that is down asks later
+	for _, name := range p.peer.Links() {
+		_ = p.peer.Send(f, link.ControlOn(name)) // a link that is down asks later
 	}
 }
 

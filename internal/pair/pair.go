@@ -55,7 +55,7 @@ type Group interface {
 type Config struct {
 	Link    link.Config // Handler is set by Open
 	Timing  Timing
-	Witness *witness.Client // nil: none
+	Witness *witness.Client // at first; nil: none
 	// Owners are the two keys that own the witness's registers.
 	Owners witness.Owners
 	Pool   *block.Pool
@@ -108,7 +108,7 @@ type Pair struct {
 
 // Open prepares the relation; Start begins it.
 func Open(cfg Config) (*Pair, error) {
-	p := &Pair{cfg: cfg, clock: NewClock(), groups: map[array.GroupID]Group{}, calls: map[uint64]chan []byte{}, silent: true, serving: make(chan struct{}, 64)}
+	p := &Pair{cfg: cfg, stop: func() {}, clock: NewClock(), groups: map[array.GroupID]Group{}, calls: map[uint64]chan []byte{}, silent: true, serving: make(chan struct{}, 64)}
 	cfg.Link.Handler = handler{p}
 	cfg.Link.Pool = cfg.Pool
 	peer, err := link.Open(cfg.Link)
@@ -116,9 +116,7 @@ func Open(cfg Config) (*Pair, error) {
 		return nil, err
 	}
 	p.peer = peer
-	if cfg.Witness != nil {
-		p.w.init()
-	}
+	p.w.init(cfg.Witness)
 	return p, nil
 }
 
@@ -128,12 +126,13 @@ func Open(cfg Config) (*Pair, error) {
 func (p *Pair) Start() {
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
+	p.w.turning.Lock()
+	defer p.w.turning.Unlock()
+	p.w.ctx = ctx
 	p.lease.Start(p.clock.Now(), p.cfg.Timing)
 	p.peer.Start()
 	p.wg.Go(func() { p.beat(ctx) })
-	if p.cfg.Witness != nil {
-		p.wg.Go(func() { p.watchWitness(ctx) })
-	}
+	p.watch()
 }
 
 // Peer returns the link, for the server and for status.
@@ -144,7 +143,9 @@ func (p *Pair) Key() pki.Pin { return p.peer.Key() }
 
 // Close ends the relation.
 func (p *Pair) Close() {
+	p.w.turning.Lock() // nobody watches anew after this
 	p.stop()
+	p.w.turning.Unlock()
 	p.peer.Close()
 	p.wg.Wait()
 }

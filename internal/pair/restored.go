@@ -23,13 +23,13 @@ func startKey(s array.SystemID) string { return "start/" + s.String() }
 
 // checkStart compares this start with what the witness knows, once per
 // incarnation. It reports whether that is done.
-func (p *Pair) checkStart(ctx context.Context, in witness.Incarnation) bool {
+func (p *Pair) checkStart(ctx context.Context, w *witness.Client, in witness.Incarnation) bool {
 	if p.w.checked == in || p.w.past {
 		return true
 	}
 	self := p.cfg.Link.Self
 	key := startKey(self.System)
-	now, regs, err := p.cfg.Witness.Read(ctx, []string{key})
+	now, regs, err := w.Read(ctx, []string{key})
 	if err != nil || now != in || regs[0].Result != witness.OK {
 		return false
 	}
@@ -41,7 +41,7 @@ func (p *Pair) checkStart(ctx context.Context, in witness.Incarnation) bool {
 	}
 	v := binary.BigEndian.AppendUint64(nil, self.Start.Count)
 	v = binary.BigEndian.AppendUint64(v, self.Start.Nonce)
-	out, err := p.cfg.Witness.Swap(ctx, in, []witness.Swap{{Key: key, Version: regs[0].Version, Value: v, Owners: p.cfg.Owners}})
+	out, err := w.Swap(ctx, in, []witness.Swap{{Key: key, Version: regs[0].Version, Value: v, Owners: p.cfg.Owners}})
 	if err != nil || out[0].Result != witness.OK {
 		if err == nil && p.w.tries == 0 {
 			p.alarm("the quorum witness refuses to note this array's start: " + string(out[0].Result))

@@ -40,7 +40,15 @@ type WitnessStatus struct {
 }
 
 type witnessState struct {
+	// turning is held while the witness is exchanged; ctx ends with the relation, and
+	// ended is closed when nobody watches the witness any more that stop ended.
+	turning sync.Mutex
+	ctx     context.Context
+	stop    context.CancelFunc
+	ended   chan struct{}
+
 	mu     sync.Mutex
+	client *witness.Client // nil: none
 	status WitnessStatus
 	swaps  map[array.GroupID]arb.Swap
 	poke   chan struct{}
@@ -60,15 +68,18 @@ func (w *witnessState) start() (known, restored bool) {
 	return w.known, w.restored
 }
 
-func (w *witnessState) init() {
+func (w *witnessState) init(c *witness.Client) {
 	w.swaps, w.poke = map[array.GroupID]arb.Swap{}, make(chan struct{}, 1)
-	w.status.Configured = true
+	w.client, w.status.Configured = c, c != nil
+}
+
+func (w *witnessState) now() *witness.Client {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.client
 }
 
 func (w *witnessState) wake() {
-	if w.poke == nil {
-		return
-	}
 	select {
 	case w.poke <- struct{}{}:
 	default:
@@ -89,13 +100,68 @@ func (w way) ReadWitness(array.GroupID) { w.readWitness() }
 
 // Swap queues a swap; all that have gathered go in one request.
 func (w way) Swap(g array.GroupID, s arb.Swap) {
-	if w.w.poke == nil {
+	w.w.mu.Lock()
+	none := w.w.client == nil
+	if !none {
+		w.w.swaps[g] = s
+	}
+	w.w.mu.Unlock()
+	if none {
+		w.tellLost(g)
 		return
 	}
-	w.w.mu.Lock()
-	w.w.swaps[g] = s
-	w.w.mu.Unlock()
 	w.w.wake()
+}
+
+// tellLost answers a swap for which there is no witness.
+func (p *Pair) tellLost(id array.GroupID) {
+	if g := p.group(id); g != nil {
+		g.WitnessLost(true)
+	}
+}
+
+// SetWitness exchanges the witness; nil: there is none from now on. Groups hear that the
+// one before is lost, before anything of the new one.
+func (p *Pair) SetWitness(c *witness.Client) {
+	w := &p.w
+	w.turning.Lock()
+	defer w.turning.Unlock()
+	if w.stop != nil {
+		w.stop()
+		<-w.ended
+		w.stop = nil
+	}
+	w.mu.Lock()
+	left, old := w.swaps, w.client
+	w.swaps = map[array.GroupID]arb.Swap{}
+	w.client, w.status = c, WitnessStatus{Configured: c != nil}
+	w.mu.Unlock()
+	if old != nil {
+		old.Close()
+	}
+	w.checked, w.tries = witness.Incarnation{}, 0
+	for id := range left {
+		p.tellLost(id)
+	}
+	p.each(func(g Group) { g.WitnessLost(false) })
+	p.watch()
+}
+
+// watch begins to watch the witness, if there is one and the relation lives. The caller
+// holds turning.
+func (p *Pair) watch() {
+	w := &p.w
+	c := w.now()
+	if c == nil || w.ctx == nil || w.ctx.Err() != nil {
+		return
+	}
+	ctx, stop := context.WithCancel(w.ctx)
+	ended := make(chan struct{})
+	w.stop, w.ended = stop, ended
+	p.wg.Go(func() {
+		defer close(ended)
+		p.watchWitness(ctx, c)
+	})
 }
 
 func key(g array.GroupID) string { return "group/" + g.String() }
@@ -103,7 +169,7 @@ func key(g array.GroupID) string { return "group/" + g.String() }
 func number(i witness.Incarnation) uint64 { return binary.BigEndian.Uint64(i[:8]) | 1 }
 
 // watchWitness is the only goroutine that talks to the witness.
-func (p *Pair) watchWitness(ctx context.Context) {
+func (p *Pair) watchWitness(ctx context.Context, w *witness.Client) {
 	t := time.NewTicker(pollEvery)
 	defer t.Stop()
 	var last time.Time
@@ -120,10 +186,10 @@ func (p *Pair) watchWitness(ctx context.Context) {
 		in := p.w.status.Incarnation
 		p.w.mu.Unlock()
 		if len(swaps) > 0 {
-			p.swapAll(ctx, in, swaps)
+			p.swapAll(ctx, w, in, swaps)
 		}
 		if time.Since(last) > 50*time.Millisecond {
-			p.readAll(ctx)
+			p.readAll(ctx, w)
 			last = time.Now()
 		}
 	}
@@ -139,7 +205,7 @@ func (p *Pair) ids() []array.GroupID {
 	return ids
 }
 
-func (p *Pair) readAll(ctx context.Context) {
+func (p *Pair) readAll(ctx context.Context, w *witness.Client) {
 	ctx, cancel := context.WithTimeout(ctx, witnessWithin)
 	defer cancel()
 	ids := p.ids()
@@ -153,9 +219,12 @@ func (p *Pair) readAll(ctx context.Context) {
 		}
 		keys = append(keys, startKey(p.cfg.Link.Self.System)) // an array without groups asks too
 		began := time.Now()
-		in, regs, err := p.cfg.Witness.Read(ctx, keys)
+		in, regs, err := w.Read(ctx, keys)
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return // it is exchanged
+		}
 		p.note(in, err, time.Since(began))
-		usable := err == nil && p.checkStart(ctx, in)
+		usable := err == nil && p.checkStart(ctx, w, in)
 		p.tellStart(usable)
 		for i, id := range part {
 			g := p.group(id)
@@ -189,19 +258,20 @@ func deliver(g Group, in witness.Incarnation, version uint64, value []byte, answ
 
 // ForgetRegister removes the register of a group that is gone for good on both arrays.
 func (p *Pair) ForgetRegister(ctx context.Context, id array.GroupID) error {
-	if p.cfg.Witness == nil {
+	w := p.w.now()
+	if w == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, witnessWithin)
 	defer cancel()
-	in, regs, err := p.cfg.Witness.Read(ctx, []string{key(id)})
+	in, regs, err := w.Read(ctx, []string{key(id)})
 	if err != nil {
 		return fmt.Errorf("read the register of group %v: %w", id, err)
 	}
 	if regs[0].Version == 0 {
 		return nil
 	}
-	out, err := p.cfg.Witness.Swap(ctx, in, []witness.Swap{{Key: key(id), Version: regs[0].Version, Remove: true, Owners: p.cfg.Owners}})
+	out, err := w.Swap(ctx, in, []witness.Swap{{Key: key(id), Version: regs[0].Version, Remove: true, Owners: p.cfg.Owners}})
 	switch {
 	case err != nil:
 		return fmt.Errorf("remove the register of group %v: %w", id, err)
@@ -232,7 +302,7 @@ func (p *Pair) note(in witness.Incarnation, err error, took time.Duration) {
 	}
 }
 
-func (p *Pair) swapAll(ctx context.Context, in witness.Incarnation, swaps map[array.GroupID]arb.Swap) {
+func (p *Pair) swapAll(ctx context.Context, w *witness.Client, in witness.Incarnation, swaps map[array.GroupID]arb.Swap) {
 	ctx, cancel := context.WithTimeout(ctx, witnessWithin)
 	defer cancel()
 	var ids []array.GroupID
@@ -250,7 +320,7 @@ func (p *Pair) swapAll(ctx context.Context, in witness.Incarnation, swaps map[ar
 	if len(list) == 0 {
 		return
 	}
-	out, err := p.cfg.Witness.Swap(ctx, in, list)
+	out, err := w.Swap(ctx, in, list)
 	var other *witness.IncarnationError
 	if errors.As(err, &other) {
 		p.event("the quorum witness was started again")

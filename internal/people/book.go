@@ -25,9 +25,12 @@ var tables = struct {
 
 // Options are what a Book is opened with.
 type Options struct {
-	// Paired: there is another array, which is to hear of every change.
-	Paired bool
-	Cost   Cost
+	// Paired: whether there is another array now, which is to hear of every change; nil:
+	// there is none.
+	Paired func() bool
+	// Self is this array.
+	Self array.SystemID
+	Cost Cost
 	// Idle is how long a session lives without being used.
 	Idle time.Duration
 	// Locked is told who is locked out, and from where.

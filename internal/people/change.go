@@ -15,6 +15,8 @@ type UserChange struct {
 	Name string `json:"name"`
 	Was  *User  `json:"was,omitempty"`
 	Now  *User  `json:"now,omitempty"`
+	// Founder is the array that had the user before there was another one, 0 of others.
+	Founder array.SystemID `json:"founder,omitempty"`
 }
 
 // NewUser is the change that makes a user. An empty password means that only keys are
@@ -126,7 +128,7 @@ func (c UserChange) apply(t *store.Tx) error {
 
 // noteUntold notes that the other array, if there is one, is to hear of a change.
 func (b *Book) noteUntold(t *store.Tx, c UserChange) (*UserChange, error) {
-	if !b.o.Paired {
+	if b.o.Paired == nil || !b.o.Paired() {
 		return nil, nil
 	}
 	old, ok, err := tables.untold.Get(t, c.Name)
@@ -134,7 +136,7 @@ func (b *Book) noteUntold(t *store.Tx, c UserChange) (*UserChange, error) {
 		return nil, err
 	}
 	if ok {
-		c.Was = old.Was // what the other array knows
+		c.Was, c.Founder = old.Was, old.Founder // what the other array knows
 	}
 	switch {
 	case same(c.Was, c.Now) && ok:
@@ -191,6 +193,13 @@ func (b *Book) Take(c UserChange, here string) error {
 		case cur == nil && pending && own.Now == nil && c.Was != nil:
 			return nil // the other array is yet to hear of that
 		case cur == nil:
+		case c.Founder != 0 && c.Was == nil && cur.Role == c.Now.Role:
+			if c.Founder > b.o.Self {
+				return nil // this array's counts, on the other one too
+			}
+			if err := tables.untold.Delete(t, c.Name); err != nil {
+				return err
+			}
 		case c.Was == nil:
 			return array.Errorf(array.Exists, "user %s exists already on array %s, and is another one", c.Name, here)
 		default:
@@ -204,4 +213,39 @@ func (b *Book) Take(c UserChange, here string) error {
 		b.after(c)
 	}
 	return err
+}
+
+// TellAll notes that the other array, which is new, is to hear of every user. Of two of
+// the same name and role that both arrays had, that of the smaller founder counts.
+func TellAll(t *store.Tx, founder array.SystemID) error {
+	var all []User
+	if err := tables.users.Each(t, func(_ string, u User) error {
+		all = append(all, u)
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, u := range all {
+		if err := tables.untold.Put(t, u.Name, UserChange{Name: u.Name, Now: &u, Founder: founder}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TellNobody forgets what the other array was to hear: there is none any more.
+func TellNobody(t *store.Tx) error {
+	var names []string
+	if err := tables.untold.Each(t, func(name string, _ UserChange) error {
+		names = append(names, name)
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := tables.untold.Delete(t, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }

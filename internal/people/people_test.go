@@ -291,9 +291,46 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// TestWhomBothHadBefore: of two users of one name and role that two arrays have when they
+// become a pair, that of the smaller array counts on both, whoever tells first; of two
+// roles neither gives way.
+func TestWhomBothHadBefore(t *testing.T) {
+	paired := func() bool { return true }
+	for _, first := range []int{0, 1} {
+		books := []*Book{open(t, Options{Paired: paired, Self: 1}), open(t, Options{Paired: paired, Self: 2})}
+		for i, b := range books {
+			b.add(t, "ann", Edit, []string{"correct horse", "wrong battery"}[i])
+			b.add(t, "bob", []Role{Edit, Browse}[i], "correct horse")
+			ok(t, b.store.Update(func(tx *store.Tx) error { return TellAll(tx, array.SystemID(i+1)) }))
+		}
+		for k := range 2 {
+			i := (first + k) % 2
+			all, err := books[i].Untold()
+			ok(t, err)
+			for _, c := range all {
+				if err := books[1-i].Take(c, "the other"); c.Name == "bob" {
+					is(t, err, array.Exists)
+					continue
+				}
+				ok(t, err)
+				ok(t, books[i].Told(c))
+			}
+		}
+		for _, b := range books {
+			_, err := b.Login("ann", "correct horse", "x", start())
+			ok(t, err)
+			all, err := b.Untold()
+			if err != nil || len(all) != 1 || all[0].Name != "bob" {
+				t.Errorf("%v, %v", all, err)
+			}
+		}
+	}
+}
+
 // TestWhatTheOtherArraySends is made once, and refused where it can't be meant.
 func TestWhatTheOtherArraySends(t *testing.T) {
-	a, b := open(t, Options{Paired: true}), open(t, Options{Paired: true})
+	paired := func() bool { return true }
+	a, b := open(t, Options{Paired: paired}), open(t, Options{Paired: paired})
 	now := start()
 	pass := func() {
 		t.Helper()

@@ -52,6 +52,11 @@ func Node(i int) string { return nodes[i] }
 
 // New makes networks, keys and configuration, and starts nothing.
 func New(bin, dir string, logf func(string, ...any)) (*Rig, error) {
+	return NewFrom(cli.Plan{}, bin, dir, logf)
+}
+
+// NewFrom does so by a plan, of which it fills in where things are.
+func NewFrom(p cli.Plan, bin, dir string, logf func(string, ...any)) (*Rig, error) {
 	l, err := lab.New(lab.Options{Dir: filepath.Join(dir, "logs"), Logf: logf})
 	if err != nil {
 		return nil, err
@@ -64,7 +69,7 @@ func New(bin, dir string, logf func(string, ...any)) (*Rig, error) {
 	at := func(node, network string, port uint16) string {
 		return netip.AddrPortFrom(l.Node(node).Addr(network), port).String()
 	}
-	p := cli.Plan{Dir: dir, Witness: at(lab.Witness, lab.Manage, 8843)}
+	p.Dir, p.Witness = dir, at(lab.Witness, lab.Manage, 8843)
 	for i, n := range nodes {
 		p.ISCSI[i] = fmt.Sprintf("0.0.0.0:%d", iscsiPort)
 		p.Links[i] = []string{at(n, lab.Link1, 5785), at(n, lab.Link2, 5785)}

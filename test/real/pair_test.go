@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/perdure/perdure/internal/cli"
 	"github.com/perdure/perdure/internal/lab"
 	"github.com/perdure/perdure/internal/rig"
 )
@@ -47,6 +48,12 @@ func timed(t *testing.T) bool {
 // arrays wrote is kept if the test fails, and must not be a panic.
 func newRig(t *testing.T) *pair {
 	t.Helper()
+	return newRigFrom(t, cli.Plan{})
+}
+
+// newRigFrom does so by a plan.
+func newRigFrom(t *testing.T, plan cli.Plan) *pair {
+	t.Helper()
 	if !timed(t) {
 		t.Parallel()
 	}
@@ -61,7 +68,7 @@ func newRig(t *testing.T) *pair {
 		}
 		_ = os.RemoveAll(dir)
 	})
-	r, err := rig.New(binaries(t), dir, nil)
+	r, err := rig.NewFrom(plan, binaries(t), dir, nil)
 	switch {
 	case errors.Is(err, lab.ErrUnsupported) && os.Getenv("PERDURE_LAB") != "required":
 		t.Skip(err)

@@ -12,13 +12,11 @@ func absentRoutes() []route {
 	no := func(why string) func(*call) (answer, error) {
 		return func(*call) (answer, error) { return answer{}, fail(wsapi.Unsupported, "", "%s", why) }
 	}
-	const cpg, targets = "CPGs are part of the configuration file", "targets and links are part of the configuration file"
+	const cpg = "CPGs are part of the configuration file"
 	var all []route
 	for _, x := range []struct{ method, path, why string }{
 		{"POST", "/cpgs", cpg},
 		{"DELETE", "/cpgs/{cpg}", cpg},
-		{"POST", "/remotecopytargets", targets},
-		{"POST", "/remotecopylinks", targets},
 		{"GET", "/flashcache", "there is no flash cache"},
 		{"POST", "/flashcache", "there is no flash cache"},
 		{"GET", "/aoconfigurations", "pages are not moved between kinds of disks"},

@@ -27,6 +27,7 @@ func ownRoutes() []route {
 
 type witness struct {
 	Address     string  `json:"address"`
+	Started     bool    `json:"started"`
 	Reached     bool    `json:"reached"`
 	LastSeen    string  `json:"lastSeen,omitempty"`
 	RoundTripMs float64 `json:"roundTripMs"`
@@ -35,7 +36,7 @@ type witness struct {
 
 func witnessOf(f node.WitnessFact) witness {
 	_, seen := stamps(f.LastSeen)
-	return witness{Address: f.Address, Reached: f.Reached, LastSeen: seen, RoundTripMs: float64(f.RoundTrip.Microseconds()) / 1000, Why: f.Err}
+	return witness{Address: f.Address, Started: f.Started, Reached: f.Reached, LastSeen: seen, RoundTripMs: float64(f.RoundTrip.Microseconds()) / 1000, Why: f.Err}
 }
 
 func getWitness(c *call) (answer, error) {

@@ -62,6 +62,8 @@ type system struct {
 	Starts   uint64 `json:"starts"`
 	Target   string `json:"target,omitempty"`
 	TargetID uint32 `json:"targetId,omitempty"`
+	// IdentityKey is what another array has to know of this one to be its target.
+	IdentityKey string `json:"identityKey"`
 }
 
 type licenses struct {
@@ -92,7 +94,7 @@ func getSystem(c *call) (answer, error) {
 	out := system{
 		ID: uint32(s.ID), Name: s.Name, SystemVersion: apiVersion, Model: "Perdure", SerialNumber: strconv.FormatUint(uint64(s.ID), 10), TotalNodes: 1,
 		OnlineNodes: []int{0}, ClusterNodes: []int{0}, TimeZone: s.Now.Location().String(), LicenseInfo: licensed(),
-		Starts: s.Start.Count, Target: s.Target, TargetID: uint32(s.TargetID),
+		Starts: s.Start.Count, Target: s.Target, TargetID: uint32(s.TargetID), IdentityKey: s.Key.String(),
 	}
 	for _, p := range c.array().Ports() {
 		if !p.Link {

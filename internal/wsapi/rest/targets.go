@@ -76,9 +76,9 @@ const (
 
 func linksOf(t node.TargetFact) (all []remoteLink) {
 	all = []remoteLink{}
-	for k, l := range t.Links {
+	for _, l := range t.Links {
 		x := remoteLink{
-			Name: fmt.Sprintf("%s_0_0_%d", t.Name, k+1), Target: t.Name, LocalPort: portPos{CardPort: k + 1}, LocalAddress: l.Listen, RemoteAddress: l.Remote,
+			Name: fmt.Sprintf("%s_0_0_%d", t.Name, l.Port), Target: t.Name, LocalPort: portPos{CardPort: l.Port}, LocalAddress: l.Listen, RemoteAddress: l.Remote,
 			State: linkDown, Why: l.Err,
 		}
 		if l.Up {

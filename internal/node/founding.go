@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// founding is a group that is to be made, with all that belongs to it from its first
+// moment. It is stored here in one transaction, and then told to the other array, as
+// every later change is: what comes between leaves a group that is whole here, and that
+// the other array hears of when it answers.
+type founding struct {
+	d Description
+	// from are volumes that exist, unwritten and on this array alone: they become the
+	// group's, or stay what they are.
+	from []VV
+}
+
+// newGroup is what a group is at first.
+func (n *Node) newGroup(name, target, mode string) (RCGroup, error) {
+	switch {
+	case !validName(name) || len(name) > 22:
+		return RCGroup{}, array.Errorf(array.Invalid, "group name %q: want 1 to 22 letters, digits, '.', '_' or '-'", name)
+	case !n.paired() || target != n.to().Name:
+		return RCGroup{}, array.Errorf(array.NotFound, "group %s: target %q does not exist: want %s", name, target, n.targetName()).Because(array.NoTarget)
+	case mode != modeSync && mode != modePeriodic:
+		return RCGroup{}, array.Errorf(array.Invalid, "mode %q: want sync or periodic", mode).Because(array.NoMode)
+	case !n.reachable():
+		return RCGroup{}, array.Errorf(array.Unavailable, "target %s does not answer", target).Because(array.TargetSilent)
+	}
+	g := RCGroup{
+		Name: name, Home: n.cfg.SystemID, Version: 1, Change: nonce(), Founding: nonce(), Founder: n.side(),
+		Policies: Policies{AutoFailover: true, PathManagement: true, AutoRecover: true, AutoSynchronize: true},
+	}
+	if mode == modePeriodic {
+		g.Period, g.Policies = defaultPeriod, Policies{AutoRecover: true, OverPeriodAlert: true}
+	}
+	return g, nil
+}
+
+// number gives the group and its volumes their ids.
+func (f *founding) number(n *Node) error {
+	return n.store.Update(func(t *store.Tx) error {
+		if err := tables.groups.Each(t, func(_ string, o RCGroup) error {
+			if o.Name == f.d.Group.Name && !o.Private {
+				return array.Errorf(array.Exists, "Remote Copy group %s exists already", o.Name).Because(array.GroupExists)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		id, err := n.nextID(t)
+		if err != nil {
+			return err
+		}
+		f.d.Group.ID = array.MakeGroupID(n.cfg.SystemID, id)
+		for i, v := range f.from {
+			if id, err = n.nextID(t); err != nil {
+				return err
+			}
+			v.ID, v.Group = array.MakeVolumeID(n.cfg.SystemID, id), f.d.Group.ID
+			f.d.VVs = append(f.d.VVs, v)
+			for k := range f.d.VLUNs {
+				if f.d.VLUNs[k].Volume == f.from[i].ID {
+					f.d.VLUNs[k].Volume = v.ID
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// found makes the group on both arrays, or on none.
+func (n *Node) found(ctx context.Context, f *founding) error {
+	if err := f.number(n); err != nil {
+		return err
+	}
+	g := f.d.Group
+	f.d.Record = arb.Stored{Current: arb.First(g.Founder, g.Founding)}.Marshal()
+	if _, err := n.ask(ctx, request{Check: &f.d}); err != nil {
+		return err
+	}
+	if err := n.store.Update(func(t *store.Tx) error { return f.store(t) }); err != nil {
+		return err
+	}
+	err := n.openFounded(f)
+	if err == nil {
+		_, err = n.ask(ctx, request{Take: &f.d})
+		if errors.As(err, new(unanswered)) {
+			n.event(fmt.Sprintf("group %s was made; array %s did not answer and hears of it when it does", g.Name, n.to().Name))
+			return nil
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	errs := []error{err, n.dropGroup(g.ID)}
+	for _, v := range f.from {
+		errs = append(errs, n.createPrivate(v))
+	}
+	return errors.Join(errs...)
+}
+
+// store is what found changes in this array's tables.
+func (f *founding) store(t *store.Tx) error {
+	for _, v := range f.from {
+		if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
+			return err
+		}
+		if err := tables.remains.Put(t, store.Key(uint64(v.Group)), remains{v.Group, []VV{v}}); err != nil {
+			return err
+		}
+		if err := tables.groups.Delete(t, store.Key(uint64(v.Group))); err != nil {
+			return err
+		}
+	}
+	for _, v := range f.d.VVs {
+		if err := tables.vvs.Put(t, store.Key(uint64(v.ID)), v); err != nil {
+			return err
+		}
+	}
+	for _, l := range f.d.VLUNs {
+		if err := tables.vluns.Put(t, vlunKey(l), l); err != nil {
+			return err
+		}
+	}
+	if err := groupsPut(t, f.d.Group); err != nil {
+		return err
+	}
+	return checkSight(t)
+}
+
+// openFounded puts the group in the place of the volumes it was made from.
+func (n *Node) openFounded(f *founding) error {
+	for _, v := range f.from {
+		n.closeGroup(v.Group)
+		if err := n.finishDrop(v.Group); err != nil {
+			return err
+		}
+	}
+	if _, err := n.startGroup(f.d.Group, f.d.VVs); err != nil {
+		return err
+	}
+	return n.exports.rebuild()
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rest
+
+import "testing"
+
+// TestProtectAndDrill: a set of volumes is protected by one request, shown to others, and
+// what is asked wrongly changes nothing.
+func TestProtectAndDrill(t *testing.T) {
+	const v = "/api/v1"
+	a, b := furnish(t)
+	for _, name := range []string{"p1", "p2"} {
+		a.wants(201, "POST", v+"/volumes", `{"name":"`+name+`","cpg":"cpg0","sizeMiB":64}`)
+		a.served(name)
+	}
+	a.wants(201, "POST", v+"/volumesets", `{"name":"db","setmembers":["p1","p2"]}`)
+	const at = v + "/volumesets/db/protection"
+	before := volumesText(a) + volumesText(b)
+	for _, w := range []wrong{
+		{400, 3, "POST", at, ""},
+		{400, 40, "POST", at, `{}`},
+		{400, 40, "POST", at, `{"groupName":"h"}`},
+		{400, 46, "POST", at, `{"groupName":"h","targetName":"array-b"}`},
+		{403, 1003, "POST", at, `{"groupName":"h","targetName":"array-c","mode":1}`},
+		{403, 1008, "POST", at, `{"groupName":"h","targetName":"array-b","mode":1,"syncPeriod":60}`},
+		{400, 115, "POST", at, `{"groupName":"h","targetName":"array-b","mode":2,"syncPeriod":1}`},
+		{404, 17, "POST", at, `{"groupName":"h","targetName":"array-b","mode":1,"hosts":["nobody"]}`},
+		{400, 69, "POST", at, `{"groupName":"h","targetName":"array-b","mode":1,"hosts":["web1,web2"]}`},
+		{403, 1114, "POST", at, `{"groupName":"h","targetName":"array-b","mode":1,"hosts":["web1"],"proximity":"all"}`},
+		{400, 12, "POST", at, `{"groupName":"h","targetName":"array-b","mode":1,"proximity":"near"}`},
+		{403, 1009, "POST", at, `{"groupName":"h","targetName":"array-b","mode":1,"policies":{"overPeriodAlert":true}}`},
+		{409, 237, "POST", at, `{"groupName":"g","targetName":"array-b","mode":1}`},
+		{404, 102, "POST", v + "/volumesets/none/protection", `{"groupName":"h","targetName":"array-b","mode":1}`},
+		{403, 1014, "POST", v + "/volumesets/apps/protection", `{"groupName":"h","targetName":"array-b","mode":1}`},
+		{404, 11, "GET", v + "/remotecopygroups/g/drill", ""},
+		{404, 11, "DELETE", v + "/remotecopygroups/g/drill", ""},
+		{404, 187, "POST", v + "/remotecopygroups/none/drill", `{}`},
+		{404, 17, "POST", v + "/remotecopygroups/g/drill", `{"hosts":["nobody"]}`},
+	} {
+		a.refuses(w.status, w.code, w.method, w.path, w.body)
+	}
+	if after := volumesText(a) + volumesText(b); after != before {
+		t.Errorf("before %s\nafter %s", before, after)
+	}
+	r := a.wants(201, "POST", at, `{"groupName":"h","targetName":"array-b","mode":1,"hosts":["web1","web2"],"proximity":"all","policies":{"activeActive":true}}`)
+	g := get[group](a, r.location)
+	if len(g.Volumes) != 2 || !g.Targets[0].Policies.ActiveActive {
+		t.Errorf("%+v", g)
+	}
+	b.until("its copies", func() bool {
+		x, err := b.n.Group("h")
+		return err == nil && len(x.VVs) == 2 && len(x.VLUNs) == 4 && len(x.Near) == 2
+	})
+	b.until("the group", func() bool { x, err := b.n.Group("h"); return err == nil && x.Sync == "Synced" })
+
+	d := b.wants(201, "POST", v+"/remotecopygroups/h/drill", `{"hosts":["web1"]}`)
+	if x := get[drill](b, d.location); !x.Ready || len(x.Volumes) != 2 || x.Volumes[1].Of != "p2" {
+		t.Errorf("%+v", x)
+	}
+	if x := get[collection[drill]](b, v+"/drills"); x.Total != 1 {
+		t.Errorf("%+v", x)
+	}
+	b.refuses(409, 1101, "POST", v+"/remotecopygroups/h/drill", `{}`)
+	b.wants(200, "DELETE", d.location, "")
+	if x := get[collection[drill]](b, v+"/drills"); x.Total != 0 {
+		t.Errorf("%+v", x)
+	}
+}
