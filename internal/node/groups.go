@@ -303,9 +303,9 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 	n.groups[r.ID] = run
 	delete(n.unopened, r.ID)
 	n.wakeList()
+	g.StandIn(n.keeper.Load().StandsIn()) // under the lock: a change after this finds the group
 	n.mu.Unlock()
 	g.Start()
-	g.StandIn(n.standsIn())
 	if cfg.Peer != nil {
 		n.other().Add(r.ID, g)
 	}

@@ -156,8 +156,12 @@ func (n *Node) standing() (f takeover.Facts) {
 	return f
 }
 
-// standsIn reports whether this array has, or may have, portal addresses of the other.
-func (n *Node) standsIn() bool { return n.keeper.Load().StandsIn() }
+// standsIn reports whether this array has, or may have, portal addresses of the other: until
+// that was looked at, a process before this one may have left some behind.
+func (n *Node) standsIn() bool {
+	k := n.keeper.Load()
+	return k == nil && len(n.cfg.Target.Takeover) > 0 || k.StandsIn()
+}
 
 var errReturned = errors.New("this array no longer stands in for the other one: log in again, it is there")
 
