@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
 )
@@ -13,16 +14,36 @@ import (
 // evenWithin is how long a switchover waits for two logs that are being compared.
 const evenWithin = 5 * time.Second
 
+// switcher is a group that may be handed to the other array.
+type switcher interface {
+	Switchover() error
+	Info() (group.Info, error)
+}
+
 // switchOver hands a group to the other array, as soon as that can be.
-func switchOver(ctx context.Context, g *group.Group) error {
+func switchOver(ctx context.Context, g switcher) error {
 	ctx, cancel := context.WithTimeout(ctx, evenWithin)
 	defer cancel()
 	for {
 		err := g.Switchover()
-		if array.KindOf(err) != array.Busy || !pause(ctx, 20*time.Millisecond) {
+		if !soonSwitched(g, err) || !pause(ctx, 20*time.Millisecond) {
 			return err
 		}
 	}
+}
+
+// soonSwitched reports whether what kept a group from being handed over will pass. While the
+// record names both arrays, a copy that is not in sync is one whose connection was lost this
+// moment: the logs are compared again, or the other array is left out.
+func soonSwitched(g switcher, err error) bool {
+	if array.KindOf(err) == array.Busy {
+		return true
+	}
+	if array.ReasonOf(err) != array.NotSynced {
+		return false
+	}
+	i, err := g.Info()
+	return err == nil && i.Record.Members == array.Both && i.View.Role == arb.Paired
 }
 
 // servedWithin is how long a failover waits for the votes that it needs.
