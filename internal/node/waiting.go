@@ -9,6 +9,7 @@ import (
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/progress"
 )
 
 // evenWithin is how long a switchover waits for two logs that are being compared.
@@ -79,7 +80,11 @@ const syncWithin = 10 * time.Minute
 const awayFor = 20 * time.Second
 
 // waitSynced returns when the record names both arrays and the copy is whole.
-func waitSynced(ctx context.Context, r *running) error {
+func waitSynced(ctx context.Context, r *running) error { return waitSyncedTelling(ctx, r, nil) }
+
+// waitSyncedTelling does so and tells meanwhile what is sent.
+func waitSyncedTelling(ctx context.Context, r *running, tell func(progress.Step)) error {
+	m := progress.NewMeter("sync of group "+r.rec.Name, tell)
 	ctx, cancel := context.WithTimeout(ctx, syncWithin)
 	defer cancel()
 	t := time.NewTicker(50 * time.Millisecond)
@@ -90,6 +95,7 @@ func waitSynced(ctx context.Context, r *running) error {
 		if err != nil || i.Synced {
 			return err
 		}
+		m.At(0, 0, 0, i.Copy)
 		if i.Contact {
 			seen = time.Now()
 		}
