@@ -142,7 +142,11 @@ func pause(ctx context.Context, d time.Duration) {
 // binaries returns where the commands are.
 func binaries(t *testing.T) string {
 	t.Helper()
-	dir, err := filepath.Abs(filepath.Join("..", "..", "bin"))
+	dir := os.Getenv("PERDURE_BIN")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "bin")
+	}
+	dir, err := filepath.Abs(dir)
 	if err == nil {
 		_, err = os.Stat(filepath.Join(dir, "perdured"))
 	}
