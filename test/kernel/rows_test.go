@@ -5,6 +5,7 @@
 package kernel
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"strings"
@@ -55,7 +56,7 @@ func playRows(t *testing.T, k kind, s settings, rows []matrix.Row, tab *table) {
 		t.Run(r.ID, func(t *testing.T) {
 			if w == nil {
 				var err error
-				if w, err = newWorld(t.Context(), binaries(t), image(t), k, s, nil); err != nil {
+				if w, err = newWorld(t.Context(), binaries(t), image(t).New, k, s, nil); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -64,8 +65,12 @@ func playRows(t *testing.T, k kind, s settings, rows []matrix.Row, tab *table) {
 			if err == nil {
 				err = w.reset(t.Context())
 			}
-			tab.add(r, k, s, o, err)
+			late := o.late(r, s)
+			tab.add(r, k, s, o, err, late)
 			t.Logf("row %s took %v: %v", r.ID, time.Since(began).Round(time.Second), o)
+			if late != nil {
+				t.Errorf("row %s, %s: %v", r.ID, r.What, late)
+			}
 			if err == nil {
 				return
 			}
@@ -75,6 +80,16 @@ func playRows(t *testing.T, k kind, s settings, rows []matrix.Row, tab *table) {
 			w = nil
 		})
 	}
+}
+
+// late says which hosts waited longer than they may have to.
+func (o outcome) late(r matrix.Row, s settings) (err error) {
+	for _, h := range o.hosts {
+		if limit := s.limit(r); r.Serves != "none" && !h.lost && h.pause > limit {
+			err = errors.Join(err, fmt.Errorf("host %s paused %v, want at most %v", h.name, h.pause, limit))
+		}
+	}
+	return err
 }
 
 // table is what came of all rows.
@@ -87,7 +102,7 @@ type table struct {
 
 type cell struct {
 	outcome
-	err error
+	err, late error
 }
 
 func newTable(rows []matrix.Row) *table {
@@ -96,10 +111,10 @@ func newTable(rows []matrix.Row) *table {
 
 func key(row, kind, settings string) string { return row + "/" + kind + "/" + settings }
 
-func (t *table) add(r matrix.Row, k kind, s settings, o outcome, err error) {
+func (t *table) add(r matrix.Row, k kind, s settings, o outcome, err, late error) {
 	t.played[r.ID] = true
-	t.cells[key(r.ID, k.name, s.name)] = cell{o, err}
-	if err != nil {
+	t.cells[key(r.ID, k.name, s.name)] = cell{o, err, late}
+	if err != nil || late != nil {
 		t.failed++
 	} else {
 		t.passed++
@@ -120,6 +135,8 @@ func (t *table) saw(r matrix.Row, k kind, settings string, host int) string {
 		return "lost"
 	case c.serves == "none":
 		return "stands"
+	case c.late != nil:
+		return fmt.Sprintf("%.2f s LATE", c.hosts[host].pause.Seconds())
 	}
 	return fmt.Sprintf("%.2f s", c.hosts[host].pause.Seconds())
 }

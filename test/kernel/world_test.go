@@ -14,7 +14,6 @@ import (
 
 	"github.com/perdure/perdure/internal/lab"
 	"github.com/perdure/perdure/internal/rig"
-	"github.com/perdure/perdure/test/kernel/guest"
 )
 
 const (
@@ -57,7 +56,7 @@ type world struct {
 }
 
 // newWorld starts everything.
-func newWorld(ctx context.Context, bin string, img guest.Image, k kind, s settings, logf func(string, ...any)) (*world, error) {
+func newWorld(ctx context.Context, bin string, build maker, k kind, s settings, logf func(string, ...any)) (*world, error) {
 	dir, err := os.MkdirTemp("", "pk-") // short: the arrays' sockets are in it
 	if err != nil {
 		return nil, err
@@ -67,14 +66,14 @@ func newWorld(ctx context.Context, bin string, img guest.Image, k kind, s settin
 		return nil, err
 	}
 	w := &world{Rig: r, kind: k, dir: dir}
-	if err := w.start(ctx, img, s); err != nil {
+	if err := w.start(ctx, build, s); err != nil {
 		w.close()
 		return nil, fmt.Errorf("set up a pair for %s groups, logs are in %s: %w", k.name, dir, err)
 	}
 	return w, nil
 }
 
-func (w *world) start(ctx context.Context, img guest.Image, s settings) error {
+func (w *world) start(ctx context.Context, build maker, s settings) error {
 	if _, err := w.Lab.AddNode(desk, lab.Manage); err != nil {
 		return err
 	}
@@ -92,7 +91,7 @@ func (w *world) start(ctx context.Context, img guest.Image, s settings) error {
 				return err
 			}
 		}
-		l, err := newLinux(img, w.Rig, h.name, h.arrays...)
+		l, err := newLinux(build, w.Rig, h.name, h.arrays...)
 		if err != nil {
 			return err
 		}
