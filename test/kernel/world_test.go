@@ -5,6 +5,7 @@
 package kernel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ type kind struct {
 	name     string
 	policies string // "" for those of every group
 	hosts    []site
+	size     string // of each host's volume, "" for what is enough for fio
 }
 
 // A site is a host and the arrays that it sees.
@@ -42,8 +44,11 @@ type site struct {
 func kinds() []kind {
 	both := []int{rig.A, rig.B}
 	return []kind{
-		{"classic", "", []site{{lab.Host, both}}},
-		{"active", "active_active,permanent_loss", []site{{lab.Host, both}, {"west", []int{rig.A}}, {"east", []int{rig.B}}}},
+		{name: "classic", hosts: []site{{lab.Host, both}}},
+		{
+			name: "active", policies: "active_active,permanent_loss",
+			hosts: []site{{lab.Host, both}, {"west", []int{rig.A}}, {"east", []int{rig.B}}},
+		},
 	}
 }
 
@@ -112,7 +117,7 @@ func (w *world) start(ctx context.Context, build maker, s settings) error {
 func (w *world) protect(ctx context.Context) error {
 	cmds := [][]string{{"creatercopygroup", group, rig.Name(rig.B) + ":sync"}}
 	for n := range w.kind.hosts {
-		cmds = append(cmds, []string{"admitrcopyvv", "-createvv", "-size", size, volume(n), group})
+		cmds = append(cmds, []string{"admitrcopyvv", "-createvv", "-size", cmp.Or(w.kind.size, size), volume(n), group})
 	}
 	cmds = append(cmds, []string{"startrcopygroup", "-wait", group})
 	if w.kind.policies != "" {
