@@ -153,3 +153,12 @@ mount %[2]s %[1]s`, mount, d.h.device, d.fs, "printf('%0300d', id * 7919)"))
 	}
 	return nil
 }
+
+// leave unmounts the file system, which writes by itself as long as it is mounted: ext4
+// makes its tables of inodes ready over minutes.
+func (d *database) leave(ctx context.Context) error {
+	if out, err := d.h.Run(ctx, "umount "+mount); err != nil {
+		return fmt.Errorf("unmount %s: %w\n%s", d.fs, err, out)
+	}
+	return nil
+}

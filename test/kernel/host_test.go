@@ -60,7 +60,8 @@ echo InitiatorName=` + iqn(h.name) + ` >/etc/iscsi/initiatorname.iscsi
 # Built into the one kernel, modules of the other.
 modprobe -qa iscsi_tcp dm_multipath dm_service_time dm_round_robin scsi_dh_alua sd_mod sg || true
 /lib/systemd/systemd-udevd --daemon
-udevadm trigger --action=add
+# What a host has before it logs in; its other devices would have modules loaded for minutes.
+udevadm trigger --action=add --subsystem-match=block --subsystem-match=misc --subsystem-match=mem
 udevadm settle
 multipathd
 iscsid

@@ -108,6 +108,7 @@ func TestDatabase(t *testing.T) {
 			// The same through the other array, read from the disk anew.
 			must(t, w.steps(ctx, "switchover"))
 			must(t, d.check(ctx, last))
+			must(t, d.leave(ctx))
 			must(t, w.same(ctx))
 			t.Logf("SQLite on %s: %d commits through %d failovers, the longest pause between two %.2f s; nothing lost, integrity ok", c.fs, last, len(failovers), gap.Seconds())
 		})
@@ -147,6 +148,7 @@ func TestHostReboots(t *testing.T) {
 				must(t, d.check(ctx, last))
 			}
 			must(t, w.whole(ctx))
+			must(t, d.leave(ctx))
 			must(t, w.same(ctx))
 			t.Logf("the host lost its power 3 times with SQLite on %s at work: all of %d commits there, integrity and file system ok", fs, last)
 		})
