@@ -45,6 +45,7 @@ func TestSoak(t *testing.T) {
 	}
 	err = l.live(t.Context(), time.Duration(*minutes)*time.Minute, t.Logf)
 	lost, failed := l.wrong()
+	lived := l.since()
 	l.close()
 	if err == nil {
 		err = errors.Join(l.CheckDisks(context.Background()), l.flat(t.Logf))
@@ -59,7 +60,7 @@ func TestSoak(t *testing.T) {
 	} else {
 		_ = os.RemoveAll(dir)
 	}
-	fmt.Printf("soak: %d minutes, %d operations, %d lost, %d errors\n", *minutes, l.operations, lost, failed)
+	fmt.Printf("soak: %d minutes, %d operations, %d lost, %d errors\n", int(lived.Minutes()), l.operations, lost, failed)
 }
 
 // live lets faults happen until the time is over, and then looks at everything.
