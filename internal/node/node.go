@@ -129,6 +129,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 			return nil, fmt.Errorf("%s: %w", s.what, err)
 		}
 	}
+	n.resumeTasks()
 	n.wg.Go(func() { n.watchExpiry(ctx) })
 	n.wg.Go(func() { n.watchCopies(ctx) })
 	n.wg.Go(func() { n.watchSchedules(ctx) })
@@ -175,6 +176,9 @@ func (n *Node) openStore() error {
 	}
 	if err := n.openLogs(); err != nil {
 		return err
+	}
+	if err := n.loadTasks(); err != nil {
+		return fmt.Errorf("read the tasks: %w", err)
 	}
 	n.people = people.Open(n.store, people.Options{Paired: n.paired, Self: n.cfg.SystemID, Cost: n.cfg.LoginCost, Locked: func(user, from string) {
 		n.warn(fmt.Sprintf("user %s is locked out for a while after wrong passwords, the last from %s", user, from))
