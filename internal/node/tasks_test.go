@@ -41,6 +41,7 @@ func TestTasksSurviveRestarts(t *testing.T) {
 	a := as[0]
 	a.run("creatercopygroup", "g", "array-b:sync")
 	a.run("admitrcopyvv", "-createvv", "-size", "64", "v", "g")
+	a.until("the group to be in sync", func() bool { f, err := a.Group("g"); return err == nil && f.Sync == "Synced" && f.ServedHere })
 	a.run("verify", "g") // somebody waits, and it is a task
 	done := a.ofKind("check_vv")
 	if done.Status != TaskDone || done.Name != "g" || done.User != "root" || !strings.Contains(done.Text, "group g was verified") {
