@@ -38,15 +38,11 @@ func (n *Node) describe(id array.GroupID) (Description, error) {
 			return array.Errorf(array.NotFound, "group %v does not exist", id)
 		}
 		d.Group = g
-		in := map[array.VolumeID]bool{}
-		if err := tables.vvs.Each(t, func(_ string, v VV) error {
-			if v.Group == id {
-				if p := n.cpgs[v.CPG]; p != nil && p.Volume(v.ID) != nil {
-					v.Size = max(v.Size, p.Volume(v.ID).Spec().Size) // a crash came after it grew
-				}
-				d.VVs = append(d.VVs, v)
-				in[v.ID] = true
+		if err := tables.vvs.With(t, byGroup, store.Key(uint64(id)), func(_ string, v VV) error {
+			if p := n.cpgs[v.CPG]; p != nil && p.Volume(v.ID) != nil {
+				v.Size = max(v.Size, p.Volume(v.ID).Spec().Size) // a crash came after it grew
 			}
+			d.VVs = append(d.VVs, v)
 			return nil
 		}); err != nil {
 			return err
@@ -59,14 +55,15 @@ func (n *Node) describe(id array.GroupID) (Description, error) {
 		}); err != nil {
 			return err
 		}
-		if err := tables.vluns.Each(t, func(_ string, v VLUN) error {
-			if in[v.Volume] {
-				d.VLUNs = append(d.VLUNs, v)
+		for _, v := range d.VVs {
+			if err := tables.vluns.With(t, byVolume, store.Key(uint64(v.ID)), func(_ string, l VLUN) error {
+				d.VLUNs = append(d.VLUNs, l)
+				return nil
+			}); err != nil {
+				return err
 			}
-			return nil
-		}); err != nil {
-			return err
 		}
+		slices.SortFunc(d.VLUNs, func(a, b VLUN) int { return strings.Compare(vlunKey(a), vlunKey(b)) })
 		return d.addHosts(t)
 	})
 	return d, err

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -167,6 +168,9 @@ func (n *Node) openStore() error {
 	}
 	if n.store, err = store.Open(filepath.Join(n.cfg.DataDir, "array.db")); err != nil {
 		return err
+	}
+	if err := errors.Join(tables.vvs.Index(n.store), tables.vluns.Index(n.store)); err != nil {
+		return fmt.Errorf("index the volumes: %w", err)
 	}
 	if err := n.loadRelation(); err != nil {
 		return err

@@ -176,13 +176,21 @@ type small struct {
 	Value []byte `json:"value"`
 }
 
+// The indices of volumes, and of VLUNs.
+const (
+	byGroup = iota
+	byName
+)
+
+const byVolume = 0
+
 // tables are the store's buckets.
 var tables = struct {
-	vvs    store.Bucket[VV]
+	vvs    store.Indexed[VV]
 	groups store.Bucket[RCGroup]
 	hosts  store.Bucket[Host]
 	sets   store.Bucket[HostSet]
-	vluns  store.Bucket[VLUN]
+	vluns  store.Indexed[VLUN]
 	facts  store.Bucket[small]
 	count  store.Bucket[uint64]
 	// remains are of groups whose removal is not finished.
@@ -199,11 +207,16 @@ var tables = struct {
 	drills store.Bucket[drillOf]
 	tasks  store.Bucket[keptTask]
 }{
-	store.Bucket[VV]{Name: "vvs"},
+	store.Indexed[VV]{Bucket: store.Bucket[VV]{Name: "vvs"}, By: []store.Index[VV]{
+		byGroup: {Name: "vvs by group", Of: func(v VV) string { return store.Key(uint64(v.Group)) }},
+		byName:  {Name: "vvs by name", Of: func(v VV) string { return v.Name }},
+	}},
 	store.Bucket[RCGroup]{Name: "groups"},
 	store.Bucket[Host]{Name: "hosts"},
 	store.Bucket[HostSet]{Name: "hostsets"},
-	store.Bucket[VLUN]{Name: "vluns"},
+	store.Indexed[VLUN]{Bucket: store.Bucket[VLUN]{Name: "vluns"}, By: []store.Index[VLUN]{
+		byVolume: {Name: "vluns by volume", Of: func(l VLUN) string { return store.Key(uint64(l.Volume)) }},
+	}},
 	store.Bucket[small]{Name: "facts"},
 	store.Bucket[uint64]{Name: "counters"},
 	store.Bucket[remains]{Name: "remains"},

@@ -85,10 +85,7 @@ func (n *Node) setTaking(ctx context.Context, id array.GroupID, of array.VolumeI
 }
 
 func notExported(t *store.Tx, v VV) error {
-	return tables.vluns.Each(t, func(_ string, l VLUN) error {
-		if l.Volume == v.ID {
-			return array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", v.Name).Because(array.Exported)
-		}
-		return nil
+	return tables.vluns.With(t, byVolume, store.Key(uint64(v.ID)), func(string, VLUN) error {
+		return array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", v.Name).Because(array.Exported)
 	})
 }

@@ -20,11 +20,11 @@ func (n *Node) checkDescription(d Description) error {
 			if n.cpgs[v.CPG] == nil {
 				return array.Errorf(array.NotFound, "CPG %s is not configured on array %s", v.CPG, n.cfg.Name).Because(array.NoCPG)
 			}
-			if err := tables.vvs.Each(t, func(_ string, o VV) error {
-				switch {
-				case o.ID == v.ID && o.Size > v.Size:
-					return array.Errorf(array.Conflict, "volume %s has %d bytes on array %s and %d on the other: a volume never gets smaller", v.Name, o.Size, n.cfg.Name, v.Size)
-				case o.Name == v.Name && o.ID != v.ID:
+			if o, ok, err := tables.vvs.Get(t, store.Key(uint64(v.ID))); err != nil || ok && o.Size > v.Size {
+				return orElse(err, array.Errorf(array.Conflict, "volume %s has %d bytes on array %s and %d on the other: a volume never gets smaller", v.Name, o.Size, n.cfg.Name, v.Size))
+			}
+			if err := tables.vvs.With(t, byName, v.Name, func(_ string, o VV) error {
+				if o.ID != v.ID {
 					return array.Errorf(array.Exists, "volume %s exists on array %s and is another one", v.Name, n.cfg.Name).Because(array.VolumeOnTarget)
 				}
 				return nil

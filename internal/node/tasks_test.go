@@ -41,11 +41,10 @@ func TestTasksSurviveRestarts(t *testing.T) {
 	a := as[0]
 	a.run("creatercopygroup", "g", "array-b:sync")
 	a.run("admitrcopyvv", "-createvv", "-size", "64", "v", "g")
-	a.until("the group to be in sync", func() bool { f, err := a.Group("g"); return err == nil && f.Sync == "Synced" && f.ServedHere })
-	a.run("verify", "g") // somebody waits, and it is a task
-	done := a.ofKind("check_vv")
-	if done.Status != TaskDone || done.Name != "g" || done.User != "root" || !strings.Contains(done.Text, "group g was verified") {
-		t.Errorf("a verify is the task %+v", done)
+	a.run("scrub") // somebody waits, and it is a task
+	done := a.ofKind("scrub")
+	if done.Status != TaskDone || done.Name != "array-a" || done.User != "root" || !strings.Contains(done.Text, "CPG cpg0 was scrubbed") {
+		t.Errorf("a scrub is the task %+v", done)
 	}
 	a.run("createvv", "cpg0", "from", "64")
 	a.run("createvv", "cpg0", "to", "64")
@@ -105,8 +104,8 @@ func TestTasksSurviveRestarts(t *testing.T) {
 	if f, err := a.WaitTask(t.Context(), sync.ID); err != nil || f.Status != TaskDone {
 		t.Errorf("the sync that was given again: %+v, %v", f, err)
 	}
-	a.run("verify", "g")
-	if f := a.ofKind("check_vv"); f.ID <= left {
+	a.run("scrub")
+	if f := a.ofKind("scrub"); f.ID <= left {
 		t.Errorf("a new task has the number %d", f.ID)
 	}
 }

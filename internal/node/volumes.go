@@ -177,10 +177,8 @@ func orElse(err, other error) error {
 }
 
 func (n *Node) vvNamed(t *store.Tx, name string) (found VV, ok bool, err error) {
-	err = tables.vvs.Each(t, func(_ string, v VV) error {
-		if v.Name == name {
-			found, ok = v, true
-		}
+	err = tables.vvs.With(t, byName, name, func(_ string, v VV) error {
+		found, ok = v, true
 		return nil
 	})
 	return found, ok, err
