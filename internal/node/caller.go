@@ -36,6 +36,8 @@ type Asked struct {
 	// Tell is told how far a long command is, if it is carried out here; nil if nobody
 	// wants to know.
 	Tell func(progress.Step)
+	// begun is where the number of a task that goes on by itself is left.
+	begun *uint64
 }
 
 // People are the users of the array.

@@ -71,8 +71,17 @@ type args struct {
 	tab   *tabwriter.Writer
 	// tell is told how far the command is, nil if nobody wants to know.
 	tell func(progress.Step)
-	// then is what the command waits for after it is done, while others run.
-	then func(context.Context) error
+	// then is what the command waits for after it is done, while others run. It is a task if
+	// it has a kind, of an object.
+	then      func(context.Context) error
+	kind, obj string
+	// begun is where the number of a task that goes on by itself is left.
+	begun *uint64
+}
+
+// waits makes a task of what the command waits for.
+func (a *args) waits(kind, object string, then func(context.Context) error) {
+	a.kind, a.obj, a.then = kind, object, then
 }
 
 func (a *args) printf(format string, v ...any) { fmt.Fprintf(a.tab, format, v...) }
@@ -111,7 +120,7 @@ func (n *Node) runHere(ctx context.Context, q Asked) (string, error) {
 		a := newArgs(c, q)
 		err := n.runAlone(ctx, c, a)
 		if err == nil && a.then != nil {
-			err = a.then(ctx)
+			err = n.waitFor(ctx, q, a)
 		}
 		_ = a.tab.Flush()
 		return a.out.String(), err
@@ -119,7 +128,7 @@ func (n *Node) runHere(ctx context.Context, q Asked) (string, error) {
 }
 
 func newArgs(c *command, q Asked) *args {
-	a := &args{cmd: c, by: q.By, style: q.Style, rest: q.Words[1:], out: &strings.Builder{}, tell: q.Tell, flags: flag.NewFlagSet(c.name, flag.ContinueOnError)}
+	a := &args{cmd: c, by: q.By, style: q.Style, rest: q.Words[1:], out: &strings.Builder{}, tell: q.Tell, begun: q.begun, flags: flag.NewFlagSet(c.name, flag.ContinueOnError)}
 	a.flags.SetOutput(io.Discard)
 	a.tab = tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 	if c.lists() {
@@ -167,7 +176,7 @@ func find(name string) *command {
 func commands() []command {
 	return slices.Concat([]command{
 		{name: "help", right: people.Look, usage: "help [command]", about: "lists the commands", run: help},
-	}, volumeCommands(), setCommands(), qosCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), targetCommands(), groupCommands(), drillCommands(), integrityCommands(), showCommands(), userCommands())
+	}, volumeCommands(), setCommands(), qosCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), targetCommands(), groupCommands(), drillCommands(), integrityCommands(), taskCommands(), showCommands(), userCommands())
 }
 
 func help(_ *Node, _ context.Context, a *args) error {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/volume"
 )
@@ -72,14 +71,7 @@ func TestACopyGoesOn(t *testing.T) {
 	for off := int64(0); off < 64<<20; off += 1 << 20 {
 		a.write("from", off, filled(block.Page, byte(1+off>>20)))
 	}
-	begin := func() { // as far as what is durable, and no further
-		a.copies.mu.Lock()
-		defer a.copies.mu.Unlock()
-		for id := range array.VolumeID(copiesAtOnce) {
-			a.copies.runs[1<<60+id] = &copyRun{}
-		}
-	}
-	begin()
+	a.holdCopies()
 	a.run("createvvcopy", "-p", "from", "to")
 	a.refuses("is being made a copy", "createvlun", "to", "0", "h")
 	a.refuses("already", "createvvcopy", "-p", "from", "to")
@@ -98,7 +90,7 @@ func TestACopyGoesOn(t *testing.T) {
 		t.Errorf("%d snapshots made for copies are left", n)
 	}
 
-	begin()
+	a.holdCopies()
 	a.run("createvvcopy", "-p", "from", "to")
 	a.run("createvvcopy", "-halt", "to")
 	a.copies.mu.Lock()

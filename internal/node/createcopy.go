@@ -54,12 +54,14 @@ func createVVCopy(n *Node, ctx context.Context, a *args) error {
 	case *wait:
 		words = slices.DeleteFunc(words, func(w string) bool { return w == "-b" })
 		a.then = func(ctx context.Context) error {
-			text, err := n.Do(ctx, Asked{By: a.by, Words: words})
+			text, err := n.Do(ctx, Asked{By: a.by, Words: words}) // that has a task
 			a.printf("%s", text)
 			if err != nil {
 				return err
 			}
-			return n.waitCopy(ctx, a, dest)
+			text, err = n.waitCopy(ctx, dest, a.tell)
+			a.printf("%s", text)
+			return err
 		}
 		return nil
 	}
@@ -74,10 +76,18 @@ func createVVCopy(n *Node, ctx context.Context, a *args) error {
 			err = errors.Join(err, n.dropGroup(v.Group))
 		}
 	}
-	if err == nil {
-		a.printf("Copy was started. child = %s, parent = %s\n", dest, *parent)
+	if err != nil {
+		return err
 	}
-	return err
+	a.printf("Copy was started. child = %s, parent = %s", dest, *parent)
+	// It goes on without a task too, where there are too many of them.
+	if f, err := n.startCopyTask(a, dest); err != nil {
+		n.warn(fmt.Sprintf("the copy to volume %s has no task: %v", dest, err))
+	} else {
+		a.printf(", task ID = %d", f.ID)
+	}
+	a.printf("\n")
+	return nil
 }
 
 // createForCopy makes a volume of this array's own to copy to.
@@ -183,25 +193,43 @@ func (n *Node) haltCopy(ctx context.Context, a *args, dest string) error {
 // waitCopyEvery is how often a copy that is waited for is looked at.
 const waitCopyEvery = 100 * time.Millisecond
 
+// The phases of a copy.
+const (
+	phaseSnapshot = 1 + iota
+	phasePages
+	phaseClean
+	copyPhases = phaseClean
+)
+
 // waitCopy returns when a copy is whole, or says why it is not.
-func (n *Node) waitCopy(ctx context.Context, a *args, dest string) error {
-	m := progress.NewMeter("copy to volume "+dest, a.tell)
+func (n *Node) waitCopy(ctx context.Context, dest string, tell func(progress.Step)) (string, error) {
+	m := progress.NewMeter("copy to volume "+dest, tell)
 	for {
 		v, _, err := n.vv(dest)
 		switch {
 		case err != nil:
-			return err
+			return "", err
 		case v.Copy.State == copyFailed:
-			return array.Errorf(array.Aborted, "volume %s is no whole copy of %s: %s", dest, v.Copy.Name, v.Copy.Why)
+			return "", array.Errorf(array.Aborted, "volume %s is no whole copy of %s: %s", dest, v.Copy.Name, v.Copy.Why)
 		case v.Copy.State == "":
-			a.printf("volume %s is a copy\n", dest)
-			return nil
+			return fmt.Sprintf("volume %s is a copy\n", dest), nil
 		}
-		if r := n.copies.run(v.ID); r != nil { // else it is carried out by the other array, or waits
+		r := n.copies.run(v.ID) // nil: it is carried out by the other array, or waits
+		switch {
+		case v.Copy.State == copyEnds:
+			m.Phase(phaseClean, copyPhases)
+		case r != nil && r.size.Load() > 0:
+			m.Phase(phasePages, copyPhases)
+		default:
+			m.Phase(phaseSnapshot, copyPhases)
+		}
+		if r != nil {
 			m.At(r.done.Load(), r.size.Load(), r.done.Load(), "")
+		} else {
+			m.At(0, 0, 0, "")
 		}
 		if !pause(ctx, waitCopyEvery) {
-			return ctx.Err()
+			return "", ctx.Err()
 		}
 	}
 }

@@ -50,7 +50,7 @@ func verify(n *Node, _ context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	a.then = func(ctx context.Context) error {
+	a.waits("check_vv", r.rec.Name, func(ctx context.Context) error {
 		m := progress.NewMeter("verify group "+r.rec.Name, a.tell)
 		v, err := r.g.Verify(ctx, rate, func(v group.Verified) { m.At(v.Done, v.Total, v.Pages*block.Page, verifiedText(v)) })
 		if err != nil {
@@ -63,7 +63,7 @@ func verify(n *Node, _ context.Context, a *args) error {
 			return array.Errorf(array.Medium, "the copies of group %s are not alike: 'showeventlog' says where", r.rec.Name)
 		}
 		return nil
-	}
+	})
 	return nil
 }
 
@@ -80,14 +80,14 @@ func scrubNow(n *Node, _ context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	a.then = func(ctx context.Context) error {
+	a.waits("scrub", n.cfg.Name, func(ctx context.Context) error {
 		for _, c := range n.cfg.CPGs {
 			if err := n.scrubCPG(ctx, a, n.scrubs[c.Name], rate); err != nil {
 				return fmt.Errorf("scrub CPG %s: %w", c.Name, err)
 			}
 		}
 		return nil
-	}
+	})
 	return nil
 }
 

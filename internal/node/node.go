@@ -129,6 +129,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 			return nil, fmt.Errorf("%s: %w", s.what, err)
 		}
 	}
+	n.resumeTasks()
 	n.wg.Go(func() { n.watchExpiry(ctx) })
 	n.wg.Go(func() { n.watchCopies(ctx) })
 	n.wg.Go(func() { n.watchSchedules(ctx) })
@@ -175,6 +176,9 @@ func (n *Node) openStore() error {
 	}
 	if err := n.openLogs(); err != nil {
 		return err
+	}
+	if err := n.loadTasks(); err != nil {
+		return fmt.Errorf("read the tasks: %w", err)
 	}
 	n.people = people.Open(n.store, people.Options{Paired: n.paired, Self: n.cfg.SystemID, Cost: n.cfg.LoginCost, Locked: func(user, from string) {
 		n.warn(fmt.Sprintf("user %s is locked out for a while after wrong passwords, the last from %s", user, from))
@@ -278,8 +282,11 @@ func (n *Node) serve() error {
 			Movable: slices.ContainsFunc(n.cfg.ISCSI.Takeover, func(m Movable) bool { return m.Portal == a }),
 		}
 	}
-	pg = append(pg, n.guests()...)
-	var err error
+	guests, err := n.guests()
+	if err != nil {
+		return err
+	}
+	pg = append(pg, guests...)
 	n.target, err = iscsi.Serve(iscsi.Config{
 		Name: n.cfg.ISCSI.Name, Alias: n.cfg.Name, Groups: pg, Auth: &n.exports, Server: n.scsi, Logger: n.log,
 		Limits: n.cfg.ISCSI.limits(),

@@ -197,6 +197,7 @@ var tables = struct {
 	relation store.Bucket[joined]
 	// drills are of this array, by group.
 	drills store.Bucket[drillOf]
+	tasks  store.Bucket[keptTask]
 }{
 	store.Bucket[VV]{Name: "vvs"},
 	store.Bucket[RCGroup]{Name: "groups"},
@@ -213,6 +214,7 @@ var tables = struct {
 	store.Bucket[hostChange]{Name: "untold"},
 	store.Bucket[joined]{Name: "relation"},
 	store.Bucket[drillOf]{Name: "drills"},
+	store.Bucket[keptTask]{Name: "tasks"},
 }
 
 // keep is a group's small facts in the store.

@@ -172,17 +172,31 @@ func (n *Node) handOver(ctx context.Context, r *running) error {
 		return err
 	}
 	defer func() { _ = r.g.HandOver(false) }()
-	if err := waitSynced(ctx, r); err != nil {
-		return err
-	}
-	if ctx.Err() != nil {
-		return array.Errorf(array.Aborted, "group %s is not handed over: whoever asked for it is gone", r.rec.Name)
-	}
-	if err := switchOver(ctx, r.g); err != nil {
+	if err := makeOwner(ctx, r); err != nil {
 		return err
 	}
 	out := func() (bool, error) { return r.g.Out(), nil }
 	return await(ctx, handStep, out, array.Errorf(array.Unknown, "group %s is owned by array %s, which has not left this one out yet: it will by itself", r.rec.Name, n.to().Name))
+}
+
+// handTries is how often the other array is made a member and then the owner.
+const handTries = 5
+
+// makeOwner hands the group to the other array as soon as that is a member. It may be left out
+// again before, as where it was silent for a moment; it becomes a member again by itself.
+func makeOwner(ctx context.Context, r *running) (err error) {
+	for range handTries {
+		if err := waitSynced(ctx, r); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return array.Errorf(array.Aborted, "group %s is not handed over: whoever asked for it is gone", r.rec.Name)
+		}
+		if err = switchOver(ctx, r.g); array.ReasonOf(err) != array.NotSynced {
+			return err
+		}
+	}
+	return err
 }
 
 // await returns when ok does, or late after some time.

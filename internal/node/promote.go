@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/progress"
 	"github.com/perdure/perdure/internal/store"
 )
 
@@ -38,8 +39,9 @@ func promoteSV(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	w := writer{n, n.cpgs[v.CPG], n.cpgs[v.CPG].Volume(sv.ID), r.units[v.ID]}
-	a.then = func(ctx context.Context) error {
-		written, err := w.differences(ctx)
+	a.waits("promote_sv", v.Name, func(ctx context.Context) error {
+		m := progress.NewMeter("promotion of "+sv.Name, a.tell)
+		written, err := w.differences(ctx, func(off int64) { m.At(off, v.Size, off, "") })
 		if err != nil {
 			return fmt.Errorf("volume %s is not what snapshot %s is yet, promote it again: %w", v.Name, sv.Name, err)
 		}
@@ -50,7 +52,7 @@ func promoteSV(n *Node, ctx context.Context, a *args) error {
 		}
 		a.printf("%d pages of volume %s were written back from snapshot %s\n", written, v.Name, sv.Name)
 		return nil
-	}
+	})
 	return nil
 }
 

@@ -70,7 +70,7 @@ func protectVVSet(n *Node, ctx context.Context, a *args) error {
 			if _, err := n.mayChange(r.rec.ID); err != nil { // it serves in a moment
 				return err
 			}
-			return n.synced(r)(ctx)
+			return n.synced(a, r)(ctx)
 		}
 	}
 	return nil

@@ -87,7 +87,11 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err := n.dropGroup(r.rec.ID); err != nil {
 		return err
 	}
-	if err := n.other().ForgetRegister(ctx, r.rec.ID); err != nil {
+	p := n.other()
+	if p == nil {
+		return nil
+	}
+	if err := p.ForgetRegister(ctx, r.rec.ID); err != nil {
 		// It takes room there and does no harm: the id is never given again.
 		n.event(fmt.Sprintf("group %s was removed, but the witness keeps its register: %v", r.rec.Name, err))
 	}
@@ -259,17 +263,17 @@ func startRCGroup(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	if *wait {
-		a.then = n.synced(r)
+		a.waits("remote_copy_sync", r.rec.Name, n.synced(a, r))
 	}
 	return nil
 }
 
 // synced waits until the other array has what was written until now.
-func (n *Node) synced(r *running) func(context.Context) error {
+func (n *Node) synced(a *args, r *running) func(context.Context) error {
 	if r.rec.Period > 0 {
 		return func(ctx context.Context) error { return n.syncPeriod(ctx, r) }
 	}
-	return func(ctx context.Context) error { return waitSynced(ctx, r) }
+	return func(ctx context.Context) error { return waitSyncedTelling(ctx, r, a.tell) }
 }
 
 // resume lets the other array follow again, and remembers it.
@@ -336,7 +340,7 @@ func syncRCGroup(n *Node, ctx context.Context, a *args) error {
 		_, err := r.g.SyncNow()
 		return err
 	}
-	a.then = n.synced(r)
+	a.waits("remote_copy_sync", r.rec.Name, n.synced(a, r))
 	return nil
 }
 
@@ -406,7 +410,7 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 			if verb == "switchover" {
 				return array.Errorf(array.Conflict, "group %s is periodic: 'setrcopygroup reverse %s' hands it over", r.rec.Name, r.rec.Name).Because(array.NotSynchronous)
 			}
-			a.then = func(ctx context.Context) error { return n.handOver(ctx, r) }
+			a.waits("remote_copy_"+verb, r.rec.Name, func(ctx context.Context) error { return n.handOver(ctx, r) })
 			return nil
 		}
 		return switchOver(ctx, r.g)
@@ -420,7 +424,7 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 		if i.Serving {
 			return array.Errorf(array.Conflict, "group %s is served here already", r.rec.Name).Because(array.Served)
 		}
-		a.then = func(ctx context.Context) error { return waitServed(ctx, r) }
+		a.waits("remote_copy_failover", r.rec.Name, func(ctx context.Context) error { return waitServed(ctx, r) })
 		return r.g.Takeover()
 	case "override":
 		if !*force {

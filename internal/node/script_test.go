@@ -24,6 +24,7 @@ var update = flag.Bool("node.update", false, "write what commands say into testd
 //	a showvv          the array's owner, on array-a; b: on array-b
 //	as ann a showvv   a user who has logged in
 //	! a removevv x    fails, and says why on standard error
+//	hold a            physical copies of array-a wait for their turn
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/script/*.txt")
 	if err != nil || len(files) == 0 {
@@ -70,6 +71,7 @@ func TestScripts(t *testing.T) {
 					"b": func(ts *testscript.TestScript, neg bool, args []string) {
 						owner(ts, neg, append([]string{"b"}, args...))
 					},
+					"hold": func(_ *testscript.TestScript, _ bool, args []string) { on[args[0]].holdCopies() },
 					"as": func(ts *testscript.TestScript, neg bool, args []string) {
 						u, err := arrays[0].people.User(args[0])
 						ts.Check(err)

@@ -7,21 +7,21 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/progress"
-	"github.com/perdure/perdure/internal/store"
 )
 
-// A task is a long command that whoever asked for it need not wait for. What can be wrong
-// with it at once is told at once; then it goes on by itself. Tasks end with the daemon;
-// physical copies go on after that, without one.
+// A task is a long command: what can be wrong with it at once is told at once, then it goes
+// on, and whoever asked for it need not wait. Tasks are kept over restarts, those that are
+// over as history. Those that nobody waited for go on: a physical copy, whose state is in its
+// volume, by itself; another command is given again, for all of them may be.
 
 const (
-	// maxTasks bounds the tasks under way, keptTasks those that are remembered.
+	// maxTasks bounds the tasks under way that go on by themselves, keptTasks all that are
+	// remembered.
 	maxTasks  = 32
 	keptTasks = 256
 )
@@ -39,17 +39,30 @@ const (
 
 // TaskFact is a task.
 type TaskFact struct {
-	ID uint64
-	// Kind is the incumbent's word for what it does, Name what it does it to.
-	Kind, Name string
-	Status     TaskStatus
-	Percent    float64
+	ID uint64 `json:"id"`
+	// Kind is the incumbent's word for what it does, Name what it does it to, User who
+	// asked for it.
+	Kind   string     `json:"kind"`
+	Name   string     `json:"name"`
+	User   string     `json:"user"`
+	Status TaskStatus `json:"status"`
+	// Phase is which of its Phases it is in, from 1 on.
+	Phase   int     `json:"phase"`
+	Phases  int     `json:"phases"`
+	Percent float64 `json:"percent"`
+	// Rate is in bytes a second, Left how long it takes at this rate, 0 if not known.
+	Rate float64       `json:"rate"`
+	Left time.Duration `json:"left"`
 	// Text is how far it is, and in the end what came of it.
-	Text            string
-	Began, Finished time.Time
+	Text     string    `json:"text"`
+	Began    time.Time `json:"began"`
+	Finished time.Time `json:"finished,omitzero"`
 }
 
-// tasks are those of this start.
+// Active reports whether the task is under way.
+func (f TaskFact) Active() bool { return f.Status == TaskActive }
+
+// tasks are those that are remembered.
 type tasks struct {
 	ctx context.Context // ends with the array
 	mu  sync.Mutex
@@ -57,49 +70,59 @@ type tasks struct {
 }
 
 type task struct {
-	fact TaskFact
+	keptTask
 	stop context.CancelFunc
-	// undo is done when the task is cancelled.
-	undo  []string
-	ended chan struct{}
+	// cancelled: a person ended it.
+	cancelled bool
+	ended     chan struct{}
+	// saved is when it was stored last.
+	saved time.Time
 }
+
+// work is what a task does. It returns what came of it.
+type work func(context.Context, func(progress.Step)) (string, error)
 
 func (t *tasks) init(ctx context.Context) { t.ctx = ctx }
 
-// StartTask begins a long command.
+// StartTask begins a long command that nobody waits for.
 func (n *Node) StartTask(ctx context.Context, kind, name string, q Asked) (TaskFact, error) {
 	c := find(q.Words[0])
 	if c == nil {
 		return TaskFact{}, array.Errorf(array.Invalid, "unknown command %q: 'help' lists them", q.Words[0])
 	}
+	if err := n.roomForTask(); err != nil {
+		return TaskFact{}, err
+	}
 	if c.name == "createvvcopy" {
-		return n.startCopyTask(ctx, kind, name, q)
+		return n.copyWithTask(ctx, q)
 	}
 	var f TaskFact
 	_, err := n.audited(q, c, func() (string, error) {
 		err := q.permitted(c)
+		if err != nil {
+			return "", err
+		}
+		do, err := n.begun(ctx, c, q)
 		if err == nil {
-			f, err = n.startTask(ctx, kind, name, c, q)
+			f, err = n.goOn(keptTask{TaskFact: TaskFact{Kind: kind, Name: name}, By: q.By, Words: q.Words}, do)
 		}
 		return "", err
 	})
 	return f, err
 }
 
-func (n *Node) startTask(ctx context.Context, kind, name string, c *command, q Asked) (TaskFact, error) {
-	if err := n.roomForTask(); err != nil {
-		return TaskFact{}, err
-	}
+// begun carries out what of a command is done at once, and returns the rest.
+func (n *Node) begun(ctx context.Context, c *command, q Asked) (work, error) {
 	if c.of != nil && n.elsewhere(c.of(n, q.Words)) {
-		return n.goOn(kind, name, nil, func(ctx context.Context, _ func(progress.Step)) (string, error) {
+		return func(ctx context.Context, _ func(progress.Step)) (string, error) {
 			return n.askWithin(ctx, commandWithin, request{Command: q.Words, By: &q.By})
-		})
+		}, nil
 	}
 	a := newArgs(c, q)
 	if err := n.runAlone(ctx, c, a); err != nil {
-		return TaskFact{}, err
+		return nil, err
 	}
-	return n.goOn(kind, name, nil, func(ctx context.Context, tell func(progress.Step)) (string, error) {
+	return func(ctx context.Context, tell func(progress.Step)) (string, error) {
 		a.tell = tell
 		var err error
 		if a.then != nil {
@@ -107,26 +130,44 @@ func (n *Node) startTask(ctx context.Context, kind, name string, c *command, q A
 		}
 		_ = a.tab.Flush()
 		return a.out.String(), err
-	})
+	}, nil
 }
 
-// startCopyTask begins a physical copy, whose task waits for it. To cancel it is to halt
-// the copy.
-func (n *Node) startCopyTask(ctx context.Context, kind, name string, q Asked) (TaskFact, error) {
-	if err := n.roomForTask(); err != nil {
-		return TaskFact{}, err
-	}
+// copyWithTask begins a physical copy. The array that carries the command out makes a task;
+// if that is the other one, this array makes one too.
+func (n *Node) copyWithTask(ctx context.Context, q Asked) (TaskFact, error) {
+	var id uint64
+	q.begun = &id
 	if _, err := n.Do(ctx, q); err != nil {
 		return TaskFact{}, err
 	}
-	dest := q.Words[len(q.Words)-1]
-	return n.goOn(kind, name, []string{"createvvcopy", "-halt", dest}, func(ctx context.Context, tell func(progress.Step)) (string, error) {
-		q.Tell = tell
-		a := newArgs(find(q.Words[0]), q)
-		err := n.waitCopy(ctx, a, dest)
-		_ = a.tab.Flush()
-		return a.out.String(), err
-	})
+	if id != 0 {
+		return n.Task(id)
+	}
+	return n.startCopyTask(newArgs(find(q.Words[0]), q), q.Words[len(q.Words)-1])
+}
+
+// startCopyTask makes a task that waits for a physical copy. To cancel it is to halt the copy.
+func (n *Node) startCopyTask(a *args, dest string) (TaskFact, error) {
+	if err := n.roomForTask(); err != nil {
+		return TaskFact{}, err
+	}
+	f, err := n.goOn(keptTask{
+		TaskFact: TaskFact{Kind: kindCopy, Name: dest}, By: a.by, Undo: []string{"createvvcopy", "-halt", dest},
+	}, n.copyWork(dest))
+	if err == nil && a.begun != nil {
+		*a.begun = f.ID
+	}
+	return f, err
+}
+
+// kindCopy is that of physical copies.
+const kindCopy = "vv_copy"
+
+func (n *Node) copyWork(dest string) work {
+	return func(ctx context.Context, tell func(progress.Step)) (string, error) {
+		return n.waitCopy(ctx, dest, tell)
+	}
 }
 
 func (n *Node) roomForTask() error {
@@ -134,7 +175,7 @@ func (n *Node) roomForTask() error {
 	defer n.tasks.mu.Unlock()
 	active := 0
 	for _, t := range n.tasks.all {
-		if t.fact.Status == TaskActive {
+		if t.Active() && !t.Waited {
 			active++
 		}
 	}
@@ -145,70 +186,54 @@ func (n *Node) roomForTask() error {
 }
 
 // goOn lets work go on as a task.
-func (n *Node) goOn(kind, name string, undo []string, work func(context.Context, func(progress.Step)) (string, error)) (TaskFact, error) {
+func (n *Node) goOn(k keptTask, do work) (TaskFact, error) {
 	if n.tasks.ctx.Err() != nil {
 		return TaskFact{}, array.Errorf(array.Unavailable, "the array shuts down")
 	}
-	id, err := n.nextTask()
+	ctx, t, err := n.newTask(n.tasks.ctx, k)
 	if err != nil {
 		return TaskFact{}, err
 	}
-	ctx, stop := context.WithCancel(n.tasks.ctx)
-	t := &task{stop: stop, undo: undo, ended: make(chan struct{}), fact: TaskFact{ID: id, Kind: kind, Name: name, Status: TaskActive, Began: n.now()}}
-	n.tasks.add(t)
-	n.wg.Go(func() {
-		defer close(t.ended)
-		defer stop()
-		text, err := work(ctx, func(p progress.Step) {
-			n.tasks.change(t, func(f *TaskFact) { f.Percent, f.Text = p.Percent, p.String() })
-		})
-		if err != nil && ctx.Err() == nil {
-			n.warn(fmt.Sprintf("task %d, %s of %s, failed: %v", id, kind, name, err))
-		}
-		n.tasks.change(t, func(f *TaskFact) {
-			f.Finished = n.now()
-			switch {
-			case err == nil:
-				f.Status, f.Percent, f.Text = TaskDone, 100, strings.TrimSpace(text)
-			case ctx.Err() != nil:
-				f.Status, f.Text = TaskCancelled, "cancelled"
-			default:
-				f.Status, f.Text = TaskFailed, err.Error()
-			}
-		})
-	})
-	return n.Task(id)
+	n.wg.Go(func() { _, _ = n.runTask(ctx, t, do) })
+	return n.Task(t.ID)
 }
 
-// nextTask returns a number that no task had.
-func (n *Node) nextTask() (id uint64, err error) {
-	err = n.store.Update(func(t *store.Tx) error {
-		if id, _, err = tables.count.Get(t, "tasks"); err != nil {
-			return err
-		}
-		id++
-		return tables.count.Put(t, "tasks", id)
-	})
-	return id, err
-}
-
-func (t *tasks) add(x *task) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.all = append(t.all, x)
-	for i := 0; len(t.all) > keptTasks && i < len(t.all); {
-		if t.all[i].fact.Status == TaskActive {
-			i++
-			continue
-		}
-		t.all = slices.Delete(t.all, i, i+1)
+// waitFor carries out what a command waits for. It is a task that ends with who waits.
+func (n *Node) waitFor(ctx context.Context, q Asked, a *args) error {
+	if a.kind == "" {
+		return a.then(ctx)
 	}
+	inner, t, err := n.newTask(ctx, keptTask{TaskFact: TaskFact{Kind: a.kind, Name: a.obj}, By: q.By, Words: q.Words, Waited: true})
+	if err != nil {
+		n.eventOnce(fmt.Sprintf("%s has no task: %v", a.cmd.name, err))
+		return a.then(ctx)
+	}
+	_, err = n.runTask(inner, t, func(ctx context.Context, tell func(progress.Step)) (string, error) {
+		a.tell = func(p progress.Step) {
+			tell(p)
+			if q.Tell != nil {
+				q.Tell(p)
+			}
+		}
+		err := a.then(ctx)
+		_ = a.tab.Flush()
+		return a.out.String(), err
+	})
+	n.tasks.mu.Lock()
+	defer n.tasks.mu.Unlock()
+	if t.Status == TaskCancelled && t.cancelled {
+		return array.Errorf(array.Aborted, "%s: task %d was cancelled", a.cmd.name, t.ID)
+	}
+	return err
 }
 
-func (t *tasks) change(x *task, f func(*TaskFact)) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	f(&x.fact)
+// runTask does a task's work and keeps how far it is.
+func (n *Node) runTask(ctx context.Context, t *task, do work) (string, error) {
+	defer close(t.ended)
+	defer t.stop()
+	text, err := do(ctx, func(p progress.Step) { n.taskAt(t, p) })
+	n.endTask(ctx, t, text, err)
+	return text, err
 }
 
 // Tasks returns the tasks that are remembered, oldest first.
@@ -216,7 +241,7 @@ func (n *Node) Tasks() (all []TaskFact) {
 	n.tasks.mu.Lock()
 	defer n.tasks.mu.Unlock()
 	for _, t := range n.tasks.all {
-		all = append(all, t.fact)
+		all = append(all, t.TaskFact)
 	}
 	slices.SortFunc(all, func(a, b TaskFact) int { return cmp.Compare(a.ID, b.ID) })
 	return all
@@ -230,18 +255,32 @@ func (n *Node) Task(id uint64) (TaskFact, error) {
 	}
 	n.tasks.mu.Lock()
 	defer n.tasks.mu.Unlock()
-	return t.fact, nil
+	return t.TaskFact, nil
 }
 
 func (t *tasks) find(id uint64) (*task, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, x := range t.all {
-		if x.fact.ID == id {
+		if x.ID == id {
 			return x, nil
 		}
 	}
-	return nil, array.Errorf(array.NotFound, "task %d does not exist", id).Because(array.NoTask)
+	return nil, array.Errorf(array.NotFound, "task %d does not exist: 'showtask -all' lists them", id).Because(array.NoTask)
+}
+
+// WaitTask returns a task when it has ended, or as it stands when ctx does.
+func (n *Node) WaitTask(ctx context.Context, id uint64) (TaskFact, error) {
+	t, err := n.tasks.find(id)
+	if err != nil {
+		return TaskFact{}, err
+	}
+	select {
+	case <-t.ended:
+	case <-ctx.Done():
+	case <-n.tasks.ctx.Done():
+	}
+	return n.Task(id)
 }
 
 // CancelTask ends a task and waits until it has ended.
@@ -250,8 +289,12 @@ func (n *Node) CancelTask(ctx context.Context, by Caller, id uint64) error {
 	if err != nil {
 		return err
 	}
-	if f, err := n.Task(id); err != nil || f.Status != TaskActive {
-		return orElse(err, array.Errorf(array.Conflict, "task %d has ended: %s", id, f.Status))
+	n.tasks.mu.Lock()
+	status := t.Status
+	t.cancelled = t.cancelled || status == TaskActive
+	n.tasks.mu.Unlock()
+	if status != TaskActive {
+		return array.Errorf(array.Conflict, "task %d has ended: %s", id, status)
 	}
 	t.stop()
 	select {
@@ -259,10 +302,10 @@ func (n *Node) CancelTask(ctx context.Context, by Caller, id uint64) error {
 	case <-ctx.Done():
 		return array.Errorf(array.Busy, "task %d is being cancelled", id)
 	}
-	if len(t.undo) == 0 {
+	if len(t.Undo) == 0 {
 		return nil
 	}
-	if _, err := n.Do(ctx, Asked{By: by, Words: t.undo}); err != nil && array.ReasonOf(err) != array.NoCopy {
+	if _, err := n.Do(ctx, Asked{By: by, Words: t.Undo}); err != nil && array.ReasonOf(err) != array.NoCopy {
 		return err
 	}
 	return nil

@@ -6,23 +6,45 @@ import (
 	"context"
 	"time"
 
+	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/progress"
 )
 
 // evenWithin is how long a switchover waits for two logs that are being compared.
 const evenWithin = 5 * time.Second
 
+// switcher is a group that may be handed to the other array.
+type switcher interface {
+	Switchover() error
+	Info() (group.Info, error)
+}
+
 // switchOver hands a group to the other array, as soon as that can be.
-func switchOver(ctx context.Context, g *group.Group) error {
+func switchOver(ctx context.Context, g switcher) error {
 	ctx, cancel := context.WithTimeout(ctx, evenWithin)
 	defer cancel()
 	for {
 		err := g.Switchover()
-		if array.KindOf(err) != array.Busy || !pause(ctx, 20*time.Millisecond) {
+		if !soonSwitched(g, err) || !pause(ctx, 20*time.Millisecond) {
 			return err
 		}
 	}
+}
+
+// soonSwitched reports whether what kept a group from being handed over will pass. While the
+// record names both arrays, a copy that is not in sync is one whose connection was lost this
+// moment: the logs are compared again, or the other array is left out.
+func soonSwitched(g switcher, err error) bool {
+	if array.KindOf(err) == array.Busy {
+		return true
+	}
+	if array.ReasonOf(err) != array.NotSynced {
+		return false
+	}
+	i, err := g.Info()
+	return err == nil && i.Record.Members == array.Both && i.View.Role == arb.Paired
 }
 
 // servedWithin is how long a failover waits for the votes that it needs.
@@ -58,7 +80,11 @@ const syncWithin = 10 * time.Minute
 const awayFor = 20 * time.Second
 
 // waitSynced returns when the record names both arrays and the copy is whole.
-func waitSynced(ctx context.Context, r *running) error {
+func waitSynced(ctx context.Context, r *running) error { return waitSyncedTelling(ctx, r, nil) }
+
+// waitSyncedTelling does so and tells meanwhile what is sent.
+func waitSyncedTelling(ctx context.Context, r *running, tell func(progress.Step)) error {
+	m := progress.NewMeter("sync of group "+r.rec.Name, tell)
 	ctx, cancel := context.WithTimeout(ctx, syncWithin)
 	defer cancel()
 	t := time.NewTicker(50 * time.Millisecond)
@@ -69,6 +95,7 @@ func waitSynced(ctx context.Context, r *running) error {
 		if err != nil || i.Synced {
 			return err
 		}
+		m.At(0, 0, 0, i.Copy)
 		if i.Contact {
 			seen = time.Now()
 		}

@@ -42,8 +42,8 @@ type writer struct {
 }
 
 // differences writes the pages of from that may differ to its volume, and returns how
-// many.
-func (w writer) differences(ctx context.Context) (written int64, err error) {
+// many. It tells up to where it is.
+func (w writer) differences(ctx context.Context, at func(off int64)) (written int64, err error) {
 	all, inner := errgroup.WithContext(ctx)
 	all.SetLimit(writesAtOnce)
 	size := w.from.Spec().Size
@@ -53,6 +53,7 @@ func (w writer) differences(ctx context.Context) (written int64, err error) {
 		}
 		written++
 		off := page * block.Page
+		at(off)
 		all.Go(func() error {
 			if off >= size { // it was shorter
 				return w.zero(inner, off, min(block.Page, w.to.Size()-off))

@@ -14,10 +14,18 @@ type Step struct {
 	// Rate is in bytes a second since the command began, Text what it found so far.
 	Rate float64 `json:"rate"`
 	Text string  `json:"text,omitempty"`
+	// Left is how long it takes at this rate, 0 if that is not known.
+	Left time.Duration `json:"left,omitempty"`
+	// Phase is which of its Phases it is in, from 1 on; both 0 if it has one only.
+	Phase  int `json:"phase,omitempty"`
+	Phases int `json:"phases,omitempty"`
 }
 
 func (p Step) String() string {
 	s := fmt.Sprintf("%s: %.1f percent, %.1f MiB/s", p.What, p.Percent, p.Rate/(1<<20))
+	if p.Left > 0 {
+		s += ", " + p.Left.Round(time.Second).String() + " left"
+	}
 	if p.Text != "" {
 		s += ", " + p.Text
 	}
@@ -33,12 +41,21 @@ type Meter struct {
 	tell        func(Step)
 	now         func() time.Time
 	began, told time.Time
+	// phase of phases, told or not.
+	phase, phases int
 }
 
 // NewMeter returns one that begins now. It tells nobody if tell is nil.
 func NewMeter(what string, tell func(Step)) *Meter {
 	now := time.Now()
 	return &Meter{what: what, tell: tell, now: time.Now, began: now, told: now}
+}
+
+// Phase says which phase the command is in now. It is told at once.
+func (m *Meter) Phase(phase, of int) {
+	if m.phase != phase {
+		m.phase, m.phases, m.told = phase, of, time.Time{}
+	}
 }
 
 // At says that so much of all is done, for which so many bytes were read or written.
@@ -51,9 +68,13 @@ func (m *Meter) At(done, total, bytes int64, text string) {
 		return
 	}
 	m.told = now
-	p := Step{What: m.what, Rate: float64(bytes) / now.Sub(m.began).Seconds(), Text: text}
+	lasts := now.Sub(m.began)
+	p := Step{What: m.what, Rate: float64(bytes) / max(lasts.Seconds(), 1e-3), Text: text, Phase: m.phase, Phases: m.phases}
 	if total > 0 {
 		p.Percent = 100 * float64(done) / float64(total)
+	}
+	if done > 0 && done < total {
+		p.Left = time.Duration(float64(lasts) * float64(total-done) / float64(done))
 	}
 	m.tell(p)
 }

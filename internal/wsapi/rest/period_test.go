@@ -19,7 +19,9 @@ func TestPeriodicGroups(t *testing.T) {
 	a.until("both to talk of p", func() bool { f, err := a.n.Group("p"); return err == nil && f.State == "Started" })
 	a.wants(200, "PUT", g+"/p", `{"targets":[{"targetName":"array-b","syncPeriod":600,"policies":{"autoRecover":true,"overPeriodAlert":true}}]}`)
 	a.wants(200, "PUT", g+"/p", `{"action":5}`)
-	a.until("the sync", func() bool { return get[task](a, v+"/tasks/1").Status == 1 })
+	if f := get[task](a, v+"/tasks/1?wait=60"); f.Status != 1 || f.FinishTime == "-" {
+		t.Errorf("the sync that was waited for: %+v", f)
+	}
 	b.until("the point", func() bool { f, err := b.n.Group("p"); return err == nil && !f.LastSync.IsZero() && f.Sync == "Synced" })
 	read := func(f *face) func() []byte {
 		return func() []byte { return f.wants(http.StatusOK, "GET", g+"/p", "").body }

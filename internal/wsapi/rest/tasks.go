@@ -3,7 +3,9 @@
 package rest
 
 import (
+	"context"
 	"strconv"
+	"time"
 
 	"github.com/perdure/perdure/internal/node"
 	"github.com/perdure/perdure/internal/people"
@@ -12,8 +14,8 @@ import (
 
 func taskRoutes() []route {
 	return []route{
-		{method: "GET", path: "/tasks", right: people.Look, about: "long commands of this start of the daemon", out: collection[task]{}, query: filtered, do: getTasks},
-		{method: "GET", path: "/tasks/{task}", right: people.Look, about: "one of them", out: task{}, do: getTask},
+		{method: "GET", path: "/tasks", right: people.Look, about: "long commands of this array, those that are over too", out: collection[task]{}, query: filtered, do: getTasks},
+		{method: "GET", path: "/tasks/{task}", right: people.Look, about: "one of them; wait: for so many seconds, if it has not ended before", out: task{}, query: []string{"wait"}, do: getTask},
 		{method: "PUT", path: "/tasks/{task}", right: people.Maintain, about: "action 1 cancels it", in: taskAction{}, do: putTask},
 	}
 }
@@ -38,6 +40,10 @@ type task struct {
 	// Kind is the type in words, Percent how far it is.
 	Kind    string  `json:"kind"`
 	Percent float64 `json:"percent"`
+	// User asked for it; SecondsLeft at this rate, 0 if not known.
+	User           string `json:"user"`
+	BytesPerSecond int64  `json:"bytesPerSecond"`
+	SecondsLeft    int64  `json:"secondsLeft"`
 }
 
 // taskType is the incumbent's number for a kind of task.
@@ -62,12 +68,12 @@ func taskOf(f node.TaskFact) task {
 		finished = "-"
 	}
 	t := task{
-		ID: f.ID, Type: taskType(f.Kind), Name: f.Name, TotalPhases: 1, CompletedSteps: int(f.Percent), TotalSteps: 100, StartTime: began, FinishTime: finished,
-		DetailedStatus: f.Text, Kind: f.Kind, Percent: f.Percent,
+		ID: f.ID, Type: taskType(f.Kind), Name: f.Name, CompletedPhases: f.Phase - 1, TotalPhases: f.Phases, CompletedSteps: int(f.Percent), TotalSteps: 100, StartTime: began, FinishTime: finished,
+		DetailedStatus: f.Text, Kind: f.Kind, Percent: f.Percent, User: f.User, BytesPerSecond: int64(f.Rate), SecondsLeft: int64(f.Left.Round(time.Second) / time.Second),
 	}
 	switch f.Status {
 	case node.TaskDone:
-		t.Status, t.CompletedPhases = 1, 1
+		t.Status, t.CompletedPhases = 1, f.Phases
 	case node.TaskActive:
 		t.Status = 2
 	case node.TaskCancelled:
@@ -100,11 +106,33 @@ func getTask(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	f, err := c.array().Task(id)
+	wait, err := c.seconds("wait", maxTaskWait)
+	if err != nil {
+		return answer{}, err
+	}
+	ctx, stop := context.WithTimeout(c.r.Context(), wait)
+	defer stop()
+	f, err := c.array().WaitTask(ctx, id)
 	if err != nil {
 		return answer{}, err
 	}
 	return ok(taskOf(f))
+}
+
+// maxTaskWait bounds how long a client may wait for a task with one request.
+const maxTaskWait = 60 * time.Second
+
+// seconds is a time in the query string, 0 if it is not there.
+func (c *call) seconds(name string, most time.Duration) (time.Duration, error) {
+	text := c.r.URL.Query().Get(name)
+	if text == "" {
+		return 0, nil
+	}
+	s, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, fail(wsapi.WrongType, name, "%s is %.40q: want a number of seconds", name, text)
+	}
+	return time.Duration(s) * time.Second, between(name, s, 0, int64(most/time.Second))
 }
 
 type taskAction struct {
