@@ -88,7 +88,7 @@ func (p *Pair) checkSilence() {
 	p.telling.Lock()
 	defer p.telling.Unlock()
 	now := p.clock.Now()
-	quiet := now-p.lease.LastRenewed() > int64(p.cfg.Timing.Detect)
+	quiet := p.quiet.after(now, p.lease.LastRenewed(), p.cfg.Timing)
 	p.mu.Lock()
 	was := p.silent
 	p.silent = quiet

@@ -87,6 +87,7 @@ type Pair struct {
 	// telling is held from before it is known how things stand until the groups know: what
 	// they hear last is how it is.
 	telling sync.Mutex
+	quiet   quiet // under telling
 
 	mu         sync.Mutex
 	groups     map[array.GroupID]Group

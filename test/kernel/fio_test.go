@@ -36,11 +36,18 @@ for n in $(seq 600); do
   pgrep -x fio >/dev/null || exit 0
   sleep .05
 done
-ps -eo pid,stat,time,wchan:24,args | grep '[f]io'
-for p in $(pgrep -x fio); do cat /proc/$p/stack; grep -E 'State|Sig|Shd' /proc/$p/status; done
-multipath -ll; free -m; dmesg | tail -20
+` + tellFio + `
 pkill -KILL -x fio
 exit 1
+`
+
+// tellFio tells what fio waits for: itself, the kernel, or the arrays.
+const tellFio = `
+cat /tmp/fio/out
+ps -eo pid,stat,time,wchan:24,args | grep '[f]io'
+for p in $(pgrep -x fio); do cat /proc/$p/stack; grep -E 'State|Sig|Shd' /proc/$p/status; done
+for d in /sys/block/dm-* /sys/block/sd*; do echo $d: under way $(cat $d/inflight), done $(cat $d/stat); done
+multipath -ll; free -m; dmesg | tail -30
 `
 
 // fio is fio at work in a host.
@@ -90,7 +97,7 @@ func (h *linux) goesOn(ctx context.Context) error {
 			_, err = h.load.job.Wait()
 			return fmt.Errorf("host %s: fio has ended: %w", h.name, err)
 		case <-ctx.Done():
-			paths, _ := h.Run(context.WithoutCancel(ctx), "multipath -ll; dmesg | tail -30")
+			paths, _ := h.Run(context.WithoutCancel(ctx), tellFio)
 			return fmt.Errorf("host %s stands still: %w\n%s", h.name, ctx.Err(), paths)
 		case <-time.After(50 * time.Millisecond):
 		}

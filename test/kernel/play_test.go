@@ -43,7 +43,7 @@ func (w *world) play(ctx context.Context, r matrix.Row) (o outcome, err error) {
 	defer members.end()
 	for _, h := range w.hosts {
 		if err := h.startLoad(ctx); err != nil {
-			return o, fmt.Errorf("before anything happened: %w", err)
+			return o, fmt.Errorf("before anything happened: %w\n%s", err, w.explain())
 		}
 	}
 	from, err := w.clocks(ctx)

@@ -58,7 +58,9 @@ func TestRollingUpgrade(t *testing.T) {
 			w.hosts = all[:1]
 			defer func() { w.hosts = all }()
 			h := w.hosts[0]
-			must(t, h.startLoad(ctx))
+			if err := h.startLoad(ctx); err != nil {
+				t.Fatalf("%v\n%s", err, w.explain())
+			}
 			old, err := w.Command(ctx, rig.A, "showversion", "-s")
 			must(t, err)
 			from, err := h.now(ctx)
