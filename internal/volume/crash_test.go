@@ -129,7 +129,7 @@ func (z frozen) verify(t *testing.T, f *family) (err error) {
 		}
 	}
 	delete(z.shows, z.doing) // it is there, or it isn't
-	after := &family{p: p, shows: z.shows, of: f.everOf}
+	after := &family{p: p, shows: z.shows, of: f.everOf, rng: f.rng}
 	if err := after.compare(); err != nil {
 		return fmt.Errorf("after replay: %w", err)
 	}
