@@ -19,7 +19,7 @@ PROVE_COUNT ?= 5
 export CGO_ENABLED ?= 1
 TOOLS := .cache/tools
 
-.PHONY: help build check vet staticcheck format fix test unit race real lab soak setup prove demo conformance fuzz linearizability failure-matrix model sim clock crash corrupt bench-store bench-pair bench-target bench-neighbour clean
+.PHONY: help build check vet staticcheck format fix test unit race real lab soak starve setup prove demo conformance fuzz linearizability failure-matrix model sim clock crash corrupt bench-store bench-pair bench-target bench-neighbour clean
 
 help: ## this list
 	@echo "Perdure: two block storage arrays that behave as one."
@@ -72,12 +72,15 @@ lab: build ## hours: real Linux kernels as hosts, with multipath, file systems a
 	scripts/setup kernel
 	scripts/lab '$(LAB)'
 
-# How long `make soak` is, and which faults: 0 draws others each time.
+# How long `make soak` is (and `make starve`, 10 if not said), and which faults: 0 draws others each time.
 MINUTES ?= 60
 SEED    ?= 0
 soak: build ## random faults at random times under load for MINUTES, all of it verified; draws what happened into .cache/soak.svg
 	@mkdir -p .cache
-	PERDURE_LAB=required $(GO) test -tags soak -timeout $$(($(MINUTES) + 30))m -count 1 -v ./test/soak -soak.minutes $(MINUTES) -soak.seed $(SEED) -soak.plot $(CURDIR)/.cache/soak.svg | grep --line-buffered -v -E '^ *=== ' | awk '/^soak: /{last=$$0; next} {print; fflush()} END {print last}'
+	PERDURE_LAB=required $(GO) test -tags soak -timeout $$(($(MINUTES) + 30))m -count 1 -v -run TestSoak ./test/soak -soak.minutes $(MINUTES) -soak.seed $(SEED) -soak.plot $(CURDIR)/.cache/soak.svg | grep --line-buffered -v -E '^ *=== ' | awk '/^soak: /{last=$$0; next} {print; fflush()} END {print last}'
+
+starve: build ## ten minutes with two busy loops on each core: no false failover, or one that hosts don't notice
+	PERDURE_LAB=required $(GO) test -tags soak -timeout 30m -count 1 -v -run TestStarvation ./test/soak -soak.minutes $(if $(filter file,$(origin MINUTES)),10,$(MINUTES)) | grep --line-buffered -v -E '^ *=== ' | awk '/^starve: /{last=$$0; next} {print; fflush()} END {print last}'
 
 prove: build failure-matrix linearizability crash corrupt bench-store ## hours: the matrix with real processes, fuzzing, the race detector over everything, what depends on chance again and again
 	$(GO) test -tags prove $(GOTESTFLAGS) -count 1 -timeout 30m -run TestManyLogins -v ./internal/iscsi | grep -E "logins:|^(---|FAIL|ok)"

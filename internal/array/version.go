@@ -2,5 +2,6 @@
 
 package array
 
-// Version is that of the programs, which are made and given out together.
-const Version = "0.1.0"
+// Version is that of the programs, which are made and given out together. Nothing changes it
+// but a build that is told another one, with -ldflags '-X'.
+var Version = "0.1.0"

@@ -27,7 +27,20 @@ type Row struct {
 	Serves, Back string
 	// Pause is the longest a host's command may take until then; 0 where nobody serves.
 	Pause time.Duration
+	// Paths is what the host's sessions may meet meanwhile, by which a host with a kernel
+	// pauses longer.
+	Paths Paths
 }
+
+// Paths is what happens to the sessions that a host works with.
+type Paths string
+
+// Sessions stay, end, or are not answered any more.
+const (
+	Keep   Paths = "keep"
+	Break  Paths = "break"
+	Silent Paths = "silent"
+)
 
 // BackTo reports whether array may serve after Then.
 func (r Row) BackTo(array string) bool { return r.Back == array || r.Back == "either" }
@@ -46,7 +59,7 @@ func parse(text string) ([]Row, error) {
 		key, value, _ := strings.Cut(line, " ")
 		value = strings.TrimSpace(value)
 		if key == "row" {
-			rows = append(rows, Row{ID: value, Line: n})
+			rows = append(rows, Row{ID: value, Line: n, Paths: Keep})
 		}
 		if len(rows) == 0 {
 			return nil, fmt.Errorf("rows.txt:%d: %q before the first row", n, key)
@@ -96,6 +109,11 @@ func (r *Row) set(key, value string) error {
 			return fmt.Errorf("pause %q: want milliseconds or -", value)
 		}
 		r.Pause = time.Duration(ms) * time.Millisecond
+	case "paths":
+		r.Paths = Paths(value)
+		if r.Paths != Keep && r.Paths != Break && r.Paths != Silent {
+			return fmt.Errorf("paths %q: want %s, %s or %s", value, Keep, Break, Silent)
+		}
 	default:
 		return fmt.Errorf("unknown key %q", key)
 	}

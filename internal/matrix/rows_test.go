@@ -28,6 +28,7 @@ func TestRowsThatSayNothingAreRefused(t *testing.T) {
 		"before the first row": "what x\n",
 		"unknown key":          whole + "wish x\n",
 		"pause in words":       whole + "pause soon\n",
+		"paths that jump":      whole + "paths jump\n",
 		"twice":                whole + whole,
 		"lacks all":            "row 1\n",
 		"no limit":             "row 1\nwhat x\ndo kill A\nincumbent y\nserves B\nback B\n",

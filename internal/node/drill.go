@@ -60,6 +60,11 @@ func drillCommands() []command {
 	}
 }
 
+// drillMark is the comment of the snapshots of this array's drill of a group.
+func (n *Node) drillMark(group string) string {
+	return "drill of group " + group + " on array " + n.cfg.Name
+}
+
 // newDrill names what is to be made: parts of a group's name fit into any name.
 func newDrill(group string, hosts, vvs []string, at time.Time) drillOf {
 	d := drillOf{Group: group, Hosts: hosts, At: at}
@@ -150,7 +155,7 @@ func (n *Node) inNameOf(ctx context.Context, by Caller, words ...string) (string
 }
 
 func (n *Node) carryDrillOut(ctx context.Context, a *args, d *drillOf) error {
-	snapshots := []string{"creategroupsv", "-ro", "-comment", "drill of group " + d.Group}
+	snapshots := []string{"creategroupsv", "-ro", "-comment", n.drillMark(d.Group)}
 	for _, p := range d.Parts {
 		snapshots = append(snapshots, p.Snapshot+":"+p.Of)
 	}
@@ -215,7 +220,7 @@ func stopDrill(n *Node, _ context.Context, a *args) error {
 func (n *Node) endDrill(ctx context.Context, by Caller, d drillOf) error {
 	var errs []error
 	for _, p := range d.Parts {
-		errs = append(errs, n.endPart(ctx, by, p))
+		errs = append(errs, n.endPart(ctx, by, d.Group, p))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -223,8 +228,15 @@ func (n *Node) endDrill(ctx context.Context, by Caller, d drillOf) error {
 	return n.store.Update(func(t *store.Tx) error { return tables.drills.Delete(t, d.Group) })
 }
 
-func (n *Node) endPart(ctx context.Context, by Caller, p drillParts) error {
-	if v, g, err := n.vv(p.Volume); err == nil && g.Private {
+// endPart removes a volume of a drill and its snapshot. Others that got their names before
+// the drill came so far are nobody's to remove.
+func (n *Node) endPart(ctx context.Context, by Caller, group string, p drillParts) error {
+	snap, _, err := n.vv(p.Snapshot)
+	if err != nil || snap.Of == 0 || snap.Comment != n.drillMark(group) {
+		return notFoundIsNil(err)
+	}
+	v, g, err := n.vv(p.Volume)
+	if err == nil && g.Private && v.Base == snap.ID {
 		d, err := n.describe(v.Group)
 		if err != nil {
 			return err
@@ -241,10 +253,17 @@ func (n *Node) endPart(ctx context.Context, by Caller, p drillParts) error {
 			return err
 		}
 	}
-	if v, _, err := n.vv(p.Snapshot); err == nil && v.Of != 0 {
-		if _, err := n.inNameOf(ctx, by, "removevv", "-f", v.Name); err != nil {
-			return err
-		}
+	if notFoundIsNil(err) != nil {
+		return err
 	}
-	return nil
+	_, err = n.inNameOf(ctx, by, "removevv", "-f", snap.Name)
+	return err
+}
+
+// notFoundIsNil is for what need not be there.
+func notFoundIsNil(err error) error {
+	if array.KindOf(err) == array.NotFound {
+		return nil
+	}
+	return err
 }

@@ -25,6 +25,7 @@ type exports struct {
 	// seen is by initiator name.
 	seen     map[string]map[uint16]scsi.Unit
 	accounts map[string]iscsi.Account
+	traits   map[string]scsi.Traits
 	watchers map[int]func(string)
 	next     int
 }
@@ -68,6 +69,13 @@ func (e *exports) WatchExports(f func(string)) func() {
 	}
 }
 
+// Traits implements scsi.Exports.
+func (e *exports) Traits(initiator string) scsi.Traits {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.traits[initiator]
+}
+
 // Account admits the initiators of defined hosts.
 func (e *exports) Account(initiator string, _ bool) (iscsi.Account, bool) {
 	e.mu.RLock()
@@ -96,9 +104,10 @@ func (e *exports) rebuild() error {
 	}
 	e.n.mu.RUnlock()
 	e.tellProximities(s)
-	seen, accounts := map[string]map[uint16]scsi.Unit{}, map[string]iscsi.Account{}
+	seen, accounts, traits := map[string]map[uint16]scsi.Unit{}, map[string]iscsi.Account{}, map[string]scsi.Traits{}
 	for _, h := range s.hosts {
 		for _, i := range h.Initiators {
+			traits[i] = personaOf(h.Persona).traits()
 			accounts[i] = iscsi.Account{CHAP: h.CHAPSecret != "", User: h.CHAPUser, Secret: h.CHAPSecret}
 		}
 	}
@@ -116,7 +125,7 @@ func (e *exports) rebuild() error {
 	}
 	e.mu.Lock()
 	changed := changedViews(e.seen, seen)
-	e.seen, e.accounts = seen, accounts
+	e.seen, e.accounts, e.traits = seen, accounts, traits
 	fs := make([]func(string), 0, len(e.watchers))
 	for _, f := range e.watchers {
 		fs = append(fs, f)

@@ -91,17 +91,23 @@ func (n *Node) found(ctx context.Context, f *founding) error {
 		return err
 	}
 	err := n.openFounded(f)
-	if err == nil {
+	told := err == nil
+	if told {
 		_, err = n.ask(ctx, request{Take: &f.d})
 		if errors.As(err, new(unanswered)) {
 			n.event(fmt.Sprintf("group %s was made; array %s did not answer and hears of it when it does", g.Name, n.to().Name))
-			return nil
+			err = nil
 		}
 	}
 	if err == nil {
-		return nil
+		return n.exports.rebuild()
 	}
-	errs := []error{err, n.dropGroup(g.ID)}
+	errs := []error{err}
+	if told { // and stored there, perhaps, before something went wrong
+		_, e := n.ask(context.WithoutCancel(ctx), request{Drop: g.ID})
+		errs = append(errs, e)
+	}
+	errs = append(errs, n.dropGroup(g.ID))
 	for _, v := range f.from {
 		errs = append(errs, n.createPrivate(v))
 	}
@@ -137,7 +143,8 @@ func (f *founding) store(t *store.Tx) error {
 	return checkSight(t)
 }
 
-// openFounded puts the group in the place of the volumes it was made from.
+// openFounded puts the group in the place of the volumes it was made from. No host sees it
+// yet: what hosts wrote could not be taken back.
 func (n *Node) openFounded(f *founding) error {
 	for _, v := range f.from {
 		n.closeGroup(v.Group)
@@ -145,8 +152,6 @@ func (n *Node) openFounded(f *founding) error {
 			return err
 		}
 	}
-	if _, err := n.startGroup(f.d.Group, f.d.VVs); err != nil {
-		return err
-	}
-	return n.exports.rebuild()
+	_, err := n.startGroup(f.d.Group, f.d.VVs)
+	return err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/boottime"
 	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/pair"
 	"github.com/perdure/perdure/internal/scsi"
 	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/volume"
@@ -273,10 +274,11 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 		Policy: n.policy(r), Stopped: r.Stopped, Gone: r.Gone,
 		Log: n.jnl, Space: n.jnl, Pages: pg, Copy: pg, Points: pg, Shadow: pg, Buffers: n.pool, Keep: keep{n.store}, Logger: n.log, Event: n.event, Alarm: n.alarm, Now: boottime.Now, Clock: n.now, Moved: n.moved,
 	}
+	var p *pair.Pair
 	if r.Private {
 		cfg.Ports[0] = n.ports(n.side(), len(n.cfg.ISCSI.Portals))
 		cfg.Arrays[0] = n.cfg.Name
-	} else if p := n.other(); p != nil {
+	} else if p = n.other(); p != nil {
 		cfg.Peer = p.Way(r.ID)
 		cfg.Doubted = n.witnessStarted()
 	}
@@ -303,11 +305,11 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 	n.groups[r.ID] = run
 	delete(n.unopened, r.ID)
 	n.wakeList()
+	g.StandIn(n.keeper.Load().StandsIn()) // under the lock: a change after this finds the group
 	n.mu.Unlock()
 	g.Start()
-	g.StandIn(n.standsIn())
-	if cfg.Peer != nil {
-		n.other().Add(r.ID, g)
+	if p != nil {
+		p.Add(r.ID, g)
 	}
 	return run, nil
 }

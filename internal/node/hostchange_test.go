@@ -29,7 +29,7 @@ func (a *testArray) hosts() string {
 			out[len(out)-1] += "," + f[2]
 		default:
 			persona := 1
-			for ; persona <= maxPersona && personaName(persona) != f[1]; persona++ {
+			for ; persona <= 15 && (personaOf(persona).ID != persona || personaName(persona) != f[1]); persona++ {
 			}
 			names = append(names, f[0])
 			out = append(out, fmt.Sprint(f[0], " ", persona, " ", f[2]))
@@ -62,7 +62,7 @@ func TestHostsAreOnBothArrays(t *testing.T) {
 	}
 	a.refuses("belongs to host h", "createhost", "-add", "h", iqn1)
 	a.refuses("want -persona", "sethost", "h")
-	a.refuses("want 1 to", "sethost", "-persona", "99", "h")
+	a.refuses("want one of 1 (Generic)", "sethost", "-persona", "99", "h")
 	a.run("sethost", "-nochap", "-persona", "2", "h")
 	b.run("removehost", "-f", "h", iqn1)
 	bothHave(t, arrays, "h 2 "+iqn2)
@@ -96,7 +96,7 @@ func TestHostsOfAnArrayThatWasAway(t *testing.T) {
 	b.Close()
 	a.until("array-b to be missed", func() bool { return !a.reachable() })
 	a.run("createhost", "new", iqn3)
-	a.run("sethost", "-persona", "5", "h")
+	a.run("sethost", "-persona", "10", "h")
 	a.run("sethost", "-persona", "6", "h")
 	a.run("removehost", "-f", "gone")
 	a.run("createhost", "short", iqn2)

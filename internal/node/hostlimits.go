@@ -3,8 +3,6 @@
 package node
 
 import (
-	"slices"
-
 	"github.com/perdure/perdure/internal/iscsi"
 )
 
@@ -43,9 +41,6 @@ func (c *Config) checkISCSI() error {
 		return bad("iscsi.host_buffers_mib", i.HostBuffersMiB, "want a number of MiB from 1 to %d, or 0 for the fair share alone", maxMiB)
 	}
 	for portal, list := range i.Allow {
-		if !slices.Contains(i.Portals, portal) {
-			return bad("iscsi.allow", portal, "want one of iscsi.portals")
-		}
 		if _, err := iscsi.ParseAllowed(list); err != nil || len(list) == 0 || len(list) > 1024 {
 			return bad("iscsi.allow", list, "want 1 to 1024 addresses, networks or initiator names for %s", portal)
 		}

@@ -12,9 +12,6 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
-// maxPersona is the highest host persona of the incumbent's list.
-const maxPersona = 15
-
 // maxInitiators bounds the iSCSI names of a host.
 const maxInitiators = 64
 
@@ -33,8 +30,8 @@ func (h *Host) setCHAP(account string) error {
 
 // check finds what can't be meant.
 func (h *Host) check() error {
-	if h.Persona < 1 || h.Persona > maxPersona {
-		return array.Errorf(array.Invalid, "host %s: -persona %d: want 1 to %d", h.Name, h.Persona, maxPersona)
+	if err := h.checkPersona(); err != nil {
+		return err
 	}
 	if !validName(h.Name) {
 		return array.Errorf(array.Invalid, "host name %q: %s", h.Name, nameWanted)

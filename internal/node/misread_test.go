@@ -31,7 +31,7 @@ func TestWrongWordsAreTold(t *testing.T) {
 		"createvv -setkv a cpg0 x 10":                         {"volume x", `-setkv "a"`, "key=value"},
 		"createvv cpg0 x 10 -comment":                         {"4, want 3", "-comment stands after 10", "options come first"},
 		"growvv v much":                                       {"volume v", `"much"`},
-		"createhost -persona 77 i iqn.2026-01.org.example:9":  {"host i", "-persona 77", "1 to 15"},
+		"createhost -persona 77 i iqn.2026-01.org.example:9":  {"host i", "-persona 77", "11 (VMware)"},
 		"createhost i nonsense":                               {"host i", `"nonsense"`, "iqn."},
 		"createhost -chap u i iqn.2026-01.org.example:9":      {"host i", "-chap", "12 to 64"},
 		"sethost h -persona 1":                                {"-persona stands after h"},

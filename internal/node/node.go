@@ -286,8 +286,11 @@ func (n *Node) serve() error {
 			Movable: slices.ContainsFunc(n.cfg.ISCSI.Takeover, func(m Movable) bool { return m.Portal == a }),
 		}
 	}
-	pg = append(pg, n.guests()...)
-	var err error
+	guests, err := n.guests()
+	if err != nil {
+		return err
+	}
+	pg = append(pg, guests...)
 	n.target, err = iscsi.Serve(iscsi.Config{
 		Name: n.cfg.ISCSI.Name, Alias: n.cfg.Name, Groups: pg, Auth: &n.exports, Server: n.scsi, Logger: n.log,
 		Limits: n.cfg.ISCSI.limits(),

@@ -87,7 +87,11 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err := n.dropGroup(r.rec.ID); err != nil {
 		return err
 	}
-	if err := n.other().ForgetRegister(ctx, r.rec.ID); err != nil {
+	p := n.other()
+	if p == nil {
+		return nil
+	}
+	if err := p.ForgetRegister(ctx, r.rec.ID); err != nil {
 		// It takes room there and does no harm: the id is never given again.
 		n.event(fmt.Sprintf("group %s was removed, but the witness keeps its register: %v", r.rec.Name, err))
 	}

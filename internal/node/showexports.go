@@ -16,18 +16,6 @@ import (
 	"github.com/perdure/perdure/internal/table"
 )
 
-// personaName is the incumbent's name for a host persona.
-func personaName(p int) string {
-	name, ok := map[int]string{
-		1: "Generic", 2: "Generic-ALUA", 6: "Generic-legacy", 7: "HPUX-legacy", 8: "AIX-legacy", 9: "EGENERA", 10: "ONTAP-legacy",
-		11: "VMware", 12: "OpenVMS", 13: "HPUX", 15: "WindowsServer",
-	}[p]
-	if !ok {
-		return fmt.Sprint(p)
-	}
-	return name
-}
-
 // sessionsOf returns the iSCSI sessions of initiators, by name and port.
 func (n *Node) sessionsOf() map[string][]iscsi.SessionInfo {
 	by := map[string][]iscsi.SessionInfo{}

@@ -37,6 +37,11 @@ func (m Movable) address() (takeover.Address, error) {
 
 func (c *Config) checkTakeover() error {
 	own, others := c.ISCSI.Takeover, c.Target.Takeover
+	for portal := range c.ISCSI.Allow {
+		if !slices.Contains(c.ISCSI.Portals, portal) && !slices.ContainsFunc(others, func(m Movable) bool { return m.Portal == portal }) {
+			return bad("iscsi.allow", portal, "want one of iscsi.portals, or of target.takeover")
+		}
+	}
 	if len(own) > 16 || len(others) > 16 {
 		return bad("takeover", len(own)+len(others), "want at most 16 portals of each array")
 	}
@@ -93,14 +98,18 @@ func (n *Node) portCount(s array.Side) int {
 }
 
 // guests are the portals of the other array, for when this one stands in there.
-func (n *Node) guests() (all []iscsi.PortalGroup) {
+func (n *Node) guests() (all []iscsi.PortalGroup, err error) {
 	for _, m := range n.cfg.Target.Takeover {
+		allow, err := iscsi.ParseAllowed(n.cfg.ISCSI.Allow[m.Portal])
+		if err != nil {
+			return nil, fmt.Errorf("iscsi.allow of %s: %w", m.Portal, err)
+		}
 		all = append(all, iscsi.PortalGroup{
-			Tag: uint16(m.Tag), Relative: n.ports(n.side().Other(), m.Tag)[m.Tag-1], Listen: []string{m.Portal},
+			Allow: allow, Tag: uint16(m.Tag), Relative: n.ports(n.side().Other(), m.Tag)[m.Tag-1], Listen: []string{m.Portal},
 			Guest: n.cfg.Target.ISCSIName, Movable: true,
 		})
 	}
-	return all
+	return all, nil
 }
 
 // openTakeover begins to keep the addresses that are this daemon's to set.
@@ -156,8 +165,12 @@ func (n *Node) standing() (f takeover.Facts) {
 	return f
 }
 
-// standsIn reports whether this array has, or may have, portal addresses of the other.
-func (n *Node) standsIn() bool { return n.keeper.Load().StandsIn() }
+// standsIn reports whether this array has, or may have, portal addresses of the other: until
+// that was looked at, a process before this one may have left some behind.
+func (n *Node) standsIn() bool {
+	k := n.keeper.Load()
+	return k == nil && len(n.cfg.Target.Takeover) > 0 || k.StandsIn()
+}
 
 var errReturned = errors.New("this array no longer stands in for the other one: log in again, it is there")
 

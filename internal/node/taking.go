@@ -70,6 +70,9 @@ func (n *Node) checkExports(t *store.Tx, d Description) error {
 func (n *Node) take(d Description) error {
 	n.taking.Lock()
 	defer n.taking.Unlock()
+	if n.other() == nil { // what was asked before the relation ended
+		return array.Errorf(array.Conflict, "array %s has no target: it takes no group from another array", n.cfg.Name).Because(array.NoTarget)
+	}
 	if err := n.keepUntold(&d); err != nil {
 		return err
 	}

@@ -185,6 +185,9 @@ func removeTarget(n *Node, _ context.Context, a *args) error {
 	if err := n.ownTarget(a.rest[0]); err != nil {
 		return err
 	}
+	// A group that the other array tells of comes before this, or no more.
+	n.taking.Lock()
+	defer n.taking.Unlock()
 	groups := 0
 	err := n.store.View(func(t *store.Tx) error {
 		return tables.groups.Each(t, func(_ string, g RCGroup) error {

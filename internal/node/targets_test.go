@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/pki"
 	"github.com/perdure/perdure/internal/witness"
 )
@@ -192,4 +194,30 @@ func TestPairByCommand(t *testing.T) {
 		}
 		x.run("createvv", "cpg0", "alone", "64m")
 	}
+}
+
+// TestTakesNothingFromNobody: what the other array tells of a group is looked at when it is its
+// target no more.
+func TestTakesNothingFromNobody(t *testing.T) {
+	arrays, words := openStrangers(t)
+	a, b := arrays[0], arrays[1]
+	a.run(create(words[0])...)
+	b.run(create(words[1])...)
+	for _, x := range arrays {
+		x.until("the other array", x.reachable)
+	}
+	g, err := a.newGroup("g", "array-b", modeSync)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := founding{d: Description{Group: g}}
+	if err := f.number(a.Node); err != nil {
+		t.Fatal(err)
+	}
+	f.d.Record = arb.Stored{Current: arb.First(g.Founder, g.Founding)}.Marshal()
+	b.run("removercopytarget", "-f", "array-a")
+	if err := b.take(f.d); array.ReasonOf(err) != array.NoTarget {
+		t.Errorf("a group without another array was taken up: %v", err)
+	}
+	b.refuses("does not exist", "removercopygroup", "-f", "g")
 }

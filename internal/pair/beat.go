@@ -174,12 +174,13 @@ func (p *Pair) Stamp() int64 {
 
 func (p *Pair) granted(f link.Frame) {
 	// The mark before the lease: who sees that there is a lease sees its mark.
+	now := p.clock.Now()
 	p.mu.Lock()
-	if f.Offset >= p.grantSent {
+	if f.Offset <= now && f.Offset >= p.grantSent { // none answers what was not asked yet
 		p.grantSent, p.peerStandsIn = f.Offset, f.Flags&flagStandsIn != 0
 	}
 	p.mu.Unlock()
-	p.lease.Answered(p.clock.Now(), f.Offset, uint64(f.Length))
+	p.lease.Answered(now, f.Offset, uint64(f.Length))
 }
 
 // Standing returns whether this array has the other's lease, whether the other said with

@@ -11,13 +11,16 @@ import (
 // Clock reads CLOCK_BOOTTIME, which goes on while the machine sleeps, and checks
 // it against CLOCK_MONOTONIC_RAW, which nobody slews.
 type Clock struct {
+	read      func(id int32) int64
 	boot, raw int64
 }
 
 // NewClock starts the comparison.
-func NewClock() *Clock {
-	c := &Clock{}
-	c.boot, c.raw = read(unix.CLOCK_BOOTTIME), read(unix.CLOCK_MONOTONIC_RAW)
+func NewClock() *Clock { return newClock(read) }
+
+func newClock(read func(id int32) int64) *Clock {
+	c := &Clock{read: read}
+	c.boot, c.raw, _ = c.both()
 	return c
 }
 
@@ -30,16 +33,39 @@ func read(id int32) int64 {
 }
 
 // Now returns nanoseconds of CLOCK_BOOTTIME.
-func (c *Clock) Now() int64 { return read(unix.CLOCK_BOOTTIME) }
+func (c *Clock) Now() int64 { return c.read(unix.CLOCK_BOOTTIME) }
 
-// tolerance is what the two clocks may drift apart between two checks of a
-// running machine, as a part of the time passed, beside a fixed slack.
-const slack = int64(20 * time.Millisecond)
+const (
+	// slack is what the two clocks may be apart at each check, beside what they may
+	// drift as a part of the time passed.
+	slack = int64(20 * time.Millisecond)
+	// together is how much time may pass while both are read, tries how often that is
+	// tried: a process that has to wait for a processor in between reads one of them
+	// late, and that says nothing of the clocks.
+	together = int64(4 * time.Millisecond)
+	tries    = 8
+)
 
-// Sane compares the clocks since the last call. False means that the machine slept
-// or was stepped: a lease counted over that stretch is void.
+// both reads the two clocks at the same time. If that can't be had, ok is false: to accept a
+// late reading with a wider tolerance would hide a sleep of the machine just there.
+func (c *Clock) both() (boot, raw int64, ok bool) {
+	for range tries {
+		boot, raw = c.read(unix.CLOCK_BOOTTIME), c.read(unix.CLOCK_MONOTONIC_RAW)
+		if d := c.read(unix.CLOCK_BOOTTIME) - boot; d >= 0 && d <= together {
+			return boot, raw, true
+		}
+	}
+	return boot, raw, false
+}
+
+// Sane compares the clocks since the last comparison. False means that the machine slept
+// or was stepped, or that this could not be found out: a lease counted over that stretch
+// is void.
 func (c *Clock) Sane() bool {
-	b, r := read(unix.CLOCK_BOOTTIME), read(unix.CLOCK_MONOTONIC_RAW)
+	b, r, ok := c.both()
+	if !ok {
+		return false // compared over a longer stretch the next time
+	}
 	db, dr := b-c.boot, r-c.raw
 	c.boot, c.raw = b, r
 	diff := db - dr

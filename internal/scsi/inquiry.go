@@ -26,7 +26,7 @@ func runInquiry(c *Command) {
 			c.end(badCDB())
 			return
 		}
-		c.reply(c.nexus.server.standardInquiry(0), allocation)
+		c.reply(c.nexus.standardInquiry(0), allocation)
 		return
 	}
 	id := c.unit.Identity()
@@ -65,18 +65,21 @@ func runInquiry(c *Command) {
 }
 
 // standardInquiry is the standard INQUIRY data.
-func (s *Server) standardInquiry(device byte) []byte {
+func (n *Nexus) standardInquiry(device byte) []byte {
 	out := make([]byte, 74)
 	out[0] = device
 	out[2] = 6        // SPC-4
 	out[3] = 0x10 | 2 // HISUP, response format
 	out[4] = 74 - 5   // additional length
 	out[5] = 0x10 | 8 // TPGS: implicit; 3PC
-	out[6] = 0x10     // MULTIP
-	out[7] = 0x02     // CMDQUE
+	if n.traits().Symmetric {
+		out[5] = 8
+	}
+	out[6] = 0x10 // MULTIP
+	out[7] = 0x02 // CMDQUE
 	copy(out[8:], vendor)
 	copy(out[16:], product)
-	copy(out[32:], fmt.Sprintf("%-4.4s", s.revision))
+	copy(out[32:], fmt.Sprintf("%-4.4s", n.server.revision))
 	for i, v := range []uint16{0x00A0, 0x0960, 0x0460, 0x04C0} { // SAM-5, iSCSI, SPC-4, SBC-3
 		binary.BigEndian.PutUint16(out[58+2*i:], v)
 	}
@@ -151,7 +154,7 @@ func (c *Command) withoutUnit() {
 	case c.desc != nil && c.desc.op == 0xA0:
 		runReportLUNs(c)
 	case c.desc != nil && c.desc.op == 0x12 && c.CDB[1] == 0 && c.CDB[2] == 0:
-		c.reply(c.nexus.server.standardInquiry(absent), allocation)
+		c.reply(c.nexus.standardInquiry(absent), allocation)
 	case c.desc != nil && c.desc.op == 0x12 && c.CDB[1] == 1 && c.CDB[2] == 0:
 		c.reply([]byte{absent, 0, 0, 1, 0}, allocation)
 	case c.desc != nil && c.desc.op == 0x03:

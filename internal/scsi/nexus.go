@@ -140,6 +140,8 @@ func (n *Nexus) exported(lun uint16) (Unit, bool) {
 	return u, ok
 }
 
+func (n *Nexus) traits() Traits { return n.server.exports.Traits(n.Initiator) }
+
 // luns returns the numbers of what the initiator sees through this port.
 func (n *Nexus) luns() []uint16 {
 	all := n.server.exports.LUNs(n.Initiator)
@@ -253,6 +255,9 @@ func (n *Nexus) ResetAll(done func(error)) {
 
 // attend adds a unit attention, once.
 func (b *binding) attend(code Code) {
+	if b.nexus.traits().unwanted(code) {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if slices.Contains(b.codes, code) || len(b.codes) >= maxAttentions {

@@ -98,11 +98,27 @@ func NoticeOf(n reservation.Notice) Notice {
 	return Notice{RegistrationsPreempted, n.Nexus}
 }
 
+// Traits are what hosts of some kinds want otherwise. The zero value is for most.
+type Traits struct {
+	// Symmetric: the host is not told of target port groups (INQUIRY's TPGS is 0). What a
+	// path is good for does not change.
+	Symmetric bool
+	// NoLUNNews: it gets no unit attention 3F/0E, REPORTED LUNS DATA HAS CHANGED.
+	NoLUNNews bool
+}
+
+// unwanted reports whether a host of this kind is not told of something.
+func (t Traits) unwanted(code Code) bool {
+	return t.NoLUNNews && code == lunsChanged || t.Symmetric && code == accessStateChanged
+}
+
 // Exports says which units an initiator sees. Names are iSCSI node names.
 type Exports interface {
 	Unit(initiator string, lun uint16) (Unit, bool)
 	// LUNs returns the numbers in ascending order.
 	LUNs(initiator string) []uint16
+	// Traits says how an initiator wants to be answered.
+	Traits(initiator string) Traits
 	// WatchExports calls f with the name of each initiator whose view changed,
 	// "" for all, until stop is called. f doesn't block, and asks for the new view
 	// before it returns: no lock that Unit and LUNs need may be held.

@@ -14,6 +14,10 @@ const implicitTransitionTime = 5
 // runPortGroups is REPORT TARGET PORT GROUPS: the groups of both arrays, the same
 // from either.
 func runPortGroups(c *Command) {
+	if c.nexus.traits().Symmetric {
+		c.end(badCDB()) // as TPGS says: no such service action
+		return
+	}
 	format := c.CDB[1] >> 5
 	if format > 1 {
 		c.end(badCDB())

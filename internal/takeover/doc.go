@@ -17,7 +17,10 @@
 //     Gone after all leases that it granted have surely ended: by then whatever the other
 //     array last renewed under one of them has run out. It stops as soon as the other asks
 //     for a lease again, and says that it has before it would grant one without a mark.
-//   - Nobody on the network answers for an address when it is taken.
+//   - Nobody on the network answers for an address of the other array when it is taken. For
+//     an own one nobody is asked: after a person forced one side, both may have it.
+//   - Lifetimes run by the kernel's ticks, the waiting by a clock that goes on while a machine
+//     sleeps: on one that was suspended an address may outlive Gone by its lifetime.
 //   - A lease, a record, or who may serve never depends on an address.
 //
 // # Concurrency

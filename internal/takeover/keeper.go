@@ -62,9 +62,12 @@ type Keeper struct {
 	have    Want
 	errors  map[Address]string // what was told of
 	refused time.Time          // when somebody else answered for one
+	renewed time.Time          // when the other's addresses may have been set last
 }
 
-// Start checks that nobody else set the addresses, and keeps them from then on.
+// Start checks that nobody else set the addresses, and keeps them from then on. Those of the
+// other array that a process before this one may have left behind are gone when it returns, or
+// StandsIn says that they may be here.
 func Start(cfg Config) (*Keeper, error) {
 	for _, a := range append(append([]Address(nil), cfg.Own...), cfg.Others...) {
 		permanent, err := cfg.Network.Permanent(a)
@@ -77,6 +80,7 @@ func Start(cfg Config) (*Keeper, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	k := &Keeper{cfg: cfg, stop: stop, errors: map[Address]string{}}
+	k.standIn.Store(!k.removeOthers(cfg.Now()))
 	k.wg.Go(func() { k.run(ctx) })
 	return k, nil
 }
@@ -131,11 +135,13 @@ func (k *Keeper) turn(ctx context.Context) {
 	case want.Others && !k.have.Others && len(k.cfg.Others) > 0:
 		k.have.Others = k.beginStandIn(ctx)
 	case want.Others && k.have.Others:
-		k.setAll(k.cfg.Others, began)
+		k.setOthers(began)
 	case k.have.Others:
 		if k.have.Others = !k.endStandIn(); !k.have.Others {
 			k.cfg.Event("this array no longer stands in at the other's portal addresses")
 		}
+	default:
+		k.endStandIn()
 	}
 }
 
@@ -164,7 +170,7 @@ func (k *Keeper) beginStandIn(ctx context.Context) bool {
 		return false
 	}
 	k.cfg.StandIn(true)
-	k.setAll(k.cfg.Others, began)
+	k.setOthers(began)
 	k.cfg.Event("the other array is gone; this one stands in at its portal addresses")
 	return true
 }
@@ -190,20 +196,13 @@ func (k *Keeper) free(ctx context.Context) bool {
 	return errors.Join(errs...) == nil
 }
 
-// endStandIn gives the other array's addresses back, and reports whether all are gone: one
-// that can't be removed is still there, for its lifetime at most.
+// endStandIn gives the other array's addresses back, and reports whether all are gone.
 func (k *Keeper) endStandIn() bool {
 	if !k.standIn.Load() {
 		return true
 	}
 	k.cfg.StandIn(false) // hosts hear of it while there is a way to them
-	var errs []error
-	for _, a := range k.cfg.Others {
-		err := k.cfg.Network.Remove(a)
-		k.told(a, err)
-		errs = append(errs, err)
-	}
-	if errors.Join(errs...) != nil {
+	if !k.removeOthers(k.renewed) {
 		return false
 	}
 	k.standIn.Store(false)
@@ -211,14 +210,39 @@ func (k *Keeper) endStandIn() bool {
 	return true
 }
 
-// setAll renews addresses because of facts as of began.
+// removeOthers takes the other array's addresses away, which were set at renewed for the last
+// time, and reports whether all are gone: one that can't be removed is still there, for its
+// lifetime at most.
+func (k *Keeper) removeOthers(renewed time.Time) bool {
+	k.renewed = renewed
+	var errs []error
+	for _, a := range k.cfg.Others {
+		err := k.cfg.Network.Remove(a)
+		k.told(a, err)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...) == nil || k.cfg.Now().Sub(renewed) >= Gone
+}
+
+// setOthers is setAll for the other array's.
+func (k *Keeper) setOthers(began time.Time) {
+	k.setAll(k.cfg.Others, began)
+	k.renewed = k.cfg.Now()
+}
+
+// setAll renews addresses because of facts as of began. One that was set late is taken away
+// again: the process may have stood still on the way to the kernel, and what it was set for
+// may be over.
 func (k *Keeper) setAll(all []Address, began time.Time) {
 	for _, a := range all {
 		if k.cfg.Now().Sub(began) >= stale {
 			return
 		}
 		fresh, err := k.cfg.Network.Set(a, Lifetime)
-		if err == nil && fresh {
+		switch {
+		case k.cfg.Now().Sub(began) >= stale:
+			err = errors.Join(err, k.cfg.Network.Remove(a))
+		case err == nil && fresh:
 			err = k.cfg.Network.Announce(a)
 		}
 		k.told(a, err)

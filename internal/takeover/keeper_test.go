@@ -26,6 +26,9 @@ type wire struct {
 	until [2]map[Address]time.Time
 	mute  bool // nobody hears who asks for an address
 	fail  bool
+	wrong bool             // one announced what the other has
+	stays bool             // addresses can't be removed
+	pause [2]time.Duration // how long a machine stands still before it sets an address
 }
 
 // end is a machine's end of the wire.
@@ -45,6 +48,10 @@ func (w *wire) has(side int, a Address) bool {
 
 func (w end) Set(a Address, lifetime time.Duration) (bool, error) {
 	w.mu.Lock()
+	pause := w.pause[w.side]
+	w.mu.Unlock()
+	time.Sleep(pause)
+	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.fail {
 		return false, errors.New("no right to")
@@ -57,6 +64,9 @@ func (w end) Set(a Address, lifetime time.Duration) (bool, error) {
 func (w end) Remove(a Address) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.stays {
+		return errors.New("it stays")
+	}
 	delete(w.until[w.side], a)
 	return nil
 }
@@ -70,7 +80,12 @@ func (w end) Answered(ctx context.Context, a Address) (bool, error) {
 	return w.holds(1-w.side, a) && !w.mute, ctx.Err()
 }
 
-func (w end) Announce(Address) error { return nil }
+func (w end) Announce(a Address) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.wrong = w.wrong || w.holds(1-w.side, a)
+	return nil
+}
 
 // both reports whether some address is on both machines.
 func (w *wire) both() bool {
@@ -229,6 +244,94 @@ func TestStaleFacts(t *testing.T) {
 		if !w.has(0, mine) {
 			t.Error("the address did not come back")
 		}
+	})
+}
+
+// TestLateRenewal: an array stands still between its look at the facts and the kernel, until
+// the other one stands in for it. It must not tell hosts that the address is here again.
+func TestLateRenewal(t *testing.T) {
+	play(t, func(w *wire, a, b *machine) {
+		w.mu.Lock()
+		w.pause[0] = 10 * time.Second
+		w.mu.Unlock()
+		time.Sleep(Renew)
+		a.set(Facts{Mirrored: 1})
+		b.set(Facts{Mirrored: 1, Alone: 1})
+		time.Sleep(9 * time.Second)
+		if !w.has(1, mine) {
+			t.Fatal("the other array does not stand in")
+		}
+		time.Sleep(2 * time.Second)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.wrong || w.holds(0, mine) {
+			t.Error("an address was set because of old facts, and hosts were told")
+		}
+	})
+}
+
+// leftBehind starts a keeper on a machine that has the other array's address from a process
+// before it.
+func leftBehind(t *testing.T, stays bool, fn func(w *wire, a *machine)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &wire{until: [2]map[Address]time.Time{{theirs: time.Now().Add(Lifetime + late)}, {}}, stays: stays}
+		a := &machine{facts: Facts{Mirrored: 1, Granting: true}}
+		a.begin(t, w, 0)
+		fn(w, a)
+		if err := a.k.Close(); err != nil && !stays {
+			t.Error(err)
+		}
+	})
+}
+
+// TestLeftBehind: an array that stood in is killed and starts at once. It may give the other
+// one a lease without a mark as soon as it has not the other's address any more.
+func TestLeftBehind(t *testing.T) {
+	leftBehind(t, false, func(w *wire, a *machine) {
+		if w.has(0, theirs) || a.k.StandsIn() {
+			t.Error("what a process before left behind is still there")
+		}
+	})
+	leftBehind(t, true, func(w *wire, a *machine) {
+		for range 500 {
+			time.Sleep(10 * time.Millisecond)
+			if w.has(0, theirs) && !a.k.StandsIn() {
+				t.Fatal("the address is there, and nobody is told")
+			}
+		}
+		if a.k.StandsIn() {
+			t.Error("the address has run out, and the other array does not get it back")
+		}
+	})
+}
+
+// TestDeviceGone: the device on which an array stood in is taken out of the machine. The
+// address is gone with it, or with its time, and the other array may have it.
+func TestDeviceGone(t *testing.T) {
+	play(t, func(w *wire, a, b *machine) {
+		a.set(Facts{Mirrored: 1})
+		b.set(Facts{Mirrored: 1, Alone: 1})
+		time.Sleep(5 * time.Second)
+		if !b.k.StandsIn() {
+			t.Fatal("the other array does not stand in")
+		}
+		w.mu.Lock()
+		w.stays = true
+		w.mu.Unlock()
+		b.set(Facts{Mirrored: 1, Alone: 1, Granting: true})
+		for range 500 {
+			time.Sleep(10 * time.Millisecond)
+			if w.has(1, mine) && !b.k.StandsIn() {
+				t.Fatal("the address is there, and nobody is told")
+			}
+		}
+		if b.k.StandsIn() {
+			t.Error("the address has run out, and the other array does not get it back")
+		}
+		w.mu.Lock()
+		w.stays = false
+		w.mu.Unlock()
 	})
 }
 

@@ -164,3 +164,58 @@ func TestSizesOutOfRange(t *testing.T) {
 	}
 	ok(t, check(p))
 }
+
+// TestVanishedDisk takes the disk below the pages away under load, or makes it read-only or
+// full. A destage says so, again and again; what is in memory is read, what can't be read
+// fails; and all is there when the disk is back.
+func TestVanishedDisk(t *testing.T) {
+	writes := []vfs.Verb{vfs.OpWrite, vfs.OpSync, vfs.OpAllocate}
+	for why, verbs := range map[syscall.Errno][]vfs.Verb{
+		syscall.EROFS: writes, syscall.ENOSPC: writes, syscall.ENODEV: append([]vfs.Verb{vfs.OpRead}, writes...),
+	} {
+		disk, o := vfs.NewInject(vfs.NewMem()), testOptions(t.TempDir())
+		p, v := onePool(t, disk, o, 30*block.Page)
+		other, err := p.Create(VolumeSpec{ID: 2, Group: 2, Size: block.Page})
+		ok(t, err)
+		for n := range int64(10) {
+			ok(t, v.Apply(data(array.Place(n+1), n*block.Page, page(byte(n+1)))))
+		}
+		ok(t, p.Flush(1))
+		for _, verb := range verbs {
+			disk.Add(vfs.Rule{Verb: verb, Err: why})
+		}
+		for n := range int64(10) {
+			off := (n + 5) * block.Page
+			ok(t, v.Apply(data(array.Place(n+11), off, page(byte(n + 21))[:block.Page/2])))
+			if n%4 == 3 {
+				if err := p.Flush(1); !errors.Is(err, why) || !strings.Contains(err.Error(), "destage") {
+					t.Errorf("%v: the destage says %v", why, err)
+				}
+			}
+		}
+		if p.Destaged(1) != 10 {
+			t.Errorf("%v: all up to place %d is said to be on pages", why, p.Destaged(1))
+		}
+		got := make([]byte, block.Page/2)
+		if ok(t, v.Read(got, 7*block.Page)); got[0] != 23 {
+			t.Errorf("%v: what is in memory reads as %d", why, got[0])
+		}
+		if err := v.Read(got, 0); (err != nil) != (why == syscall.ENODEV) || err != nil && !errors.Is(err, why) {
+			t.Errorf("%v: what is on the disk: %v", why, err)
+		}
+		ok(t, other.Read(got, 0)) // which has nothing there
+		disk.Clear()
+		ok(t, p.Flush(1))
+		for n := range int64(15) {
+			ok(t, v.Read(got, n*block.Page))
+			want := byte(n + 1)
+			if n >= 5 {
+				want = byte(n - 5 + 21)
+			}
+			if !bytes.Equal(got, page(want)[:len(got)]) {
+				t.Errorf("%v: page %d reads as %d afterwards", why, n, got[0])
+			}
+		}
+		ok(t, check(p))
+	}
+}

@@ -45,7 +45,8 @@ func newFamily(t *testing.T, seed uint64) *family {
 		everOf: map[array.VolumeID]array.VolumeID{},
 		refs:   map[array.Place][]byte{}, outs: map[*Pool]map[array.Place]*Outside{},
 	}
-	f.o.Outside = 1
+	f.o.Outside, f.o.AtOnce = 1, 4
+	f.o.Keep = 1 + int64(seed%3)*familySize // none, too little, and enough for some
 	f.o.Limit = 4000 * block.Page
 	f.open(t)
 	t.Cleanup(func() { _ = f.p.Close() })
@@ -292,6 +293,13 @@ func (f *family) compare() error {
 		}
 		if v == nil {
 			return fmt.Errorf("volume %v is gone", id)
+		}
+		for at := int64(0); at < familySize; {
+			n := min(int64(1+f.rng.IntN(2*block.Page/block.Sector))*block.Sector, familySize-at)
+			if v.ReadCached(got[:n], at) && !bytes.Equal(got[:n], want[at:at+n]) {
+				return fmt.Errorf("volume %v differs in memory between %d and %d", id, at, at+n)
+			}
+			at += n
 		}
 		if err := v.Read(got, 0); err != nil {
 			return err

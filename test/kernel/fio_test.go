@@ -28,6 +28,21 @@ fio --output=/tmp/fio/out --output-format=json --filename=%s --direct=1 --ioengi
 wait $!
 `
 
+// endFio interrupts fio, again if that was in vain: one that is just starting does not heed
+// it. What hangs for half a minute tells where.
+const endFio = `
+for n in $(seq 600); do
+  [ $((n % 20)) != 1 ] || pkill -INT -x fio
+  pgrep -x fio >/dev/null || exit 0
+  sleep .05
+done
+ps -eo pid,stat,time,wchan:24,args | grep '[f]io'
+for p in $(pgrep -x fio); do cat /proc/$p/stack; grep -E 'State|Sig|Shd' /proc/$p/status; done
+multipath -ll; free -m; dmesg | tail -20
+pkill -KILL -x fio
+exit 1
+`
+
 // fio is fio at work in a host.
 type fio struct {
 	h   *linux
@@ -126,7 +141,7 @@ func (h *linux) stopLoad(ctx context.Context) (seen, error) {
 	}
 	job := h.load.job
 	h.load = nil
-	if _, err := h.Run(ctx, "pkill -INT -x fio; while pgrep -x fio >/dev/null; do sleep .05; done"); err != nil {
+	if _, err := h.Run(ctx, endFio); err != nil {
 		return s, err
 	}
 	said, _ := job.Wait() // fio that was interrupted ends with a status of its own: what it wrote counts

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	bootIn  = 60 * time.Second
-	loginIn = 60 * time.Second
+	bootIn  = 120 * time.Second // the stock kernel is emulated
+	loginIn = 120 * time.Second
 	// pathsIn is how long it may take until a host uses a path again that came back. Its
 	// initiator tries a lost portal again every few seconds, and longer after a time.
 	pathsIn = 90 * time.Second
@@ -35,11 +35,14 @@ type linux struct {
 
 func iqn(host string) string { return "iqn.2026-01.org.example:" + host }
 
+// A maker makes the machine of a host: a User Mode Linux or one with a stock kernel.
+type maker func(guest.Place) (*guest.Machine, error)
+
 // newLinux places a host on a node.
-func newLinux(img guest.Image, r *rig.Rig, name string, arrays ...int) (*linux, error) {
-	m, err := img.New(guest.Place{
+func newLinux(build maker, r *rig.Rig, name string, arrays ...int) (*linux, error) {
+	m, err := build(guest.Place{
 		Lab: r.Lab, Node: name, Desk: desk,
-		Networks: []string{lab.Manage, lab.Fabric1, lab.Fabric2}, MemoryMiB: 384,
+		Networks: []string{lab.Manage, lab.Fabric1, lab.Fabric2}, MemoryMiB: 512,
 	})
 	return &linux{Machine: m, name: name, arrays: arrays}, err
 }
@@ -54,8 +57,11 @@ func (h *linux) boot(ctx context.Context, r *rig.Rig, s settings) error {
 	script := "set -e\n" + s.script + `
 mkdir -p /run/lock/iscsi /etc/iscsi /etc/multipath
 echo InitiatorName=` + iqn(h.name) + ` >/etc/iscsi/initiatorname.iscsi
+# Built into the one kernel, modules of the other.
+modprobe -qa iscsi_tcp dm_multipath dm_service_time dm_round_robin scsi_dh_alua sd_mod sg || true
 /lib/systemd/systemd-udevd --daemon
-udevadm trigger --action=add
+# What a host has before it logs in; its other devices would have modules loaded for minutes.
+udevadm trigger --action=add --subsystem-match=block --subsystem-match=misc --subsystem-match=mem
 udevadm settle
 multipathd
 iscsid

@@ -187,14 +187,10 @@ func (w *world) goOn(ctx context.Context, lost func(*linux) bool) error {
 	return nil
 }
 
-// whole waits until both copies are current, the witness counts, and every host has all
-// its paths.
+// whole waits until both copies are current and every host has all its paths.
 func (w *world) whole(ctx context.Context) error {
 	if err := w.UntilSync(ctx, group, wholeIn); err != nil {
 		return err
-	}
-	if err := w.Step(ctx, group, "wait armed"); err != nil {
-		return fmt.Errorf("%w\n%s", err, w.explain())
 	}
 	for _, h := range w.hosts {
 		if err := h.untilPaths(ctx, 2*len(h.arrays)); err != nil {
@@ -252,6 +248,17 @@ func (w *world) reset(ctx context.Context) error {
 		if err := w.Step(ctx, group, "switchover"); err != nil {
 			return err
 		}
+	}
+	// Some rows are made good without the witness.
+	select {
+	case <-w.Witness().Done():
+		if err := w.StartWitness(); err != nil {
+			return err
+		}
+	default:
+	}
+	if err := w.Step(ctx, group, "wait armed"); err != nil {
+		return fmt.Errorf("%w\n%s", err, w.explain())
 	}
 	return w.whole(ctx)
 }

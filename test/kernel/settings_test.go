@@ -6,27 +6,49 @@ package kernel
 
 import (
 	"strings"
+	"time"
 
 	"github.com/perdure/perdure/internal/cli"
+	"github.com/perdure/perdure/internal/matrix"
 )
 
 // A settings is a way to set up a Linux host's initiator and paths.
 type settings struct {
 	name   string
 	script string // run as root in the host before its daemons start
+	// notices is how long the initiator waits for an answer of a silent array until it ends
+	// the session, holds how long it keeps an ended session's commands, trying to log in
+	// again, until another path may have them.
+	notices, holds time.Duration
+}
+
+// slack is what an emulated host takes by itself, on cores that are shared.
+const slack = 500 * time.Millisecond
+
+// limit returns the longest that a host may pause in a row. Most of it may be the host's own
+// waiting: its timers are longer than an array's failover, because a command must not be
+// sent on another path before the first array can't carry it out any more.
+func (s settings) limit(r matrix.Row) time.Duration {
+	switch r.Paths {
+	case matrix.Break:
+		return r.Pause + s.holds + slack
+	case matrix.Silent:
+		return r.Pause + s.notices + s.holds + slack
+	}
+	return r.Pause + slack
 }
 
 // recommended is what `perdure hosts recipe linux` prints. In a host of the lab no
 // systemd is there to restart anything: it is told to write below a root, which is /.
 func recommended() (settings, error) {
 	text, err := cli.Recipe("linux")
-	return settings{name: "recommended", script: "export ROOT=/\n" + text}, err
+	return settings{name: "recommended", script: "export ROOT=/\n" + text, notices: 3 * time.Second, holds: 3 * time.Second}, err
 }
 
 // incumbents is how a host is set up for the arrays that these succeed: dm-multipath's
 // built-in entry for them, and the timers of their guide for Linux hosts.
 func incumbents() settings {
-	return settings{name: "incumbent's", script: strings.ReplaceAll(`
+	return settings{name: "incumbent's", notices: 10 * time.Second, holds: 10 * time.Second, script: strings.ReplaceAll(`
 mkdir -p /etc/multipath/conf.d
 cat >/etc/multipath/conf.d/array.conf <<'END'
 defaults {

@@ -5,6 +5,7 @@
 package kernel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,6 @@ import (
 
 	"github.com/perdure/perdure/internal/lab"
 	"github.com/perdure/perdure/internal/rig"
-	"github.com/perdure/perdure/test/kernel/guest"
 )
 
 const (
@@ -30,6 +30,7 @@ type kind struct {
 	name     string
 	policies string // "" for those of every group
 	hosts    []site
+	size     string // of each host's volume, "" for what is enough for fio
 }
 
 // A site is a host and the arrays that it sees.
@@ -43,8 +44,11 @@ type site struct {
 func kinds() []kind {
 	both := []int{rig.A, rig.B}
 	return []kind{
-		{"classic", "", []site{{lab.Host, both}}},
-		{"active", "active_active,permanent_loss", []site{{lab.Host, both}, {"west", []int{rig.A}}, {"east", []int{rig.B}}}},
+		{name: "classic", hosts: []site{{lab.Host, both}}},
+		{
+			name: "active", policies: "active_active,permanent_loss",
+			hosts: []site{{lab.Host, both}, {"west", []int{rig.A}}, {"east", []int{rig.B}}},
+		},
 	}
 }
 
@@ -57,7 +61,7 @@ type world struct {
 }
 
 // newWorld starts everything.
-func newWorld(ctx context.Context, bin string, img guest.Image, k kind, s settings, logf func(string, ...any)) (*world, error) {
+func newWorld(ctx context.Context, bin string, build maker, k kind, s settings, logf func(string, ...any)) (*world, error) {
 	dir, err := os.MkdirTemp("", "pk-") // short: the arrays' sockets are in it
 	if err != nil {
 		return nil, err
@@ -67,14 +71,14 @@ func newWorld(ctx context.Context, bin string, img guest.Image, k kind, s settin
 		return nil, err
 	}
 	w := &world{Rig: r, kind: k, dir: dir}
-	if err := w.start(ctx, img, s); err != nil {
+	if err := w.start(ctx, build, s); err != nil {
 		w.close()
 		return nil, fmt.Errorf("set up a pair for %s groups, logs are in %s: %w", k.name, dir, err)
 	}
 	return w, nil
 }
 
-func (w *world) start(ctx context.Context, img guest.Image, s settings) error {
+func (w *world) start(ctx context.Context, build maker, s settings) error {
 	if _, err := w.Lab.AddNode(desk, lab.Manage); err != nil {
 		return err
 	}
@@ -92,7 +96,7 @@ func (w *world) start(ctx context.Context, img guest.Image, s settings) error {
 				return err
 			}
 		}
-		l, err := newLinux(img, w.Rig, h.name, h.arrays...)
+		l, err := newLinux(build, w.Rig, h.name, h.arrays...)
 		if err != nil {
 			return err
 		}
@@ -113,7 +117,7 @@ func (w *world) start(ctx context.Context, img guest.Image, s settings) error {
 func (w *world) protect(ctx context.Context) error {
 	cmds := [][]string{{"creatercopygroup", group, rig.Name(rig.B) + ":sync"}}
 	for n := range w.kind.hosts {
-		cmds = append(cmds, []string{"admitrcopyvv", "-createvv", "-size", size, volume(n), group})
+		cmds = append(cmds, []string{"admitrcopyvv", "-createvv", "-size", cmp.Or(w.kind.size, size), volume(n), group})
 	}
 	cmds = append(cmds, []string{"startrcopygroup", "-wait", group})
 	if w.kind.policies != "" {

@@ -264,8 +264,8 @@ func (l *life) verify(ctx context.Context) error {
 				return err
 			}
 			if turn == 1 {
-				if _, err := l.Command(ctx, i, "setrcopygroup", "switchover", g.name); err != nil {
-					return fmt.Errorf("switchover of group %s: %w\n%s", g.name, err, l.explain(g.name))
+				if err := l.move(ctx, g.name, 1-i); err != nil {
+					return err
 				}
 				i = 1 - i
 			}
@@ -280,6 +280,23 @@ func (l *life) verify(ctx context.Context) error {
 			return l.err()
 		}
 		g.load.Start()
+	}
+	return nil
+}
+
+// move lets an array serve a group. Where others want the processors an array may take the
+// other for dead at any moment: then it is asked for again.
+func (l *life) move(ctx context.Context, group string, to int) error {
+	var last error
+	err := l.Until(ctx, rig.Name(to)+" to serve group "+group, func() bool {
+		at, err := l.Serving(ctx, group)
+		if err == nil && at != to {
+			_, last = l.Command(ctx, at, "setrcopygroup", "switchover", group)
+		}
+		return err == nil && at == to
+	})
+	if err != nil {
+		return fmt.Errorf("%w, %v\n%s", err, last, l.explain(group))
 	}
 	return nil
 }

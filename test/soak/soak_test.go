@@ -45,6 +45,7 @@ func TestSoak(t *testing.T) {
 	}
 	err = l.live(t.Context(), time.Duration(*minutes)*time.Minute, t.Logf)
 	lost, failed := l.wrong()
+	lived := l.since()
 	l.close()
 	if err == nil {
 		err = errors.Join(l.CheckDisks(context.Background()), l.flat(t.Logf))
@@ -59,7 +60,7 @@ func TestSoak(t *testing.T) {
 	} else {
 		_ = os.RemoveAll(dir)
 	}
-	fmt.Printf("soak: %d minutes, %d operations, %d lost, %d errors\n", *minutes, l.operations, lost, failed)
+	fmt.Printf("soak: %d minutes, %d operations, %d lost, %d errors\n", int(lived.Minutes()), l.operations, lost, failed)
 }
 
 // live lets faults happen until the time is over, and then looks at everything.
@@ -142,7 +143,11 @@ func pause(ctx context.Context, d time.Duration) {
 // binaries returns where the commands are.
 func binaries(t *testing.T) string {
 	t.Helper()
-	dir, err := filepath.Abs(filepath.Join("..", "..", "bin"))
+	dir := os.Getenv("PERDURE_BIN")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "bin")
+	}
+	dir, err := filepath.Abs(dir)
 	if err == nil {
 		_, err = os.Stat(filepath.Join(dir, "perdured"))
 	}

@@ -16,6 +16,7 @@ type Exports struct {
 	units    map[uint16]scsi.Unit
 	watchers map[int]func(string)
 	lastID   int
+	traits   scsi.Traits
 }
 
 var _ scsi.Exports = (*Exports)(nil)
@@ -57,6 +58,20 @@ func (e *Exports) LUNs(string) []uint16 {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Sorted(maps.Keys(e.units))
+}
+
+// Traits implements scsi.Exports.
+func (e *Exports) Traits(string) scsi.Traits {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.traits
+}
+
+// SetTraits says how hosts want to be answered.
+func (e *Exports) SetTraits(t scsi.Traits) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.traits = t
 }
 
 // WatchExports implements scsi.Exports.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/node"
 	"github.com/perdure/perdure/internal/wsapi"
 )
 
@@ -149,22 +150,33 @@ type persona struct {
 	Capabilities    []string `json:"capabilities"`
 }
 
-// personas are the incumbent's, by its interface's numbers. All are answered alike, with
-// ALUA; the number is kept for those who ask for it.
+// personas are the incumbent's, by its interface's numbers, which are not those of the
+// command line.
 func personas() (all []persona) {
-	for i, n := range []string{
-		"Generic", "Generic-ALUA", "Generic-legacy", "HPUX-legacy", "AIX-legacy", "EGENERA", "ONTAP-legacy", "VMware", "OpenVMS", "HPUX", "WindowsServer",
-	} {
-		all = append(all, persona{WSAPIAssignedID: i + 1, Name: n, Capabilities: []string{"UARepLun", "RTPG", "SESLun", "ALUA"}})
+	for _, p := range node.Personas() {
+		all = append(all, persona{WSAPIAssignedID: p.Assigned, Name: p.Name, Capabilities: p.Capabilities()})
 	}
 	return all
 }
 
+// personaWord returns the command line's number.
 func personaWord(id int) (string, error) {
-	if id < 1 || id > len(personas()) {
-		return "", fail(wsapi.BadEnum, "persona", "persona %d: want 1 to %d", id, len(personas()))
+	for _, p := range node.Personas() {
+		if p.Assigned == id {
+			return strconv.Itoa(p.ID), nil
+		}
 	}
-	return strconv.Itoa(id), nil
+	return "", fail(wsapi.BadEnum, "persona", "persona %d: want 1 to %d", id, len(personas()))
+}
+
+// personaNumber is personaWord the other way round.
+func personaNumber(id int) int {
+	for _, p := range node.Personas() {
+		if p.ID == id {
+			return p.Assigned
+		}
+	}
+	return id
 }
 
 func getPersonas(c *call) (answer, error) { return collect(c, personas()) }

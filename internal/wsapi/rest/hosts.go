@@ -60,7 +60,7 @@ type iscsiPath struct {
 func hostOf(f node.HostFact) host {
 	d := f.Descriptors
 	h := host{
-		ID: array.NumberOfName(f.Name), Name: f.Name, Persona: f.Persona, FCPaths: []fcPath{}, ISCSIPaths: []iscsiPath{}, HostSets: f.Sets,
+		ID: array.NumberOfName(f.Name), Name: f.Name, Persona: personaNumber(f.Persona), FCPaths: []fcPath{}, ISCSIPaths: []iscsiPath{}, HostSets: f.Sets,
 		Descriptors: hostDescriptors{Location: d["loc"], IPAddr: d["ip"], OS: d["os"], Model: d["model"], Contact: d["contact"], Comment: d["comment"]},
 		CHAPEnabled: f.CHAP != "", CHAPName: f.CHAP, Links: []link{{base + "/hosts/" + f.Name, "self"}},
 	}
