@@ -42,8 +42,9 @@ func TestStarvation(t *testing.T) {
 	}
 	out, err := l.starve(t.Context(), time.Duration(*minutes)*time.Minute, t.Logf)
 	lost, failed := l.wrong()
+	err = errors.Join(err, l.err()) // closing ends what hosts have under way
 	l.close()
-	if err = errors.Join(err, l.err(), l.CheckDisks(context.Background())); err != nil {
+	if err = errors.Join(err, l.CheckDisks(context.Background())); err != nil {
 		t.Errorf("%v\nlogs are in %s", err, dir)
 	} else {
 		_ = os.RemoveAll(dir)
