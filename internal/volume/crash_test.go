@@ -65,7 +65,7 @@ func copyMap(db *bolt.DB) []byte {
 // file left, with the map before and after each commit.
 func powerCuts(t *testing.T, seed uint64, steps int, forgetful bool) (*family, []frozen) {
 	t.Helper()
-	f := newFamily(t, seed)
+	f := newFamily(t, seed, 1)
 	if forgetful {
 		f.disk.IgnoreSync()
 	}

@@ -38,14 +38,15 @@ type family struct {
 	released array.Place                        // what it has let go of
 }
 
-func newFamily(t *testing.T, seed uint64) *family {
+// newFamily has so many pages under way at a time; one, where a seed is to decide the order.
+func newFamily(t *testing.T, seed uint64, atOnce int) *family {
 	f := &family{
 		rng: rand.New(rand.NewPCG(seed, 1)), disk: vfs.NewMem(), o: testOptions(t.TempDir()), next: 1,
 		shows: map[array.VolumeID][]byte{}, of: map[array.VolumeID]array.VolumeID{}, base: map[array.VolumeID]array.VolumeID{},
 		everOf: map[array.VolumeID]array.VolumeID{},
 		refs:   map[array.Place][]byte{}, outs: map[*Pool]map[array.Place]*Outside{},
 	}
-	f.o.Outside, f.o.AtOnce = 1, 4
+	f.o.Outside, f.o.AtOnce = 1, atOnce
 	f.o.Keep = 1 + int64(seed%3)*familySize // none, too little, and enough for some
 	f.o.Limit = 4000 * block.Page
 	f.open(t)
@@ -323,7 +324,7 @@ func TestFamilies(t *testing.T) {
 		seeds = 1
 	}
 	for seed := range seeds {
-		f := newFamily(t, seed)
+		f := newFamily(t, seed, 4)
 		for i := range 150 {
 			if err := f.step(t); err != nil {
 				t.Fatalf("seed %d, step %d: %v\n%s", seed, i, err, f.tail())
