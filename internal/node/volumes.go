@@ -37,6 +37,9 @@ func volumeCommands() []command {
 	}
 }
 
+// maxVVSize is how large a volume may be made, and grow.
+const maxVVSize = 64 << 40
+
 // parseSize reads the incumbent's sizes: MiB without a unit.
 func parseSize(s string) (int64, error) {
 	unit := int64(1 << 20)
@@ -51,7 +54,7 @@ func parseSize(s string) (int64, error) {
 		}
 	}
 	n, err := strconv.ParseInt(num, 10, 64)
-	if err != nil || n < 1 || n > (64<<40)/unit {
+	if err != nil || n < 1 || n > maxVVSize/unit {
 		return 0, array.Errorf(array.Invalid, "size %q: want a number of MiB, or with m, g or t, up to 64t", s)
 	}
 	return n * unit, nil
@@ -226,8 +229,8 @@ func growVV(n *Node, ctx context.Context, a *args) error {
 		return in("volume", v.Name, err)
 	case v.Of != 0:
 		return array.Errorf(array.Invalid, "%s is a snapshot, which never changes", v.Name).Because(array.IsSnapshot)
-	case more > volume.MaxSize-v.Size:
-		return array.Errorf(array.Invalid, "volume %s has %d MiB: it can't grow by %d", v.Name, v.Size>>20, more>>20).Because(array.TooLarge)
+	case more > maxVVSize-v.Size:
+		return array.Errorf(array.Invalid, "volume %s has %d MiB: it can't grow by %d, up to 64t is possible", v.Name, v.Size>>20, more>>20).Because(array.TooLarge)
 	}
 	if _, err := n.mayChange(g.ID); err != nil {
 		return err

@@ -18,7 +18,7 @@ var (
 	runs    = flag.Int("sim.runs", 12, "how many seeds to run")
 	faults  = flag.Int("sim.faults", 12, "how many faults a run has")
 	briskly = flag.Bool("sim.brisk", false, "with -sim.seed: at the pace of TestSchedules")
-	many    = flag.Int("sim.schedules", 0, "how many brisk runs TestSchedules makes")
+	many    = flag.Int("sim.schedules", 20, "how many brisk runs TestSchedules makes")
 	first   = flag.Uint64("sim.first", 1, "the first seed of them")
 )
 
@@ -45,11 +45,12 @@ func TestSim(t *testing.T) {
 // TestSchedules makes as many brisk runs as it is told, each with a few faults, and counts
 // what hosts did in them.
 func TestSchedules(t *testing.T) {
-	if *many == 0 {
-		t.Skip("-sim.schedules says how many; 'make sim' runs it")
+	n := *many
+	if testing.Short() {
+		n = min(n, 3)
 	}
 	least, operations := uint64(math.MaxUint64), uint64(0)
-	for i := range *many {
+	for i := range n {
 		seed := *first + uint64(i)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			n := playAt(t, seed, sound, brisk).acknowledged()
@@ -59,7 +60,7 @@ func TestSchedules(t *testing.T) {
 			t.Logf("schedules: %d, operations: %d, least: %d", i+1, operations, least)
 		}
 	}
-	t.Logf("schedules: %d, operations: %d, least: %d", *many, operations, least)
+	t.Logf("schedules: %d, operations: %d, least: %d", n, operations, least)
 }
 
 // TestASeedDecidesTheRun plays one twice.
