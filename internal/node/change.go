@@ -85,7 +85,11 @@ func (n *Node) mayChange(id array.GroupID) (array.Position, error) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	if err == nil && !i.Serving {
-		err = array.Errorf(array.Conflict, "group %s is not served by array %s now (%s): change it where it is served", r.rec.Name, n.cfg.Name, i.Reason).Because(array.ServedElsewhere)
+		why := ""
+		if i.Reason != "" {
+			why = " (" + i.Reason + ")"
+		}
+		err = array.Errorf(array.Conflict, "group %s is not served by array %s now%s: change it where it is served", r.rec.Name, n.cfg.Name, why).Because(array.ServedElsewhere)
 	}
 	return array.Position{Epoch: i.View.Epoch, Term: i.End.Term}, err
 }
