@@ -6,11 +6,11 @@ package kernel
 
 import (
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 
 	"github.com/perdure/perdure/internal/lab"
+	"github.com/perdure/perdure/internal/rig"
 	"github.com/perdure/perdure/test/kernel/guest"
 )
 
@@ -49,16 +49,9 @@ func image(t *testing.T) guest.Image {
 // binaries returns where the commands are.
 func binaries(t *testing.T) string {
 	t.Helper()
-	dir := os.Getenv("PERDURE_BIN")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "bin")
-	}
-	dir, err := filepath.Abs(dir)
-	if err == nil {
-		_, err = os.Stat(filepath.Join(dir, "perdured"))
-	}
+	dir, err := rig.Binaries()
 	if err != nil {
-		t.Fatalf("%v; 'make build' builds it", err)
+		t.Fatal(err)
 	}
 	return dir
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/perdure/perdure/internal/lab"
 	"github.com/perdure/perdure/internal/matrix"
+	"github.com/perdure/perdure/internal/rig"
 )
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run)) }
@@ -24,7 +25,7 @@ const atOnce = 2
 
 // TestMatrix plays every row. `-run 'TestMatrix/row/^18b$'` plays one.
 func TestMatrix(t *testing.T) {
-	bin, err := binaries()
+	bin, err := rig.Binaries()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/perdure/perdure/internal/host"
@@ -276,20 +274,4 @@ func (p *player) judge(ctx context.Context, o *outcome) error {
 		err = errors.Join(err, fmt.Errorf("%d blocks wrong, %d commands failed: %w", p.load.Faults(), p.load.Failed(), p.load.Err()))
 	}
 	return err
-}
-
-// binaries returns where the commands are.
-func binaries() (string, error) {
-	dir := os.Getenv("PERDURE_BIN")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "bin")
-	}
-	dir, err := filepath.Abs(dir)
-	if err == nil {
-		_, err = os.Stat(filepath.Join(dir, "perdured"))
-	}
-	if err != nil {
-		return "", fmt.Errorf("%w; 'make build' builds it", err)
-	}
-	return dir, nil
 }

@@ -9,20 +9,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/perdure/perdure/internal/rig"
 )
 
 // binaries returns where the commands are; with another daemon, if it names one.
 func binaries(t *testing.T, dir, daemon string) string {
 	t.Helper()
-	bin := os.Getenv("PERDURE_BIN")
-	if bin == "" {
-		bin = filepath.Join("..", "..", "bin")
-	}
-	bin, err := filepath.Abs(bin)
+	bin, err := rig.Binaries()
 	must(t, err)
-	if _, err := os.Stat(filepath.Join(bin, "perdured")); err != nil {
-		t.Fatalf("%v; 'make build' builds it", err)
-	}
 	if daemon == "" {
 		return bin
 	}

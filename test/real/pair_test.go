@@ -101,16 +101,9 @@ func newPair(t *testing.T, volumes int, size string) *pair {
 // binaries returns where the commands are.
 func binaries(t *testing.T) string {
 	t.Helper()
-	dir := os.Getenv("PERDURE_BIN")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "bin")
-	}
-	dir, err := filepath.Abs(dir)
-	if err == nil {
-		_, err = os.Stat(filepath.Join(dir, "perdured"))
-	}
+	dir, err := rig.Binaries()
 	if err != nil {
-		t.Fatalf("%v; 'make build' builds it", err)
+		t.Fatal(err)
 	}
 	return dir
 }

@@ -11,11 +11,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/perdure/perdure/internal/lab"
+	"github.com/perdure/perdure/internal/rig"
 )
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run)) }
@@ -143,16 +143,9 @@ func pause(ctx context.Context, d time.Duration) {
 // binaries returns where the commands are.
 func binaries(t *testing.T) string {
 	t.Helper()
-	dir := os.Getenv("PERDURE_BIN")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "bin")
-	}
-	dir, err := filepath.Abs(dir)
-	if err == nil {
-		_, err = os.Stat(filepath.Join(dir, "perdured"))
-	}
+	dir, err := rig.Binaries()
 	if err != nil {
-		t.Fatalf("%v; 'make build' builds it", err)
+		t.Fatal(err)
 	}
 	return dir
 }
