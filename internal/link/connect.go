@@ -25,6 +25,7 @@ func (p *Peer) keepConnected(l *linkState, slot int) {
 		c, err := p.connect(l, slot)
 		if err == nil {
 			l.connected()
+			p.answered.tell(time.Now(), p.cfg.Limits.Retry)
 			err = p.carry(c)
 			wait = first
 		}
@@ -42,9 +43,11 @@ func (p *Peer) keepConnected(l *linkState, slot int) {
 		pause := time.NewTimer(wait/2 + rand.N(wait/2+1))
 		select {
 		case <-pause.C:
+		case <-p.answered.heard():
+			wait = first
 		case <-l.ctx.Done():
-			pause.Stop()
 		}
+		pause.Stop()
 		wait = min(2*wait, p.cfg.Limits.Retry)
 	}
 }

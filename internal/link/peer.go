@@ -125,7 +125,10 @@ type Peer struct {
 	small   *block.Pool                  // for payloads of control frames
 	links   atomic.Pointer[[]*linkState] // replaced under mu, never changed
 	lanes   [laneCount]lane
-	routes  atomic.Pointer[routes]
+	// answered wakes the slots that wait between two attempts when one has got through: what
+	// kept them all away is over.
+	answered news
+	routes   atomic.Pointer[routes]
 
 	mu         sync.Mutex
 	closed     bool

@@ -34,6 +34,7 @@ func (p *Pair) beat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+		case <-p.early:
 		}
 		if !p.clock.Sane() {
 			p.lease.Drop(p.clock.Now())

@@ -15,6 +15,8 @@ import (
 // handler takes the link's events.
 type handler struct{ p *Pair }
 
+// Up: the groups hear of it only where the other array answers for itself too. Members of a
+// group that talk while neither has the other's lease would find each other silent at once.
 func (h handler) Up(c *link.Conn) {
 	p := h.p
 	p.telling.Lock()
@@ -25,11 +27,20 @@ func (h handler) Up(c *link.Conn) {
 	if c.Control() {
 		p.up++
 	}
+	answers := p.answers()
 	p.mu.Unlock()
 	if restarted {
 		p.each(Group.PeerRestarted)
 	}
-	p.each(Group.Contact)
+	if answers {
+		p.each(Group.Contact)
+	}
+	if c.Control() {
+		select {
+		case p.early <- struct{}{}:
+		default: // it is about to ask
+		}
+	}
 }
 
 // Down: what was sent on the connection may be lost, so the groups compare again.
@@ -41,8 +52,8 @@ func (h handler) Down(c *link.Conn, err error) {
 	if c.Control() {
 		p.up--
 	}
-	up := p.up > 0
-	if !up {
+	answers := p.answers()
+	if p.up == 0 {
 		for id, ch := range p.calls {
 			delete(p.calls, id)
 			close(ch) // nobody will answer
@@ -50,7 +61,7 @@ func (h handler) Down(c *link.Conn, err error) {
 	}
 	p.mu.Unlock()
 	p.cfg.Logger.Info("connection ended", "conn", c.String(), "err", err)
-	if up {
+	if answers {
 		p.each(Group.Contact)
 		return
 	}

@@ -104,12 +104,13 @@ type Pair struct {
 	grantSent    int64
 	calls        map[uint64]chan []byte
 	callID       atomic.Uint64
+	early        chan struct{} // makes the next beat come at once: there is a new way to ask on
 	serving      chan struct{} // a place for each request of the other array that is being answered
 }
 
 // Open prepares the relation; Start begins it.
 func Open(cfg Config) (*Pair, error) {
-	p := &Pair{cfg: cfg, stop: func() {}, clock: NewClock(), groups: map[array.GroupID]Group{}, calls: map[uint64]chan []byte{}, silent: true, serving: make(chan struct{}, 64)}
+	p := &Pair{cfg: cfg, stop: func() {}, clock: NewClock(), groups: map[array.GroupID]Group{}, calls: map[uint64]chan []byte{}, silent: true, early: make(chan struct{}, 1), serving: make(chan struct{}, 64)}
 	cfg.Link.Handler = handler{p}
 	cfg.Link.Pool = cfg.Pool
 	peer, err := link.Open(cfg.Link)
@@ -155,7 +156,7 @@ func (p *Pair) Close() {
 func (p *Pair) Add(id array.GroupID, g Group) {
 	p.mu.Lock()
 	p.groups[id] = g
-	up := p.up > 0 && !p.silent
+	up := p.answers()
 	silent := p.silent && p.toldSilent
 	p.mu.Unlock()
 	switch {
@@ -206,8 +207,12 @@ func (p *Pair) System() link.Self {
 func (p *Pair) Reachable() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.up > 0 && !p.silent
+	return p.answers()
 }
+
+// answers reports, with mu held, whether the other array answers for itself, whatever its
+// groups do.
+func (p *Pair) answers() bool { return p.up > 0 && !p.silent }
 
 func (p *Pair) alarm(s string) {
 	if p.cfg.Alarm == nil {

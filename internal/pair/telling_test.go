@@ -48,3 +48,29 @@ func TestTheLastWordIsTrue(t *testing.T) {
 		}
 	}
 }
+
+// TestGroupsHearWithTheLease: the data connections of an array that returned are there before
+// its control connections. Groups that began to talk then would be members of each other for
+// a moment in which neither array has the other's lease.
+func TestGroupsHearWithTheLease(t *testing.T) {
+	g := &listener{lost: true}
+	p := &Pair{clock: NewClock(), groups: map[array.GroupID]Group{1: g}, calls: map[uint64]chan []byte{}, silent: true}
+	p.cfg.Logger, p.cfg.Timing = slog.New(slog.DiscardHandler), DefaultTiming()
+	p.lease.Start(p.clock.Now(), p.cfg.Timing)
+	h := handler{p}
+	h.Up(&link.Conn{Link: "one", Slot: 1})
+	h.Up(&link.Conn{Link: "one", Slot: 0})
+	if !g.lost {
+		t.Fatal("the group was told of a connection before the other array answered")
+	}
+	p.granted(link.Frame{Type: frameGrant, Offset: p.clock.Now(), Length: 7})
+	p.checkSilence()
+	if g.lost {
+		t.Fatal("the other array answers, and the group was not told")
+	}
+	h.Up(&link.Conn{Link: "two", Slot: 1})
+	h.Down(&link.Conn{Link: "two", Slot: 1}, nil)
+	if g.lost {
+		t.Fatal("one of several connections ended, and the group took the other array for lost")
+	}
+}
