@@ -162,11 +162,13 @@ func (g *Group) LetGo() error {
 	})
 }
 
-// Resume lets the other array follow and join again.
-func (g *Group) Resume() error {
+// SetStopped says whether a person stopped the group, on either array: then the other array
+// is not taken back. It leaves nobody out; that is Stop.
+func (g *Group) SetStopped(stopped bool) error {
 	return g.ask(func() {
-		g.stopped = false
-		g.newStretch()
+		if g.stopped = stopped; !stopped {
+			g.newStretch()
+		}
 	})
 }
 

@@ -34,7 +34,7 @@ type Config struct {
 	Policy Policy
 	// Gone are volumes that were taken out; what the log still says of them is skipped.
 	Gone []array.VolumeID
-	// Stopped: the other array is not taken back in until Resume.
+	// Stopped: the other array is not taken back in until SetStopped(false).
 	Stopped bool
 
 	Log   Log
@@ -223,6 +223,7 @@ func Open(cfg Config, found arb.Record) (*Group, error) {
 // Start runs the loop. Volumes are added before.
 func (g *Group) Start() {
 	g.started = true
+	g.lostAt = g.cfg.Now() // who greets at once is not without an answer since ever
 	g.notifyPaths()
 	go g.loop()
 	g.post(func() {

@@ -155,8 +155,8 @@ func (n *Node) handOver(ctx context.Context, r *running) error {
 	if _, err := n.mayChange(r.rec.ID); err != nil {
 		return err
 	}
-	if i, err := r.g.Info(); err != nil || !i.Contact && !i.Stopped {
-		return orElse(err, array.Errorf(array.Unavailable, "group %s can't be handed over: array %s does not answer", r.rec.Name, n.to().Name).Because(array.TargetSilent))
+	if err := n.inContact(ctx, r); err != nil {
+		return err
 	}
 	if err := n.syncPeriod(ctx, r); err != nil {
 		return err
@@ -177,6 +177,19 @@ func (n *Node) handOver(ctx context.Context, r *running) error {
 	}
 	out := func() (bool, error) { return r.g.Out(), nil }
 	return await(ctx, handStep, out, array.Errorf(array.Unknown, "group %s is owned by array %s, which has not left this one out yet: it will by itself", r.rec.Name, n.to().Name))
+}
+
+// inContact waits for the group's half on the other array, which may have opened it anew this
+// moment. It does not wait for an array that is gone, nor with a group that is stopped.
+func (n *Node) inContact(ctx context.Context, r *running) error {
+	silent := array.Errorf(array.Unavailable, "group %s can't be handed over: array %s does not answer", r.rec.Name, n.to().Name).Because(array.TargetSilent)
+	return await(ctx, evenWithin, func() (bool, error) {
+		i, err := r.g.Info()
+		if err == nil && !i.Contact && !i.Stopped && !n.reachable() {
+			err = silent
+		}
+		return i.Contact || i.Stopped, err
+	}, silent)
 }
 
 // handTries is how often the other array is made a member and then the owner.

@@ -284,7 +284,7 @@ func (n *Node) resume(ctx context.Context, r *running) error {
 	if err := n.setStopped(ctx, r, false); err != nil {
 		return err
 	}
-	return r.g.Resume()
+	return r.g.SetStopped(false)
 }
 
 // setStopped makes it durable whether a person stopped the group, so that a restart

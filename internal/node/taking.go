@@ -223,9 +223,15 @@ func (n *Node) apply(d Description, gone []array.VolumeID) error {
 		return err
 	}
 	n.mu.Lock()
+	stopped := run.rec.Stopped
 	run.rec = d.Group
 	n.mu.Unlock()
 	run.g.SetPolicy(n.policy(d.Group))
+	if stopped != d.Group.Stopped { // where it stayed as it was, a policy may have stopped it since
+		if err := run.g.SetStopped(d.Group.Stopped); err != nil {
+			return err
+		}
+	}
 	if err := n.exports.rebuild(); err != nil {
 		return err
 	}
