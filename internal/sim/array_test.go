@@ -16,6 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
@@ -58,15 +60,14 @@ type machine struct {
 // disks are what an array keeps.
 type disks struct {
 	fs    *vfs.Mem
-	pages []byte // the map's file
+	maps  string // the map's file
 	facts map[string][]byte
 }
 
 // keep copies the disks.
 func (w *world) keep(m *machine) {
-	pages, err := os.ReadFile(m.maps)
-	w.must(err)
-	m.past = &disks{fs: m.fs.CrashClone(w.rng, 100), pages: pages, facts: maps.Clone(m.facts)}
+	m.past = &disks{fs: m.fs.CrashClone(w.rng, 100), maps: filepath.Join(m.dir, "past."+strconv.Itoa(m.boots)), facts: maps.Clone(m.facts)}
+	w.must(copyFile(m.maps, m.past.maps))
 }
 
 // putBack turns an array's disks to what they were at an earlier time, or notes them
@@ -92,7 +93,7 @@ func (w *world) putBack(m *machine) {
 		return // put back itself a moment ago, and not yet left out
 	}
 	w.kill(m, true)
-	w.must(os.WriteFile(m.maps, m.past.pages, 0o600))
+	w.must(copyFile(m.past.maps, m.maps))
 	m.fs, m.facts, m.doubted, m.past = m.past.fs, m.past.facts, true, nil
 	w.tracef("the disks of %v are put back as they once were", m.side)
 	w.boot(m)
@@ -186,7 +187,7 @@ func (w *world) boot(m *machine) {
 	})
 	w.must(err)
 	p.pool, err = volume.OpenPool(m.fs, "pool", volume.Options{
-		MapFile: m.maps, Limit: cmp.Or(m.limit, 64<<20), Overlay: 4 << 20, Keep: w.keeps, Age: cmp.Or(m.age, 200*time.Millisecond), Grow: 1 << 20, NoSync: true, AtOnce: 1,
+		MapFile: m.maps, Limit: cmp.Or(m.limit, 64<<20), Overlay: 4 << 20, Keep: w.keeps, Age: cmp.Or(m.age, 200*time.Millisecond), Grow: 1 << 20, NoSync: true, AtOnce: 1, Batch: 64,
 		OnBad: func(b volume.Bad) {
 			if p.g != nil {
 				p.g.Damaged(b.Volume, b.Page)
@@ -267,9 +268,7 @@ func (w *world) kill(m *machine, power bool) {
 		m.fs.IgnoreSync()
 	}
 	copied := filepath.Join(m.dir, "map."+strconv.Itoa(m.boots))
-	b, err := os.ReadFile(m.maps)
-	w.must(err)
-	w.must(os.WriteFile(copied, b, 0o600))
+	w.must(copyFile(m.maps, copied))
 	_ = os.Remove(m.maps)
 	m.maps = copied
 	w.tracef("%v is killed, power %v", m.side, power)
@@ -294,4 +293,43 @@ func (w *world) bury(p *process) {
 	p.g.Close()
 	_ = p.pool.Close()
 	_ = p.jnl.Close()
+}
+
+// copyFile copies what was written to a file: most of it only is set aside.
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	for at := int64(0); ; {
+		begin, err := in.Seek(at, unix.SEEK_DATA)
+		if errors.Is(err, unix.ENXIO) {
+			return out.Truncate(info.Size())
+		}
+		if err != nil {
+			return err
+		}
+		if at, err = in.Seek(begin, unix.SEEK_HOLE); err != nil {
+			return err
+		}
+		if _, err = in.Seek(begin, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err = out.Seek(begin, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err = io.CopyN(out, in, at-begin); err != nil {
+			return err
+		}
+	}
 }
