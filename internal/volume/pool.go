@@ -63,6 +63,9 @@ type Options struct {
 	// Outside is from how many bytes on the payload of a record is put on pages at once,
 	// instead of into the journal first; 0 for 256 KiB, negative for none.
 	Outside int
+	// Former writes a map of the format before, as earlier programs do, and refuses any
+	// other. It is for tests of upgrades.
+	Former bool
 	// NoChecksum believes whatever the disk returns. DAMAGE IS THEN SERVED: it is for
 	// tests that must notice.
 	NoChecksum bool
@@ -234,7 +237,7 @@ func (p *Pool) open(fs vfs.FS, dir string) (err error) {
 	if err = fs.SyncDir(dir); err != nil {
 		return err
 	}
-	if err = p.db.Update(prepareMap); err != nil {
+	if err = p.db.Update(p.prepareMap); err != nil {
 		return err
 	}
 	if err = p.name(); err != nil {
