@@ -96,6 +96,8 @@ const (
 	mixing
 	// fast: clocks run apart by far more than is promised.
 	fast
+	// ageless: commands never grow too old.
+	ageless
 )
 
 // TestMutantsAreCaught makes sure that the simulator can fail.
