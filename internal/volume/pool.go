@@ -97,6 +97,8 @@ type Pool struct {
 	kick  chan struct{}
 	stop  chan struct{}
 	ended chan struct{}
+	// owners had no extents left, and serve again.
+	owners sync.Pool
 	// closing makes a second Close harmless, scratch keeps page buffers for reads.
 	closing sync.Once
 	scratch sync.Pool
@@ -195,7 +197,8 @@ func OpenPool(fs vfs.FS, dir string, o Options) (*Pool, error) {
 		o.Outside = 256 << 10
 	}
 	p := &Pool{
-		o: o, kick: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
+		owners: sync.Pool{New: func() any { return new(owner) }},
+		o:      o, kick: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
 		staging: vfs.NewBuffer(stagingPages * block.Page),
 	}
 	p.empty()
