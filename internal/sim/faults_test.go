@@ -177,7 +177,7 @@ var faults = []fault{
 		if m.limit != 0 {
 			m.limit = 0
 		} else {
-			m.limit = int64(10+r.IntN(40)) * block.Page
+			m.limit = int64(2+r.IntN(14)) * block.Page
 		}
 		w.tracef("%v has room for %d pages (0: enough)", m.side, m.limit/block.Page)
 		w.boot(m)

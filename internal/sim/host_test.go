@@ -299,7 +299,7 @@ func (c *client) answered(t *try, err error) {
 		c.acked++
 	case kind == array.Busy || kind == array.Conflict || kind == array.Moved:
 		c.retryAt = time.Now().Add(10 * time.Millisecond)
-	case kind == array.Medium && c.w.rotten != nil || kind == array.Full && t.p.m.limit != 0:
+	case kind == array.Medium && c.w.rotten != nil || kind == array.Full && c.w.count["full disk"] > 0:
 		c.elsewhere(50 * time.Millisecond) // until it is mended, or there is room
 	case kind == array.Standby || kind == array.Unavailable:
 		c.elsewhere(20 * time.Millisecond)

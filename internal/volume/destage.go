@@ -68,10 +68,12 @@ func (p *Pool) destage(only *array.GroupID) error {
 			p.o.OnDestaged(g.id, g.place)
 		}
 	}
-	p.tellRoom()
 	if err != nil {
+		// What was let go of was told batch by batch. Who waits would ask again at once, and
+		// be the reason for the next attempt, without end.
 		return fmt.Errorf("destage: %w", err)
 	}
+	p.tellRoom()
 	return nil
 }
 

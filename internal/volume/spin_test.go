@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package volume
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/vfs"
+)
+
+// TestAFullPoolTellsOfNoRoom: whoever waits for room in a full pool is not told of any by an
+// attempt that failed: it would ask again at once, and be the reason for the next attempt.
+func TestAFullPoolTellsOfNoRoom(t *testing.T) {
+	o := testOptions(t.TempDir())
+	o.Limit, o.Grow, o.Age = 4*block.Page, block.Page, time.Hour
+	var told atomic.Int64
+	failed := make(chan int64, 1)
+	o.OnRoom = func() { told.Add(1) }
+	o.Alarm = func(err error) {
+		if array.KindOf(err) != array.Full {
+			t.Errorf("a destage fails with %v", err)
+		}
+		select {
+		case failed <- told.Load():
+		default:
+		}
+	}
+	p, v := onePool(t, vfs.NewMem(), o, 40*block.Page)
+	for n := range int64(20) {
+		ok(t, v.Apply(data(array.Place(n+1), n*block.Page, page(byte(n+1)))))
+	}
+	if answer, err := v.Spacious(30*block.Page, block.Page); err != nil || answer != Unsure {
+		t.Fatalf("there is room: %v, %v", answer, err)
+	}
+	if n := <-failed; n != 0 {
+		t.Errorf("it was told of room %d times, and there is none", n)
+	}
+	_ = p.Close()
+}
