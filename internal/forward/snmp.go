@@ -4,6 +4,7 @@ package forward
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -149,7 +150,7 @@ func reported(p *gosnmp.SnmpPacket) string {
 // brief bounds what a stranger's answer may add to an event.
 func brief(err error) error {
 	if text := err.Error(); len(text) > maxWhy {
-		return fmt.Errorf("%s...", strings.ToValidUTF8(text[:maxWhy], ""))
+		return errors.New(strings.ToValidUTF8(text[:maxWhy], "") + " [more]")
 	}
 	return err
 }

@@ -176,7 +176,7 @@ func find(name string) *command {
 func commands() []command {
 	return slices.Concat([]command{
 		{name: "help", right: people.Look, usage: "help [command]", about: "lists the commands", run: help},
-	}, volumeCommands(), setCommands(), qosCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), targetCommands(), groupCommands(), drillCommands(), integrityCommands(), taskCommands(), showCommands(), userCommands())
+	}, volumeCommands(), setCommands(), qosCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), targetCommands(), groupCommands(), drillCommands(), integrityCommands(), taskCommands(), alertCommands(), showCommands(), userCommands())
 }
 
 func help(_ *Node, _ context.Context, a *args) error {

@@ -75,7 +75,9 @@ func (p *Pair) checkStuck() {
 		return
 	}
 	if stuck {
-		p.alarm("this array's journal is stuck; it gives up its lease")
+		p.lasts(Stuck, true, "this array's journal is stuck; it gives up its lease")
+	} else {
+		p.lasts(Stuck, false, "this array's journal goes on")
 	}
 	p.each(func(g Group) { g.Stuck(stuck) })
 	if !stuck {
@@ -96,11 +98,11 @@ func (p *Pair) checkSilence() {
 	p.mu.Unlock()
 	if quiet && !was {
 		p.lease.BreakOff(now)
-		p.alarm("the other array fell silent")
+		p.lasts(Silence, true, "the other array fell silent")
 		p.each(Group.Silent)
 	}
 	if !quiet && was {
-		p.event("the other array answers")
+		p.lasts(Silence, false, "the other array answers")
 		p.each(Group.Contact)
 	}
 	if quiet && was && now-p.clockStart() > int64(p.cfg.Timing.Detect) {

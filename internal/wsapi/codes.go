@@ -126,5 +126,6 @@ var (
 	NoWitness     = Code{http.StatusNotFound, 1112, "NON_EXISTENT_WITNESS"}
 	NotActive     = Code{http.StatusForbidden, 1114, "RCOPY_GROUP_NOT_ACTIVE_ACTIVE"}
 	NotConfirmed  = Code{http.StatusForbidden, 1115, "NOT_CONFIRMED"}
+	NoAlert       = Code{http.StatusNotFound, 1116, "NON_EXISTENT_ALERT"}
 	ManySessions  = Code{http.StatusServiceUnavailable, 1113, "TOO_MANY_SESSIONS"}
 )
