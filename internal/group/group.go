@@ -80,11 +80,7 @@ type Group struct {
 	// out: this array is not a member.
 	out atomic.Bool
 
-	in struct {
-		sync.Mutex
-		queue  []func()
-		closed bool
-	}
+	in   inbox
 	wake chan struct{}
 	done chan struct{}
 
@@ -99,6 +95,8 @@ type Group struct {
 
 	// Records by place: what is not applied yet and still in memory.
 	tail      []*entry
+	tailHome  []*entry // the whole memory of tail, which is empty where tail has begun anew
+	spares    []*entry // empty ones
 	tailBytes int64
 	applied   array.Place
 	released  array.Place
@@ -242,23 +240,9 @@ func (g *Group) Start() {
 
 // Close stops the loop; commands without a place get BUSY.
 func (g *Group) Close() {
-	g.in.Lock()
-	g.in.closed = true
-	g.in.Unlock()
+	g.in.close()
 	g.poke()
 	<-g.done
-}
-
-// post runs f on the loop. It returns false if the group is closed.
-func (g *Group) post(f func()) bool {
-	g.in.Lock()
-	ok := !g.in.closed
-	if ok {
-		g.in.queue = append(g.in.queue, f)
-	}
-	g.in.Unlock()
-	g.poke()
-	return ok
 }
 
 func (g *Group) poke() {
@@ -298,13 +282,11 @@ func (g *Group) loop() {
 		case <-tick.C:
 			g.tick()
 		}
-		g.in.Lock()
-		batch, closed := g.in.queue, g.in.closed
-		g.in.queue = nil
-		g.in.Unlock()
-		for _, f := range batch {
-			f()
+		batch, closed := g.in.take()
+		for i := range batch {
+			g.take(&batch[i])
 		}
+		g.in.through(batch)
 		g.settle()
 		if p := g.pace(); p != every {
 			every = p
@@ -346,8 +328,12 @@ func (g *Group) more() bool { return g.core.MustOpen() || g.applied < g.core.Com
 func (g *Group) flush() {
 	if len(g.appends) > 0 {
 		recs := g.appends
-		g.appends = nil
-		if err := g.cfg.Log.Append(recs...); err != nil {
+		err := g.cfg.Log.Append(recs...) // copies them
+		clear(recs)
+		if g.appends = nil; cap(recs) <= maxSpare {
+			g.appends = recs[:0]
+		}
+		if err != nil {
 			g.fail(fmt.Errorf("append %d records: %w", len(recs), err))
 			return
 		}

@@ -58,7 +58,7 @@ type Options struct {
 	// AtOnce is how many pages a destage reads or writes at a time; 0 for 32.
 	AtOnce int
 	// Outside is from how many bytes on the payload of a record is put on pages at once,
-	// instead of into the journal first; 0 for 256 KiB, negative for none.
+	// instead of into the journal first; 0 for 128 KiB, negative for none.
 	Outside int
 	// NoChecksum believes whatever the disk returns. DAMAGE IS THEN SERVED: it is for
 	// tests that must notice.
@@ -97,6 +97,8 @@ type Pool struct {
 	kick  chan struct{}
 	stop  chan struct{}
 	ended chan struct{}
+	// owners had no extents left, and serve again.
+	owners sync.Pool
 	// closing makes a second Close harmless, scratch keeps page buffers for reads.
 	closing sync.Once
 	scratch sync.Pool
@@ -192,10 +194,11 @@ func OpenPool(fs vfs.FS, dir string, o Options) (*Pool, error) {
 		o.AtOnce = 32
 	}
 	if o.Outside == 0 {
-		o.Outside = 256 << 10
+		o.Outside = 128 << 10
 	}
 	p := &Pool{
-		o: o, kick: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
+		owners: sync.Pool{New: func() any { return new(owner) }},
+		o:      o, kick: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
 		staging: vfs.NewBuffer(stagingPages * block.Page),
 	}
 	p.empty()
