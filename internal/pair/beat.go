@@ -17,6 +17,8 @@ const (
 	frameGrant = link.FirstType + 1  // Offset: as asked; Length: the period, 0 for none
 	frameCall  = link.FirstType + 2  // management request
 	frameReply = link.FirstType + 3  // and its answer
+	frameProbe = link.FirstType + 4  // data to measure a link by; Offset: its number, Tag: whose
+	frameHeard = link.FirstType + 5  // and its answer; Length: how much came, Commit: its checksum
 	frameGroup = link.FirstType + 16 // and up: group packets
 )
 

@@ -117,6 +117,8 @@ type Pair struct {
 	calls        map[uint64]chan []byte
 	callID       atomic.Uint64
 	early        chan struct{} // makes the next beat come at once: there is a new way to ask on
+	beats        beats
+	probes       probes
 	serving      chan struct{} // a place for each request of the other array that is being answered
 }
 
