@@ -22,6 +22,35 @@ func TestEveryCommandIsInTheDocument(t *testing.T) {
 	}
 }
 
+// TestEveryDocumentedCommandIsOne: what docs/commands.md lists is in the table of commands,
+// and so in a script.
+func TestEveryDocumentedCommandIsOne(t *testing.T) {
+	b, err := os.ReadFile("../../docs/commands.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	count, listed := 0, false
+	for line := range strings.Lines(string(b)) {
+		switch {
+		case strings.HasPrefix(line, "| command |"):
+			listed = true
+		case !strings.HasPrefix(line, "|"):
+			listed = false
+		}
+		name, is := strings.CutPrefix(line, "| `")
+		if !listed || !is {
+			continue
+		}
+		count++
+		if end := strings.IndexAny(name, " `"); find(name[:end]) == nil {
+			t.Errorf("docs/commands.md has %s, which is no command", name[:end])
+		}
+	}
+	if count != len(commands()) {
+		t.Errorf("docs/commands.md lists %d commands, there are %d", count, len(commands()))
+	}
+}
+
 // TestEveryKeyIsInTheDocument: docs/configuration.md has each key.
 func TestEveryKeyIsInTheDocument(t *testing.T) {
 	b, err := os.ReadFile("../../docs/configuration.md")
