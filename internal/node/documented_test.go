@@ -22,6 +22,34 @@ func TestEveryCommandIsInTheDocument(t *testing.T) {
 	}
 }
 
+// TestEveryCommandIsCompared: docs/compatibility.md says of each command how it stands to the
+// incumbent's.
+func TestEveryCommandIsCompared(t *testing.T) {
+	b, err := os.ReadFile("../../docs/compatibility.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(b), "\n## Commands\n")
+	text, _, _ = strings.Cut(text, "\n## ")
+	said := map[string]int{}
+	for line := range strings.Lines(text) {
+		cells := strings.SplitN(line, "|", 4)
+		if len(cells) < 4 || !strings.Contains(" same better ours absent ", cells[2]) {
+			continue
+		}
+		for i, word := range strings.Split(cells[1], "`") {
+			if i%2 == 1 {
+				said[word]++
+			}
+		}
+	}
+	for _, c := range commands() {
+		if said[c.name] != 1 {
+			t.Errorf("docs/compatibility.md compares %s %d times, want once", c.name, said[c.name])
+		}
+	}
+}
+
 // TestEveryDocumentedCommandIsOne: what docs/commands.md lists is in the table of commands,
 // and so in a script.
 func TestEveryDocumentedCommandIsOne(t *testing.T) {
