@@ -3,21 +3,11 @@
 package node
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/volume"
 )
-
-// TestDisksOfADaemonThatRuns are not looked at, and why is said.
-func TestDisksOfADaemonThatRuns(t *testing.T) {
-	a := openArrays(t, 1, nil)[0]
-	_, err := Inspect(a.cfg, false, func(string) {})
-	if err == nil || !strings.Contains(err.Error(), "array.db: another process has it open, mostly the array's daemon: stop that first") {
-		t.Error(err)
-	}
-}
 
 // TestDeduplicatedVolumesShareTheirSpace: what volumes are said to take is what their CPG has
 // stored, however often they have the same.
