@@ -94,7 +94,11 @@ type Group struct {
 	started bool
 
 	// Records by place: what is not applied yet and still in memory.
-	tail      []*entry
+	tail []*entry
+	// retiring is closed, and retired set, when nothing of the tail is left; until then
+	// nothing more gets a place.
+	retiring  chan struct{}
+	retired   bool
 	tailHome  []*entry // the whole memory of tail, which is empty where tail has begun anew
 	spares    []*entry // empty ones
 	tailBytes int64
@@ -319,6 +323,7 @@ func (g *Group) settle() {
 	g.acknowledge()
 	g.flush()
 	g.setGate()
+	g.checkRetiring()
 }
 
 // more reports whether another turn would do something.

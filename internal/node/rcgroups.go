@@ -25,7 +25,7 @@ func groupCommands() []command {
 		{name: "admitrcopyvv", right: people.Change, usage: "admitrcopyvv -createvv [-size <size>] [-cpg <cpg>] [-tpvv|-full|-tdvv] [-compr] <vv> <group>", about: "adds a volume; its copy on the target gets the same name, size and WWN", of: lastGroup, run: admitVV},
 		{name: "admitrcopyhost", right: people.Change, usage: "admitrcopyhost [-proximity primary|secondary|all] <group> <host|set:hosts>...", about: "says which array's paths hosts prefer in a group with the policy active_active: the home array's, the other's, or all", of: groupOfHosts, run: admitHost},
 		{name: "dismissrcopyhost", right: people.Change, usage: "dismissrcopyhost [-f] <group> <host|set:hosts>...", about: "lets hosts prefer the home array's paths again", of: groupOfHosts, run: dismissHost},
-		{name: "dismissrcopyvv", right: people.Change, usage: "dismissrcopyvv -f <vv> <group>", about: "takes an unexported volume out of the group and removes both copies", of: lastGroup, run: dismissVV},
+		{name: "dismissrcopyvv", right: people.Change, usage: "dismissrcopyvv -f [-keepvv] <vv> <group>", about: "takes an unexported volume out of the group and removes both copies; with -keepvv the group's only volume stays where it is served, exported or not", of: lastGroup, run: dismissVV},
 		{name: "startrcopygroup", right: people.Change, usage: "startrcopygroup [-wait] <group>", about: "starts replication; only what differs is sent", of: lastGroup, run: startRCGroup},
 		{name: "stoprcopygroup", right: people.Change, usage: "stoprcopygroup -f <group>", about: "stops replication; the serving array goes on alone", of: lastGroup, run: stopRCGroup},
 		{name: "syncrcopy", right: people.Change, usage: "syncrcopy [-w] <group>", about: "waits until the group is in sync; of a periodic one, sends what was written until now, and waits for that with -w", of: lastGroup, run: syncRCGroup},
@@ -121,6 +121,8 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 		return array.Errorf(array.Conflict, "volume %s is in Remote Copy group %s already", name, g.Name).Because(array.InOtherGroup)
 	case err == nil && *size != "":
 		return array.Errorf(array.Exists, "volume %s exists already, with %d MiB: leave -size out to admit it", name, v.Size>>20).Because(array.VolumeExists)
+	case err == nil && n.mayFound(v, r):
+		return n.founds(ctx, v, r)
 	case err == nil:
 		if e := n.mayAdmit(ctx, v, r.rec.ID); e != nil {
 			return e
@@ -197,6 +199,17 @@ func (n *Node) mayAdmit(ctx context.Context, v VV, to array.GroupID) error {
 	return n.mayTakeThere(ctx, v, to)
 }
 
+// mayFound reports whether a volume of this array's own is in use, and so can't be made anew in
+// group r, but perhaps be its first: hosts have written to it, or see it and there is no other.
+func (n *Node) mayFound(v VV, r *running) bool {
+	if i, err := n.infoOf(v.Group); err == nil && i.End.Place > 1 {
+		return true
+	}
+	seen, err := n.exported(v)
+	d, e := n.describe(r.rec.ID)
+	return err == nil && e == nil && seen && len(d.VVs) == 0
+}
+
 // unwritten refuses a volume that has something of its own.
 func (n *Node) unwritten(v VV) error {
 	n.mu.RLock()
@@ -206,7 +219,7 @@ func (n *Node) unwritten(v VV) error {
 		return array.Errorf(array.Internal, "volume %s is not open", v.Name)
 	}
 	if i, err := own.g.Info(); err != nil || i.End.Place > 1 {
-		return orElse(err, array.Errorf(array.Conflict, "volume %s has been written to: a volume is admitted before its first use; create it in the group with -size", v.Name).Because(array.Written))
+		return orElse(err, array.Errorf(array.Conflict, "volume %s is in use: it can be the first volume of a group, by creatercopygroup and admitrcopyvv", v.Name).Because(array.Written))
 	}
 	if v.Base != 0 {
 		return array.Errorf(array.Conflict, "volume %s was made from a snapshot, which the other array may not have", v.Name).Because(array.HasSnapshots)
@@ -226,10 +239,12 @@ func (n *Node) mayTakeThere(ctx context.Context, v VV, to array.GroupID) error {
 
 func dismissVV(n *Node, ctx context.Context, a *args) error {
 	sure := a.confirmation()
+	stays := a.flags.Bool("keepvv", false, "")
 	if err := a.parse(2, 2); err != nil {
 		return err
 	}
-	if _, err := n.findGroup(a.rest[1]); err != nil {
+	r, err := n.findGroup(a.rest[1])
+	if err != nil {
 		return err
 	}
 	v, g, err := n.vv(a.rest[0])
@@ -241,6 +256,12 @@ func dismissVV(n *Node, ctx context.Context, a *args) error {
 	}
 	if v.Of != 0 {
 		return array.Errorf(array.Invalid, "%s is a snapshot: removevv removes it", v.Name).Because(array.IsSnapshot)
+	}
+	if *stays {
+		if err := sure("dismissrcopyvv removes the copy of volume %s on array %s; the volume stays on array %s, unprotected", v.Name, n.to().Name, n.cfg.Name); err != nil {
+			return err
+		}
+		return n.staysAlone(ctx, v, r)
 	}
 	if err := n.mayRemove(v); err != nil {
 		return err

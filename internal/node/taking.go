@@ -39,7 +39,7 @@ func (n *Node) checkDescription(d Description) error {
 			return err
 		}
 		return tables.groups.Each(t, func(_ string, g RCGroup) error {
-			if g.Name == d.Group.Name && g.ID != d.Group.ID && !g.Private {
+			if g.Name == d.Group.Name && g.ID != d.Group.ID && g.ID != d.Group.Replaces && !g.Private {
 				return array.Errorf(array.Exists, "Remote Copy group %s exists on array %s and is another one", g.Name, n.cfg.Name).Because(array.GroupExists)
 			}
 			return nil
@@ -77,6 +77,9 @@ func (n *Node) take(d Description) error {
 		return err
 	}
 	if err := n.checkDescription(d); err != nil {
+		return err
+	}
+	if err := n.dropReplaced(d); err != nil {
 		return err
 	}
 	if err := n.store.Update(func(t *store.Tx) error { return n.passNumbers(t, d) }); err != nil {
