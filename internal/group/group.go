@@ -55,6 +55,9 @@ type Config struct {
 	Event func(text string)
 	// Alarm is told what a person should look at; nil: Event is.
 	Alarm func(text string)
+	// Unrepaired is told why a page stays damaged, or, with an empty text, that one is as it
+	// was written; nil: Alarm is. It must not wait.
+	Unrepaired func(v array.VolumeID, page int64, text string)
 	// Hasty lets reads overtake what is in flight over their range: a mutant for tests.
 	Hasty bool
 	// Blurred sends pages as they are now instead of as of the point: a mutant for tests.

@@ -29,6 +29,8 @@ type request struct {
 	LUNs *lunQuestion       `json:"luns,omitempty"`
 	// Leaving: the asking array shuts down.
 	Leaving bool `json:"leaving,omitempty"`
+	// Service stops or starts Remote Copy, or asks whether it is stopped.
+	Service string `json:"service,omitempty"`
 }
 
 // response answers it.
@@ -120,6 +122,8 @@ func (n *Node) serveCall(body []byte) []byte {
 		n.giveUpCommand(q.GivenUp)
 	case q.LUNs != nil:
 		r.Bits, err = n.takenLUNs(*q.LUNs)
+	case q.Service != "":
+		r.Text, err = n.takeService(q.Service)
 	case q.Leaving:
 		err = n.letGo()
 	case len(q.Command) > 0:

@@ -111,11 +111,12 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	name := a.rest[0]
-	if !*create {
-		return array.Errorf(array.Invalid, "admitrcopyvv: volume %s has no copy on the target: say -createvv", name)
-	}
 	v, g, err := n.vv(name)
 	switch {
+	case !*create && err != nil && array.ReasonOf(err) == array.NoVolume && !n.onlyThere(ctx, name):
+		return array.Errorf(array.NotFound, "volume %s does not exist: 'admitrcopyvv -createvv -size <size> %s %s' makes it, with its copy", name, name, r.rec.Name).Because(array.NoVolume)
+	case !*create && (err != nil || g.Private):
+		return array.Errorf(array.Invalid, "admitrcopyvv: volume %s has no copy on the target: say -createvv", name)
 	case err == nil && !g.Private:
 		return array.Errorf(array.Conflict, "volume %s is in Remote Copy group %s already", name, g.Name).Because(array.InOtherGroup)
 	case err == nil && *size != "":
