@@ -172,6 +172,9 @@ func (n *Node) openStore() error {
 	if err := errors.Join(tables.vvs.Index(n.store), tables.vluns.Index(n.store)); err != nil {
 		return fmt.Errorf("index the volumes: %w", err)
 	}
+	if err := n.mendVLUNKeys(); err != nil {
+		return fmt.Errorf("put the VLUNs at their keys: %w", err)
+	}
 	if err := n.loadRelation(); err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ package node
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
@@ -285,4 +284,8 @@ func putDescription(t *store.Tx, old, d Description, gone []VV) error {
 	return nil
 }
 
-func vlunKey(v VLUN) string { return v.Host + "/" + strings.ToLower(store.Key(uint64(v.LUN))) }
+func vlunKey(v VLUN) string { return vlunsOf(v.Host) + store.Key(uint64(v.LUN)) }
+
+// vlunsOf is how the keys of all VLUNs of a host or, as set:name, a host set begin; no
+// name has a slash.
+func vlunsOf(host string) string { return host + "/" }
