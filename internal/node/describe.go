@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -78,23 +79,32 @@ func (d *Description) addHosts(t *store.Tx) error {
 	for _, v := range d.VLUNs {
 		names[v.Host] = true
 	}
-	if err := tables.sets.Each(t, func(_ string, s HostSet) error {
-		if names["set:"+s.Name] {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		set, is := strings.CutPrefix(name, "set:")
+		if !is {
+			continue
+		}
+		s, ok, err := tables.sets.Get(t, set)
+		if err != nil {
+			return err
+		}
+		if ok {
 			d.Sets = append(d.Sets, s)
 			for _, h := range s.Hosts {
 				names[h] = true
 			}
 		}
-		return nil
-	}); err != nil {
-		return err
 	}
-	return tables.hosts.Each(t, func(_ string, h Host) error {
-		if names[h.Name] {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		h, ok, err := tables.hosts.Get(t, name)
+		if err != nil {
+			return err
+		}
+		if ok {
 			d.Hosts = append(d.Hosts, h)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // pushAll tells the other array of every group served here whenever it answers

@@ -48,8 +48,8 @@ func (n *Node) newGroup(name, target, mode string) (RCGroup, error) {
 // number gives the group and its volumes their ids.
 func (f *founding) number(n *Node) error {
 	return n.store.Update(func(t *store.Tx) error {
-		if err := tables.groups.Each(t, func(_ string, o RCGroup) error {
-			if o.Name == f.d.Group.Name && !o.Private {
+		if err := tables.groups.With(t, byGroupName, f.d.Group.Name, func(_ string, o RCGroup) error {
+			if !o.Private {
 				return array.Errorf(array.Exists, "Remote Copy group %s exists already", o.Name).Because(array.GroupExists)
 			}
 			return nil
@@ -100,7 +100,7 @@ func (n *Node) found(ctx context.Context, f *founding) error {
 		}
 	}
 	if err == nil {
-		return n.exports.rebuild()
+		return n.exports.renew(g.ID)
 	}
 	errs := []error{err}
 	if told { // and stored there, perhaps, before something went wrong
@@ -120,7 +120,7 @@ func (f *founding) store(t *store.Tx) error {
 		if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
 			return err
 		}
-		if err := tables.remains.Put(t, store.Key(uint64(v.Group)), remains{v.Group, []VV{v}}); err != nil {
+		if err := tables.remains.Put(t, store.Key(uint64(v.Group)), remains{v.Group, []VV{v}, true}); err != nil {
 			return err
 		}
 		if err := tables.groups.Delete(t, store.Key(uint64(v.Group))); err != nil {
@@ -137,10 +137,10 @@ func (f *founding) store(t *store.Tx) error {
 			return err
 		}
 	}
-	if err := groupsPut(t, f.d.Group); err != nil {
+	if err := putFirst(t, f.d.Group); err != nil {
 		return err
 	}
-	return checkSight(t)
+	return checkVLUNs(t, f.d.VLUNs)
 }
 
 // openFounded puts the group in the place of the volumes it was made from. No host sees it

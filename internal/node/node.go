@@ -169,7 +169,7 @@ func (n *Node) openStore() error {
 	if n.store, err = store.Open(filepath.Join(n.cfg.DataDir, "array.db")); err != nil {
 		return err
 	}
-	if err := errors.Join(tables.vvs.Index(n.store), tables.vluns.Index(n.store)); err != nil {
+	if err := errors.Join(tables.vvs.Index(n.store), tables.vluns.Index(n.store), tables.groups.Index(n.store)); err != nil {
 		return fmt.Errorf("index the volumes: %w", err)
 	}
 	if err := n.mendVLUNKeys(); err != nil {

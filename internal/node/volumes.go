@@ -157,7 +157,7 @@ func (n *Node) createPrivate(v VV) error {
 		v.ID = array.MakeVolumeID(n.cfg.SystemID, id)
 		v.Group = array.MakeGroupID(n.cfg.SystemID, id)
 		g = RCGroup{ID: v.Group, Name: v.Name, Home: n.cfg.SystemID, Private: true, Version: 1, Founding: nonce(), Founder: array.SideA}
-		if err := tables.groups.Put(t, store.Key(uint64(g.ID)), g); err != nil {
+		if err := putFirst(t, g); err != nil {
 			return err
 		}
 		return tables.vvs.Put(t, store.Key(uint64(v.ID)), v)
@@ -328,15 +328,18 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 		if err := hostExists(t, host); err != nil {
 			return err
 		}
-		s, err := loadSight(t)
+		s, err := loadHosts(t)
 		if err != nil {
 			return err
 		}
-		taken := s.takenFor(host)
-		for _, o := range s.vluns {
-			if o.Host == host && o.Volume == v.ID {
+		taken := s.takenIn(t, host)
+		if err := tables.vluns.With(t, byVolume, store.Key(uint64(v.ID)), func(_ string, o VLUN) error {
+			if o.Host == host {
 				return array.Errorf(array.Exists, "volume %s is exported to %s already, as LUN %d", v.Name, host, o.LUN).Because(array.LUNTaken)
 			}
+			return nil
+		}); err != nil {
+			return err
 		}
 		if a.rest[1] == "auto" {
 			for l.LUN < maxLUN && (taken[l.LUN] || there[l.LUN]) {
@@ -355,7 +358,7 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 		if err := tables.vluns.Put(t, vlunKey(l), l); err != nil {
 			return err
 		}
-		return checkSight(t)
+		return checkVLUNs(t, []VLUN{l})
 	})
 	if err == nil {
 		a.printf("volume %s is LUN %d of %s\n", v.Name, l.LUN, host)
