@@ -130,12 +130,14 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 			start = s
 			clear(sent)
 			clear(sets)
+			n.unmade.Store(true)
 		}
+		n.tellDrops(ctx, refused)
 		n.tellHosts(ctx, refused)
 		n.tellUsers(ctx, refused)
 		n.tellAllVVSets(ctx, sets, refused)
 		for _, r := range n.shared() {
-			if sent[r.rec.ID] == r.rec.Version {
+			if sent[r.rec.ID] == r.rec.Version && !n.toTellAgain(r.rec.ID) {
 				continue
 			}
 			if i, err := r.g.Info(); err != nil || !i.Serving {
@@ -155,8 +157,28 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 				continue
 			}
 			sent[r.rec.ID] = version
+			n.toldAgain(r.rec.ID)
 		}
 	}
+}
+
+// tellAgain has the other array told of a group that it may have dropped.
+func (n *Node) tellAgain(id array.GroupID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.again[id] = true
+}
+
+func (n *Node) toTellAgain(id array.GroupID) bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.again[id]
+}
+
+func (n *Node) toldAgain(id array.GroupID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.again, id)
 }
 
 // errChanging: a command is changing something, and tells the other array itself.

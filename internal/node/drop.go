@@ -38,34 +38,37 @@ func (n *Node) dropGroup(id array.GroupID) error {
 	if err := n.exports.renew(id); err != nil {
 		return err
 	}
-	err = n.store.Update(func(t *store.Tx) error {
-		for _, v := range d.VLUNs {
-			if err := tables.vluns.Delete(t, vlunKey(v)); err != nil {
-				return err
-			}
-		}
-		for _, v := range d.VVs {
-			if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
-				return err
-			}
-		}
-		for _, s := range d.Schedules {
-			if err := tables.scheds.Delete(t, s.Name); err != nil {
-				return err
-			}
-		}
-		if err := tables.remains.Put(t, store.Key(uint64(id)), remains{id, d.VVs, d.Group.Private}); err != nil {
-			return err
-		}
-		return tables.groups.Delete(t, store.Key(uint64(id)))
-	})
-	if err != nil {
+	if err := n.store.Update(func(t *store.Tx) error { return strike(t, d) }); err != nil {
 		return err
 	}
 	if err := n.finishDrop(id); err != nil {
 		return err
 	}
 	return n.exports.renew(id)
+}
+
+// strike takes a group out of all tables, and notes what it left.
+func strike(t *store.Tx, d Description) error {
+	for _, v := range d.VLUNs {
+		if err := tables.vluns.Delete(t, vlunKey(v)); err != nil {
+			return err
+		}
+	}
+	for _, v := range d.VVs {
+		if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
+			return err
+		}
+	}
+	for _, s := range d.Schedules {
+		if err := tables.scheds.Delete(t, s.Name); err != nil {
+			return err
+		}
+	}
+	id := d.Group.ID
+	if err := tables.remains.Put(t, store.Key(uint64(id)), remains{id, d.VVs, d.Group.Private}); err != nil {
+		return err
+	}
+	return tables.groups.Delete(t, store.Key(uint64(id)))
 }
 
 // finishDrop removes what a dropped group left, if it left something.

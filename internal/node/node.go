@@ -62,6 +62,7 @@ type Node struct {
 	scrubs     map[string]*scrubber // by CPG
 	stopScrubs context.CancelFunc
 
+	unmade atomic.Bool // there may be names of snapshots that were not made
 	copies copies
 	tasks  tasks
 	scheds scheds
@@ -85,8 +86,10 @@ type Node struct {
 	groups map[array.GroupID]*running
 	// unopened are the groups that exist and could not be opened, with why.
 	unopened map[array.GroupID]unopened
-	exports  exports
-	room     atomic.Pointer[[]*group.Group]
+	// again are groups of which the other array is to be told, whatever it heard.
+	again   map[array.GroupID]bool
+	exports exports
+	room    atomic.Pointer[[]*group.Group]
 }
 
 // running is a group that is open.
@@ -100,7 +103,7 @@ type running struct {
 // Open starts the array and serves until Close.
 func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	ctx, stop := context.WithCancel(context.Background())
-	n := &Node{cfg: cfg, log: log, stop: stop, cpgs: map[string]*volume.Pool{}, groups: map[array.GroupID]*running{}, unopened: map[array.GroupID]unopened{}}
+	n := &Node{cfg: cfg, log: log, stop: stop, cpgs: map[string]*volume.Pool{}, groups: map[array.GroupID]*running{}, unopened: map[array.GroupID]unopened{}, again: map[array.GroupID]bool{}}
 	n.exports.n = n
 	n.rel.Store(&relation{})
 	n.copies.init()
@@ -132,6 +135,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	}
 	n.resumeTasks()
 	n.wg.Go(func() { n.watchExpiry(ctx) })
+	n.wg.Go(func() { n.watchUnmade(ctx) })
 	n.wg.Go(func() { n.watchCopies(ctx) })
 	n.wg.Go(func() { n.watchSchedules(ctx) })
 	n.wg.Go(func() { n.watchAllocation(ctx) })

@@ -58,6 +58,31 @@ func (v VV) needs() (keys []string) {
 	return keys
 }
 
+// Why a volume is looked at every few seconds.
+const (
+	watchCopy   = "copy"
+	watchAlloc  = "allocation"
+	watchExpiry = "expiry"
+	// A snapshot may lack on this array.
+	watchSnapshot = "snapshot"
+)
+
+func (v VV) watched() (why []string) {
+	if v.Copy.underWay() {
+		why = append(why, watchCopy)
+	}
+	if v.AllocWarn+v.AllocLimit > 0 {
+		why = append(why, watchAlloc)
+	}
+	if !v.Expires.IsZero() {
+		why = append(why, watchExpiry)
+	}
+	if v.Of != 0 {
+		why = append(why, watchSnapshot)
+	}
+	return why
+}
+
 // RCGroup is a Remote Copy group, or the private group of an un-mirrored volume.
 type RCGroup struct {
 	ID   array.GroupID `json:"id"`
@@ -194,6 +219,8 @@ const (
 	byName
 	// byNeed: what depends on a volume or snapshot.
 	byNeed
+	// byWatch: what is looked at every few seconds, by why.
+	byWatch
 )
 
 // Those of VLUNs and of groups.
@@ -213,10 +240,12 @@ var tables = struct {
 	count  store.Bucket[uint64]
 	// remains are of groups whose removal is not finished.
 	remains store.Bucket[remains]
-	scrubs  store.Bucket[scrubbed]
-	scheds  store.Bucket[Schedule]
-	limits  store.Bucket[cpgLimits]
-	vvsets  store.Bucket[VVSet]
+	// undropped are groups that could not be made here, and that the other array may have.
+	undropped store.Bucket[struct{}]
+	scrubs    store.Bucket[scrubbed]
+	scheds    store.Bucket[Schedule]
+	limits    store.Bucket[cpgLimits]
+	vvsets    store.Bucket[VVSet]
 	// untold are changes of hosts, by name, that the other array has not heard of.
 	untold store.Bucket[hostChange]
 	// relation is the target, and the witness, that commands made.
@@ -229,6 +258,7 @@ var tables = struct {
 		byGroup: {Name: "vvs by group", Of: func(v VV) []string { return []string{store.Key(uint64(v.Group))} }},
 		byName:  {Name: "vvs by name", Of: func(v VV) []string { return []string{v.Name} }},
 		byNeed:  {Name: "vvs by need", Of: VV.needs},
+		byWatch: {Name: "vvs by watch", Of: VV.watched},
 	}},
 	store.Indexed[RCGroup]{Bucket: store.Bucket[RCGroup]{Name: "groups"}, By: []store.Index[RCGroup]{
 		byGroupName: {Name: "groups by name", Of: func(g RCGroup) []string { return []string{g.Name} }},
@@ -241,6 +271,7 @@ var tables = struct {
 	store.Bucket[small]{Name: "facts"},
 	store.Bucket[uint64]{Name: "counters"},
 	store.Bucket[remains]{Name: "remains"},
+	store.Bucket[struct{}]{Name: "undropped"},
 	store.Bucket[scrubbed]{Name: "scrubs"},
 	store.Bucket[Schedule]{Name: "schedules"},
 	store.Bucket[cpgLimits]{Name: "cpglimits"},

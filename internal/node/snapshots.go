@@ -212,7 +212,7 @@ func (n *Node) makeSnapshots(ctx context.Context, pairs []pairOf, like VV) error
 	if err != nil {
 		return err
 	}
-	if err := r.g.MakeSnapshots(snaps); err != nil {
+	if err := whileServed(func() error { return r.g.MakeSnapshots(snaps) }); err != nil {
 		if e := n.removeVVs(ctx, g.ID, named); e != nil {
 			n.event(fmt.Sprintf("snapshot %s was not made and can't be taken off the list: %v", named[0].Name, e))
 		}

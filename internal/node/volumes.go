@@ -146,23 +146,7 @@ func (n *Node) roomFor(v VV) error {
 // createPrivate makes a volume on this array alone.
 func (n *Node) createPrivate(v VV) error {
 	var g RCGroup
-	err := n.store.Update(func(t *store.Tx) error {
-		if _, ok, err := n.vvNamed(t, v.Name); err != nil || ok {
-			return orElse(err, array.Errorf(array.Exists, "volume %s exists already", v.Name).Because(array.VolumeExists))
-		}
-		id, err := n.nextID(t)
-		if err != nil {
-			return err
-		}
-		v.ID = array.MakeVolumeID(n.cfg.SystemID, id)
-		v.Group = array.MakeGroupID(n.cfg.SystemID, id)
-		g = RCGroup{ID: v.Group, Name: v.Name, Home: n.cfg.SystemID, Private: true, Version: 1, Founding: nonce(), Founder: array.SideA}
-		if err := putFirst(t, g); err != nil {
-			return err
-		}
-		return tables.vvs.Put(t, store.Key(uint64(v.ID)), v)
-	})
-	if err != nil {
+	if err := n.store.Update(func(t *store.Tx) (err error) { g, v, err = n.putPrivate(t, v); return err }); err != nil {
 		return err
 	}
 	// What goes wrong is the caller's to hear, not everybody's: nothing is left of it.
@@ -170,6 +154,24 @@ func (n *Node) createPrivate(v VV) error {
 		return errors.Join(err, n.dropGroup(g.ID))
 	}
 	return nil
+}
+
+// putPrivate gives a volume, and the group that it is alone in, their ids and stores them.
+func (n *Node) putPrivate(t *store.Tx, v VV) (g RCGroup, _ VV, err error) {
+	if _, ok, err := n.vvNamed(t, v.Name); err != nil || ok {
+		return g, v, orElse(err, array.Errorf(array.Exists, "volume %s exists already", v.Name).Because(array.VolumeExists))
+	}
+	id, err := n.nextID(t)
+	if err != nil {
+		return g, v, err
+	}
+	v.ID = array.MakeVolumeID(n.cfg.SystemID, id)
+	v.Group = array.MakeGroupID(n.cfg.SystemID, id)
+	g = RCGroup{ID: v.Group, Name: v.Name, Home: n.cfg.SystemID, Private: true, Version: 1, Founding: nonce(), Founder: array.SideA}
+	if err := putFirst(t, g); err != nil {
+		return g, v, err
+	}
+	return g, v, tables.vvs.Put(t, store.Key(uint64(v.ID)), v)
 }
 
 func orElse(err, other error) error {
@@ -242,7 +244,7 @@ func growVV(n *Node, ctx context.Context, a *args) error {
 		return array.Errorf(array.Unavailable, "volume %s is not open", v.Name)
 	}
 	size := v.Size + more
-	if err := r.g.Grow(v.ID, size); err != nil {
+	if err := whileServed(func() error { return r.g.Grow(v.ID, size) }); err != nil {
 		return fmt.Errorf("volume %s: %w", v.Name, err)
 	}
 	return n.changeGroup(ctx, g.ID, func(t *store.Tx) error {
