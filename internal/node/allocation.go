@@ -100,12 +100,7 @@ func (n *Node) thresholds() (all []threshold, err error) {
 func (n *Node) volumeThresholds() (all []threshold) {
 	var vvs []VV
 	if err := n.store.View(func(t *store.Tx) error {
-		return tables.vvs.Each(t, func(_ string, v VV) error {
-			if v.AllocWarn+v.AllocLimit > 0 {
-				vvs = append(vvs, v)
-			}
-			return nil
-		})
+		return tables.vvs.With(t, byWatch, watchAlloc, func(_ string, v VV) error { vvs = append(vvs, v); return nil })
 	}); err != nil {
 		n.event("look at what volumes take: " + err.Error())
 	}

@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
-	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
 )
@@ -17,18 +15,20 @@ import (
 // its data, snapshots, exports and WWN, on the array that serves it; its group becomes a
 // private one, and a new group without volumes takes the name. The other array's copy goes.
 
-// aloneWithin is how long the other array may take to be left out.
-const aloneWithin = 15 * time.Second
-
 // staysAlone takes v out of group r and keeps it here.
 func (n *Node) staysAlone(ctx context.Context, v VV, r *running) error {
 	b, err := n.leaving(v, r)
 	if err != nil {
 		return err
 	}
-	if err := n.goOnAlone(ctx, b); err != nil {
-		return errors.Join(err, b.ran.g.SetStopped(r.rec.Stopped)) // the other array is taken back
+	if err := n.dropOnOther(ctx, r); err != nil {
+		return err
 	}
+	i, err := r.g.Info()
+	if err != nil {
+		return err
+	}
+	b.last = i.Record
 	if err := n.makePrivate(b); err != nil {
 		return errors.Join(err, n.putBack(b))
 	}
@@ -72,25 +72,6 @@ func (n *Node) leaving(v VV, r *running) (*becoming, error) {
 		Version: 1, Change: nonce(), Founding: nonce(), Founder: n.side(),
 	}
 	return b, nil
-}
-
-// goOnAlone leaves the other array out, with its vote or the witness's, and has it remove
-// what it has of the group.
-func (n *Node) goOnAlone(ctx context.Context, b *becoming) error {
-	if err := b.ran.g.Stop(); err != nil {
-		return err
-	}
-	late := array.Errorf(array.Busy, "group %s: array %s is not left out yet: try again", b.d.Group.Name, n.to().Name)
-	err := await(ctx, aloneWithin, func() (bool, error) {
-		i, err := b.ran.g.Info()
-		b.last = i.Record
-		return i.Serving && i.View.Role == arb.Alone, err
-	}, late)
-	if err != nil {
-		return err
-	}
-	_, err = n.ask(ctx, request{Drop: b.d.Group.ID})
-	return err
 }
 
 // makePrivate makes the group a private one.

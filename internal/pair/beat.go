@@ -139,6 +139,9 @@ func (p *Pair) asked(c *link.Conn, f link.Frame) {
 	if stuck {
 		p.each(Group.PeerStuck)
 	}
+	if period != 0 && p.began.Swap(period) != period {
+		p.each(Group.Wake)
+	}
 	// Without a period it says that this array is there.
 	answer := link.Frame{Type: frameGrant, Offset: f.Offset, Length: int64(period)}
 	if p.cfg.StandsIn != nil && p.cfg.StandsIn() {

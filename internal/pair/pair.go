@@ -46,6 +46,8 @@ type Group interface {
 	Stuck(bool)
 	PeerStuck()
 	PeerRestarted()
+	// Wake: a period of grants began, of which the other array's half is to hear.
+	Wake()
 	Doubted(bool) error
 	Receive(group.Packet)
 	witnessUser
@@ -116,6 +118,7 @@ type Pair struct {
 	grantSent    int64
 	calls        map[uint64]chan []byte
 	callID       atomic.Uint64
+	began        atomic.Uint64 // the newest period of grants that the groups were woken for
 	early        chan struct{} // makes the next beat come at once: there is a new way to ask on
 	beats        beats
 	probes       probes
