@@ -46,7 +46,7 @@ func (p *Pool) fits(into bucket, changes []change, need int64) error {
 }
 
 // spare is what is kept for replacing pages, of a pool that can spare it. p.mu is held.
-func (p *Pool) spare() int64 { return min(stagingPages*pageUnits, p.units.limit/16) }
+func (p *Pool) spare() int64 { return min(int64(p.o.Batch)*pageUnits, p.units.limit/16) }
 
 // replaced returns how many units the changes will free for certain.
 func (p *Pool) replaced(into bucket, changes []change) (n int64, err error) {

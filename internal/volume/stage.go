@@ -20,7 +20,7 @@ func (v *Volume) destageLayer(into bucket, l *overlay) error {
 	if err != nil {
 		return err
 	}
-	for most := stagingPages; len(pages) > 0; {
+	for most := v.p.o.Batch; len(pages) > 0; {
 		batch := pages[:min(len(pages), most)]
 		changes, err := v.stage(into, l, batch)
 		if err != nil {
@@ -29,7 +29,7 @@ func (v *Volume) destageLayer(into bucket, l *overlay) error {
 		if err = v.p.write(into, changes); err != nil {
 			v.p.disown(changes)
 		}
-		if array.KindOf(err) == array.Full && len(batch) > stagingPages/32 {
+		if array.KindOf(err) == array.Full && len(batch) > v.p.o.Batch/32 {
 			most = len(batch) / 2 // less at a time takes less room until what it replaces is free
 			continue
 		}
