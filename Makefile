@@ -19,7 +19,7 @@ PROVE_COUNT ?= 5
 export CGO_ENABLED ?= 1
 TOOLS := .cache/tools
 
-.PHONY: help build check vet staticcheck format fix test unit race real lab lab-stock soak starve setup prove demo conformance fuzz linearizability failure-matrix model sim clock crash corrupt bench-store bench-pair bench-target bench-neighbour clean
+.PHONY: help build check vet staticcheck format fix test unit race real lab lab-stock soak starve setup prove demo conformance fuzz linearizability failure-matrix model sim clock crash corrupt bench-store bench-pair bench-target bench-neighbour bench-api clean
 
 help: ## this list
 	@echo "Perdure: two block storage arrays that behave as one."
@@ -88,6 +88,7 @@ starve: build ## ten minutes with two busy loops on each core: no false failover
 
 prove: build failure-matrix linearizability crash corrupt bench-store ## hours: the matrix with real processes, fuzzing, the race detector over everything, what depends on chance again and again
 	$(GO) test -tags prove $(GOTESTFLAGS) -count 1 -timeout 30m -run TestManyLogins -v ./internal/iscsi | grep -E "logins:|^(---|FAIL|ok)"
+	$(GO) test -tags prove $(GOTESTFLAGS) -count 1 -timeout 30m -run TestDeathWithinCommands ./internal/node
 	scripts/fuzz $(FUZZTIME)
 	PERDURE_LAB=required $(GO) test -tags lab -timeout 20m -count 1 -v -run TestActiveScenarios ./test/real -real.still 30s | grep -E "paused|^(---|FAIL|ok)"
 	$(GO) test -race $(GOTESTFLAGS) -timeout 60m ./...
@@ -130,6 +131,9 @@ bench-pair: build ## what mirroring costs a host, through either array, with lin
 
 bench-neighbour: build ## what a host with 8 sessions of 128 commands costs one with a single command at a time, in 2 minutes
 	$(GO) run ./test/bench/neighbour
+
+bench-api: build ## 1,000 groups of 10 volumes through REST: created, listed, switched over, idle, failed over; in 10 minutes
+	$(GO) run ./test/bench/api
 
 corrupt: build ## a disk that changes and loses what was written, under load: all of it found, none served
 	PERDURE_LAB=required $(GO) test -tags lab -timeout 30m -count 1 -v -run TestCorruptIsNoticed ./test/real | grep -E 'mutant|^(---|FAIL|ok)'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package forward sends events to syslog servers and webhooks.
+// Package forward sends events to syslog servers and webhooks, and as SNMP traps or informs.
 //
 // # Invariants
 //
@@ -10,6 +10,8 @@
 //   - An event that could not be sent is sent again, in order, so a receiver may get one
 //     twice. Over UDP, and in the last moments of a TCP connection, nobody can know.
 //   - What a receiver answers is bounded, and says success or failure only.
+//   - Of SNMP only what sends is here: nothing listens. The array's engine id does not
+//     change, and its starts are counted, as version 3 wants it of who sends traps.
 //
 // # Concurrency
 //

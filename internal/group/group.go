@@ -55,6 +55,9 @@ type Config struct {
 	Event func(text string)
 	// Alarm is told what a person should look at; nil: Event is.
 	Alarm func(text string)
+	// Unrepaired is told why a page stays damaged, or, with an empty text, that one is as it
+	// was written; nil: Alarm is. It must not wait.
+	Unrepaired func(v array.VolumeID, page int64, text string)
 	// Hasty lets reads overtake what is in flight over their range: a mutant for tests.
 	Hasty bool
 	// Blurred sends pages as they are now instead of as of the point: a mutant for tests.
@@ -91,7 +94,11 @@ type Group struct {
 	started bool
 
 	// Records by place: what is not applied yet and still in memory.
-	tail      []*entry
+	tail []*entry
+	// retiring is closed, and retired set, when nothing of the tail is left; until then
+	// nothing more gets a place.
+	retiring  chan struct{}
+	retired   bool
 	tailHome  []*entry // the whole memory of tail, which is empty where tail has begun anew
 	spares    []*entry // empty ones
 	tailBytes int64
@@ -316,6 +323,7 @@ func (g *Group) settle() {
 	g.acknowledge()
 	g.flush()
 	g.setGate()
+	g.checkRetiring()
 }
 
 // more reports whether another turn would do something.

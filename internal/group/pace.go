@@ -2,27 +2,49 @@
 
 package group
 
-import "time"
+import (
+	"time"
+
+	arb "github.com/perdure/perdure/internal/arbitration"
+)
 
 const (
 	// tickEvery is how often a group looks at the clock.
 	tickEvery = 50 * time.Millisecond
 	// quietTick is how often one does for which nothing depends on it: an array has
-	// thousands of volumes that nobody uses at the moment. What happens to a group comes
-	// as a call, after which it looks at once how often it must.
+	// thousands of volumes that nobody uses at the moment, in a thousand groups. What
+	// happens to a group comes as a call, after which it looks at once how often it must.
 	quietTick = 2 * time.Second
 )
 
-// pace returns how often the clock matters now. A group with another half always has
-// something to watch; one that lives here alone does while a command waits for a place
-// or a commit, while it does not serve or a damaged page is to be had, and until the
-// journal could let go of all.
+// pace returns how often the clock matters now. A group that lives here alone does while a
+// command waits for a place or a commit, while it does not serve or a damaged page is to be
+// had, and until the journal could let go of all. One with another half does unless both
+// are of one mind and nothing is under way.
 func (g *Group) pace() time.Duration {
 	switch {
-	case g.cfg.Peer != nil || g.failed != nil || g.gate.Load().state != gateServe:
-	case len(g.waiting) > 0 || len(g.tail) > 0 || len(g.busy) > 0 || len(g.heals) > 0 || g.aside.on || g.released < g.applied:
-	default:
+	case g.failed != nil, len(g.waiting) > 0 || len(g.tail) > 0 || len(g.busy) > 0 || len(g.heals) > 0 || g.aside.on || g.released < g.applied:
+	case g.cfg.Peer != nil:
+		if g.atRest() {
+			return quietTick
+		}
+	case g.gate.Load().state == gateServe:
 		return quietTick
 	}
 	return tickEvery
+}
+
+// atRest reports whether nothing of the group's waits for time to pass: both arrays are
+// members, talk, hold each other's leases for it and have the same, and nobody asks.
+func (g *Group) atRest() bool {
+	in, lease := g.m.Inputs(), g.cfg.Peer.Lease()
+	switch {
+	case !g.contact || !in.Contact || !in.Matched || !in.Synced || in.Doubted || g.view.Role != arb.Paired || g.view.Sealed || !g.core.Met() || g.m.Asking():
+	case lease == 0 || lease != g.theirGrant || g.opened != g.cfg.Peer.Period() || g.openedFor != g.m.Stored().Current.ID:
+	case g.state() == gateHold || g.stopped || g.gaveUp || g.distrusted || g.resend || g.switching != nil || g.copying != nil || g.filling != nil || g.taking != nil:
+	case len(g.calls) > 0 || len(g.forwards.byID) > 0 || g.periodic() || g.cfg.Policy.FollowWrites:
+	default:
+		return true
+	}
+	return false
 }

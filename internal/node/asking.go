@@ -22,19 +22,22 @@ type request struct {
 	Number  uint64 `json:"number,omitempty"`
 	GivenUp uint64 `json:"given_up,omitempty"`
 	// By is who gives the command to the other array.
-	By   *Caller            `json:"by,omitempty"`
-	Host *hostChange        `json:"host,omitempty"`
-	User *people.UserChange `json:"user,omitempty"`
-	Sets []VVSet            `json:"sets,omitempty"`
-	LUNs *lunQuestion       `json:"luns,omitempty"`
+	By    *Caller            `json:"by,omitempty"`
+	Host  *hostChange        `json:"host,omitempty"`
+	User  *people.UserChange `json:"user,omitempty"`
+	Sets  []VVSet            `json:"sets,omitempty"`
+	LUNs  *lunQuestion       `json:"luns,omitempty"`
+	Lacks *lackQuestion      `json:"lacks,omitempty"`
 	// Leaving: the asking array shuts down.
 	Leaving bool `json:"leaving,omitempty"`
+	// Service stops or starts Remote Copy, or asks whether it is stopped.
+	Service string `json:"service,omitempty"`
 }
 
 // response answers it.
 type response struct {
 	Text string `json:"text,omitempty"`
-	// Bits are of the LUNs that were asked for.
+	// Bits are of the LUNs, or snapshots, that were asked for.
 	Bits  []byte     `json:"bits,omitempty"`
 	Error string     `json:"error,omitempty"`
 	Kind  array.Kind `json:"kind,omitempty"`
@@ -83,7 +86,11 @@ func (n *Node) answered(ctx context.Context, limit time.Duration, q request) (r 
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	out, err := p.Ask(ctx, b)
+	ask := func() ([]byte, error) { return p.Ask(ctx, b) }
+	if x := n.cfg.Exchange; x != nil {
+		ask = func() ([]byte, error) { return x(ctx, func() ([]byte, error) { return p.Ask(ctx, b) }) }
+	}
+	out, err := ask()
 	if err != nil {
 		return r, unanswered{err}
 	}
@@ -120,6 +127,10 @@ func (n *Node) serveCall(body []byte) []byte {
 		n.giveUpCommand(q.GivenUp)
 	case q.LUNs != nil:
 		r.Bits, err = n.takenLUNs(*q.LUNs)
+	case q.Service != "":
+		r.Text, err = n.takeService(q.Service)
+	case q.Lacks != nil:
+		r.Bits, err = n.lacks(*q.Lacks)
 	case q.Leaving:
 		err = n.letGo()
 	case len(q.Command) > 0:

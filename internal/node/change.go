@@ -15,6 +15,11 @@ import (
 // changeGroup changes what belongs to a group: the change is made in the store, the
 // other array is asked whether it can follow, and if not, it is taken back.
 func (n *Node) changeGroup(ctx context.Context, id array.GroupID, f func(*store.Tx) error) error {
+	return n.changeGroupOr(ctx, id, f, func(*store.Tx) error { return nil })
+}
+
+// changeGroupOr does so where f changes more than the group: undo takes that back.
+func (n *Node) changeGroupOr(ctx context.Context, id array.GroupID, f, undo func(*store.Tx) error) error {
 	old, err := n.describe(id)
 	if err != nil {
 		return err
@@ -51,7 +56,12 @@ func (n *Node) changeGroup(ctx context.Context, id array.GroupID, f func(*store.
 		case err != nil:
 			back := old
 			back.Group = now.Group.withContentOf(old.Group)
-			if e := n.store.Update(func(t *store.Tx) error { return putDescription(t, now, back, missing(now.VVs, old.VVs)) }); e != nil {
+			if e := n.store.Update(func(t *store.Tx) error {
+				if err := putDescription(t, now, back, missing(now.VVs, old.VVs)); err != nil {
+					return err
+				}
+				return undo(t)
+			}); e != nil {
 				return fmt.Errorf("take back a change the other array refused: %w", e)
 			}
 			if e := n.apply(back, nil); e != nil {
@@ -92,6 +102,19 @@ func (n *Node) mayChange(id array.GroupID) (array.Position, error) {
 		err = array.Errorf(array.Conflict, "group %s is not served by array %s now%s: change it where it is served", r.rec.Name, n.cfg.Name, why).Because(array.ServedElsewhere)
 	}
 	return array.Position{Epoch: i.View.Epoch, Term: i.End.Term}, err
+}
+
+// whileServed does what a group refuses at a moment in which it is not served, and tries
+// again as long as a change waits for that.
+func whileServed(do func() error) error {
+	end := time.Now().Add(servesIn)
+	for {
+		err := do()
+		if array.KindOf(err) != array.Busy || time.Now().After(end) {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // missing returns the volumes of a that are not in b.

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -45,6 +46,9 @@ type Config struct {
 	// tests that break something.
 	Pages  func(*volume.Options) `toml:"-"`
 	Groups func(*group.Config)   `toml:"-"`
+	// Exchange, if set, is what a request to the other array goes through: for tests that
+	// lose one, or its answer.
+	Exchange func(ctx context.Context, ask func() ([]byte, error)) ([]byte, error) `toml:"-"`
 	// Clock says what time it is for people; nil: the machine's. It decides what expires
 	// and which schedules are due, never who may serve.
 	Clock func() time.Time `toml:"-"`

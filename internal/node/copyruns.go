@@ -91,12 +91,7 @@ func (n *Node) watchCopies(ctx context.Context) {
 // copiesDue returns the volumes that are served here and are to become copies.
 func (n *Node) copiesDue() (due []VV, err error) {
 	err = n.store.View(func(t *store.Tx) error {
-		return tables.vvs.Each(t, func(_ string, v VV) error {
-			if v.Copy.underWay() {
-				due = append(due, v)
-			}
-			return nil
-		})
+		return tables.vvs.With(t, byWatch, watchCopy, func(_ string, v VV) error { due = append(due, v); return nil })
 	})
 	due = slices.DeleteFunc(due, func(v VV) bool { return !n.serves(v.Group) })
 	n.copies.mu.Lock()

@@ -43,12 +43,8 @@ func (n *Node) numberUsed(t *store.Tx, c uint32) (bool, error) {
 }
 
 // passNumbers sees to it that this array gives no number that a description has.
-func (n *Node) passNumbers(t *store.Tx, d Description) error {
-	c, _, err := tables.count.Get(t, "ids")
-	if err != nil {
-		return err
-	}
-	most := c
+func (n *Node) passNumbers(d Description) error {
+	var most uint64
 	pass := func(id uint64) {
 		if own := id >> 32; own == uint64(n.cfg.SystemID) && uint32(id) <= array.MaxCount {
 			most = max(most, uint64(uint32(id)))
@@ -61,10 +57,21 @@ func (n *Node) passNumbers(t *store.Tx, d Description) error {
 	for _, v := range d.Group.Gone {
 		pass(uint64(v))
 	}
-	if most == c {
-		return nil
+	passed := false
+	if err := n.store.View(func(t *store.Tx) error {
+		c, _, err := tables.count.Get(t, "ids")
+		passed = most <= c
+		return err
+	}); err != nil || passed {
+		return err
 	}
-	return tables.count.Put(t, "ids", most)
+	return n.store.Update(func(t *store.Tx) error {
+		c, _, err := tables.count.Get(t, "ids")
+		if err != nil {
+			return err
+		}
+		return tables.count.Put(t, "ids", max(c, most))
+	})
 }
 
 // checkNumbers refuses a description whose group or volumes have numbers that this array

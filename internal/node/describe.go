@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -78,23 +79,32 @@ func (d *Description) addHosts(t *store.Tx) error {
 	for _, v := range d.VLUNs {
 		names[v.Host] = true
 	}
-	if err := tables.sets.Each(t, func(_ string, s HostSet) error {
-		if names["set:"+s.Name] {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		set, is := strings.CutPrefix(name, "set:")
+		if !is {
+			continue
+		}
+		s, ok, err := tables.sets.Get(t, set)
+		if err != nil {
+			return err
+		}
+		if ok {
 			d.Sets = append(d.Sets, s)
 			for _, h := range s.Hosts {
 				names[h] = true
 			}
 		}
-		return nil
-	}); err != nil {
-		return err
 	}
-	return tables.hosts.Each(t, func(_ string, h Host) error {
-		if names[h.Name] {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		h, ok, err := tables.hosts.Get(t, name)
+		if err != nil {
+			return err
+		}
+		if ok {
 			d.Hosts = append(d.Hosts, h)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // pushAll tells the other array of every group served here whenever it answers
@@ -120,12 +130,14 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 			start = s
 			clear(sent)
 			clear(sets)
+			n.unmade.Store(true)
 		}
+		n.tellDrops(ctx, refused)
 		n.tellHosts(ctx, refused)
 		n.tellUsers(ctx, refused)
 		n.tellAllVVSets(ctx, sets, refused)
 		for _, r := range n.shared() {
-			if sent[r.rec.ID] == r.rec.Version {
+			if sent[r.rec.ID] == r.rec.Version && !n.toTellAgain(r.rec.ID) {
 				continue
 			}
 			if i, err := r.g.Info(); err != nil || !i.Serving {
@@ -145,8 +157,28 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 				continue
 			}
 			sent[r.rec.ID] = version
+			n.toldAgain(r.rec.ID)
 		}
 	}
+}
+
+// tellAgain has the other array told of a group that it may have dropped.
+func (n *Node) tellAgain(id array.GroupID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.again[id] = true
+}
+
+func (n *Node) toTellAgain(id array.GroupID) bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.again[id]
+}
+
+func (n *Node) toldAgain(id array.GroupID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.again, id)
 }
 
 // errChanging: a command is changing something, and tells the other array itself.

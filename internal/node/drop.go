@@ -20,6 +20,9 @@ import (
 type remains struct {
 	Group array.GroupID `json:"group"`
 	VVs   []VV          `json:"vvs"`
+	// Private: it was no other array's. A shared group's record stays, for what was
+	// promised by it binds this array if the group comes back.
+	Private bool `json:"private,omitempty"`
 }
 
 // dropGroup removes a group and its volumes' copies from this array.
@@ -32,37 +35,40 @@ func (n *Node) dropGroup(id array.GroupID) error {
 		return err
 	}
 	n.closeGroup(id)
-	if err := n.exports.rebuild(); err != nil {
+	if err := n.exports.renew(id); err != nil {
 		return err
 	}
-	err = n.store.Update(func(t *store.Tx) error {
-		for _, v := range d.VLUNs {
-			if err := tables.vluns.Delete(t, vlunKey(v)); err != nil {
-				return err
-			}
-		}
-		for _, v := range d.VVs {
-			if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
-				return err
-			}
-		}
-		for _, s := range d.Schedules {
-			if err := tables.scheds.Delete(t, s.Name); err != nil {
-				return err
-			}
-		}
-		if err := tables.remains.Put(t, store.Key(uint64(id)), remains{id, d.VVs}); err != nil {
-			return err
-		}
-		return tables.groups.Delete(t, store.Key(uint64(id)))
-	})
-	if err != nil {
+	if err := n.store.Update(func(t *store.Tx) error { return strike(t, d) }); err != nil {
 		return err
 	}
 	if err := n.finishDrop(id); err != nil {
 		return err
 	}
-	return n.exports.rebuild()
+	return n.exports.renew(id)
+}
+
+// strike takes a group out of all tables, and notes what it left.
+func strike(t *store.Tx, d Description) error {
+	for _, v := range d.VLUNs {
+		if err := tables.vluns.Delete(t, vlunKey(v)); err != nil {
+			return err
+		}
+	}
+	for _, v := range d.VVs {
+		if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
+			return err
+		}
+	}
+	for _, s := range d.Schedules {
+		if err := tables.scheds.Delete(t, s.Name); err != nil {
+			return err
+		}
+	}
+	id := d.Group.ID
+	if err := tables.remains.Put(t, store.Key(uint64(id)), remains{id, d.VVs, d.Group.Private}); err != nil {
+		return err
+	}
+	return tables.groups.Delete(t, store.Key(uint64(id)))
 }
 
 // finishDrop removes what a dropped group left, if it left something.
@@ -76,7 +82,10 @@ func (n *Node) finishDrop(id array.GroupID) error {
 	if err != nil || !left {
 		return err
 	}
-	k := keep{n.store}
+	facts := []string{"segments", "doubted", "points", "turn", "shadow"}
+	if r.Private {
+		facts = append(facts, "membership")
+	}
 	slices.SortStableFunc(r.VVs, snapshotsFirst)
 	for _, v := range r.VVs {
 		if p := n.cpgs[v.CPG]; p != nil && p.Volume(v.ID) != nil {
@@ -87,9 +96,7 @@ func (n *Node) finishDrop(id array.GroupID) error {
 				return err
 			}
 		}
-		if err := k.Drop(id, "reservations/"+v.ID.String()); err != nil {
-			return err
-		}
+		facts = append(facts, "reservations/"+v.ID.String())
 	}
 	for _, p := range n.cpgs {
 		if err := p.Forget(id); err != nil {
@@ -100,12 +107,14 @@ func (n *Node) finishDrop(id array.GroupID) error {
 	if err := n.jnl.Forget(id); err != nil && array.KindOf(err) != array.NotFound {
 		return err
 	}
-	for _, name := range []string{"segments", "doubted", "points", "turn", "shadow"} {
-		if err := k.Drop(id, name); err != nil {
-			return err
+	return n.store.Update(func(t *store.Tx) error {
+		for _, name := range facts {
+			if err := tables.facts.Delete(t, factKey(id, name)); err != nil {
+				return err
+			}
 		}
-	}
-	return n.store.Update(func(t *store.Tx) error { return tables.remains.Delete(t, store.Key(uint64(id))) })
+		return tables.remains.Delete(t, store.Key(uint64(id)))
+	})
 }
 
 // finishDrops does so for all that a crash left.

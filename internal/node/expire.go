@@ -43,8 +43,8 @@ func (n *Node) watchExpiry(ctx context.Context) {
 func (n *Node) expired(now time.Time) ([]VV, error) {
 	var old []VV
 	err := n.store.View(func(t *store.Tx) error {
-		return tables.vvs.Each(t, func(_ string, v VV) error {
-			if !v.Expires.IsZero() && now.After(v.Expires) {
+		return tables.vvs.With(t, byWatch, watchExpiry, func(_ string, v VV) error {
+			if now.After(v.Expires) {
 				old = append(old, v)
 			}
 			return nil

@@ -14,13 +14,17 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
-// exports answers the front end: who may log in, and what he sees. It keeps a
-// table made anew at each change.
+// exports answers the front end: who may log in, and what he sees. It keeps a table that
+// is made anew where hosts changed, and renewed where a group did.
 type exports struct {
 	n *Node
-	// making is held while the table is made, so that the newest one is published last.
+	// making is held while the table is made, so that the newest one is published last. It
+	// guards what the table was made of.
 	making sync.Mutex
-	near   map[*group.Group]map[string]group.Proximity // as the groups know it
+	near   map[array.GroupID]nearOf // as the groups know it
+	hosts  map[string]Host
+	sets   map[string]HostSet
+	of     map[array.GroupID]exported
 	mu     sync.RWMutex
 	// seen is by initiator name.
 	seen     map[string]map[uint16]scsi.Unit
@@ -88,6 +92,11 @@ func (e *exports) Account(initiator string, _ bool) (iscsi.Account, bool) {
 func (e *exports) rebuild() error {
 	e.making.Lock()
 	defer e.making.Unlock()
+	return e.make()
+}
+
+// make does so. e.making is held.
+func (e *exports) make() error {
 	var s *sight
 	if err := e.n.store.View(func(t *store.Tx) (err error) { s, err = loadSight(t); return err }); err != nil {
 		return err
@@ -104,6 +113,20 @@ func (e *exports) rebuild() error {
 	}
 	e.n.mu.RUnlock()
 	e.tellProximities(s)
+	e.hosts, e.sets, e.of = s.hosts, s.sets, map[array.GroupID]exported{}
+	for _, l := range s.vluns {
+		id := s.vvs[l.Volume].Group
+		x := e.of[id]
+		x.vluns = append(x.vluns, l)
+		e.of[id] = x
+	}
+	for _, v := range s.vvs {
+		if len(v.Sets) > 0 {
+			x := e.of[v.Group]
+			x.inSets = true
+			e.of[v.Group] = x
+		}
+	}
 	seen, accounts, traits := map[string]map[uint16]scsi.Unit{}, map[string]iscsi.Account{}, map[string]scsi.Traits{}
 	for _, h := range s.hosts {
 		for _, i := range h.Initiators {
@@ -126,20 +149,25 @@ func (e *exports) rebuild() error {
 	e.mu.Lock()
 	changed := changedViews(e.seen, seen)
 	e.seen, e.accounts, e.traits = seen, accounts, traits
-	fs := make([]func(string), 0, len(e.watchers))
-	for _, f := range e.watchers {
-		fs = append(fs, f)
-	}
+	tell := e.watched()
 	e.mu.Unlock()
 	if err := e.n.limitVolumes(); err != nil {
 		return err
 	}
-	for _, f := range fs {
-		for _, i := range changed {
+	for _, i := range changed {
+		tell(i)
+	}
+	return nil
+}
+
+// watched returns what tells all who want to know of an initiator. e.mu is held.
+func (e *exports) watched() (tell func(initiator string)) {
+	fs := slices.Collect(maps.Values(e.watchers))
+	return func(i string) {
+		for _, f := range fs {
 			f(i)
 		}
 	}
-	return nil
 }
 
 // changedViews returns the initiators that see something else than before: a host that

@@ -61,6 +61,7 @@ func (n *Node) Volumes() (all []VolumeFact, err error) {
 		f.WWN, f.Serving = array.MakeWWN(f.ID), serving[f.VV.Group]
 		f.Used, f.State = n.usedBy(f.VV)
 	}
+	shareOut(all, n.taken())
 	slices.SortFunc(all, func(a, b VolumeFact) int { return cmp.Compare(a.Name, b.Name) })
 	return all, nil
 }
@@ -91,6 +92,17 @@ func (n *Node) Volume(name string) (f VolumeFact, err error) {
 		}
 	}
 	f.Used, f.State = n.usedBy(v)
+	if v.Provisioning == volume.Dedup { // its part depends on all others
+		all, err := n.Volumes()
+		if err != nil {
+			return f, err
+		}
+		for _, o := range all {
+			if o.ID == v.ID {
+				f.Used = o.Used
+			}
+		}
+	}
 	return f, nil
 }
 
@@ -111,6 +123,32 @@ func (n *Node) VLUNs() (all []VLUNFact, err error) {
 	if err := n.store.View(func(t *store.Tx) (err error) { s, err = loadSight(t); return err }); err != nil {
 		return nil, err
 	}
+	return s.exported(), nil
+}
+
+// VLUNsOf returns those of a volume; none if there is no such volume.
+func (n *Node) VLUNsOf(volume string) (all []VLUNFact, err error) {
+	err = n.store.View(func(t *store.Tx) error {
+		s, err := loadHosts(t)
+		if err != nil {
+			return err
+		}
+		v, ok, err := n.vvNamed(t, volume)
+		if err != nil || !ok {
+			return err
+		}
+		s.vvs[v.ID] = v
+		if err := tables.vluns.With(t, byVolume, store.Key(uint64(v.ID)), func(_ string, l VLUN) error { s.vluns = append(s.vluns, l); return nil }); err != nil {
+			return err
+		}
+		all = s.exported()
+		return nil
+	})
+	return all, err
+}
+
+// exported returns the exports of the sight, by host and LUN.
+func (s *sight) exported() (all []VLUNFact) {
 	for _, l := range s.vluns {
 		all = append(all, VLUNFact{
 			LUN: l.LUN, Volume: s.vvs[l.Volume].Name, Host: l.Host, WWN: array.MakeWWN(l.Volume), Of: l.Volume,
@@ -118,7 +156,7 @@ func (n *Node) VLUNs() (all []VLUNFact, err error) {
 		})
 	}
 	slices.SortFunc(all, func(a, b VLUNFact) int { return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.LUN, b.LUN)) })
-	return all, nil
+	return all
 }
 
 // CPGFact is a common provisioning group of this array.
@@ -153,6 +191,9 @@ type ScrubFact struct {
 	// Rate is in bytes a second, 0 if nothing is looked at by itself.
 	Rate int64
 }
+
+// HasCPG reports whether there is a CPG of a name.
+func (n *Node) HasCPG(name string) bool { return n.cpgs[name] != nil }
 
 // CPGs returns the CPGs, as configured.
 func (n *Node) CPGs() (all []CPGFact, err error) {

@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -48,8 +49,8 @@ func (n *Node) newGroup(name, target, mode string) (RCGroup, error) {
 // number gives the group and its volumes their ids.
 func (f *founding) number(n *Node) error {
 	return n.store.Update(func(t *store.Tx) error {
-		if err := tables.groups.Each(t, func(_ string, o RCGroup) error {
-			if o.Name == f.d.Group.Name && !o.Private {
+		if err := tables.groups.With(t, byGroupName, f.d.Group.Name, func(_ string, o RCGroup) error {
+			if !o.Private {
 				return array.Errorf(array.Exists, "Remote Copy group %s exists already", o.Name).Because(array.GroupExists)
 			}
 			return nil
@@ -100,30 +101,92 @@ func (n *Node) found(ctx context.Context, f *founding) error {
 		}
 	}
 	if err == nil {
-		return n.exports.rebuild()
+		return n.exports.renew(g.ID)
 	}
-	errs := []error{err}
-	if told { // and stored there, perhaps, before something went wrong
-		_, e := n.ask(context.WithoutCancel(ctx), request{Drop: g.ID})
-		errs = append(errs, e)
+	return errors.Join(err, n.unfound(context.WithoutCancel(ctx), f, told))
+}
+
+// unfound takes back what found did. The other array may have stored the group before
+// something went wrong there: it is told to drop it until it has answered.
+func (n *Node) unfound(ctx context.Context, f *founding, told bool) error {
+	id := f.d.Group.ID
+	d, err := n.describe(id)
+	if err != nil {
+		return err
 	}
-	errs = append(errs, n.dropGroup(g.ID))
-	for _, v := range f.from {
-		errs = append(errs, n.createPrivate(v))
+	n.closeGroup(id)
+	var groups []RCGroup
+	var vvs []VV
+	err = n.store.Update(func(t *store.Tx) error {
+		groups, vvs = nil, nil
+		if err := strike(t, d); err != nil {
+			return err
+		}
+		for _, v := range f.from {
+			g, v, err := n.putPrivate(t, v)
+			if err != nil {
+				return err
+			}
+			groups, vvs = append(groups, g), append(vvs, v)
+		}
+		if !told {
+			return nil
+		}
+		return tables.undropped.Put(t, store.Key(uint64(id)), struct{}{})
+	})
+	if err != nil {
+		return err
+	}
+	errs := []error{n.finishDrop(id)}
+	for i, g := range groups {
+		_, err := n.openGroup(g, vvs[i:i+1])
+		errs = append(errs, err)
+	}
+	errs = append(errs, n.exports.renew(id))
+	if told {
+		if err := n.dropThere(ctx, id); err != nil && !errors.As(err, new(unanswered)) {
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
+}
+
+// dropThere lets the other array drop a group that could not be founded.
+func (n *Node) dropThere(ctx context.Context, id array.GroupID) error {
+	if _, err := n.ask(ctx, request{Drop: id}); err != nil {
+		return err
+	}
+	return n.store.Update(func(t *store.Tx) error { return tables.undropped.Delete(t, store.Key(uint64(id))) })
+}
+
+// tellDrops does so for all groups of which it has not answered. refused is what it said of
+// those that it does not drop.
+func (n *Node) tellDrops(ctx context.Context, refused map[string]string) {
+	var ids []array.GroupID
+	if err := n.store.View(func(t *store.Tx) error {
+		return tables.undropped.Each(t, func(key string, _ struct{}) error {
+			ids = append(ids, array.GroupID(binary.BigEndian.Uint64([]byte(key))))
+			return nil
+		})
+	}); err != nil {
+		n.event("look for groups that the other array is to drop: " + err.Error())
+	}
+	for _, id := range ids {
+		err := n.dropThere(ctx, id)
+		if err == nil || errors.As(err, new(unanswered)) {
+			continue
+		}
+		if key, text := fmt.Sprintf("group %v", id), err.Error(); refused[key] != text {
+			refused[key] = text
+			n.warn(fmt.Sprintf("group %v could not be made, and the other array does not drop its part of it: %s", id, text))
+		}
+	}
 }
 
 // store is what found changes in this array's tables.
 func (f *founding) store(t *store.Tx) error {
 	for _, v := range f.from {
-		if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
-			return err
-		}
-		if err := tables.remains.Put(t, store.Key(uint64(v.Group)), remains{v.Group, []VV{v}}); err != nil {
-			return err
-		}
-		if err := tables.groups.Delete(t, store.Key(uint64(v.Group))); err != nil {
+		if err := giveWay(t, v); err != nil {
 			return err
 		}
 	}
@@ -137,10 +200,21 @@ func (f *founding) store(t *store.Tx) error {
 			return err
 		}
 	}
-	if err := groupsPut(t, f.d.Group); err != nil {
+	if err := putFirst(t, f.d.Group); err != nil {
 		return err
 	}
-	return checkSight(t)
+	return checkVLUNs(t, f.d.VLUNs)
+}
+
+// giveWay takes an un-mirrored volume out of all tables: it becomes a group's.
+func giveWay(t *store.Tx, v VV) error {
+	if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
+		return err
+	}
+	if err := tables.remains.Put(t, store.Key(uint64(v.Group)), remains{v.Group, []VV{v}, true}); err != nil {
+		return err
+	}
+	return tables.groups.Delete(t, store.Key(uint64(v.Group)))
 }
 
 // openFounded puts the group in the place of the volumes it was made from. No host sees it

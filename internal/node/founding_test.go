@@ -3,6 +3,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // failingKeep can't tell what a group was, as long as fails says so.
@@ -59,4 +61,41 @@ func TestFoundingRefusedLate(t *testing.T) {
 	if n := a.sees(web); n != 1 {
 		t.Errorf("the host sees %d volumes", n)
 	}
+}
+
+// TestFoundingTakenBackLater: the other array stores a group, can't open it, and does not
+// hear that it is to drop it. It drops it when it hears.
+func TestFoundingTakenBackLater(t *testing.T) {
+	t.Parallel()
+	var fails atomic.Bool
+	stop := &stopper{}
+	arrays := openArrays(t, 2, func(c *Config) {
+		quick(c)
+		if c.Name == "array-a" {
+			c.Exchange = stop.exchange
+		} else {
+			c.Groups = func(g *group.Config) { g.Keep = failingKeep{g.Keep, &fails} }
+		}
+	})
+	a, b := arrays[0], arrays[1]
+	fails.Store(true)
+	stop.arm(3, loseRequest) // after Check and Take
+	ctx := context.WithValue(t.Context(), stoppable{}, true)
+	if _, err := a.Run(ctx, []string{"creatercopygroup", "g", "array-b:sync"}); err == nil || !stop.hit() {
+		t.Fatalf("the group was made, or all was heard: %v", err)
+	}
+	fails.Store(false)
+	left := func(x *testArray) (count int) {
+		if err := x.store.View(func(t *store.Tx) error {
+			return tables.groups.Each(t, func(string, RCGroup) error { count++; return nil })
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return count
+	}
+	if left(a) != 0 {
+		t.Error("array-a has the group that was refused")
+	}
+	b.until("the group to be gone", func() bool { return left(b) == 0 && len(b.leftOut()) == 0 })
+	a.run("creatercopygroup", "g", "array-b:sync")
 }

@@ -30,11 +30,11 @@ func (n *Node) takenLUNs(q lunQuestion) ([]byte, error) {
 	}
 	bits := make([]byte, (maxLUN+8)/8)
 	err := n.store.View(func(t *store.Tx) error {
-		s, err := loadSight(t)
+		s, err := loadHosts(t)
 		if err != nil {
 			return err
 		}
-		for lun := range s.takenFor(q.Host, q.Initiators...) {
+		for lun := range s.takenIn(t, q.Host, q.Initiators...) {
 			if lun <= maxLUN {
 				bits[lun/8] |= 1 << (lun % 8)
 			}
@@ -51,8 +51,8 @@ func (n *Node) takenThere(ctx context.Context, host string) (map[uint16]bool, er
 	if !n.reachable() {
 		return taken, nil
 	}
-	s, err := n.sightNow()
-	if err != nil {
+	var s *sight
+	if err := n.store.View(func(t *store.Tx) (err error) { s, err = loadHosts(t); return err }); err != nil {
 		return nil, err
 	}
 	r, err := n.answered(ctx, askWithin, request{LUNs: &lunQuestion{Host: host, Initiators: s.initiators(host)}})

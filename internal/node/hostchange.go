@@ -241,11 +241,8 @@ func (c hostChange) apply(t *store.Tx) error {
 
 // hostUnused refuses to remove a host that sees something or is in a set.
 func hostUnused(t *store.Tx, name string) error {
-	if err := tables.vluns.Each(t, func(_ string, v VLUN) error {
-		if v.Host == name {
-			return array.Errorf(array.Conflict, "host %s sees LUN %d: remove its VLUNs first", name, v.LUN).Because(array.Exported)
-		}
-		return nil
+	if err := tables.vluns.From(t, vlunsOf(name), func(_ string, v VLUN) error {
+		return array.Errorf(array.Conflict, "host %s sees LUN %d: remove its VLUNs first", name, v.LUN).Because(array.Exported)
 	}); err != nil {
 		return err
 	}

@@ -78,10 +78,7 @@ func groupOfHostSet(n *Node, words []string) *running {
 // seenBySet returns the shared groups with volumes that are exported to a set.
 func (n *Node) seenBySet(set string) (groups []array.GroupID, err error) {
 	err = n.store.View(func(t *store.Tx) error {
-		return tables.vluns.Each(t, func(_ string, l VLUN) error {
-			if l.Host != "set:"+set {
-				return nil
-			}
+		return tables.vluns.From(t, vlunsOf("set:"+set), func(_ string, l VLUN) error {
 			v, ok, err := tables.vvs.Get(t, store.Key(uint64(l.Volume)))
 			if err == nil && ok && n.shares(v.Group) && !slices.Contains(groups, v.Group) {
 				groups = append(groups, v.Group)
@@ -173,11 +170,8 @@ func removeHostSet(n *Node, ctx context.Context, a *args) error {
 
 // notSeen refuses to remove a set of hosts that sees something.
 func notSeen(t *store.Tx, host string) error {
-	return tables.vluns.Each(t, func(_ string, l VLUN) error {
-		if l.Host == host {
-			return array.Errorf(array.Conflict, "%s sees LUN %d: remove its VLUNs first", host, l.LUN).Because(array.Exported)
-		}
-		return nil
+	return tables.vluns.From(t, vlunsOf(host), func(_ string, l VLUN) error {
+		return array.Errorf(array.Conflict, "%s sees LUN %d: remove its VLUNs first", host, l.LUN).Because(array.Exported)
 	})
 }
 

@@ -42,6 +42,9 @@ type Node struct {
 	// events are what happened, audit who did what.
 	events *event.Log
 	audit  *event.Audit
+	// alerts are the conditions that last; looks is what their watch remembers.
+	alerts *event.Alerts
+	looks  looks
 	// people are the users; telling is held while the other array is told of a change.
 	people  *people.Book
 	telling sync.Mutex
@@ -62,6 +65,7 @@ type Node struct {
 	scrubs     map[string]*scrubber // by CPG
 	stopScrubs context.CancelFunc
 
+	unmade atomic.Bool // there may be names of snapshots that were not made
 	copies copies
 	tasks  tasks
 	scheds scheds
@@ -85,8 +89,10 @@ type Node struct {
 	groups map[array.GroupID]*running
 	// unopened are the groups that exist and could not be opened, with why.
 	unopened map[array.GroupID]unopened
-	exports  exports
-	room     atomic.Pointer[[]*group.Group]
+	// again are groups of which the other array is to be told, whatever it heard.
+	again   map[array.GroupID]bool
+	exports exports
+	room    atomic.Pointer[[]*group.Group]
 }
 
 // running is a group that is open.
@@ -100,7 +106,7 @@ type running struct {
 // Open starts the array and serves until Close.
 func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	ctx, stop := context.WithCancel(context.Background())
-	n := &Node{cfg: cfg, log: log, stop: stop, cpgs: map[string]*volume.Pool{}, groups: map[array.GroupID]*running{}, unopened: map[array.GroupID]unopened{}}
+	n := &Node{cfg: cfg, log: log, stop: stop, cpgs: map[string]*volume.Pool{}, groups: map[array.GroupID]*running{}, unopened: map[array.GroupID]unopened{}, again: map[array.GroupID]bool{}}
 	n.exports.n = n
 	n.rel.Store(&relation{})
 	n.copies.init()
@@ -132,10 +138,12 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	}
 	n.resumeTasks()
 	n.wg.Go(func() { n.watchExpiry(ctx) })
+	n.wg.Go(func() { n.watchUnmade(ctx) })
 	n.wg.Go(func() { n.watchCopies(ctx) })
 	n.wg.Go(func() { n.watchSchedules(ctx) })
 	n.wg.Go(func() { n.watchAllocation(ctx) })
 	n.wg.Go(func() { n.watchGoals(ctx) })
+	n.wg.Go(func() { n.watchConditions(ctx) })
 	return n, nil
 }
 
@@ -169,8 +177,11 @@ func (n *Node) openStore() error {
 	if n.store, err = store.Open(filepath.Join(n.cfg.DataDir, "array.db")); err != nil {
 		return err
 	}
-	if err := errors.Join(tables.vvs.Index(n.store), tables.vluns.Index(n.store)); err != nil {
+	if err := errors.Join(tables.vvs.Index(n.store), tables.vluns.Index(n.store), tables.groups.Index(n.store)); err != nil {
 		return fmt.Errorf("index the volumes: %w", err)
+	}
+	if err := n.mendVLUNKeys(); err != nil {
+		return fmt.Errorf("put the VLUNs at their keys: %w", err)
 	}
 	if err := n.loadRelation(); err != nil {
 		return err
@@ -337,6 +348,9 @@ func (n *Node) Close() {
 	n.closeJournal()
 	for _, p := range n.cpgs {
 		_ = p.Close()
+	}
+	if n.alerts != nil {
+		n.alerts.Close()
 	}
 	if n.events != nil {
 		n.events.Close()

@@ -4,8 +4,10 @@ package node
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
+	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/volume"
@@ -46,6 +48,41 @@ type VV struct {
 	Sets    []string          `json:"sets,omitempty"`
 }
 
+// needs are the volumes that can't be removed while this one is there, as keys.
+func (v VV) needs() (keys []string) {
+	for _, id := range []array.VolumeID{v.Of, v.Base, v.Taking} {
+		if key := store.Key(uint64(id)); id != 0 && !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// Why a volume is looked at every few seconds.
+const (
+	watchCopy   = "copy"
+	watchAlloc  = "allocation"
+	watchExpiry = "expiry"
+	// A snapshot may lack on this array.
+	watchSnapshot = "snapshot"
+)
+
+func (v VV) watched() (why []string) {
+	if v.Copy.underWay() {
+		why = append(why, watchCopy)
+	}
+	if v.AllocWarn+v.AllocLimit > 0 {
+		why = append(why, watchAlloc)
+	}
+	if !v.Expires.IsZero() {
+		why = append(why, watchExpiry)
+	}
+	if v.Of != 0 {
+		why = append(why, watchSnapshot)
+	}
+	return why
+}
+
 // RCGroup is a Remote Copy group, or the private group of an un-mirrored volume.
 type RCGroup struct {
 	ID   array.GroupID `json:"id"`
@@ -68,6 +105,8 @@ type RCGroup struct {
 	// Founding is the first membership record, equal on both arrays.
 	Founding uint64     `json:"founding"`
 	Founder  array.Side `json:"founder"`
+	// Replaces is the group without volumes whose place it took, with its name.
+	Replaces array.GroupID `json:"replaces,omitempty"`
 	// Gone are the volumes taken out last: the log may still speak of them.
 	Gone []array.VolumeID `json:"gone,omitempty"`
 	// Near says which array's paths hosts prefer while both serve.
@@ -180,14 +219,22 @@ type small struct {
 const (
 	byGroup = iota
 	byName
+	// byNeed: what depends on a volume or snapshot.
+	byNeed
+	// byWatch: what is looked at every few seconds, by why.
+	byWatch
 )
 
-const byVolume = 0
+// Those of VLUNs and of groups.
+const (
+	byVolume    = 0
+	byGroupName = 0
+)
 
 // tables are the store's buckets.
 var tables = struct {
 	vvs    store.Indexed[VV]
-	groups store.Bucket[RCGroup]
+	groups store.Indexed[RCGroup]
 	hosts  store.Bucket[Host]
 	sets   store.Bucket[HostSet]
 	vluns  store.Indexed[VLUN]
@@ -195,10 +242,12 @@ var tables = struct {
 	count  store.Bucket[uint64]
 	// remains are of groups whose removal is not finished.
 	remains store.Bucket[remains]
-	scrubs  store.Bucket[scrubbed]
-	scheds  store.Bucket[Schedule]
-	limits  store.Bucket[cpgLimits]
-	vvsets  store.Bucket[VVSet]
+	// undropped are groups that could not be made here, and that the other array may have.
+	undropped store.Bucket[struct{}]
+	scrubs    store.Bucket[scrubbed]
+	scheds    store.Bucket[Schedule]
+	limits    store.Bucket[cpgLimits]
+	vvsets    store.Bucket[VVSet]
 	// untold are changes of hosts, by name, that the other array has not heard of.
 	untold store.Bucket[hostChange]
 	// relation is the target, and the witness, that commands made.
@@ -208,18 +257,23 @@ var tables = struct {
 	tasks  store.Bucket[keptTask]
 }{
 	store.Indexed[VV]{Bucket: store.Bucket[VV]{Name: "vvs"}, By: []store.Index[VV]{
-		byGroup: {Name: "vvs by group", Of: func(v VV) string { return store.Key(uint64(v.Group)) }},
-		byName:  {Name: "vvs by name", Of: func(v VV) string { return v.Name }},
+		byGroup: {Name: "vvs by group", Of: func(v VV) []string { return []string{store.Key(uint64(v.Group))} }},
+		byName:  {Name: "vvs by name", Of: func(v VV) []string { return []string{v.Name} }},
+		byNeed:  {Name: "vvs by need", Of: VV.needs},
+		byWatch: {Name: "vvs by watch", Of: VV.watched},
 	}},
-	store.Bucket[RCGroup]{Name: "groups"},
+	store.Indexed[RCGroup]{Bucket: store.Bucket[RCGroup]{Name: "groups"}, By: []store.Index[RCGroup]{
+		byGroupName: {Name: "groups by name", Of: func(g RCGroup) []string { return []string{g.Name} }},
+	}},
 	store.Bucket[Host]{Name: "hosts"},
 	store.Bucket[HostSet]{Name: "hostsets"},
 	store.Indexed[VLUN]{Bucket: store.Bucket[VLUN]{Name: "vluns"}, By: []store.Index[VLUN]{
-		byVolume: {Name: "vluns by volume", Of: func(l VLUN) string { return store.Key(uint64(l.Volume)) }},
+		byVolume: {Name: "vluns by volume", Of: func(l VLUN) []string { return []string{store.Key(uint64(l.Volume))} }},
 	}},
 	store.Bucket[small]{Name: "facts"},
 	store.Bucket[uint64]{Name: "counters"},
 	store.Bucket[remains]{Name: "remains"},
+	store.Bucket[struct{}]{Name: "undropped"},
 	store.Bucket[scrubbed]{Name: "scrubs"},
 	store.Bucket[Schedule]{Name: "schedules"},
 	store.Bucket[cpgLimits]{Name: "cpglimits"},
@@ -233,8 +287,10 @@ var tables = struct {
 // keep is a group's small facts in the store.
 type keep struct{ s *store.Store }
 
+func factKey(g array.GroupID, name string) string { return g.String() + "/" + name }
+
 func (k keep) Put(g array.GroupID, name string, value []byte) error {
-	it, err := tables.facts.Item(g.String()+"/"+name, small{value})
+	it, err := tables.facts.Item(factKey(g, name), small{value})
 	if err != nil {
 		return err
 	}
@@ -243,7 +299,7 @@ func (k keep) Put(g array.GroupID, name string, value []byte) error {
 
 func (k keep) Get(g array.GroupID, name string) (value []byte, err error) {
 	err = k.s.View(func(t *store.Tx) error {
-		v, ok, err := tables.facts.Get(t, g.String()+"/"+name)
+		v, ok, err := tables.facts.Get(t, factKey(g, name))
 		if ok {
 			value = v.Value
 		}
@@ -254,7 +310,16 @@ func (k keep) Get(g array.GroupID, name string) (value []byte, err error) {
 
 // Drop forgets a fact.
 func (k keep) Drop(g array.GroupID, name string) error {
-	return k.s.Batch(tables.facts.Removal(g.String() + "/" + name))
+	return k.s.Batch(tables.facts.Removal(factKey(g, name)))
+}
+
+// putFirst stores a group with its first membership record.
+func putFirst(t *store.Tx, g RCGroup) error {
+	record := arb.Stored{Current: arb.First(g.Founder, g.Founding)}.Marshal()
+	if err := tables.facts.Put(t, factKey(g.ID, "membership"), small{record}); err != nil {
+		return err
+	}
+	return groupsPut(t, g)
 }
 
 func groupsPut(t *store.Tx, g RCGroup) error { return tables.groups.Put(t, store.Key(uint64(g.ID)), g) }

@@ -140,7 +140,7 @@ func (n *Node) giveUp(q returning) (string, error) {
 	if _, err := n.openGroup(mine.Group, mine.VVs); err != nil {
 		return "", err
 	}
-	if err := n.exports.rebuild(); err != nil {
+	if err := n.exports.renew(id); err != nil {
 		return "", err
 	}
 	return text, n.take(q.Description)

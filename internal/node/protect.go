@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -153,12 +154,13 @@ func (n *Node) exportTo(ctx context.Context, f *founding, host string) error {
 		if err := hostExists(t, host); err != nil {
 			return err
 		}
-		s, err := loadSight(t)
+		s, err := loadHosts(t)
 		if err != nil {
 			return err
 		}
-		s.vluns = append(s.vluns, f.d.VLUNs...) // the hosts before this one may share initiators with it
+		s.vluns = f.d.VLUNs // the hosts before this one may share initiators with it
 		taken := s.takenFor(host)
+		maps.Copy(taken, s.takenIn(t, host))
 		lun := uint16(0)
 		for _, v := range f.from {
 			for lun <= maxLUN && (taken[lun] || there[lun]) {

@@ -160,30 +160,47 @@ func (n *Node) changeNear(ctx context.Context, name string, hosts []string, chan
 	})
 }
 
+// nearOf is which paths a group was told that its hosts prefer.
+type nearOf struct {
+	g    *group.Group
+	near map[string]group.Proximity
+}
+
 // tellProximities tells the groups which paths their hosts prefer, where that changed.
 // e.making is held.
 func (e *exports) tellProximities(s *sight) {
 	e.n.mu.RLock()
-	open := make(map[*group.Group]array.GroupID, len(e.n.groups))
+	open := make(map[array.GroupID]*group.Group, len(e.n.groups))
 	for id, r := range e.n.groups {
-		open[r.g] = id
+		open[id] = r.g
 	}
 	e.n.mu.RUnlock()
+	maps.DeleteFunc(e.near, func(id array.GroupID, _ nearOf) bool { return open[id] == nil })
+	for id, g := range open {
+		e.tellProximity(s, s.groups[id], id, g)
+	}
+}
+
+// tellProximity does so for one group, nil if it is not open.
+func (e *exports) tellProximity(s *sight, rec RCGroup, id array.GroupID, g *group.Group) {
+	if g == nil {
+		delete(e.near, id)
+		return
+	}
+	near := map[string]group.Proximity{}
+	for _, x := range rec.Near {
+		p, _ := proximityOf(x.Proximity)
+		for _, i := range s.initiators(x.Host) {
+			near[i] = p
+		}
+	}
+	told := e.near[id]
+	if told.g == g && maps.Equal(near, told.near) || told.g != g && len(near) == 0 {
+		return
+	}
 	if e.near == nil {
-		e.near = map[*group.Group]map[string]group.Proximity{}
+		e.near = map[array.GroupID]nearOf{}
 	}
-	maps.DeleteFunc(e.near, func(g *group.Group, _ map[string]group.Proximity) bool { return open[g] == 0 })
-	for g, id := range open {
-		near := map[string]group.Proximity{}
-		for _, x := range s.groups[id].Near {
-			p, _ := proximityOf(x.Proximity)
-			for _, i := range s.initiators(x.Host) {
-				near[i] = p
-			}
-		}
-		if !maps.Equal(near, e.near[g]) {
-			e.near[g] = near
-			g.SetHosts(maps.Clone(near))
-		}
-	}
+	e.near[id] = nearOf{g, near}
+	g.SetHosts(maps.Clone(near))
 }

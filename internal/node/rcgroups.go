@@ -25,7 +25,7 @@ func groupCommands() []command {
 		{name: "admitrcopyvv", right: people.Change, usage: "admitrcopyvv -createvv [-size <size>] [-cpg <cpg>] [-tpvv|-full|-tdvv] [-compr] <vv> <group>", about: "adds a volume; its copy on the target gets the same name, size and WWN", of: lastGroup, run: admitVV},
 		{name: "admitrcopyhost", right: people.Change, usage: "admitrcopyhost [-proximity primary|secondary|all] <group> <host|set:hosts>...", about: "says which array's paths hosts prefer in a group with the policy active_active: the home array's, the other's, or all", of: groupOfHosts, run: admitHost},
 		{name: "dismissrcopyhost", right: people.Change, usage: "dismissrcopyhost [-f] <group> <host|set:hosts>...", about: "lets hosts prefer the home array's paths again", of: groupOfHosts, run: dismissHost},
-		{name: "dismissrcopyvv", right: people.Change, usage: "dismissrcopyvv -f <vv> <group>", about: "takes an unexported volume out of the group and removes both copies", of: lastGroup, run: dismissVV},
+		{name: "dismissrcopyvv", right: people.Change, usage: "dismissrcopyvv -f [-keepvv] <vv> <group>", about: "takes an unexported volume out of the group and removes both copies; with -keepvv the group's only volume stays where it is served, exported or not", of: lastGroup, run: dismissVV},
 		{name: "startrcopygroup", right: people.Change, usage: "startrcopygroup [-wait] <group>", about: "starts replication; only what differs is sent", of: lastGroup, run: startRCGroup},
 		{name: "stoprcopygroup", right: people.Change, usage: "stoprcopygroup -f <group>", about: "stops replication; the serving array goes on alone", of: lastGroup, run: stopRCGroup},
 		{name: "syncrcopy", right: people.Change, usage: "syncrcopy [-w] <group>", about: "waits until the group is in sync; of a periodic one, sends what was written until now, and waits for that with -w", of: lastGroup, run: syncRCGroup},
@@ -81,7 +81,7 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err := sure("removercopygroup removes group %s and its %d volumes on both arrays, with their data", r.rec.Name, len(d.VVs)); err != nil {
 		return err
 	}
-	if _, err := n.ask(ctx, request{Drop: r.rec.ID}); err != nil {
+	if err := n.dropOnOther(ctx, r); err != nil {
 		return err
 	}
 	if err := n.dropGroup(r.rec.ID); err != nil {
@@ -98,137 +98,50 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 	return nil
 }
 
-func admitVV(n *Node, ctx context.Context, a *args) error {
-	create := a.flags.Bool("createvv", false, "")
-	size := a.flags.String("size", "", "")
-	cpg := a.flags.String("cpg", "", "")
-	how := storingFlags(a)
+// dropOnOther lets the other array drop its half of a group. It is no member any more before:
+// whatever becomes of the request, an array without the data is none by any record.
+func (n *Node) dropOnOther(ctx context.Context, r *running) error {
+	if err := n.leaveOther(r); err != nil {
+		return errors.Join(err, r.g.SetStopped(r.rec.Stopped))
+	}
+	_, err := n.ask(ctx, request{Drop: r.rec.ID})
+	if err == nil {
+		return nil
+	}
+	if errors.As(err, new(unanswered)) {
+		// It has dropped it or not: it gets it back, and the command can be given again.
+		n.tellAgain(r.rec.ID)
+	}
+	return errors.Join(err, r.g.SetStopped(r.rec.Stopped))
+}
+
+// leaveOther makes a group this array's alone, and keeps it so.
+func (n *Node) leaveOther(r *running) error {
+	if _, err := n.mayChange(r.rec.ID); err != nil {
+		return err
+	}
+	if err := r.g.Stop(); err != nil {
+		return fmt.Errorf("leave the other array out: %w", err)
+	}
+	for end := time.Now().Add(servesIn); ; time.Sleep(5 * time.Millisecond) {
+		i, err := r.g.Info()
+		if err != nil || i.Record.Members != array.Both {
+			return err
+		}
+		if time.Now().After(end) {
+			return array.Errorf(array.Unavailable, "group %s: the other array can't be left out now: neither it nor the witness gives its vote", r.rec.Name)
+		}
+	}
+}
+
+func dismissVV(n *Node, ctx context.Context, a *args) error {
+	sure := a.confirmation()
+	stays := a.flags.Bool("keepvv", false, "")
 	if err := a.parse(2, 2); err != nil {
 		return err
 	}
 	r, err := n.findGroup(a.rest[1])
 	if err != nil {
-		return err
-	}
-	name := a.rest[0]
-	if !*create {
-		return array.Errorf(array.Invalid, "admitrcopyvv: volume %s has no copy on the target: say -createvv", name)
-	}
-	v, g, err := n.vv(name)
-	switch {
-	case err == nil && !g.Private:
-		return array.Errorf(array.Conflict, "volume %s is in Remote Copy group %s already", name, g.Name).Because(array.InOtherGroup)
-	case err == nil && *size != "":
-		return array.Errorf(array.Exists, "volume %s exists already, with %d MiB: leave -size out to admit it", name, v.Size>>20).Because(array.VolumeExists)
-	case err == nil:
-		if e := n.mayAdmit(ctx, v, r.rec.ID); e != nil {
-			return e
-		}
-		if e := n.dropGroup(v.Group); e != nil {
-			return e
-		}
-	case n.onlyThere(ctx, name):
-		return array.Errorf(array.Conflict, "volume %s is on array %s alone, and group %s is served by array %s: 'setrcopygroup switchover %s' lets %s serve it, then admit the volume; or 'removevv -f %s' there, and create it in the group with -size",
-			name, n.to().Name, r.rec.Name, n.cfg.Name, r.rec.Name, n.to().Name, name).Because(array.VolumeOnTarget)
-	case *size == "":
-		return array.Errorf(array.NotFound, "volume %s does not exist: create it, or say -size", name).Because(array.NoVolume)
-	default:
-		v = VV{Name: name, CPG: n.cfg.CPGs[0].Name}
-		if *cpg != "" {
-			v.CPG = *cpg
-		}
-		if v.Size, err = parseSize(*size); err != nil {
-			return in("volume", name, err)
-		}
-		if err := how.of(&v); err != nil {
-			return err
-		}
-		if !validName(name) {
-			return array.Errorf(array.Invalid, "volume name %q: %s", name, nameWanted)
-		}
-		if n.cpgs[v.CPG] == nil {
-			return n.noCPG(v.CPG)
-		}
-		if err := n.roomFor(v); err != nil {
-			return err
-		}
-		if err := n.mayTakeThere(ctx, v, r.rec.ID); err != nil {
-			return err
-		}
-	}
-	was, existed := v, v.ID != 0
-	err = n.changeGroup(ctx, r.rec.ID, func(t *store.Tx) error {
-		id, err := n.nextID(t)
-		if err != nil {
-			return err
-		}
-		v.ID, v.Group = array.MakeVolumeID(n.cfg.SystemID, id), r.rec.ID
-		return tables.vvs.Put(t, store.Key(uint64(v.ID)), v)
-	})
-	if err != nil && existed {
-		err = errors.Join(err, n.createPrivate(was)) // it stays what it was
-	}
-	return err
-}
-
-// onlyThere reports whether the other array has a volume of a name that this one has not.
-func (n *Node) onlyThere(ctx context.Context, name string) bool {
-	if !n.reachable() || !validName(name) {
-		return false
-	}
-	v := VV{ID: array.MakeVolumeID(n.cfg.SystemID, 0), Name: name, CPG: n.cfg.CPGs[0].Name} // nobody's
-	_, err := n.ask(ctx, request{Check: &Description{VVs: []VV{v}}})
-	return array.ReasonOf(err) == array.VolumeOnTarget
-}
-
-// mayAdmit says what keeps a volume that exists already out of a group: it is made
-// anew there, so nothing may be lost with it, and nothing may go wrong after it is gone.
-func (n *Node) mayAdmit(ctx context.Context, v VV, to array.GroupID) error {
-	if err := n.unwritten(v); err != nil {
-		return err
-	}
-	if err := n.mayRemove(v); err != nil {
-		return err
-	}
-	if _, err := n.mayChange(to); err != nil {
-		return err
-	}
-	return n.mayTakeThere(ctx, v, to)
-}
-
-// unwritten refuses a volume that has something of its own.
-func (n *Node) unwritten(v VV) error {
-	n.mu.RLock()
-	own := n.groups[v.Group]
-	n.mu.RUnlock()
-	if own == nil {
-		return array.Errorf(array.Internal, "volume %s is not open", v.Name)
-	}
-	if i, err := own.g.Info(); err != nil || i.End.Place > 1 {
-		return orElse(err, array.Errorf(array.Conflict, "volume %s has been written to: a volume is admitted before its first use; create it in the group with -size", v.Name).Because(array.Written))
-	}
-	if v.Base != 0 {
-		return array.Errorf(array.Conflict, "volume %s was made from a snapshot, which the other array may not have", v.Name).Because(array.HasSnapshots)
-	}
-	return nil
-}
-
-// mayTakeThere asks the other array what keeps it from a new volume of a group.
-func (n *Node) mayTakeThere(ctx context.Context, v VV, to array.GroupID) error {
-	if !n.reachable() {
-		return nil
-	}
-	v.ID, v.Group = array.MakeVolumeID(n.cfg.SystemID, 0), to // nobody's yet
-	_, err := n.ask(ctx, request{Check: &Description{VVs: []VV{v}}})
-	return err
-}
-
-func dismissVV(n *Node, ctx context.Context, a *args) error {
-	sure := a.confirmation()
-	if err := a.parse(2, 2); err != nil {
-		return err
-	}
-	if _, err := n.findGroup(a.rest[1]); err != nil {
 		return err
 	}
 	v, g, err := n.vv(a.rest[0])
@@ -240,6 +153,12 @@ func dismissVV(n *Node, ctx context.Context, a *args) error {
 	}
 	if v.Of != 0 {
 		return array.Errorf(array.Invalid, "%s is a snapshot: removevv removes it", v.Name).Because(array.IsSnapshot)
+	}
+	if *stays {
+		if err := sure("dismissrcopyvv removes the copy of volume %s on array %s; the volume stays on array %s, unprotected", v.Name, n.to().Name, n.cfg.Name); err != nil {
+			return err
+		}
+		return n.staysAlone(ctx, v, r)
 	}
 	if err := n.mayRemove(v); err != nil {
 		return err

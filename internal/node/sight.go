@@ -25,12 +25,19 @@ type sight struct {
 	groups map[array.GroupID]RCGroup
 }
 
-func loadSight(t *store.Tx) (*sight, error) {
+// loadHosts is the sight without volumes and exports: what there are as many of as there
+// are hosts.
+func loadHosts(t *store.Tx) (*sight, error) {
 	s := &sight{hosts: map[string]Host{}, sets: map[string]HostSet{}, vvs: map[array.VolumeID]VV{}, groups: map[array.GroupID]RCGroup{}}
 	if err := tables.hosts.Each(t, func(_ string, h Host) error { s.hosts[h.Name] = h; return nil }); err != nil {
 		return nil, err
 	}
-	if err := tables.sets.Each(t, func(_ string, x HostSet) error { s.sets[x.Name] = x; return nil }); err != nil {
+	return s, tables.sets.Each(t, func(_ string, x HostSet) error { s.sets[x.Name] = x; return nil })
+}
+
+func loadSight(t *store.Tx) (*sight, error) {
+	s, err := loadHosts(t)
+	if err != nil {
 		return nil, err
 	}
 	if err := tables.vvs.Each(t, func(_ string, v VV) error { s.vvs[v.ID] = v; return nil }); err != nil {
@@ -44,8 +51,7 @@ func loadSight(t *store.Tx) (*sight, error) {
 	}); err != nil {
 		return nil, err
 	}
-	err := tables.vluns.Each(t, func(_ string, v VLUN) error { s.vluns = append(s.vluns, v); return nil })
-	return s, err
+	return s, tables.vluns.Each(t, func(_ string, v VLUN) error { s.vluns = append(s.vluns, v); return nil })
 }
 
 // initiators returns the iSCSI names of a host or, as set:name, of a set's hosts.
@@ -82,8 +88,7 @@ func (s *sight) seen() (map[string]map[uint16]VLUN, error) {
 			}
 			o, ok := seen[i][l.LUN]
 			if ok && o.Volume != l.Volume {
-				double = array.Errorf(array.Exists, "LUN %d is taken%s: initiator %s sees volume %s at it, exported to %s, and would see volume %s, exported to %s",
-					l.LUN, s.on, i, s.vvs[o.Volume].Name, o.Host, s.vvs[l.Volume].Name, l.Host).Because(array.LUNTaken)
+				double = s.double(i, o, l, func(id array.VolumeID) string { return s.vvs[id].Name })
 				continue
 			}
 			seen[i][l.LUN] = l

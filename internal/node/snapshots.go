@@ -212,7 +212,7 @@ func (n *Node) makeSnapshots(ctx context.Context, pairs []pairOf, like VV) error
 	if err != nil {
 		return err
 	}
-	if err := r.g.MakeSnapshots(snaps); err != nil {
+	if err := whileServed(func() error { return r.g.MakeSnapshots(snaps) }); err != nil {
 		if e := n.removeVVs(ctx, g.ID, named); e != nil {
 			n.event(fmt.Sprintf("snapshot %s was not made and can't be taken off the list: %v", named[0].Name, e))
 		}
@@ -301,7 +301,7 @@ func (n *Node) snapshotMade(s volume.VolumeSpec) {
 				n.alarm(fmt.Sprintf("snapshot %s can't be exported: %v", v.Name, err))
 				return
 			}
-			if err := n.exports.rebuild(); err != nil {
+			if err := n.exports.renew(s.Group); err != nil {
 				n.alarm(fmt.Sprintf("snapshot %s can't be exported: %v", v.Name, err))
 			}
 		}
@@ -311,32 +311,45 @@ func (n *Node) snapshotMade(s volume.VolumeSpec) {
 // unneeded says which of volumes can't be removed because others depend on them. What is
 // said of some others at the same time is after.
 func (n *Node) unneeded(vvs []VV, after ...VV) error {
-	going, then := map[array.VolumeID]string{}, map[array.VolumeID]VV{}
+	going, then := map[array.VolumeID]string{}, map[array.VolumeID]bool{}
 	for _, v := range vvs {
 		going[v.ID] = v.Name
 	}
 	for _, v := range after {
-		then[v.ID] = v
+		then[v.ID] = true
+	}
+	needs := func(o VV) error {
+		switch {
+		case going[o.ID] != "":
+		case going[o.Taking] != "":
+			if o.Copy.underWay() {
+				return array.Errorf(array.Conflict, "volume %s is being made a copy of snapshot %s: wait for that, or 'createvvcopy -halt' it", o.Name, going[o.Taking]).Because(array.Copied)
+			}
+			return array.Errorf(array.Conflict, "volume %s is being made what snapshot %s was: promote that first", o.Name, going[o.Taking]).Because(array.Copied)
+		case going[o.Of] != "":
+			return array.Errorf(array.Conflict, "volume %s has the snapshot %s: remove that first", going[o.Of], o.Name).Because(array.HasSnapshots)
+		case going[o.Base] != "":
+			return array.Errorf(array.Conflict, "volume %s on array %s was made from snapshot %s: remove that first", o.Name, n.cfg.Name, going[o.Base]).Because(array.HasSnapshots)
+		}
+		return nil
+	}
+	for _, o := range after {
+		if err := needs(o); err != nil {
+			return err
+		}
 	}
 	return n.store.View(func(t *store.Tx) error {
-		return tables.vvs.Each(t, func(_ string, o VV) error {
-			if v, ok := then[o.ID]; ok {
-				o = v
-			}
-			switch {
-			case going[o.ID] != "":
-			case going[o.Taking] != "":
-				if o.Copy.underWay() {
-					return array.Errorf(array.Conflict, "volume %s is being made a copy of snapshot %s: wait for that, or 'createvvcopy -halt' it", o.Name, going[o.Taking]).Because(array.Copied)
+		for _, v := range vvs {
+			if err := tables.vvs.With(t, byNeed, store.Key(uint64(v.ID)), func(_ string, o VV) error {
+				if then[o.ID] {
+					return nil
 				}
-				return array.Errorf(array.Conflict, "volume %s is being made what snapshot %s was: promote that first", o.Name, going[o.Taking]).Because(array.Copied)
-			case going[o.Of] != "":
-				return array.Errorf(array.Conflict, "volume %s has the snapshot %s: remove that first", going[o.Of], o.Name).Because(array.HasSnapshots)
-			case going[o.Base] != "":
-				return array.Errorf(array.Conflict, "volume %s on array %s was made from snapshot %s: remove that first", o.Name, n.cfg.Name, going[o.Base]).Because(array.HasSnapshots)
+				return needs(o)
+			}); err != nil {
+				return err
 			}
-			return nil
-		})
+		}
+		return nil
 	})
 }
 

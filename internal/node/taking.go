@@ -4,7 +4,6 @@ package node
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
@@ -38,8 +37,8 @@ func (n *Node) checkDescription(d Description) error {
 		if err := n.checkSchedules(t, d); err != nil {
 			return err
 		}
-		return tables.groups.Each(t, func(_ string, g RCGroup) error {
-			if g.Name == d.Group.Name && g.ID != d.Group.ID && !g.Private {
+		return tables.groups.With(t, byGroupName, d.Group.Name, func(_ string, g RCGroup) error {
+			if g.ID != d.Group.ID && g.ID != d.Group.Replaces && !g.Private {
 				return array.Errorf(array.Exists, "Remote Copy group %s exists on array %s and is another one", g.Name, n.cfg.Name).Because(array.GroupExists)
 			}
 			return nil
@@ -50,7 +49,22 @@ func (n *Node) checkDescription(d Description) error {
 // checkExports refuses a description after which hosts of this array would see other
 // volumes than before, or a host would not be the one it is here.
 func (n *Node) checkExports(t *store.Tx, d Description) error {
-	s, err := loadSight(t)
+	s, err := loadHosts(t)
+	if err != nil {
+		return err
+	}
+	get, fresh, err := d.after(t)
+	if err != nil {
+		return err
+	}
+	if taken := slices.IndexFunc(fresh, func(l VLUN) bool { o, ok, _ := tables.vluns.Get(t, vlunKey(l)); return ok && o.Volume != l.Volume }); taken < 0 && s.sameHosts(d) {
+		s.on = " on array " + n.cfg.Name
+		for _, v := range d.VVs {
+			s.vvs[v.ID] = v
+		}
+		return s.oneVolumeEach(t, fresh, get)
+	}
+	s, err = loadSight(t)
 	if err != nil {
 		return err
 	}
@@ -79,7 +93,10 @@ func (n *Node) take(d Description) error {
 	if err := n.checkDescription(d); err != nil {
 		return err
 	}
-	if err := n.store.Update(func(t *store.Tx) error { return n.passNumbers(t, d) }); err != nil {
+	if err := n.dropReplaced(d); err != nil {
+		return err
+	}
+	if err := n.passNumbers(d); err != nil {
 		return err
 	}
 	old, err := n.describe(d.Group.ID)
@@ -143,7 +160,10 @@ func (n *Node) takeOut(run *running, gone []array.VolumeID) error {
 	}
 	n.mu.Unlock()
 	if len(served) > 0 {
-		if err := n.exports.rebuild(); err != nil {
+		n.mu.RLock()
+		id := run.rec.ID
+		n.mu.RUnlock()
+		if err := n.exports.renew(id); err != nil {
 			return err
 		}
 	}
@@ -179,7 +199,7 @@ func (n *Node) apply(d Description, gone []array.VolumeID) error {
 		if _, err := n.openGroup(d.Group, d.VVs); err != nil {
 			return err
 		}
-		return n.exports.rebuild()
+		return n.exports.renew(d.Group.ID)
 	}
 	for _, v := range d.VVs {
 		if run.units[v.ID] != nil {
@@ -232,7 +252,7 @@ func (n *Node) apply(d Description, gone []array.VolumeID) error {
 			return err
 		}
 	}
-	if err := n.exports.rebuild(); err != nil {
+	if err := n.exports.renew(d.Group.ID); err != nil {
 		return err
 	}
 	return run.g.Described(d.Group.Change)
@@ -285,4 +305,8 @@ func putDescription(t *store.Tx, old, d Description, gone []VV) error {
 	return nil
 }
 
-func vlunKey(v VLUN) string { return v.Host + "/" + strings.ToLower(store.Key(uint64(v.LUN))) }
+func vlunKey(v VLUN) string { return vlunsOf(v.Host) + store.Key(uint64(v.LUN)) }
+
+// vlunsOf is how the keys of all VLUNs of a host or, as set:name, a host set begin; no
+// name has a slash.
+func vlunsOf(host string) string { return host + "/" }

@@ -34,7 +34,7 @@ const (
 
 // newTask gives a task a number, and stores it. It ends with the context that it returns.
 func (n *Node) newTask(ctx context.Context, k keptTask) (context.Context, *task, error) {
-	k.Status, k.Phase, k.Phases, k.Began, k.User = TaskActive, 1, 1, n.now().Round(0), k.By.User
+	k.Status, k.Phase, k.Phases, k.Began, k.User = TaskActive, 1, max(k.Phases, 1), n.now().Round(0), k.By.User
 	if c := k.command(); c != nil {
 		k.Words = c.blanked(k.Words)
 	}

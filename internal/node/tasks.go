@@ -153,7 +153,7 @@ func (n *Node) startCopyTask(a *args, dest string) (TaskFact, error) {
 		return TaskFact{}, err
 	}
 	f, err := n.goOn(keptTask{
-		TaskFact: TaskFact{Kind: kindCopy, Name: dest}, By: a.by, Undo: []string{"createvvcopy", "-halt", dest},
+		TaskFact: TaskFact{Kind: kindCopy, Name: dest, Phases: copyPhases}, By: a.by, Undo: []string{"createvvcopy", "-halt", dest},
 	}, n.copyWork(dest))
 	if err == nil && a.begun != nil {
 		*a.begun = f.ID

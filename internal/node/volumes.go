@@ -146,23 +146,7 @@ func (n *Node) roomFor(v VV) error {
 // createPrivate makes a volume on this array alone.
 func (n *Node) createPrivate(v VV) error {
 	var g RCGroup
-	err := n.store.Update(func(t *store.Tx) error {
-		if _, ok, err := n.vvNamed(t, v.Name); err != nil || ok {
-			return orElse(err, array.Errorf(array.Exists, "volume %s exists already", v.Name).Because(array.VolumeExists))
-		}
-		id, err := n.nextID(t)
-		if err != nil {
-			return err
-		}
-		v.ID = array.MakeVolumeID(n.cfg.SystemID, id)
-		v.Group = array.MakeGroupID(n.cfg.SystemID, id)
-		g = RCGroup{ID: v.Group, Name: v.Name, Home: n.cfg.SystemID, Private: true, Version: 1, Founding: nonce(), Founder: array.SideA}
-		if err := tables.groups.Put(t, store.Key(uint64(g.ID)), g); err != nil {
-			return err
-		}
-		return tables.vvs.Put(t, store.Key(uint64(v.ID)), v)
-	})
-	if err != nil {
+	if err := n.store.Update(func(t *store.Tx) (err error) { g, v, err = n.putPrivate(t, v); return err }); err != nil {
 		return err
 	}
 	// What goes wrong is the caller's to hear, not everybody's: nothing is left of it.
@@ -170,6 +154,24 @@ func (n *Node) createPrivate(v VV) error {
 		return errors.Join(err, n.dropGroup(g.ID))
 	}
 	return nil
+}
+
+// putPrivate gives a volume, and the group that it is alone in, their ids and stores them.
+func (n *Node) putPrivate(t *store.Tx, v VV) (g RCGroup, _ VV, err error) {
+	if _, ok, err := n.vvNamed(t, v.Name); err != nil || ok {
+		return g, v, orElse(err, array.Errorf(array.Exists, "volume %s exists already", v.Name).Because(array.VolumeExists))
+	}
+	id, err := n.nextID(t)
+	if err != nil {
+		return g, v, err
+	}
+	v.ID = array.MakeVolumeID(n.cfg.SystemID, id)
+	v.Group = array.MakeGroupID(n.cfg.SystemID, id)
+	g = RCGroup{ID: v.Group, Name: v.Name, Home: n.cfg.SystemID, Private: true, Version: 1, Founding: nonce(), Founder: array.SideA}
+	if err := putFirst(t, g); err != nil {
+		return g, v, err
+	}
+	return g, v, tables.vvs.Put(t, store.Key(uint64(v.ID)), v)
 }
 
 func orElse(err, other error) error {
@@ -242,7 +244,7 @@ func growVV(n *Node, ctx context.Context, a *args) error {
 		return array.Errorf(array.Unavailable, "volume %s is not open", v.Name)
 	}
 	size := v.Size + more
-	if err := r.g.Grow(v.ID, size); err != nil {
+	if err := whileServed(func() error { return r.g.Grow(v.ID, size) }); err != nil {
 		return fmt.Errorf("volume %s: %w", v.Name, err)
 	}
 	return n.changeGroup(ctx, g.ID, func(t *store.Tx) error {
@@ -328,15 +330,18 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 		if err := hostExists(t, host); err != nil {
 			return err
 		}
-		s, err := loadSight(t)
+		s, err := loadHosts(t)
 		if err != nil {
 			return err
 		}
-		taken := s.takenFor(host)
-		for _, o := range s.vluns {
-			if o.Host == host && o.Volume == v.ID {
+		taken := s.takenIn(t, host)
+		if err := tables.vluns.With(t, byVolume, store.Key(uint64(v.ID)), func(_ string, o VLUN) error {
+			if o.Host == host {
 				return array.Errorf(array.Exists, "volume %s is exported to %s already, as LUN %d", v.Name, host, o.LUN).Because(array.LUNTaken)
 			}
+			return nil
+		}); err != nil {
+			return err
 		}
 		if a.rest[1] == "auto" {
 			for l.LUN < maxLUN && (taken[l.LUN] || there[l.LUN]) {
@@ -355,7 +360,7 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 		if err := tables.vluns.Put(t, vlunKey(l), l); err != nil {
 			return err
 		}
-		return checkSight(t)
+		return checkVLUNs(t, []VLUN{l})
 	})
 	if err == nil {
 		a.printf("volume %s is LUN %d of %s\n", v.Name, l.LUN, host)

@@ -20,6 +20,7 @@ func (f *fake) Silent()                           { f.silent++ }
 func (f *fake) Stuck(bool)                        {}
 func (f *fake) PeerStuck()                        {}
 func (f *fake) PeerRestarted()                    {}
+func (f *fake) Wake()                             {}
 func (f *fake) Doubted(bool) error                { return nil }
 func (f *fake) Receive(group.Packet)              {}
 func (f *fake) WitnessSeen(arb.WitnessView, bool) {}

@@ -71,6 +71,23 @@ func (b Bucket[V]) Each(t *Tx, fn func(key string, v V) error) error {
 	})
 }
 
+// From calls fn for all keys that begin with prefix, in order, until it fails.
+func (b Bucket[V]) From(t *Tx, prefix string, fn func(key string, v V) error) error {
+	for _, key := range keysWith(t, b.Name, prefix) {
+		v, _, err := b.Get(t, key)
+		if err == nil {
+			err = fn(key, v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Keys returns all keys that begin with prefix, in order.
+func (b Bucket[V]) Keys(t *Tx, prefix string) []string { return keysWith(t, b.Name, prefix) }
+
 // EachKey calls fn for all keys in order, until it returns false.
 func (b Bucket[V]) EachKey(t *Tx, fn func(key string) bool) error {
 	bucket := t.tx.Bucket([]byte(b.Name))

@@ -15,11 +15,12 @@ type Indexed[V any] struct {
 	By []Index[V]
 }
 
-// Index finds values by a word that each of them has.
+// Index finds values by words that they have.
 type Index[V any] struct {
 	// Name is the index's own bucket.
 	Name string
-	Of   func(V) string
+	// Of returns a value's words, each once, always in the same order.
+	Of func(V) []string
 }
 
 // key is that of a value in the index: the word's length first, so that no word is the
@@ -37,17 +38,21 @@ func (b Indexed[V]) Put(t *Tx, key string, v V) error {
 		return err
 	}
 	for _, x := range b.By {
-		word := x.Of(v)
-		if known && x.Of(was) == word {
+		var had []string
+		if known {
+			had = x.Of(was)
+		}
+		has := x.Of(v)
+		if slices.Equal(had, has) {
 			continue
 		}
-		if known {
-			if err := (Bucket[struct{}]{x.Name}).Delete(t, x.key(x.Of(was), key)); err != nil {
+		if err := x.remove(t, had, key); err != nil {
+			return err
+		}
+		for _, word := range has {
+			if err := (Bucket[struct{}]{x.Name}).Put(t, x.key(word, key), struct{}{}); err != nil {
 				return err
 			}
-		}
-		if err := (Bucket[struct{}]{x.Name}).Put(t, x.key(word, key), struct{}{}); err != nil {
-			return err
 		}
 	}
 	return b.Bucket.Put(t, key, v)
@@ -60,11 +65,20 @@ func (b Indexed[V]) Delete(t *Tx, key string) error {
 		return err
 	}
 	for _, x := range b.By {
-		if err := (Bucket[struct{}]{x.Name}).Delete(t, x.key(x.Of(was), key)); err != nil {
+		if err := x.remove(t, x.Of(was), key); err != nil {
 			return err
 		}
 	}
 	return b.Bucket.Delete(t, key)
+}
+
+func (x Index[V]) remove(t *Tx, words []string, key string) error {
+	for _, word := range words {
+		if err := (Bucket[struct{}]{x.Name}).Delete(t, x.key(word, key)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // With calls fn for all values that have the word, in the order of their keys, until it fails.
@@ -107,7 +121,9 @@ func (b Indexed[V]) Index(s *Store) error {
 	if err := s.View(func(t *Tx) error {
 		if err := b.Each(t, func(key string, v V) error {
 			for i, x := range b.By {
-				want[i] = append(want[i], x.key(x.Of(v), key))
+				for _, word := range x.Of(v) {
+					want[i] = append(want[i], x.key(word, key))
+				}
 			}
 			return nil
 		}); err != nil {

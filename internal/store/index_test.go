@@ -5,6 +5,7 @@ package store
 import (
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -22,8 +23,8 @@ func TestIndex(t *testing.T) {
 	}
 	plain := Bucket[fruit]{Name: "fruits"}
 	b := Indexed[fruit]{plain, []Index[fruit]{
-		{"fruits.name", func(f fruit) string { return f.Name }},
-		{"fruits.color", func(f fruit) string { return f.Color }},
+		{"fruits.name", func(f fruit) []string { return []string{f.Name} }},
+		{"fruits.color", func(f fruit) []string { return strings.Split(f.Color, " and ") }},
 	}}
 	do := func(fn func(*Tx) error) {
 		t.Helper()
@@ -56,6 +57,11 @@ func TestIndex(t *testing.T) {
 	with(1, "", "3")
 	with(1, "red", "1")
 	with(1, "black", "2")
+	do(func(tx *Tx) error { return b.Put(tx, "2", fruit{"cherry", "red and black"}) })
+	with(1, "red", "1", "2")
+	with(1, "black", "2")
+	do(func(tx *Tx) error { return b.Put(tx, "2", fruit{"cherry", "black"}) })
+	with(1, "red", "1")
 	do(func(tx *Tx) error { return b.Delete(tx, "1") })
 	do(func(tx *Tx) error { return b.Delete(tx, "1") })
 	with(0, "apple", "3")

@@ -56,9 +56,15 @@ func (p *Pool) Forget(id array.GroupID) error {
 	}
 	p.single.Lock()
 	defer p.single.Unlock()
-	err := p.db.Update(func(tx *bolt.Tx) error {
-		return tx.Bucket([]byte(groupBucket)).Delete(binary.BigEndian.AppendUint64(nil, uint64(id)))
+	key := binary.BigEndian.AppendUint64(nil, uint64(id))
+	there := false
+	err := p.db.View(func(tx *bolt.Tx) error {
+		there = tx.Bucket([]byte(groupBucket)).Get(key) != nil
+		return nil
 	})
+	if err == nil && there {
+		err = p.db.Update(func(tx *bolt.Tx) error { return tx.Bucket([]byte(groupBucket)).Delete(key) })
+	}
 	if err != nil {
 		return fmt.Errorf("forget group %s: %w", id, err)
 	}

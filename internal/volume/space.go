@@ -224,8 +224,8 @@ func (v *Volume) keepsOf(tx *bolt.Tx, page, off, n int64) (keeps int64, err erro
 // levels are the fullness, in percent, at which people are told.
 var levels = [...]int{75, 85, 95}
 
-// level returns the highest level that the pool has reached, 0 for none.
-func (p *Pool) level() (reached int) {
+// Level returns the highest level that the pool has reached, 0 for none.
+func (p *Pool) Level() (reached int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, l := range levels {

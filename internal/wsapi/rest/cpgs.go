@@ -4,7 +4,6 @@ package rest
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/node"
@@ -130,11 +129,10 @@ func (c *call) hasCPG(ref, which string) error {
 	if err := name(ref, which); err != nil {
 		return err
 	}
-	all, err := c.array().CPGs()
-	if err == nil && !slices.ContainsFunc(all, func(g node.CPGFact) bool { return g.Name == which }) {
-		err = fail(wsapi.NoCPG, ref, "CPG %s does not exist", which)
+	if !c.array().HasCPG(which) {
+		return fail(wsapi.NoCPG, ref, "CPG %s does not exist", which)
 	}
-	return err
+	return nil
 }
 
 type cpgMods struct {

@@ -116,7 +116,7 @@ func getVLUN(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	facts, err := c.array().VLUNs()
+	facts, err := c.array().VLUNsOf(volume)
 	if err != nil {
 		return answer{}, err
 	}
@@ -175,7 +175,7 @@ func postVLUN(c *call) (answer, error) {
 	if err := c.run("createvlun", in.VolumeName, lun, in.Hostname); err != nil {
 		return answer{}, err
 	}
-	facts, err := c.array().VLUNs()
+	facts, err := c.array().VLUNsOf(in.VolumeName)
 	if err != nil {
 		return answer{}, err
 	}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
+)
+
+func admitVV(n *Node, ctx context.Context, a *args) error {
+	create := a.flags.Bool("createvv", false, "")
+	size := a.flags.String("size", "", "")
+	cpg := a.flags.String("cpg", "", "")
+	how := storingFlags(a)
+	if err := a.parse(2, 2); err != nil {
+		return err
+	}
+	r, err := n.findGroup(a.rest[1])
+	if err != nil {
+		return err
+	}
+	name := a.rest[0]
+	v, g, err := n.vv(name)
+	switch {
+	case !*create && err != nil && array.ReasonOf(err) == array.NoVolume && !n.onlyThere(ctx, name):
+		return array.Errorf(array.NotFound, "volume %s does not exist: 'admitrcopyvv -createvv -size <size> %s %s' makes it, with its copy", name, name, r.rec.Name).Because(array.NoVolume)
+	case !*create && (err != nil || g.Private):
+		return array.Errorf(array.Invalid, "admitrcopyvv: volume %s has no copy on the target: say -createvv", name)
+	case err == nil && !g.Private:
+		return array.Errorf(array.Conflict, "volume %s is in Remote Copy group %s already", name, g.Name).Because(array.InOtherGroup)
+	case err == nil && *size != "":
+		return array.Errorf(array.Exists, "volume %s exists already, with %d MiB: leave -size out to admit it", name, v.Size>>20).Because(array.VolumeExists)
+	case err == nil && n.mayFound(v, r):
+		return n.founds(ctx, v, r)
+	case err == nil:
+		if e := n.mayAdmit(ctx, v, r.rec.ID); e != nil {
+			return e
+		}
+	case n.onlyThere(ctx, name):
+		return array.Errorf(array.Conflict, "volume %s is on array %s alone, and group %s is served by array %s: 'setrcopygroup switchover %s' lets %s serve it, then admit the volume; or 'removevv -f %s' there, and create it in the group with -size",
+			name, n.to().Name, r.rec.Name, n.cfg.Name, r.rec.Name, n.to().Name, name).Because(array.VolumeOnTarget)
+	case *size == "":
+		return array.Errorf(array.NotFound, "volume %s does not exist: create it, or say -size", name).Because(array.NoVolume)
+	default:
+		v = VV{Name: name, CPG: n.cfg.CPGs[0].Name}
+		if *cpg != "" {
+			v.CPG = *cpg
+		}
+		if v.Size, err = parseSize(*size); err != nil {
+			return in("volume", name, err)
+		}
+		if err := how.of(&v); err != nil {
+			return err
+		}
+		if !validName(name) {
+			return array.Errorf(array.Invalid, "volume name %q: %s", name, nameWanted)
+		}
+		if n.cpgs[v.CPG] == nil {
+			return n.noCPG(v.CPG)
+		}
+		if err := n.roomFor(v); err != nil {
+			return err
+		}
+		if err := n.mayTakeThere(ctx, v, r.rec.ID); err != nil {
+			return err
+		}
+	}
+	was, existed := v, v.ID != 0
+	err = n.changeGroupOr(ctx, r.rec.ID, func(t *store.Tx) error {
+		if existed {
+			if err := giveWay(t, was); err != nil {
+				return err
+			}
+		}
+		id, err := n.nextID(t)
+		if err != nil {
+			return err
+		}
+		v.ID, v.Group = array.MakeVolumeID(n.cfg.SystemID, id), r.rec.ID
+		return tables.vvs.Put(t, store.Key(uint64(v.ID)), v)
+	}, func(t *store.Tx) error {
+		if !existed {
+			return nil
+		}
+		// It is still open, and stays what it was.
+		if err := tables.vvs.Put(t, store.Key(uint64(was.ID)), was); err != nil {
+			return err
+		}
+		if err := tables.remains.Delete(t, store.Key(uint64(was.Group))); err != nil {
+			return err
+		}
+		return groupsPut(t, g)
+	})
+	if err == nil && existed {
+		n.closeGroup(was.Group)
+		err = n.finishDrop(was.Group)
+	}
+	return err
+}
+
+// onlyThere reports whether the other array has a volume of a name that this one has not.
+func (n *Node) onlyThere(ctx context.Context, name string) bool {
+	if !n.reachable() || !validName(name) {
+		return false
+	}
+	v := VV{ID: array.MakeVolumeID(n.cfg.SystemID, 0), Name: name, CPG: n.cfg.CPGs[0].Name} // nobody's
+	_, err := n.ask(ctx, request{Check: &Description{VVs: []VV{v}}})
+	return array.ReasonOf(err) == array.VolumeOnTarget
+}
+
+// mayAdmit says what keeps a volume that exists already out of a group: it is made
+// anew there, so nothing may be lost with it, and nothing may go wrong after it is gone.
+func (n *Node) mayAdmit(ctx context.Context, v VV, to array.GroupID) error {
+	if err := n.unwritten(v); err != nil {
+		return err
+	}
+	if err := n.mayRemove(v); err != nil {
+		return err
+	}
+	if _, err := n.mayChange(to); err != nil {
+		return err
+	}
+	return n.mayTakeThere(ctx, v, to)
+}
+
+// mayFound reports whether a volume of this array's own is in use, and so can't be made anew in
+// group r, but perhaps be its first: hosts have written to it, or see it and there is no other.
+func (n *Node) mayFound(v VV, r *running) bool {
+	n.mu.RLock()
+	own := n.groups[v.Group]
+	n.mu.RUnlock()
+	if own == nil {
+		return false
+	}
+	if used, err := n.holdsData(own, v); err != nil || used {
+		return err == nil
+	}
+	seen, err := n.exported(v)
+	d, e := n.describe(r.rec.ID)
+	return err == nil && e == nil && seen && len(d.VVs) == 0
+}
+
+// unwritten refuses a volume that has something of its own.
+func (n *Node) unwritten(v VV) error {
+	n.mu.RLock()
+	own := n.groups[v.Group]
+	n.mu.RUnlock()
+	if own == nil {
+		return array.Errorf(array.Internal, "volume %s is not open", v.Name)
+	}
+	used, err := n.holdsData(own, v)
+	if err != nil {
+		return err
+	}
+	if used {
+		return array.Errorf(array.Conflict, "volume %s is in use: it can be the first volume of a group, by creatercopygroup and admitrcopyvv", v.Name).Because(array.Written)
+	}
+	if v.Base != 0 {
+		return array.Errorf(array.Conflict, "volume %s was made from a snapshot, which the other array may not have", v.Name).Because(array.HasSnapshots)
+	}
+	return nil
+}
+
+// holdsData reports whether hosts have written to a volume. Its log alone does not say so:
+// each start of the array adds to it.
+func (n *Node) holdsData(own *running, v VV) (used bool, err error) {
+	i, err := own.g.Info()
+	if err != nil || i.End.Place <= 1 {
+		return false, err
+	}
+	p := n.cpgs[v.CPG]
+	if p == nil || p.Volume(v.ID) == nil {
+		return false, array.Errorf(array.Internal, "volume %s is not open", v.Name)
+	}
+	if err := p.Flush(v.Group); err != nil {
+		return false, fmt.Errorf("volume %s: %w", v.Name, err)
+	}
+	err = p.Volume(v.ID).ChangedSince(0, 0, func(int64, array.Place) bool { used = true; return false })
+	return used, err
+}
+
+// mayTakeThere asks the other array what keeps it from a new volume of a group.
+func (n *Node) mayTakeThere(ctx context.Context, v VV, to array.GroupID) error {
+	if !n.reachable() {
+		return nil
+	}
+	v.ID, v.Group = array.MakeVolumeID(n.cfg.SystemID, 0), to // nobody's yet
+	_, err := n.ask(ctx, request{Check: &Description{VVs: []VV{v}}})
+	return err
+}
