@@ -19,7 +19,7 @@ PROVE_COUNT ?= 5
 export CGO_ENABLED ?= 1
 TOOLS := .cache/tools
 
-.PHONY: help build check vet staticcheck format fix test unit race real lab soak starve setup prove demo conformance fuzz linearizability failure-matrix model sim clock crash corrupt bench-store bench-pair bench-target bench-neighbour bench-api clean
+.PHONY: help build check vet staticcheck format fix test unit race real lab lab-stock soak starve setup prove demo conformance fuzz linearizability failure-matrix model sim clock crash corrupt bench-store bench-pair bench-target bench-neighbour bench-api clean
 
 help: ## this list
 	@echo "Perdure: two block storage arrays that behave as one."
@@ -69,8 +69,12 @@ real: build ## the tests with real processes in network namespaces, part of test
 # 'TestRows/recommended/classic/^10$$'.
 LAB ?= .
 lab: build ## hours: real Linux kernels as hosts, with multipath, file systems and fio, over all that can fail; builds the kernel first
-	scripts/setup kernel
+	scripts/setup kernel qemu-system-x86
 	scripts/lab '$(LAB)'
+
+lab-stock: build ## a quarter of an hour: some rows of the lab with Debian's own kernel as the host, in software emulation
+	scripts/setup mmdebstrap qemu-system-x86
+	scripts/lab TestStock
 
 # How long `make soak` is (and `make starve`, 10 if not said), and which faults: 0 draws others each time.
 MINUTES ?= 60

@@ -16,7 +16,7 @@ import (
 
 func main() {
 	var cli struct {
-		States  int `help:"Different worlds to visit." default:"10000000"`
+		States  int `help:"Different worlds to visit; a hundred million take 4 GiB of memory." default:"100000000"`
 		Mutants int `help:"Different worlds to visit for each missing rule; 0 leaves them out." default:"6000000"`
 
 		Version kong.VersionFlag `help:"Print the version and exit."`

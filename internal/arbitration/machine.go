@@ -60,8 +60,9 @@ type Machine struct {
 	peerBehind bool
 	// parting: a person stops the group. takeover: a person asks this side to go on.
 	parting, takeover bool
-	// unheard: since its start this side has neither compared records with the other
-	// array nor found it silent; it may be there and serve.
+	// unheard: since its start, or since it learned a newer record while the other array was
+	// there, this side has neither compared records with it nor found it silent; it may be
+	// there and serve.
 	unheard bool
 	// doubted: this array's disk may be of the past, so what it stored about deciding
 	// alone may have been undone since.

@@ -103,8 +103,9 @@ func (m *Machine) adopt(r Record, out *Output) {
 	m.split = false
 	m.undoubt()
 	if r.Members == array.Both {
-		// Matched only by the other array's state, never by hearsay.
-		m.sealed = true
+		// Matched only by the other array's state, never by hearsay. While it is there its
+		// state comes: the witness may be quicker, and that is no reason to leave it out.
+		m.sealed, m.unheard = true, m.contact
 	}
 }
 

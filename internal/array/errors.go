@@ -107,6 +107,9 @@ func Errorf(k Kind, format string, args ...any) *Error {
 // KindOf returns the kind of the first Error in err's chain, Internal if there
 // is none.
 func KindOf(err error) Kind {
+	if err == nil {
+		return Internal
+	}
 	var e *Error
 	if errors.As(err, &e) {
 		return e.Kind

@@ -77,6 +77,8 @@ const (
 	NotSynchronous
 	TooShort
 	TooLong
+	// NoAlert: no alert has that number.
+	NoAlert
 	ReasonCount
 )
 

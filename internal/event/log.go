@@ -29,7 +29,22 @@ type Event struct {
 	At       time.Time `json:"at"`
 	Severity Severity  `json:"severity"`
 	Text     string    `json:"text"`
+	// Alert is the alert that begins or ends, as Mark says; 0 if it is about none.
+	Alert AlertID `json:"alert,omitzero"`
+	Mark  Mark    `json:"mark,omitzero"`
 }
+
+// AlertID is the number of an alert, which no other one of its array ever has.
+type AlertID uint64
+
+// Mark is what an event says of an alert.
+type Mark string
+
+// The marks.
+const (
+	Began Mark = "began"
+	Ended Mark = "ended"
+)
 
 const (
 	// MostEvents and MostActs are how many entries are kept.

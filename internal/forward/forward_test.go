@@ -98,7 +98,8 @@ func run(t *testing.T, l *log, r Receiver, least event.Severity) told {
 	t.Cleanup(func() {
 		stop()
 		<-ended
-		goleak.VerifyNone(t, goleak.IgnoreAnyFunction("net/http/httptest.(*Server).goServe.func1"), goleak.IgnoreAnyFunction("net/http.(*conn).serve"))
+		goleak.VerifyNone(t, goleak.IgnoreAnyFunction("net/http/httptest.(*Server).goServe.func1"), goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
+			goleak.IgnoreAnyFunction("github.com/gosnmp/gosnmp.(*TrapListener).Listen"), goleak.IgnoreAnyFunction("github.com/perdure/perdure/internal/forward.TestSnmptrapd.func1.1"))
 	})
 	return c
 }

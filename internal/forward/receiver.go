@@ -17,7 +17,8 @@ import (
 
 // Receiver is where events go.
 type Receiver struct {
-	// To is syslog+udp://HOST:PORT, syslog+tcp, syslog+tls, or a webhook's http(s) address.
+	// To is syslog+udp://HOST:PORT, syslog+tcp, syslog+tls, snmp+trap or snmp+inform, or a
+	// webhook's http(s) address.
 	To string
 	// Array is the name of the array that sends.
 	Array string
@@ -26,6 +27,9 @@ type Receiver struct {
 	CA string
 	// Token is a file with what a webhook wants as a bearer's token.
 	Token string
+	// SNMP is for traps and informs, Engine who sends them.
+	SNMP   SNMP
+	Engine Engine
 }
 
 // maxFile bounds a file with certificates or a token.
@@ -38,15 +42,22 @@ func (r Receiver) Check() error {
 }
 
 func (r Receiver) target() (*url.URL, error) {
-	const want = "want syslog+udp://HOST:PORT, syslog+tcp://..., syslog+tls://..., or a webhook's https:// or http:// address"
+	const want = "want syslog+udp://HOST:PORT, syslog+tcp://..., syslog+tls://..., snmp+trap://..., snmp+inform://..., or a webhook's https:// or http:// address"
 	u, err := url.Parse(r.To)
 	if err != nil || u.Host == "" || len(r.To) > 2048 || u.User != nil {
 		return nil, array.Errorf(array.Invalid, "%.80q: %s", r.To, want)
 	}
+	traps := strings.HasPrefix(u.Scheme, "snmp+")
+	if !traps && r.SNMP != (SNMP{}) {
+		return nil, array.Errorf(array.Invalid, "%.80q: community, user, auth and privacy are for snmp+trap and snmp+inform", r.To)
+	}
 	switch u.Scheme {
-	case "syslog+udp", "syslog+tcp", "syslog+tls":
-		if _, _, err := net.SplitHostPort(u.Host); err != nil || strings.Trim(u.Path, "/") != "" {
+	case "syslog+udp", "syslog+tcp", "syslog+tls", "snmp+trap", "snmp+inform":
+		if _, _, err := net.SplitHostPort(u.Host); err != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
 			return nil, array.Errorf(array.Invalid, "%.80q: %s", r.To, want)
+		}
+		if err := r.SNMP.check(); traps && err != nil {
+			return nil, array.Errorf(array.Invalid, "%.80q: %v", r.To, err)
 		}
 		if r.Token != "" {
 			return nil, array.Errorf(array.Invalid, "%.80q: a token is for webhooks", r.To)
@@ -81,6 +92,13 @@ func New(r Receiver) (*Forwarder, error) {
 			return nil, array.Errorf(array.Invalid, "%s has no certificate in PEM form", r.CA)
 		}
 	}
+	if kind, is := strings.CutPrefix(u.Scheme, "snmp+"); is {
+		to, err := newSNMP(r, u.Host, kind == "inform")
+		if err != nil {
+			return nil, err
+		}
+		return &Forwarder{Least: event.Informational, name: u.Scheme + "://" + u.Host, to: to, first: pauseFirst, within: sendWithin}, nil
+	}
 	f := &Forwarder{Least: event.Informational, name: u.Scheme + "://" + u.Host, first: pauseFirst, within: sendWithin}
 	if kind, is := strings.CutPrefix(u.Scheme, "syslog+"); is {
 		f.to = &syslog{kind: kind, address: u.Host, array: r.Array, tls: t}
@@ -88,15 +106,22 @@ func New(r Receiver) (*Forwarder, error) {
 	}
 	token := ""
 	if r.Token != "" {
-		b, err := readFile(r.Token)
-		if err != nil {
+		if token, err = readLine(r.Token); err != nil {
 			return nil, err
 		}
-		line, _, _ := strings.Cut(string(b), "\n")
-		token = strings.TrimSpace(line)
 	}
 	f.to = newWebhook(u.String(), r.Array, token, t)
 	return f, nil
+}
+
+// readLine returns the first line of a file.
+func readLine(path string) (string, error) {
+	b, err := readFile(path)
+	line, _, _ := strings.Cut(string(b), "\n")
+	if line = strings.TrimSpace(line); err == nil && line == "" {
+		err = fmt.Errorf("%s has nothing in its first line", path)
+	}
+	return line, err
 }
 
 func readFile(path string) ([]byte, error) {

@@ -44,11 +44,7 @@ func (g *Group) carry(out *arb.Output) {
 		g.decisions = append(g.decisions, d)
 		g.cfg.Logger.Info("membership decided", "group", g.cfg.Name, "from", d.From.String(), "to", d.To.String(), "why", d.Reason.String())
 		g.keepApart(d)
-		tell := g.event
-		if d.To.Members != array.Both && d.Reason != arb.ReasonPart {
-			tell = g.alarm // one copy is left behind
-		}
-		tell(fmt.Sprintf("membership %v: %v", d.To.Members, d.Reason))
+		g.tellDecision(d)
 	}
 	if g.cfg.Peer != nil {
 		for _, m := range out.Messages {
@@ -63,6 +59,26 @@ func (g *Group) carry(out *arb.Output) {
 		}
 	}
 	g.look()
+}
+
+// tellDecision tells people of members that change, and of who may go on alone. A record that
+// says again what the one before said is for explain only.
+func (g *Group) tellDecision(d arb.Decision) {
+	switch {
+	case d.To.Members == d.From.Members && d.To.Rule == d.From.Rule:
+	case d.To.Members == d.From.Members:
+		who := "both arrays and the witness decide who goes on"
+		for _, s := range []array.Side{0, 1} {
+			if d.To.Rule == arb.Chosen(s) {
+				who = "array " + g.arrayName(s) + " is chosen in advance to go on alone"
+			}
+		}
+		g.event(fmt.Sprintf("%s: %v", who, d.Reason))
+	case d.To.Members != array.Both && d.Reason != arb.ReasonPart && d.Reason != arb.ReasonLearned:
+		g.alarm(fmt.Sprintf("membership %v: %v", d.To.Members, d.Reason)) // one copy is left behind
+	default: // who decided it has told of it
+		g.event(fmt.Sprintf("membership %v: %v", d.To.Members, d.Reason))
+	}
 }
 
 // store makes durable what the arbitration core holds. What was not stored was not

@@ -9,6 +9,7 @@ import "github.com/perdure/perdure/internal/array"
 func (g *Group) end() {
 	unknown := array.Errorf(array.Unknown, "group %s is closing", g.cfg.Name)
 	g.ending = true
+	g.gate.Store(&gate{state: gateHold}) // units outlive their group in hosts' commands under way
 	g.stopCopy()
 	g.endFill()
 	g.endHeals() // which reads may wait for

@@ -3,6 +3,7 @@
 package group
 
 import (
+	"errors"
 	"time"
 
 	arb "github.com/perdure/perdure/internal/arbitration"
@@ -146,6 +147,35 @@ func (g *Group) Stop() error {
 		return e
 	}
 	return err
+}
+
+// retireWithin is how long Retire waits for what is under way.
+const retireWithin = 10 * time.Second
+
+// Retire closes the group when what has a place in it has ended. What comes meanwhile is
+// held, and answered BUSY in the end, as if it had come a moment later. An error says that
+// the group goes on: something under way takes too long.
+func (g *Group) Retire() error {
+	quiet := make(chan struct{})
+	if err := g.ask(func() { g.retiring, g.retired = quiet, false }); err != nil {
+		return err
+	}
+	select {
+	case <-quiet:
+		g.Close()
+		return nil
+	case <-time.After(retireWithin):
+	}
+	err := array.Errorf(array.Busy, "group %s: writes under way take longer than %v: try again", g.cfg.Name, retireWithin)
+	return errors.Join(err, g.ask(func() { g.retiring = nil }))
+}
+
+// checkRetiring tells who waits that nothing is under way any more.
+func (g *Group) checkRetiring() {
+	if g.retiring != nil && !g.retired && len(g.tail) == 0 && len(g.busy) == 0 && len(g.installs) == 0 {
+		g.retired = true
+		close(g.retiring)
+	}
 }
 
 // LetGo records the other array out because it says that it leaves, with its vote

@@ -189,9 +189,7 @@ func (g *Group) forgetOldest() {
 	g.recent[0] = nil
 	g.recent = g.recent[1:]
 	g.recentSize -= len(e.rec.Payload)
-	if e.buf != nil {
-		e.buf.Release()
-	}
+	g.forget(e)
 }
 
 // endFill stops the reader and lets the remembered records go.

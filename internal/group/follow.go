@@ -26,13 +26,7 @@ func (g *Group) Receive(p Packet) {
 	if p.Buf != nil {
 		p.Buf.Retain()
 	}
-	ok := g.post(func() {
-		g.receive(p)
-		if p.Buf != nil {
-			p.Buf.Release()
-		}
-	})
-	if !ok && p.Buf != nil {
+	if ok := g.deliver(posted{packet: p}); !ok && p.Buf != nil {
 		p.Buf.Release()
 	}
 }
@@ -152,7 +146,8 @@ func (g *Group) receiveRecord(p Packet) {
 		r := journal.Record{
 			Group: g.cfg.ID, Pos: p.Pos, Kind: p.Kind, Volume: p.Volume, Offset: p.Offset, Length: p.Length, Tag: p.Tag,
 		}
-		e := &entry{pos: p.Pos}
+		e := g.newEntry()
+		e.pos = p.Pos
 		switch {
 		case p.Buf != nil:
 			p.Buf.Retain()
@@ -180,7 +175,7 @@ func (g *Group) receiveRecord(p Packet) {
 		g.departs(e.rec)
 		g.attach(e)
 		g.core.PeerHolds(p.Epoch, p.Held)
-		g.tail = append(g.tail, e)
+		g.lengthen(e)
 		g.tailBytes += int64(len(r.Payload))
 		g.appends = append(g.appends, e.rec)
 		if p.Kind == journal.Entry {

@@ -55,6 +55,9 @@ type Config struct {
 	Event func(text string)
 	// Alarm is told what a person should look at; nil: Event is.
 	Alarm func(text string)
+	// Unrepaired is told why a page stays damaged, or, with an empty text, that one is as it
+	// was written; nil: Alarm is. It must not wait.
+	Unrepaired func(v array.VolumeID, page int64, text string)
 	// Hasty lets reads overtake what is in flight over their range: a mutant for tests.
 	Hasty bool
 	// Blurred sends pages as they are now instead of as of the point: a mutant for tests.
@@ -77,11 +80,7 @@ type Group struct {
 	// out: this array is not a member.
 	out atomic.Bool
 
-	in struct {
-		sync.Mutex
-		queue  []func()
-		closed bool
-	}
+	in   inbox
 	wake chan struct{}
 	done chan struct{}
 
@@ -95,7 +94,13 @@ type Group struct {
 	started bool
 
 	// Records by place: what is not applied yet and still in memory.
-	tail      []*entry
+	tail []*entry
+	// retiring is closed, and retired set, when nothing of the tail is left; until then
+	// nothing more gets a place.
+	retiring  chan struct{}
+	retired   bool
+	tailHome  []*entry // the whole memory of tail, which is empty where tail has begun anew
+	spares    []*entry // empty ones
 	tailBytes int64
 	applied   array.Place
 	released  array.Place
@@ -239,23 +244,9 @@ func (g *Group) Start() {
 
 // Close stops the loop; commands without a place get BUSY.
 func (g *Group) Close() {
-	g.in.Lock()
-	g.in.closed = true
-	g.in.Unlock()
+	g.in.close()
 	g.poke()
 	<-g.done
-}
-
-// post runs f on the loop. It returns false if the group is closed.
-func (g *Group) post(f func()) bool {
-	g.in.Lock()
-	ok := !g.in.closed
-	if ok {
-		g.in.queue = append(g.in.queue, f)
-	}
-	g.in.Unlock()
-	g.poke()
-	return ok
 }
 
 func (g *Group) poke() {
@@ -295,13 +286,11 @@ func (g *Group) loop() {
 		case <-tick.C:
 			g.tick()
 		}
-		g.in.Lock()
-		batch, closed := g.in.queue, g.in.closed
-		g.in.queue = nil
-		g.in.Unlock()
-		for _, f := range batch {
-			f()
+		batch, closed := g.in.take()
+		for i := range batch {
+			g.take(&batch[i])
 		}
+		g.in.through(batch)
 		g.settle()
 		if p := g.pace(); p != every {
 			every = p
@@ -334,6 +323,7 @@ func (g *Group) settle() {
 	g.acknowledge()
 	g.flush()
 	g.setGate()
+	g.checkRetiring()
 }
 
 // more reports whether another turn would do something.
@@ -343,8 +333,12 @@ func (g *Group) more() bool { return g.core.MustOpen() || g.applied < g.core.Com
 func (g *Group) flush() {
 	if len(g.appends) > 0 {
 		recs := g.appends
-		g.appends = nil
-		if err := g.cfg.Log.Append(recs...); err != nil {
+		err := g.cfg.Log.Append(recs...) // copies them
+		clear(recs)
+		if g.appends = nil; cap(recs) <= maxSpare {
+			g.appends = recs[:0]
+		}
+		if err != nil {
 			g.fail(fmt.Errorf("append %d records: %w", len(recs), err))
 			return
 		}

@@ -276,9 +276,17 @@ func (g *Group) tellDamage(h *heal, err error) {
 	switch {
 	case err == nil:
 		delete(g.damaged, h.damage)
+		if g.cfg.Unrepaired != nil {
+			g.cfg.Unrepaired(h.volume, h.page, "")
+		}
 	case array.KindOf(err) == array.Medium && !g.damaged[h.damage] && len(g.damaged) < maxTold:
 		g.damaged[h.damage] = true
-		g.alarm(fmt.Sprintf("volume %s page %d is damaged on array %s and could not be repaired: %v", h.unit.id.Name, h.page, g.arrayName(g.cfg.Self), err))
+		text := fmt.Sprintf("volume %s page %d is damaged on array %s and could not be repaired: %v", h.unit.id.Name, h.page, g.arrayName(g.cfg.Self), err)
+		if g.cfg.Unrepaired == nil {
+			g.alarm(text)
+			return
+		}
+		g.cfg.Unrepaired(h.volume, h.page, "group "+g.cfg.Name+": "+text)
 	}
 }
 

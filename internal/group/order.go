@@ -68,6 +68,15 @@ func (w *work) finish(err error) {
 	w.ended = nil
 }
 
+// admit lets a command wait for its place.
+func (g *Group) admit(w *work) {
+	if len(g.waiting) >= maxWaiting {
+		w.finish(array.Errorf(array.Busy, "too many commands wait for group %s", g.cfg.Name))
+		return
+	}
+	g.waiting = append(g.waiting, w)
+}
+
 // open places an owner entry if this side should open a term.
 func (g *Group) open() {
 	if !g.core.MustOpen() || !g.cfg.Space.Reserve(noteCost(note{Type: noteOwner})) {
@@ -97,7 +106,7 @@ func (g *Group) placeOwner(to array.Side) {
 func (g *Group) add(e *entry, owner array.Side) {
 	g.lay(e)
 	g.departs(e.rec)
-	g.tail = append(g.tail, e)
+	g.lengthen(e)
 	g.tailBytes += int64(len(e.rec.Payload))
 	g.appends = append(g.appends, e.rec)
 	if g.cursor == e.pos.Place && g.contact && !g.crowded() {
@@ -146,6 +155,8 @@ func (g *Group) placeOne(w *work, now time.Time) bool {
 	case now.Sub(w.op.Arrived) > scsi.Late:
 		w.finish(g.lateError(now))
 		return true
+	case g.retiring != nil:
+		return false
 	case st == gateShare && w.called:
 		w.finish(array.Errorf(array.Moved, "this array does not own group %s", g.cfg.Name))
 		return true
@@ -240,7 +251,8 @@ func (g *Group) placeMutation(w *work) bool {
 		g.foreignEnd = pos.Place
 	}
 	w.placed = true
-	e := &entry{pos: pos, work: w}
+	e := g.newEntry()
+	e.pos, e.work = pos, w
 	if w.m.Kind != scsi.Zero && w.m.Kind != scsi.Unmap {
 		b := w.m.Data
 		if w.buf != nil {
@@ -315,9 +327,43 @@ func (g *Group) apply() {
 			e.then()
 			e.then = nil
 		}
-		if !g.remember(e) && e.buf != nil {
-			e.buf.Release()
+		if !g.remember(e) {
+			g.forget(e)
 		}
+	}
+}
+
+// lengthen adds an entry to the tail.
+func (g *Group) lengthen(e *entry) {
+	if len(g.tail) == 0 && cap(g.tailHome) <= maxSpare {
+		g.tail = g.tailHome
+	}
+	moves := len(g.tail) == cap(g.tail)
+	if g.tail = append(g.tail, e); moves {
+		g.tailHome = g.tail[:0]
+	}
+}
+
+// newEntry returns an empty entry. Most serve again and again.
+func (g *Group) newEntry() *entry {
+	n := len(g.spares)
+	if n == 0 {
+		return new(entry)
+	}
+	e := g.spares[n-1]
+	g.spares[n-1] = nil
+	g.spares = g.spares[:n-1]
+	return e
+}
+
+// forget lets go of an entry that nothing refers to any more.
+func (g *Group) forget(e *entry) {
+	if e.buf != nil {
+		e.buf.Release()
+	}
+	*e = entry{}
+	if len(g.spares) < maxSpare {
+		g.spares = append(g.spares, e)
 	}
 }
 
@@ -404,7 +450,7 @@ func (g *Group) release() {
 
 // JournalHolds is the journal's word that all of the group up to place is durable.
 func (g *Group) JournalHolds(place array.Place) {
-	g.post(func() { g.core.JournalHolds(place) })
+	g.deliver(posted{holds: place})
 }
 
 // expire ends commands that grew too old while nothing else happened.

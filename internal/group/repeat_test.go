@@ -132,8 +132,9 @@ func TestRepeatedCompareAndWrite(t *testing.T) {
 
 // drain runs what was posted, in place of the loop.
 func (g *Group) drain() {
-	for _, f := range g.in.queue {
-		f()
+	batch, _ := g.in.take()
+	for i := range batch {
+		g.take(&batch[i])
 	}
-	g.in.queue = nil
+	g.in.through(batch)
 }

@@ -274,14 +274,7 @@ func (u *Unit) answerInspect(w *work, err error) {
 }
 
 func (u *Unit) submit(w *work) {
-	ok := u.g.post(func() {
-		if len(u.g.waiting) >= maxWaiting {
-			w.finish(array.Errorf(array.Busy, "too many commands wait for group %s", u.g.cfg.Name))
-			return
-		}
-		u.g.waiting = append(u.g.waiting, w)
-	})
-	if !ok {
+	if !u.g.deliver(posted{work: w}) {
 		err := array.Errorf(array.Busy, "group %s is closing", u.g.cfg.Name)
 		if w.inspect != nil {
 			w.inspect(scsi.Facts{}, err)

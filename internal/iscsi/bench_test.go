@@ -77,3 +77,31 @@ func BenchmarkEcho(b *testing.B) {
 	c.Close()
 	<-ended
 }
+
+// BenchmarkWrite4K writes 4 KiB, one at a time, over loopback to memory.
+func BenchmarkWrite4K(b *testing.B) {
+	l := newLab(b, 8<<20, nil)
+	c := l.host(nil)
+	nc := c.Net()
+	c.Detach()
+	r := pdu.NewReader(nc, 1<<18)
+	out := make([]byte, 48+4096)
+	sn := uint32(2)
+	b.ReportAllocs()
+	for b.Loop() {
+		h := pdu.Make(pdu.SCSICommand, 0x80|0x20|1)
+		h.SetDataLen(4096)
+		h.Put32(pdu.OffITT, sn)
+		h.Put32(20, 4096)
+		h.Put32(pdu.OffCmdSN, sn)
+		copy(h[32:], rw16(0x8A, 8, 8))
+		sn++
+		copy(out, h[:])
+		if _, err := nc.Write(out); err != nil {
+			b.Fatal(err)
+		}
+		if err := r.Next(&h); err != nil || h.Op() != pdu.SCSIResponse {
+			b.Fatal(err, h.Op())
+		}
+	}
+}

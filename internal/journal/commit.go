@@ -39,6 +39,8 @@ func (j *Journal) commit() {
 func (j *Journal) take() (batch []*item, rotate *segment, ok bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	batch = j.batch[:0]
+	defer func() { j.batch = batch }()
 	for {
 		if j.err != nil || (j.closing && len(j.queue) == 0) {
 			return nil, nil, false
@@ -53,7 +55,7 @@ func (j *Journal) take() (batch []*item, rotate *segment, ok bool) {
 		if (next != nil && !fits) || (idle && !room) {
 			if s := j.pick(); s != nil {
 				s.prepared = true // or the prefiller would write zeros over what begins here
-				return []*item{j.checkpoint(true)}, s, true
+				return append(batch, j.checkpoint(true)), s, true
 			}
 		}
 		if room && (idle || j.mayLetGo()) {
@@ -137,10 +139,9 @@ func (j *Journal) fill(batch []*item, early bool) []*item {
 	}
 	kept := passed - len(left)
 	copy(j.queue[kept:passed], left)
-	clear(j.queue[:kept])
-	if j.queue = j.queue[kept:]; len(j.queue) == 0 {
-		j.queue = nil
-	}
+	rest := copy(j.queue, j.queue[kept:]) // few wait while one flush is made
+	clear(j.queue[rest:])
+	j.queue = j.queue[:rest]
 	return batch
 }
 
@@ -182,7 +183,7 @@ func (j *Journal) encode(b []byte, batch []*item, seq uint64, start int64) int64
 			final:      i == len(batch)-1,
 			payloadLen: uint32(len(it.body())), payloadCRC: block.Checksum(it.body()), outside: it.put != nil, early: it.early,
 		}
-		h.encode(b[n:n+headerSize], j.id)
+		h.encode(b[n:n+headerSize], &j.id)
 		end := n + size(len(it.body()))
 		clear(b[n+headerSize+int64(copy(b[n+headerSize:], it.body())) : end])
 		n = end
@@ -216,10 +217,10 @@ func (j *Journal) rotate(s *segment, cp *item) error {
 
 // settle makes a durable batch count, and tells those who wait.
 func (j *Journal) settle(batch []*item, took time.Duration) {
-	var out []Durable
+	out := j.told[:0]
 	j.mu.Lock()
 	j.gather.flushed(len(batch), len(j.queue), took, time.Now())
-	var touched []*group
+	touched := j.touched[:0]
 	for _, it := range batch {
 		j.queued -= it.cost
 		switch it.Kind {
@@ -244,6 +245,8 @@ func (j *Journal) settle(batch []*item, took time.Duration) {
 			out = append(out, Durable{g.id, g.last()})
 		}
 	}
+	clear(touched)
+	j.touched, j.told = touched, out
 	j.flying = time.Time{}
 	for _, it := range batch {
 		if len(it.names) > 0 {
@@ -255,9 +258,22 @@ func (j *Journal) settle(batch []*item, took time.Duration) {
 	j.mu.Unlock()
 	drop(rest)
 	finish(batch, nil)
+	j.giveBack(batch)
 	if len(out) > 0 && j.o.Durable != nil {
 		j.o.Durable(out)
 	}
+}
+
+// giveBack keeps the items of plain records for the next ones. Of those that others may
+// know of, because they wait or carry a payload to where it lies outside, it lets go.
+func (j *Journal) giveBack(batch []*item) {
+	for _, it := range batch {
+		if it.done == nil && it.Outside == nil && it.late == nil {
+			*it = item{}
+			j.items.Put(it)
+		}
+	}
+	clear(batch)
 }
 
 // finish lets go of the items' buffers and answers those who wait for them.

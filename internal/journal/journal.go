@@ -25,7 +25,7 @@ type Options struct {
 	MaxGroups int
 	// Durable is told after each flush, in order, how far the groups touched by it
 	// are durable. It must not block for long and may call every method but those
-	// that wait for the disk.
+	// that wait for the disk. What it is given is valid until it returns.
 	Durable func([]Durable)
 	// Failed is told once, when the journal breaks.
 	Failed func(error)
@@ -97,6 +97,12 @@ type Journal struct {
 
 	// staging and flush are the committer's own.
 	staging []byte
+	// items are of records that became durable, for the next ones; touched and told are the
+	// committer's lists of groups, batch its last flush, whose memory the next one takes.
+	items   sync.Pool
+	batch   []*item
+	touched []*group
+	told    []Durable
 	flush   uint64
 
 	stopped chan struct{} // closed when the committer has ended
@@ -199,7 +205,8 @@ func (j *Journal) Append(recs ...Record) error {
 		if r.Buf != nil {
 			r.Buf.Retain()
 		}
-		it := &item{Record: r, g: g, cost: Cost(len(r.Payload)), at: now}
+		it := j.items.Get().(*item)
+		it.Record, it.g, it.cost, it.at = r, g, Cost(len(r.Payload)), now
 		if r.Outside != nil {
 			j.sendOutside(it)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,7 +31,7 @@ type opened struct {
 func mustOpen(t *testing.T, fs vfs.FS, o Options) opened {
 	t.Helper()
 	ch := make(chan []Durable, 1024)
-	o.Durable = func(d []Durable) { ch <- d }
+	o.Durable = func(d []Durable) { ch <- slices.Clone(d) }
 	j, err := Open(fs, "j", o)
 	if err != nil {
 		t.Fatal(err)
@@ -259,7 +260,7 @@ func TestSecondProcessAndForeignDirectory(t *testing.T) {
 
 func FuzzRecord(f *testing.F) {
 	b := make([]byte, headerSize)
-	(&header{Record: rec(1, 2, 4), seq: 1, self: 4096, flushStart: 4096}).encode(b, [16]byte{1})
+	(&header{Record: rec(1, 2, 4), seq: 1, self: 4096, flushStart: 4096}).encode(b, &[16]byte{1})
 	f.Add(b)
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -268,7 +269,7 @@ func FuzzRecord(f *testing.F) {
 			return
 		}
 		again := make([]byte, headerSize)
-		h.encode(again, [16]byte{1})
+		h.encode(again, &[16]byte{1})
 		if h2, err := decodeHeader(again, [16]byte{1}, 4096); err != nil || h2.Pos != h.Pos || h2.seq != h.seq {
 			t.Fatal(h, h2, err)
 		}

@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/perdure/perdure/internal/array"
@@ -68,7 +69,8 @@ func decodeFormat(b []byte) (format, error) {
 // Open opens the journal in dir, which it makes if there is none.
 func Open(files vfs.FS, dir string, o Options) (*Journal, error) {
 	j := &Journal{
-		fs: files, dir: dir, o: o,
+		items: sync.Pool{New: func() any { return new(item) }},
+		fs:    files, dir: dir, o: o,
 		stopped: make(chan struct{}), filled: make(chan struct{}),
 		groups: map[array.GroupID]*group{}, kept: map[array.GroupID]*group{}, readers: map[uint64]struct{}{},
 	}

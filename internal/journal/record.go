@@ -118,7 +118,7 @@ func Cost(n int) int64 { return up(int64(headerSize+n), flushAlign) }
 // of the journal's id and covers segment, flush and place in the file, so no
 // record of another journal, of the segment's former life or copied to a wrong
 // place passes for a live one.
-func (h *header) encode(b []byte, id [16]byte) {
+func (h *header) encode(b []byte, id *[16]byte) {
 	le := binary.LittleEndian
 	le.PutUint32(b[0:], recordMagic)
 	b[4], b[5], b[6], b[7] = recordVersion, byte(h.Kind), 0, 0

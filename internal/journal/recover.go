@@ -66,7 +66,14 @@ func (j *Journal) readHeaders() error {
 	return nil
 }
 
-func (j *Journal) window(s *segment) *window { return &window{file: s.file, size: j.o.SegmentSize} }
+func (j *Journal) window(s *segment) *window {
+	return &window{file: s.file, size: j.o.SegmentSize, step: windowSize}
+}
+
+// glance is a window for a look at one record.
+func (j *Journal) glance(s *segment) *window {
+	return &window{file: s.file, size: j.o.SegmentSize, step: flushAlign}
+}
 
 // findHead returns the newest segment that begins with a checkpoint. A newer one
 // without was being begun when the power went, unless records follow.
@@ -77,7 +84,7 @@ func (j *Journal) findHead() (*segment, error) {
 		if s.seq == 0 {
 			break
 		}
-		h, err := j.window(s).record(j.id, s.seq, segmentHeader)
+		h, err := j.glance(s).record(j.id, s.seq, segmentHeader)
 		var torn *errTorn
 		switch {
 		case err == nil && h.Kind == kindCheckpoint:
@@ -104,8 +111,7 @@ func (j *Journal) checkOrphans(head *segment) error {
 		if s.seq != 0 {
 			continue
 		}
-		w := j.window(s)
-		b, err := w.at(segmentHeader, headerSize)
+		b, err := j.glance(s).at(segmentHeader, headerSize)
 		if err != nil {
 			return fmt.Errorf("read %s: %w", s.name, err)
 		}

@@ -79,6 +79,7 @@ func decodeSegment(b []byte, id [16]byte) (seq uint64, err error) {
 type window struct {
 	file vfs.File
 	size int64 // of the segment
+	step int   // how much it reads at least
 	buf  []byte
 	from int64
 	n    int
@@ -97,7 +98,7 @@ func (w *window) at(off int64, n int) ([]byte, error) {
 		return w.buf[off-w.from:][:n], nil
 	}
 	from := off / vfs.Align * vfs.Align
-	want := max(int(up(off+int64(n)-from, vfs.Align)), windowSize)
+	want := max(int(up(off+int64(n)-from, vfs.Align)), w.step)
 	want = min(want, int(w.size-from))
 	if len(w.buf) < want {
 		w.buf = vfs.NewBuffer(want)

@@ -23,6 +23,7 @@ const (
 	control classKind = iota
 	controlOn
 	data
+	dataOn
 )
 
 // Control is for small urgent frames: the best link's control connection.
@@ -33,6 +34,10 @@ func ControlOn(link string) Class { return Class{kind: controlOn, link: link} }
 
 // Data is for frames whose order matters among those with the same key only.
 func Data(key uint64) Class { return Class{kind: data, key: key} }
+
+// DataOn is for a data connection of one link, whatever it is worth: frames there are in no
+// order with others.
+func DataOn(link string) Class { return Class{kind: dataOn, link: link} }
 
 // laneCount is the number of lanes onto which the keys of data frames fall.
 const laneCount = 256
@@ -62,6 +67,9 @@ func (p *Peer) Send(f Frame, class Class) error {
 	if class.kind == data {
 		return p.lanes[laneOf(class.key)].send(p, f, laneOf(class.key))
 	}
+	if class.kind == dataOn {
+		return p.sendOn(f, class.link)
+	}
 	err := error(ErrDown)
 	for _, c := range p.routes.Load().control {
 		if class.kind == controlOn && c.Link != class.link {
@@ -71,6 +79,20 @@ func (p *Peer) Send(f Frame, class Class) error {
 			return err
 		}
 	}
+	return err
+}
+
+// sendOn sends on the first data connection of a link.
+func (p *Peer) sendOn(f Frame, link string) error {
+	p.mu.Lock()
+	i := slices.IndexFunc(p.up, func(c *Conn) bool { return c.Link == link && !c.Control() })
+	if i < 0 {
+		p.mu.Unlock()
+		return ErrDown
+	}
+	c := p.up[i]
+	p.mu.Unlock()
+	_, err := c.send(f)
 	return err
 }
 

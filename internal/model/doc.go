@@ -20,6 +20,12 @@
 //   - A lineage whose acknowledged writes the forced one lacks is never given up
 //     without a person's choice.
 //
+// # One failure
+//
+// SingleFailures is about the other half: that somebody serves. In each of many worlds of a
+// healthy pair, whatever is under way there, one thing is lost for good; a few steps happen in
+// any order, and then all that still can: a side must serve.
+//
 // Leases are abstract: a grant is under way, held, or over; the clock bound is
 // that GrantEnded comes only when none is under way or held.
 //

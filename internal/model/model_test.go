@@ -35,3 +35,20 @@ func TestMutants(t *testing.T) {
 		}
 	}
 }
+
+// TestSingleFailures: one failure leaves a side that serves; where arrays may not go on by
+// themselves that is found out.
+func TestSingleFailures(t *testing.T) {
+	n := 2000
+	if testing.Short() {
+		n = 200
+	}
+	tried, bad := SingleFailures(n, nil)
+	if bad != "" {
+		t.Error(bad)
+	}
+	t.Logf("%d failures", tried)
+	if _, bad := SingleFailures(n, func(c *arb.Config) { c.AutoFailover = false }); bad == "" {
+		t.Error("arrays that may not go on by themselves went on")
+	}
+}

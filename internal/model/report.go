@@ -32,6 +32,9 @@ var mutants = []Mutant{
 	{arb.RememberVotes, "each decides durably"},
 }
 
+// failureWorlds is in how many worlds every single failure is tried.
+const failureWorlds = 20_000
+
 // Report runs the search and one for each mutant, and says whether all is well.
 func Report(w io.Writer, states, mutantStates int) bool {
 	ok := true
@@ -49,19 +52,34 @@ func Report(w io.Writer, states, mutantStates int) bool {
 			fmt.Fprintf(w, "%-66s %-10d %s in %d steps\n", m.Sentence, r.States, found, max(0, len(r.Trace)-2))
 		}
 	}
-	deep := Walk(Options{}, 1, states/100, 400)
+	tried, bad := SingleFailures(failureWorlds, nil)
+	if bad != "" {
+		ok = false
+		fmt.Fprintf(w, "one failure, and no side serves: %s\n", bad)
+	} else {
+		fmt.Fprintf(w, "one failure: a side serves after each of %d\n", tried)
+	}
+	if _, bad := SingleFailures(failureWorlds, func(c *arb.Config) { c.AutoFailover = false }); bad == "" {
+		ok = false
+		fmt.Fprintln(w, "one failure: arrays that may not go on by themselves were NOT CAUGHT")
+	}
+	deep := Walk(Options{}, 1, min(states/100, 200_000), 400)
 	r := Search(Options{States: states})
 	if deep.Violation != "" {
 		r = deep
 	}
 	n := 0
+	if bad != "" {
+		n++
+	}
 	if r.Violation != "" {
-		n, ok = 1, false
+		n, ok = n+1, false
 		fmt.Fprintf(w, "violation: %s\n", r.Violation)
 		for i, l := range r.Trace {
 			fmt.Fprintf(w, "%3d %s\n", i+1, l)
 		}
 	}
+	fmt.Fprintf(w, "worlds at each step from a start: %v\n", r.Levels)
 	fmt.Fprintf(w, "random walks: %d steps in walks of %d\n", deep.States, deep.Depth)
 	fmt.Fprintf(w, "model: %d states, bound %d steps, %d violations\n", r.States, r.Depth, n)
 	return ok

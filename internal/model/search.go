@@ -23,7 +23,10 @@ type Options struct {
 // Result is what a search found.
 type Result struct {
 	States int
-	Depth  int
+	// Depth is how many steps from a start every world was seen; of walks, how long they were.
+	Depth int
+	// Levels are how many worlds are that many steps away and not fewer.
+	Levels []int
 	// Exhausted: every world within the budgets was seen.
 	Exhausted bool
 	// Violation is empty if nothing was found; Trace leads to it.
@@ -58,7 +61,7 @@ type search struct {
 
 // Search explores breadth first from the usual starts.
 func Search(o Options) Result {
-	s := &search{c: &bounds{without: o.Without}, all: allSteps(), seed: maphash.MakeSeed(), seen: newSet(o.States), bad: root}
+	s := &search{c: &bounds{without: o.Without}, all: allSteps(), seed: maphash.MakeSeed(), seen: newSet(o.States), trail: make([]link, 0, o.States+o.States/64+64), bad: root}
 	s.first = starts(s.c)
 	var level []uint32
 	for i := range s.first {
@@ -66,9 +69,8 @@ func Search(o Options) Result {
 		level = append(level, uint32(len(s.trail)))
 		s.trail = append(s.trail, link{before: root, step: uint8(i)})
 	}
-	res := Result{}
+	res := Result{Levels: []int{len(level)}}
 	for len(level) > 0 {
-		res.Depth++
 		level = s.expand(level, o.States)
 		res.States = s.seen.len()
 		if s.bad != root {
@@ -79,6 +81,8 @@ func Search(o Options) Result {
 		if res.States >= o.States {
 			return res
 		}
+		res.Depth++
+		res.Levels = append(res.Levels, len(level))
 	}
 	res.Exhausted = true
 	return res
@@ -92,9 +96,10 @@ func (s *search) expand(level []uint32, limit int) []uint32 {
 	for k := range workers {
 		wg.Go(func() {
 			var buf []link
+			scratch := new(world) // one for all: they are large, and most steps are not possible
 			for x := k; x < len(level) && s.seen.len() < limit; x += workers {
 				from := s.world(level[x], &buf)
-				found := s.try(&from, level[x])
+				found := s.try(&from, level[x], scratch)
 				s.mu.Lock()
 				next = append(next, found...)
 				stop := s.bad != root
@@ -109,16 +114,16 @@ func (s *search) expand(level []uint32, limit int) []uint32 {
 	return next
 }
 
-// try returns the new worlds that one event away from the given one lie.
-func (s *search) try(from *world, at uint32) (found []uint32) {
+// try returns the new worlds that one event away from the given one lie. It makes them in w.
+func (s *search) try(from *world, at uint32, w *world) (found []uint32) {
 	for si := range s.all {
 		for i := range array.Side(2) {
-			w := *from
-			if !s.all[si].do(&w, i, s.c) {
+			*w = *from
+			if !s.all[si].do(w, i, s.c) {
 				continue
 			}
 			w.check()
-			if !s.seen.add(maphash.Comparable(s.seed, w)) {
+			if !s.seen.add(maphash.Comparable(s.seed, *w)) {
 				continue
 			}
 			s.mu.Lock()

@@ -9,8 +9,8 @@ import (
 
 // set is a set of fingerprints: open addressing in one table made for the whole
 // search, in stripes so that the workers don't wait for each other. A world whose
-// fingerprint collides with another's is missed; with 64 bits and ten million
-// worlds the chance of one such is below one in a hundred thousand.
+// fingerprint collides with another's is missed; with 64 bits and a hundred million
+// worlds the chance of one such is below one in a thousand.
 type set struct {
 	stripes [64]sync.Mutex
 	table   []uint64
@@ -19,7 +19,7 @@ type set struct {
 
 func newSet(states int) *set {
 	size := 1 << 16
-	for size < 3*states {
+	for size < 2*states {
 		size *= 2
 	}
 	return &set{table: make([]uint64, size)}

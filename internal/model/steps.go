@@ -16,10 +16,16 @@ type step struct {
 // bounds is what the search varies besides the worlds.
 type bounds struct {
 	without arb.RuleSet
+	// set changes the arrays' configuration.
+	set func(*arb.Config)
 }
 
 func (c *bounds) config(i array.Side, prefer array.Members) arb.Config {
-	return arb.Config{Self: i, AutoFailover: true, WitnessStarted: true, Prefer: prefer, Without: c.without}
+	cfg := arb.Config{Self: i, AutoFailover: true, WitnessStarted: true, Prefer: prefer, Without: c.without}
+	if c.set != nil {
+		c.set(&cfg)
+	}
+	return cfg
 }
 
 // run steps the machine of side i and carries out what it puts out.

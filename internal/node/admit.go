@@ -23,15 +23,18 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	name := a.rest[0]
-	if !*create {
-		return array.Errorf(array.Invalid, "admitrcopyvv: volume %s has no copy on the target: say -createvv", name)
-	}
 	v, g, err := n.vv(name)
 	switch {
+	case !*create && err != nil && array.ReasonOf(err) == array.NoVolume && !n.onlyThere(ctx, name):
+		return array.Errorf(array.NotFound, "volume %s does not exist: 'admitrcopyvv -createvv -size <size> %s %s' makes it, with its copy", name, name, r.rec.Name).Because(array.NoVolume)
+	case !*create && (err != nil || g.Private):
+		return array.Errorf(array.Invalid, "admitrcopyvv: volume %s has no copy on the target: say -createvv", name)
 	case err == nil && !g.Private:
 		return array.Errorf(array.Conflict, "volume %s is in Remote Copy group %s already", name, g.Name).Because(array.InOtherGroup)
 	case err == nil && *size != "":
 		return array.Errorf(array.Exists, "volume %s exists already, with %d MiB: leave -size out to admit it", name, v.Size>>20).Because(array.VolumeExists)
+	case err == nil && n.mayFound(v, r):
+		return n.founds(ctx, v, r)
 	case err == nil:
 		if e := n.mayAdmit(ctx, v, r.rec.ID); e != nil {
 			return e
@@ -123,6 +126,22 @@ func (n *Node) mayAdmit(ctx context.Context, v VV, to array.GroupID) error {
 	return n.mayTakeThere(ctx, v, to)
 }
 
+// mayFound reports whether a volume of this array's own is in use, and so can't be made anew in
+// group r, but perhaps be its first: hosts have written to it, or see it and there is no other.
+func (n *Node) mayFound(v VV, r *running) bool {
+	n.mu.RLock()
+	own := n.groups[v.Group]
+	n.mu.RUnlock()
+	if own != nil {
+		if used, err := n.holdsData(own, v); err == nil && used {
+			return true
+		}
+	}
+	seen, err := n.exported(v)
+	d, e := n.describe(r.rec.ID)
+	return err == nil && e == nil && seen && len(d.VVs) == 0
+}
+
 // unwritten refuses a volume that has something of its own.
 func (n *Node) unwritten(v VV) error {
 	n.mu.RLock()
@@ -136,7 +155,7 @@ func (n *Node) unwritten(v VV) error {
 		return err
 	}
 	if used {
-		return array.Errorf(array.Conflict, "volume %s has been written to: a volume is admitted before its first use; create it in the group with -size", v.Name).Because(array.Written)
+		return array.Errorf(array.Conflict, "volume %s is in use: it can be the first volume of a group, by creatercopygroup and admitrcopyvv", v.Name).Because(array.Written)
 	}
 	if v.Base != 0 {
 		return array.Errorf(array.Conflict, "volume %s was made from a snapshot, which the other array may not have", v.Name).Because(array.HasSnapshots)

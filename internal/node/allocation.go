@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/event"
 	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/volume"
@@ -51,16 +52,21 @@ func (n *Node) lookAtAllocation() {
 		return
 	}
 	for _, t := range all {
-		is := t.is >= t.at
+		is, c := t.is >= t.at, event.Condition{Kind: kindAllocation, Object: t.name}
 		now[t.name] = is
 		switch was := a.above[t.name]; {
 		case is && !was:
-			n.warn(t.above)
+			n.raise(c, event.Minor, t.above)
 			for _, u := range t.tellsTo {
 				u.ThresholdCrossed()
 			}
-		case was && !is:
-			n.event(t.below)
+		case !is:
+			n.over(c, t.below)
+		}
+	}
+	for _, x := range n.alerts.All() { // what is set no more
+		if _, is := now[x.Object]; x.Kind == kindAllocation && !is {
+			n.over(x.Condition, "there is no such threshold any more: "+x.Text)
 		}
 	}
 	a.above = now

@@ -24,7 +24,7 @@ import (
 // testArray is an array in this process, which can be closed and opened again.
 type testArray struct {
 	*Node
-	t   *testing.T
+	t   testing.TB
 	cfg Config
 	all testArrays
 }
@@ -45,7 +45,7 @@ func (all testArrays) told() string {
 }
 
 // openArrays opens one array, or two that are a pair without a witness.
-func openArrays(t *testing.T, count int, set func(*Config)) []*testArray {
+func openArrays(t testing.TB, count int, set func(*Config)) []*testArray {
 	t.Helper()
 	cfgs := make([]Config, count)
 	pins := make([]pki.Pin, count)
@@ -90,7 +90,7 @@ func openArrays(t *testing.T, count int, set func(*Config)) []*testArray {
 
 // freePort returns an address to listen on a little later. It is one of 127.0.0.0/8 drawn at
 // random: on 127.0.0.1 others, which run at the same time, could take the port meanwhile.
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+rand.N(254), rand.N(256), 1+rand.N(254)))
 	if err != nil {

@@ -30,6 +30,8 @@ type request struct {
 	Lacks *lackQuestion      `json:"lacks,omitempty"`
 	// Leaving: the asking array shuts down.
 	Leaving bool `json:"leaving,omitempty"`
+	// Service stops or starts Remote Copy, or asks whether it is stopped.
+	Service string `json:"service,omitempty"`
 }
 
 // response answers it.
@@ -127,6 +129,8 @@ func (n *Node) serveCall(body []byte) []byte {
 		r.Bits, err = n.takenLUNs(*q.LUNs)
 	case q.Lacks != nil:
 		r.Bits, err = n.lacks(*q.Lacks)
+	case q.Service != "":
+		r.Text, err = n.takeService(q.Service)
 	case q.Leaving:
 		err = n.letGo()
 	case len(q.Command) > 0:

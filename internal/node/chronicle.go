@@ -20,8 +20,14 @@ func (n *Node) openLogs() (err error) {
 	if err != nil {
 		return err
 	}
-	n.audit, err = event.OpenAudit(n.store, event.MostActs)
-	return err
+	if n.audit, err = event.OpenAudit(n.store, event.MostActs); err != nil {
+		return err
+	}
+	if n.alerts, err = event.OpenAlerts(n.store, n.events); err != nil {
+		return err
+	}
+	n.looks.begin(n.alerts.All())
+	return nil
 }
 
 // event tells what people may want to know, warn what they should look at, alarm what they

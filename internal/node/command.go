@@ -117,6 +117,11 @@ func (n *Node) runHere(ctx context.Context, q Asked) (string, error) {
 		if err := q.permitted(c); err != nil {
 			return "", err
 		}
+		if replicates(q.Words) {
+			if err := n.serviceStarted(ctx); err != nil {
+				return "", err
+			}
+		}
 		a := newArgs(c, q)
 		err := n.runAlone(ctx, c, a)
 		if err == nil && a.then != nil {
@@ -139,7 +144,9 @@ func newArgs(c *command, q Asked) *args {
 }
 
 // lists reports whether a command prints tables in the style of who asks.
-func (c *command) lists() bool { return strings.HasPrefix(c.name, "show") || c.name == "statqos" }
+func (c *command) lists() bool {
+	return strings.HasPrefix(c.name, "show") || c.name == "statqos" || c.name == "statrcopy"
+}
 
 // table prints what a command lists.
 func (a *args) table(t *table.Table) { a.out.WriteString(t.String(a.style)) }
@@ -176,7 +183,7 @@ func find(name string) *command {
 func commands() []command {
 	return slices.Concat([]command{
 		{name: "help", right: people.Look, usage: "help [command]", about: "lists the commands", run: help},
-	}, volumeCommands(), setCommands(), qosCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), targetCommands(), groupCommands(), drillCommands(), integrityCommands(), taskCommands(), showCommands(), userCommands())
+	}, volumeCommands(), setCommands(), qosCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), targetCommands(), linkCommands(), serviceCommands(), groupCommands(), drillCommands(), integrityCommands(), taskCommands(), alertCommands(), showCommands(), userCommands())
 }
 
 func help(_ *Node, _ context.Context, a *args) error {

@@ -106,10 +106,16 @@ func (n *Node) createForCopy(cpg, dest, parent string, how storing) error {
 // beginCopy makes it durable, on both arrays, that a volume is to become a copy.
 func (n *Node) beginCopy(ctx context.Context, dest, parent string, keep bool) error {
 	d, _, err := n.vv(dest)
+	if array.ReasonOf(err) == array.NoVolume {
+		return array.Errorf(array.NotFound, "volume %s does not exist: 'createvvcopy -p %s -online <cpg> %s' makes it", dest, parent, dest).Because(array.NoVolume)
+	}
 	if err != nil {
 		return err
 	}
 	p, _, err := n.vv(parent)
+	if array.ReasonOf(err) == array.NoVolume {
+		return array.Errorf(array.NotFound, "volume %s does not exist: there is nothing to copy", parent).Because(array.NoVolume)
+	}
 	if err != nil {
 		return err
 	}
@@ -203,16 +209,22 @@ const (
 
 // waitCopy returns when a copy is whole, or says why it is not.
 func (n *Node) waitCopy(ctx context.Context, dest string, tell func(progress.Step)) (string, error) {
-	m := progress.NewMeter("copy to volume "+dest, tell)
+	m, parent := progress.NewMeter("copy to volume "+dest, tell), ""
 	for {
 		v, _, err := n.vv(dest)
+		if err == nil && v.Copy.State != "" {
+			parent = v.Copy.Name
+		}
 		switch {
 		case err != nil:
 			return "", err
 		case v.Copy.State == copyFailed:
 			return "", array.Errorf(array.Aborted, "volume %s is no whole copy of %s: %s", dest, v.Copy.Name, v.Copy.Why)
 		case v.Copy.State == "":
-			return fmt.Sprintf("volume %s is a copy\n", dest), nil
+			if parent == "" {
+				return fmt.Sprintf("volume %s is a whole copy\n", dest), nil
+			}
+			return fmt.Sprintf("volume %s is a whole copy of %s\n", dest, parent), nil
 		}
 		r := n.copies.run(v.ID) // nil: it is carried out by the other array, or waits
 		switch {

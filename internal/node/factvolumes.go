@@ -61,6 +61,7 @@ func (n *Node) Volumes() (all []VolumeFact, err error) {
 		f.WWN, f.Serving = array.MakeWWN(f.ID), serving[f.VV.Group]
 		f.Used, f.State = n.usedBy(f.VV)
 	}
+	shareOut(all, n.taken())
 	slices.SortFunc(all, func(a, b VolumeFact) int { return cmp.Compare(a.Name, b.Name) })
 	return all, nil
 }
@@ -91,6 +92,17 @@ func (n *Node) Volume(name string) (f VolumeFact, err error) {
 		}
 	}
 	f.Used, f.State = n.usedBy(v)
+	if v.Provisioning == volume.Dedup { // its part depends on all others
+		all, err := n.Volumes()
+		if err != nil {
+			return f, err
+		}
+		for _, o := range all {
+			if o.ID == v.ID {
+				f.Used = o.Used
+			}
+		}
+	}
 	return f, nil
 }
 

@@ -6,8 +6,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/boottime"
 	"github.com/perdure/perdure/internal/event"
 	"github.com/perdure/perdure/internal/forward"
 	"github.com/perdure/perdure/internal/store"
@@ -15,7 +17,8 @@ import (
 
 // Forward is a receiver of events.
 type Forward struct {
-	// To is syslog+udp://, syslog+tcp:// or syslog+tls://HOST:PORT, or a webhook's address.
+	// To is syslog+udp://, syslog+tcp://, syslog+tls://, snmp+trap:// or snmp+inform://HOST:PORT,
+	// or a webhook's address.
 	To string `toml:"to"`
 	// Severity is the least that is sent; empty: all.
 	Severity event.Severity `toml:"severity"`
@@ -23,13 +26,34 @@ type Forward struct {
 	// with a webhook's token.
 	CA    string `toml:"ca"`
 	Token string `toml:"token"`
+	// Community is a file with that of SNMP version 2c; the others are for version 3, the
+	// passwords in files.
+	Community       string `toml:"community"`
+	User            string `toml:"user"`
+	Auth            string `toml:"auth"`
+	AuthPassword    string `toml:"auth_password"`
+	Privacy         string `toml:"privacy"`
+	PrivacyPassword string `toml:"privacy_password"`
 }
 
 // maxForwards bounds the receivers.
 const maxForwards = 8
 
 func (c *Config) receiver(f Forward) forward.Receiver {
-	return forward.Receiver{To: f.To, Array: c.Name, CA: f.CA, Token: f.Token}
+	return forward.Receiver{To: f.To, Array: c.Name, CA: f.CA, Token: f.Token, SNMP: forward.SNMP{
+		Community: f.Community, User: f.User, Auth: f.Auth, AuthPassword: f.AuthPassword, Privacy: f.Privacy, PrivacyPassword: f.PrivacyPassword,
+	}}
+}
+
+// snmpEngine is what receivers of SNMP version 3 know this array by: its key does not
+// change, and its starts are counted.
+func (n *Node) snmpEngine() forward.Engine {
+	const most = 1<<31 - 1 // RFC 3414 2.2.2
+	pin, since := n.ident.Pin(), boottime.Nano()
+	return forward.Engine{
+		ID: forward.EngineID([8]byte(pin[:8])), Boots: uint32(min(n.start.Count, most)),
+		Up: func() time.Duration { return time.Duration(boottime.Nano() - since) },
+	}
 }
 
 func (c *Config) checkForwards() error {
@@ -56,7 +80,9 @@ func (c *Config) checkForwards() error {
 // from now on, one that was there before what it lacks.
 func (n *Node) openForwards(ctx context.Context) error {
 	for _, c := range n.cfg.Forwards {
-		f, err := forward.New(n.cfg.receiver(c))
+		r := n.cfg.receiver(c)
+		r.Engine = n.snmpEngine()
+		f, err := forward.New(r)
 		if err != nil {
 			// No reason to leave hosts without their volumes.
 			n.alarm(fmt.Sprintf("events are not forwarded to forward.to %s: %v", c.To, err))

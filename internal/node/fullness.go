@@ -5,6 +5,7 @@ package node
 import (
 	"fmt"
 
+	"github.com/perdure/perdure/internal/event"
 	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/volume"
@@ -13,16 +14,32 @@ import (
 // cpgLevel tells people that a CPG reached a level of fullness, or fell below all, and
 // hosts of its thin volumes that a threshold was crossed.
 func (n *Node) cpgLevel(cpg string, percent int) {
+	h := cpgLevelIs(cpg, percent)
 	if percent == 0 {
-		n.event(fmt.Sprintf("CPG %s is less full than 75 percent again", cpg))
+		n.over(h.Condition, endedText(h.Condition))
 		return
 	}
-	n.warn(fmt.Sprintf("CPG %s is %d percent full or more: remove snapshots, or give it more room", cpg, percent))
+	if n.alerts.Lasts(h.Condition) && h.severity == event.Minor {
+		n.warn(h.text) // it is the same alert, and news all the same
+	}
+	n.raise(h.Condition, h.severity, h.text)
 	n.wg.Go(func() {
 		for _, u := range n.thinUnits(cpg) {
 			u.ThresholdCrossed()
 		}
 	})
+}
+
+// cpgLevelIs is what people are told of a level.
+func cpgLevelIs(cpg string, percent int) holding {
+	h := holding{
+		Condition: event.Condition{Kind: kindCPG, Object: cpg}, severity: event.Minor,
+		text: fmt.Sprintf("CPG %s is %d percent full or more: remove snapshots, or give it more room", cpg, percent),
+	}
+	if percent >= 95 {
+		h.severity = event.Major
+	}
+	return h
 }
 
 // thinUnits returns the units of a CPG's volumes that could run out of space.

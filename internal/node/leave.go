@@ -59,6 +59,7 @@ func (n *Node) Leave() error {
 // letGo: the other array leaves.
 func (n *Node) letGo() error {
 	n.event("array " + n.to().Name + " shuts down")
+	n.looks.left(n.other().System().Start)
 	var errs []error
 	groups := n.shared()
 	for _, r := range groups {

@@ -18,7 +18,8 @@ func TestEachChangeOfALinkIsToldOnce(t *testing.T) {
 		times int
 		want  string
 	}{
-		{false, 0, 1, ""},
+		{false, 0, neverUp - 1, ""},
+		{false, 0, 10, "is down"},
 		{true, 0, 1, "is up"},
 		{true, 2 * time.Millisecond, 10, ""},
 		{true, 160 * time.Millisecond, inARow - 1, ""}, // pings that a cut held up
@@ -32,7 +33,12 @@ func TestEachChangeOfALinkIsToldOnce(t *testing.T) {
 	} {
 		var news []string
 		for range step.times {
-			news = append(news, w.look("b", []link.Status{{Name: "l", Up: step.up, Last: step.rtt}})...)
+			for _, x := range w.look("b", []link.Status{{Name: "l", Up: step.up, Last: step.rtt}}) {
+				news = append(news, x.text)
+				if begins := strings.Contains(x.text, "is down") || strings.Contains(x.text, "warning"); x.lasts != begins {
+					t.Errorf("%q: lasts %v", x.text, x.lasts)
+				}
+			}
 		}
 		got := strings.Join(news, "; ")
 		if step.want == "" && got != "" || !strings.Contains(got, step.want) || len(news) > 1 {

@@ -42,6 +42,9 @@ type Node struct {
 	// events are what happened, audit who did what.
 	events *event.Log
 	audit  *event.Audit
+	// alerts are the conditions that last; looks is what their watch remembers.
+	alerts *event.Alerts
+	looks  looks
 	// people are the users; telling is held while the other array is told of a change.
 	people  *people.Book
 	telling sync.Mutex
@@ -140,6 +143,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	n.wg.Go(func() { n.watchSchedules(ctx) })
 	n.wg.Go(func() { n.watchAllocation(ctx) })
 	n.wg.Go(func() { n.watchGoals(ctx) })
+	n.wg.Go(func() { n.watchConditions(ctx) })
 	return n, nil
 }
 
@@ -344,6 +348,9 @@ func (n *Node) Close() {
 	n.closeJournal()
 	for _, p := range n.cpgs {
 		_ = p.Close()
+	}
+	if n.alerts != nil {
+		n.alerts.Close()
 	}
 	if n.events != nil {
 		n.events.Close()

@@ -105,6 +105,8 @@ type RCGroup struct {
 	// Founding is the first membership record, equal on both arrays.
 	Founding uint64     `json:"founding"`
 	Founder  array.Side `json:"founder"`
+	// Replaces is the group without volumes whose place it took, with its name.
+	Replaces array.GroupID `json:"replaces,omitempty"`
 	// Gone are the volumes taken out last: the log may still speak of them.
 	Gone []array.VolumeID `json:"gone,omitempty"`
 	// Near says which array's paths hosts prefer while both serve.

@@ -5,7 +5,7 @@ package node
 import (
 	"cmp"
 	"context"
-	"math"
+	"flag"
 	"regexp"
 	"slices"
 	"strings"
@@ -31,6 +31,9 @@ type eventFilter struct {
 	sev, nsev, msg, not *regexp.Regexp
 }
 
+// maxEventMinutes is longer than events are kept: twenty years.
+const maxEventMinutes = 20 * 366 * 24 * 60
+
 // eventTime is how entries' times are written, and given.
 const eventTime = "2006-01-02 15:04:05 MST"
 
@@ -52,8 +55,10 @@ func eventFilterOf(a *args, now time.Time) func() (eventFilter, error) {
 				return f, err
 			}
 		}
-		if *minutes < 0 || math.IsNaN(*minutes) || *minutes > 1e7 {
-			return f, array.Errorf(array.Invalid, "showeventlog: -min %v: want a number of minutes", *minutes)
+		given := false
+		a.flags.Visit(func(x *flag.Flag) { given = given || x.Name == "min" })
+		if given && !(*minutes > 0 && *minutes <= maxEventMinutes) {
+			return f, array.Errorf(array.Invalid, "showeventlog: -min %v: want a number of minutes above 0, up to %d", *minutes, maxEventMinutes)
 		}
 		if *minutes > 0 {
 			f.from = now.Add(-time.Duration(*minutes * float64(time.Minute)))

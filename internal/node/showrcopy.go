@@ -34,7 +34,11 @@ func showRCopy(n *Node, _ context.Context, a *args) error {
 	if what != "" && !known || what == "links" && len(a.rest) > 0 {
 		return array.Errorf(array.Invalid, "showrcopy: want links, groups or targets; usage: %s", a.cmd.usage)
 	}
-	a.title("\nRemote Copy System Information\nStatus: Started, Normal")
+	status := "Started"
+	if !n.RemoteCopyStarted() {
+		status = "Stopped"
+	}
+	a.title("\nRemote Copy System Information\nStatus: " + status + ", Normal")
 	for _, p := range parts {
 		if what == "" || p.name == what {
 			if err := p.show(); err != nil {

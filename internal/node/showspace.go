@@ -64,6 +64,7 @@ func vvColumns() []vvColumn {
 		{"RcopyStatus", false, func(r vvRow) any { return r.status }},
 		{">AWrn%", false, func(r vvRow) any { return orDash(int64(r.v.AllocWarn)) }},
 		{">ALim%", false, func(r vvRow) any { return orDash(int64(r.v.AllocLimit)) }},
+		{"Comment", false, func(r vvRow) any { return cmp.Or(r.v.Comment, "-") }},
 	}
 }
 

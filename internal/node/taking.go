@@ -38,7 +38,7 @@ func (n *Node) checkDescription(d Description) error {
 			return err
 		}
 		return tables.groups.With(t, byGroupName, d.Group.Name, func(_ string, g RCGroup) error {
-			if g.ID != d.Group.ID && !g.Private {
+			if g.ID != d.Group.ID && g.ID != d.Group.Replaces && !g.Private {
 				return array.Errorf(array.Exists, "Remote Copy group %s exists on array %s and is another one", g.Name, n.cfg.Name).Because(array.GroupExists)
 			}
 			return nil
@@ -91,6 +91,9 @@ func (n *Node) take(d Description) error {
 		return err
 	}
 	if err := n.checkDescription(d); err != nil {
+		return err
+	}
+	if err := n.dropReplaced(d); err != nil {
 		return err
 	}
 	if err := n.passNumbers(d); err != nil {

@@ -128,8 +128,8 @@ func waitTask(n *Node, _ context.Context, a *args) error {
 			case f.Status != TaskDone:
 				return array.Errorf(array.Aborted, "task %d, %s of %s, %s: %s", id, f.Kind, f.Name, f.Status, f.Text)
 			case *quiet:
-			case *long:
-				a.printf("Task %d done: %s\n", id, f.Text)
+			case *long && strings.TrimSpace(f.Text) != "":
+				a.printf("Task %d done: %s\n", id, strings.TrimSpace(f.Text))
 			default:
 				a.printf("Task %d done\n", id)
 			}

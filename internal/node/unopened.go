@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/event"
 )
 
 // unopened is a group that exists and could not be opened: nothing of it is served, and
@@ -33,7 +34,7 @@ func (n *Node) leaveOut(r RCGroup, why error) {
 	n.unopened[r.ID] = u
 	n.mu.Unlock()
 	if !again || was.err().Error() != u.err().Error() {
-		n.alarm(u.err().Error())
+		n.raise(event.Condition{Kind: kindUnopened, Object: r.Name}, event.Major, u.err().Error())
 	}
 }
 

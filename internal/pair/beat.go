@@ -17,6 +17,8 @@ const (
 	frameGrant = link.FirstType + 1  // Offset: as asked; Length: the period, 0 for none
 	frameCall  = link.FirstType + 2  // management request
 	frameReply = link.FirstType + 3  // and its answer
+	frameProbe = link.FirstType + 4  // data to measure a link by; Offset: its number, Tag: whose
+	frameHeard = link.FirstType + 5  // and its answer; Length: how much came, Commit: its checksum
 	frameGroup = link.FirstType + 16 // and up: group packets
 )
 
@@ -75,7 +77,9 @@ func (p *Pair) checkStuck() {
 		return
 	}
 	if stuck {
-		p.alarm("this array's journal is stuck; it gives up its lease")
+		p.lasts(Stuck, true, "this array's journal is stuck; it gives up its lease")
+	} else {
+		p.lasts(Stuck, false, "this array's journal goes on")
 	}
 	p.each(func(g Group) { g.Stuck(stuck) })
 	if !stuck {
@@ -96,11 +100,11 @@ func (p *Pair) checkSilence() {
 	p.mu.Unlock()
 	if quiet && !was {
 		p.lease.BreakOff(now)
-		p.alarm("the other array fell silent")
+		p.lasts(Silence, true, "the other array fell silent")
 		p.each(Group.Silent)
 	}
 	if !quiet && was {
-		p.event("the other array answers")
+		p.lasts(Silence, false, "the other array answers")
 		p.each(Group.Contact)
 	}
 	if quiet && was && now-p.clockStart() > int64(p.cfg.Timing.Detect) {

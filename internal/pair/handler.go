@@ -74,7 +74,12 @@ func (h handler) Frame(c *link.Conn, f link.Frame) {
 	case f.Type == frameAsk:
 		p.asked(c, f)
 	case f.Type == frameGrant:
+		p.beats.measured(c.Link, p.clock.Now()-f.Offset)
 		p.granted(f)
+	case f.Type == frameProbe:
+		answerProbe(c, f)
+	case f.Type == frameHeard:
+		p.probes.heard(f)
 	case f.Type == frameCall:
 		p.serveCall(f)
 	case f.Type == frameReply:

@@ -65,6 +65,8 @@ type Config struct {
 	Event  func(string)
 	// Alarm is told what a person should look at; nil: Event is.
 	Alarm func(string)
+	// Lasts is told when a condition begins or ends; nil: Alarm and Event are.
+	Lasts func(c Condition, lasts bool, text string)
 	// Oldest returns the age of the oldest unfinished journal write.
 	Oldest func() time.Duration
 	// RaiseStarts makes durable that at least so many starts of this array are known.
@@ -74,6 +76,16 @@ type Config struct {
 	// StandsIn reports whether this array has the other's portal addresses; nil: never.
 	StandsIn func() bool
 }
+
+// Condition is what may last for long, and people look at until it ends.
+type Condition string
+
+// The conditions.
+const (
+	Silence     Condition = "silence"
+	Stuck       Condition = "journal"
+	WitnessLost Condition = "witness"
+)
 
 // Pair is the relation to the other array.
 type Pair struct {
@@ -108,6 +120,8 @@ type Pair struct {
 	callID       atomic.Uint64
 	began        atomic.Uint64 // the newest period of grants that the groups were woken for
 	early        chan struct{} // makes the next beat come at once: there is a new way to ask on
+	beats        beats
+	probes       probes
 	serving      chan struct{} // a place for each request of the other array that is being answered
 }
 
@@ -224,6 +238,25 @@ func (p *Pair) alarm(s string) {
 	}
 	p.cfg.Logger.Warn(s)
 	p.cfg.Alarm(s)
+}
+
+func (p *Pair) lasts(c Condition, lasts bool, s string) {
+	switch {
+	case p.cfg.Lasts != nil:
+		p.cfg.Logger.Info(s)
+		p.cfg.Lasts(c, lasts, s)
+	case lasts:
+		p.alarm(s)
+	default:
+		p.event(s)
+	}
+}
+
+// IsStuck reports whether this array's journal is stuck.
+func (p *Pair) IsStuck() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stuck
 }
 
 func (p *Pair) event(s string) {

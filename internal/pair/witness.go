@@ -295,9 +295,9 @@ func (p *Pair) note(in witness.Incarnation, err error, took time.Duration) {
 	p.w.mu.Unlock()
 	if was != (err == nil) {
 		if err != nil {
-			p.alarm("the quorum witness can't be reached: " + err.Error())
+			p.lasts(WitnessLost, true, "the quorum witness can't be reached: "+err.Error())
 		} else {
-			p.event("the quorum witness answers")
+			p.lasts(WitnessLost, false, "the quorum witness answers")
 		}
 	}
 }

@@ -5,8 +5,10 @@ package pki
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -55,6 +57,20 @@ func PublicFrom(certificate, key string) (*tls.Config, error) {
 		return nil, fmt.Errorf("load the certificate %s: %w", certificate, err)
 	}
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{c}}, nil
+}
+
+// FirstCertificate returns the first certificate of a file in PEM form.
+func FirstCertificate(path string) (*x509.Certificate, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	for b, rest := pem.Decode(text); b != nil; b, rest = pem.Decode(rest) {
+		if b.Type == "CERTIFICATE" {
+			return x509.ParseCertificate(b.Bytes)
+		}
+	}
+	return nil, fmt.Errorf("%s has no certificate in PEM form", path)
 }
 
 // Client returns a configuration for connecting to a peer that must show a key

@@ -103,6 +103,7 @@ var heavy = []struct {
 	{"github.com/robfig/cron", []string{"schedule"}, "its parser only; its goroutines and clock have no place here"},
 	{"golang.org/x/crypto", []string{"people", "sshd"}, "password hashes and SSH keys; who else thinks of writing cryptography should not"},
 	{"golang.org/x/term", []string{"cmd", "sshd"}, "for people who type: editing a line, and passwords that nobody sees"},
+	{"github.com/gosnmp/gosnmp", []string{"forward"}, "events go out as SNMP traps by it; nothing here is managed by SNMP"},
 	{"github.com/BurntSushi/toml", []string{"cmd", "node"}, "configuration files are read at the top"},
 }
 

@@ -124,7 +124,7 @@ const (
 func (c *Command) Abort() {
 	c.aborted.Store(true)
 	if op := c.op.Load(); op != nil {
-		op.cancelled.Store(true)
+		op.Cancel()
 		c.unit.Cancel(op)
 	}
 	if x := c.copying.Load(); x != nil {
@@ -208,7 +208,7 @@ func (c *Command) step(f func(op *Op)) {
 	c.op.Store(op)
 	if c.aborted.Load() {
 		// Abort came between the check and the store: it may not have seen this op.
-		op.cancelled.Store(true)
+		op.Cancel()
 		c.end(abortedError())
 		return
 	}

@@ -321,7 +321,7 @@ func (x *copying) cancel() {
 	}
 	x.mu.Unlock()
 	for op, u := range ops {
-		op.cancelled.Store(true)
+		op.Cancel()
 		u.Cancel(op)
 	}
 }

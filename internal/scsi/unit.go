@@ -116,6 +116,10 @@ type Op struct {
 	at     uint64
 }
 
+// Cancel asks to drop the op as far as that is still possible. It is answered all the
+// same.
+func (o *Op) Cancel() { o.cancelled.Store(true) }
+
 // Cancelled reports whether somebody asked to drop the op, or the unit was reset since
 // its command began.
 func (o *Op) Cancelled() bool {

@@ -16,6 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
@@ -53,49 +55,54 @@ type machine struct {
 	doubted bool
 	// refuses: the store takes nothing until the next process.
 	refuses atomic.Bool
+	// former: its programs are those of a release before, which write a former format.
+	former bool
+	clock  atomic.Pointer[clock]
 }
 
 // disks are what an array keeps.
 type disks struct {
 	fs    *vfs.Mem
-	pages []byte // the map's file
+	maps  string // the map's file
 	facts map[string][]byte
+	// former: their format is that of a release before.
+	former bool
 }
 
 // keep copies the disks.
 func (w *world) keep(m *machine) {
-	pages, err := os.ReadFile(m.maps)
-	w.must(err)
-	m.past = &disks{fs: m.fs.CrashClone(w.rng, 100), pages: pages, facts: maps.Clone(m.facts)}
+	m.past = &disks{fs: m.fs.CrashClone(w.rng, 100), maps: filepath.Join(m.dir, "past."+strconv.Itoa(m.boots)), facts: maps.Clone(m.facts), former: m.former}
+	w.must(copyFile(m.maps, m.past.maps))
 }
 
 // putBack turns an array's disks to what they were at an earlier time, or notes them
-// for a later one. As with any backup, that loses nothing only while the other array
+// for a later one, and reports whether it did. As with any backup, that loses nothing only while the other array
 // has all.
-func (w *world) putBack(m *machine) {
+func (w *world) putBack(m *machine) bool {
 	if synctest.Wait(); m.past == nil {
 		w.keep(m)
-		return
+		return false
 	}
 	other := w.m[m.side.Other()].p
 	if other == nil || m.p == nil {
-		return
+		return false
 	}
 	i, err := other.g.Info()
 	w.must(err)
 	own, err := m.p.g.Info()
 	w.must(err)
 	if own.Record.ID != i.Record.ID || i.Record.Members != array.Both || i.Record.Rule != arb.Majority && !(i.Synced && i.Record.DecidedBy(other.m.side)) {
-		return
+		return false
 	}
 	if i.End.Place < own.Commit {
-		return // put back itself a moment ago, and not yet left out
+		return false // put back itself a moment ago, and not yet left out
 	}
 	w.kill(m, true)
-	w.must(os.WriteFile(m.maps, m.past.pages, 0o600))
-	m.fs, m.facts, m.doubted, m.past = m.past.fs, m.past.facts, true, nil
+	w.must(copyFile(m.past.maps, m.maps))
+	m.fs, m.facts, m.former, m.doubted, m.past, w.turned = m.past.fs, m.past.facts, m.past.former, true, nil, true
 	w.tracef("the disks of %v are put back as they once were", m.side)
 	w.boot(m)
+	return true
 }
 
 var (
@@ -126,7 +133,10 @@ type process struct {
 	// stuckUntil is until when its journal counts as stuck, stuck whether that was told.
 	stuckUntil time.Time
 	stuck      bool
-	born       int64
+	// slowUntil is until when its disk takes flush for each flush; stopped until when the
+	// whole process stands still. Both in nanoseconds of the day.
+	slowUntil, flush, stopped atomic.Int64
+	born                      int64
 	// The witness: what is to be asked, and whether an answer is awaited.
 	swap         *arb.Swap
 	look, asking bool
@@ -163,11 +173,13 @@ func (p *process) Get(_ array.GroupID, name string) ([]byte, error) {
 func (w *world) boot(m *machine) {
 	m.boots++
 	m.refuses.Store(false)
-	p := &process{w: w, m: m, life: m.boots, silent: true, born: w.now(), buffers: block.NewPool(16 << 20)}
-	p.lease.Start(w.now(), pair.DefaultTiming())
+	p := &process{w: w, m: m, life: m.boots, silent: true, buffers: block.NewPool(16 << 20)}
+	p.born = p.now()
+	p.lease.Start(p.now(), pair.DefaultTiming())
+	m.fs.SetHook(p.slowly)
 	var err error
 	p.jnl, err = journal.Open(m.fs, "journal", journal.Options{
-		Limit: 8 << 20, SegmentSize: 1 << 20, MaxPayload: 64 << 10, MaxGroups: 4, NoPrefill: true,
+		Limit: 4 << 20, SegmentSize: 512 << 10, MaxPayload: 64 << 10, MaxGroups: 4, NoPrefill: true,
 		Durable: func(ds []journal.Durable) {
 			for _, d := range ds {
 				if slowDisk.Load() == int32(m.side)+1 && p.g != nil { // one flush takes all that waits
@@ -182,11 +194,11 @@ func (w *world) boot(m *machine) {
 				}
 			}
 		},
-		Failed: func(err error) { w.failf("journal of %v: %v", m.side, err) },
+		Failed: func(err error) { w.fellf("journal of %v: %v", m.side, err) },
 	})
 	w.must(err)
 	p.pool, err = volume.OpenPool(m.fs, "pool", volume.Options{
-		MapFile: m.maps, Limit: cmp.Or(m.limit, 64<<20), Overlay: 4 << 20, Keep: w.keeps, Age: cmp.Or(m.age, 200*time.Millisecond), Grow: 1 << 20, NoSync: true, AtOnce: 1,
+		MapFile: m.maps, Limit: cmp.Or(m.limit, 64<<20), Overlay: 4 << 20, Keep: w.keeps, Age: cmp.Or(m.age, 200*time.Millisecond), Grow: 1 << 20, NoSync: true, AtOnce: 1, Batch: 64, Former: m.former,
 		OnBad: func(b volume.Bad) {
 			if p.g != nil {
 				p.g.Damaged(b.Volume, b.Page)
@@ -197,7 +209,11 @@ func (w *world) boot(m *machine) {
 				p.g.Wake()
 			}
 		},
-		Alarm: func(err error) { w.failf("pool of %v: %v", m.side, err) },
+		Alarm: func(err error) {
+			if array.KindOf(err) != array.Full || m.limit == 0 {
+				w.fellf("pool of %v: %v", m.side, err)
+			}
+		},
 	})
 	w.must(err)
 	p.g, err = group.Open(group.Config{
@@ -206,7 +222,7 @@ func (w *world) boot(m *machine) {
 		Log:    p.jnl, Space: p.jnl, Pages: p.pool, Copy: w.copier(p), Points: p.pool, Shadow: p.pool, Blurred: w.mutant == blurred, Buffers: p.buffers, Peer: way{p}, Keep: p,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Event:  func(text string) { w.tracef("%v: %s", m.side, text) },
-		Now:    time.Now,
+		Now:    p.alive,
 	}, arb.First(array.SideA, 1))
 	w.must(err)
 	for i := range volumes + w.late {
@@ -266,10 +282,9 @@ func (w *world) kill(m *machine, power bool) {
 	if w.mutant == noSync {
 		m.fs.IgnoreSync()
 	}
+	m.fs.SetHook(nil)
 	copied := filepath.Join(m.dir, "map."+strconv.Itoa(m.boots))
-	b, err := os.ReadFile(m.maps)
-	w.must(err)
-	w.must(os.WriteFile(copied, b, 0o600))
+	w.must(copyFile(m.maps, copied))
 	_ = os.Remove(m.maps)
 	m.maps = copied
 	w.tracef("%v is killed, power %v", m.side, power)
@@ -294,4 +309,43 @@ func (w *world) bury(p *process) {
 	p.g.Close()
 	_ = p.pool.Close()
 	_ = p.jnl.Close()
+}
+
+// copyFile copies what was written to a file: most of it only is set aside.
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	for at := int64(0); ; {
+		begin, err := in.Seek(at, unix.SEEK_DATA)
+		if errors.Is(err, unix.ENXIO) {
+			return out.Truncate(info.Size())
+		}
+		if err != nil {
+			return err
+		}
+		if at, err = in.Seek(begin, unix.SEEK_HOLE); err != nil {
+			return err
+		}
+		if _, err = in.Seek(begin, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err = out.Seek(begin, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err = io.CopyN(out, in, at-begin); err != nil {
+			return err
+		}
+	}
 }

@@ -64,7 +64,7 @@ func stamp(b int, n byte) []byte {
 func (w *world) begin(m *machine, f func(u *group.Unit, op *scsi.Op, done func(error))) chan error {
 	out := make(chan error, 1)
 	u := m.p.units[0]
-	f(u, &scsi.Op{ID: 1, Arrived: time.Now(), Generation: u.Reservations().Revision, Nexus: reservation.Nexus{Initiator: "iqn.x:f,i,0x1", Port: uint16(1 + 256*int(m.side))}}, func(err error) { out <- err })
+	f(u, &scsi.Op{ID: 1, Arrived: w.arrives(), Generation: u.Reservations().Revision, Nexus: reservation.Nexus{Initiator: "iqn.x:f,i,0x1", Port: uint16(1 + 256*int(m.side))}}, func(err error) { out <- err })
 	return out
 }
 
@@ -80,6 +80,14 @@ func (w *world) await(out chan error) error {
 	}
 	w.failf("a command is not answered")
 	return nil
+}
+
+// arrives is when a command comes; of a mutant it is never long ago.
+func (w *world) arrives() time.Time {
+	if w.mutant == ageless {
+		return time.Now().Add(time.Hour)
+	}
+	return time.Now()
 }
 
 func (w *world) write(m *machine, b int, n byte) chan error {

@@ -26,6 +26,8 @@ func blockOffset(b int) int { return b * blockSize * 3 }
 
 // ledger is what is known of a block. Its writes are numbered; one at a time is out.
 type ledger struct {
+	v, b   int
+	told   []saying
 	issued uint64 // the newest that was sent
 	floor  uint64 // the newest that was acknowledged or read: nothing older may be read
 }
@@ -49,10 +51,12 @@ func (l *ledger) judge(w *world, what string, got []byte, floor uint64) {
 	n := binary.LittleEndian.Uint64(got)
 	for i := 0; i < len(got); i += 16 {
 		if binary.LittleEndian.Uint64(got[i:]) != n {
+			w.about = l
 			w.failf("%s: torn, write %d and %d", what, n, binary.LittleEndian.Uint64(got[i:]))
 		}
 	}
 	if n < floor || n > l.issued {
+		w.about = l
 		w.failf("%s: holds write %d; %d was acknowledged or read before, %d was the last sent", what, n, floor, l.issued)
 	}
 	l.floor = max(l.floor, n)
@@ -90,9 +94,19 @@ type try struct {
 	began time.Time
 	buf   []byte
 	out   chan error
+	// unread: it came to a process that stands still.
+	unread bool
+	// replaced: the host logged in again, and waits until it is quiet.
+	replaced bool
 }
 
-func newClient(w *world, id int) *client { return &client{w: w, id: id, opID: uint64(id) << 40} }
+func newClient(w *world, id int) *client {
+	c := &client{w: w, id: id, opID: uint64(id) << 40}
+	for i := range c.ledgers {
+		c.ledgers[i].v, c.ledgers[i].b = i/blocks, i%blocks
+	}
+	return c
+}
 
 // step looks for an answer, or sends something.
 func (c *client) step() {
@@ -144,13 +158,24 @@ func (c *client) send() {
 	cmd := c.cmd
 	cmd.attempts++
 	c.opID++
-	port := uint16(1 + 256*int(c.at))
-	t := &try{p: p, began: time.Now(), out: make(chan error, 1), buf: make([]byte, blockSize)}
+	t := &try{p: p, began: time.Now(), out: make(chan error, 1), buf: make([]byte, blockSize), unread: p.still()}
+	cmd.try = t
+	c.say(t, "sent")
+	if t.unread {
+		return
+	}
+	c.read(t)
+}
+
+// read lets the array read a command.
+func (c *client) read(t *try) {
+	p, cmd := t.p, c.cmd
+	port := uint16(1 + 256*int(p.m.side))
+	t.unread = false
 	t.op = &scsi.Op{
-		ID: c.opID, Arrived: time.Now(), Generation: p.units[cmd.v].Reservations().Revision,
+		ID: c.opID, Arrived: t.began, Generation: p.units[cmd.v].Reservations().Revision,
 		Nexus: reservation.Nexus{Initiator: fmt.Sprintf("iqn.x:h%d,i,0x1", c.id), Port: port},
 	}
-	cmd.try = t
 	done := func(err error) { t.out <- err }
 	off := int64(blockOffset(cmd.b))
 	if cmd.kind == 0 {
@@ -196,17 +221,42 @@ func (c *client) buffer(p *process, cmd *command, n uint64) *block.Buffer {
 }
 
 func (c *client) await(t *try) {
+	if t.p.still() && !t.p.dead.Load() {
+		if time.Since(t.began) > c.w.patience {
+			c.cmd.try = nil
+			c.say(t, "given up")
+			c.lost()
+		}
+		return
+	}
+	if t.unread && !t.p.dead.Load() {
+		if time.Since(t.began) > scsi.Late { // closed unread
+			c.cmd.try = nil
+			c.say(t, "closed unread")
+			c.lost()
+			return
+		}
+		c.read(t)
+		return
+	}
 	select {
 	case err := <-t.out:
 		c.cmd.try = nil
 		if t.p.dead.Load() {
+			c.say(t, "lost with the array")
 			c.lost() // the answer never came
+			return
+		}
+		if t.replaced { // with the session, and quiet now
+			c.say(t, "quiet, and sent again")
+			c.changed()
 			return
 		}
 		c.answered(t, err)
 	default:
-		if t.p.dead.Load() || time.Since(t.began) > patience {
+		if t.p.dead.Load() || time.Since(t.began) > c.w.patience {
 			c.cmd.try = nil
+			c.say(t, "given up")
 			c.lost()
 		}
 	}
@@ -214,10 +264,15 @@ func (c *client) await(t *try) {
 
 // lost: the session is gone; the command may have taken effect or not.
 func (c *client) lost() {
+	c.changed()
+	c.elsewhere(0)
+}
+
+// changed: what the command compares with may be there no more.
+func (c *client) changed() {
 	if c.cmd.kind == scsi.CompareAndWrite {
 		c.cmd.kind = scsi.Write // a host that does not know what is there writes it
 	}
-	c.elsewhere(0)
 }
 
 func (c *client) elsewhere(wait time.Duration) {
@@ -231,6 +286,7 @@ func (c *client) answered(t *try, err error) {
 	if err == nil {
 		c.w.answers[t.p.m.side]++
 	}
+	c.say(t, "answered", err)
 	what := fmt.Sprintf("host %d at %v, volume %d block %d", c.id, t.p.m.side, cmd.v, cmd.b)
 	switch kind := array.KindOf(err); {
 	case err == nil && cmd.kind == 0:
@@ -243,6 +299,8 @@ func (c *client) answered(t *try, err error) {
 		c.acked++
 	case kind == array.Busy || kind == array.Conflict || kind == array.Moved:
 		c.retryAt = time.Now().Add(10 * time.Millisecond)
+	case kind == array.Medium && c.w.rotten != nil || kind == array.Full && t.p.m.limit != 0:
+		c.elsewhere(50 * time.Millisecond) // until it is mended, or there is room
 	case kind == array.Standby || kind == array.Unavailable:
 		c.elsewhere(20 * time.Millisecond)
 	case kind == array.Unknown || kind == array.Aborted:

@@ -3,7 +3,6 @@
 package sim
 
 import (
-	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,7 +10,7 @@ import (
 
 // turnBack puts an array that is down on the disks that were kept, and starts it.
 func (w *world) turnBack(m *machine) {
-	w.must(os.WriteFile(m.maps, m.past.pages, 0o600))
+	w.must(copyFile(m.past.maps, m.maps))
 	m.fs, m.facts, m.doubted, m.past = m.past.fs, m.past.facts, true, nil
 	w.boot(m)
 }

@@ -26,7 +26,10 @@ type wire struct {
 	cut   [2]bool // what this side sends does not arrive at this moment
 	since time.Time
 	delay time.Duration
-	q     [2][]parcel // by sender
+	// slowUntil is until when what is sent takes slow longer.
+	slowUntil time.Time
+	slow      time.Duration
+	q         [2][]parcel // by sender
 }
 
 type parcel struct {
@@ -43,7 +46,11 @@ func (w *world) send(from *process, do func(to *process)) error {
 	if from.dead.Load() || !n.up {
 		return errors.New("no connection")
 	}
-	n.q[from.m.side] = append(n.q[from.m.side], parcel{at: time.Now().Add(n.delay), do: do})
+	at := time.Now().Add(n.delay)
+	if time.Now().Before(n.slowUntil) {
+		at = at.Add(n.slow)
+	}
+	n.q[from.m.side] = append(n.q[from.m.side], parcel{at: at, do: do})
 	return nil
 }
 
@@ -103,14 +110,14 @@ func (w *world) connect() {
 	}
 }
 
-func (p *process) starving() bool { return time.Now().Before(p.starved) }
+func (p *process) starving() bool { return time.Now().Before(p.starved) || p.still() }
 
 // leases asks, grants, and finds the other silent or back.
 func (p *process) leases() {
-	now := p.w.now()
+	now := p.now()
 	timing := pair.DefaultTiming()
 	stamp := p.clock()
-	stuck := time.Now().Before(p.stuckUntil)
+	stuck := time.Now().Before(p.stuckUntil) || p.jnl.Oldest(time.Now()) > timing.Stuck
 	if stuck {
 		p.lease.Drop(now)
 	}
@@ -125,14 +132,14 @@ func (p *process) leases() {
 		to.heard.Store(stamp)
 		var period uint64
 		if stuck {
-			to.lease.GivenUp(to.w.now(), p.start())
+			to.lease.GivenUp(to.now(), p.start())
 			to.g.PeerStuck()
 		} else {
-			period = to.lease.Grant(to.w.now(), p.start())
+			period = to.lease.Grant(to.now(), p.start())
 		}
 		_ = to.w.send(to, func(back *process) {
 			if back == p {
-				p.lease.Answered(p.w.now(), now, period)
+				p.lease.Answered(p.now(), now, period)
 			}
 		})
 	})
@@ -174,7 +181,7 @@ func (y way) Send(pk group.Packet) error {
 		}
 	}
 	if strange := pk.Offset < 0 || pk.Length < 0 || pk.Length > link.MaxLength; strange && pk.Type >= group.PacketPointBegin {
-		p.w.failf("a packet of type %d that no frame can carry: offset %d, length %d", pk.Type, pk.Offset, pk.Length)
+		p.w.fellf("a packet of type %d that no frame can carry: offset %d, length %d", pk.Type, pk.Offset, pk.Length)
 	}
 	if spy := p.w.spy.Load(); spy != nil {
 		(*spy)(pk)
@@ -213,13 +220,20 @@ func (y way) Send(pk group.Packet) error {
 	})
 }
 
-// The machines' clocks run at the same speed and show different times.
-func (p *process) clock() int64 { return p.w.now() + int64(p.m.side)*int64(time.Minute) }
+// The machines' clocks show different times.
+func (p *process) clock() int64 { return p.now() + int64(p.m.side)*int64(time.Minute) }
 
-func (y way) Clock() int64  { return y.process.clock() }
-func (y way) Stamp() int64  { return y.process.heard.Load() }
-func (y way) Lease() uint64 { return y.lease.Held(y.w.now()) }
-func (y way) Break()        { y.lease.BreakOff(y.w.now()) }
+func (y way) Clock() int64 { return y.process.clock() }
+func (y way) Stamp() int64 { return y.process.heard.Load() }
+func (y way) Break()       { y.lease.BreakOff(y.now()) }
+
+// Lease is what is asked before anything is done under a lease: a process that is stopped
+// stands still right there, and believes its answer when it goes on.
+func (y way) Lease() uint64 {
+	held := y.lease.Held(y.now())
+	y.alive()
+	return held
+}
 
 func (y way) Period() uint64 {
 	n := y.lease.Period()
@@ -231,7 +245,7 @@ func (y way) Ended() uint64 {
 	if y.w.mutant == noWait {
 		return y.granted.Load()
 	}
-	return y.lease.Ended(y.w.now())
+	return y.lease.Ended(y.now())
 }
 
 func (y way) Swap(_ array.GroupID, s arb.Swap) {

@@ -28,8 +28,24 @@ const step = 5 * time.Millisecond
 
 // world is a pair, its witness and its hosts under one seed.
 type world struct {
+	seed  uint64
 	keeps int64 // bytes of what hosts read
-	t     *testing.T
+	// catch: a run that fails panics, for whoever plays it.
+	catch bool
+	fell  atomic.Pointer[string]
+	// about is the block of which something was read that must not be.
+	about *ledger
+	// patience is how long a host waits for an answer before it drops the session.
+	patience time.Duration
+	// rotten is the machine whose pages were damaged, turned whether disks were put back:
+	// of both in one run nothing is left.
+	rotten *machine
+	turned bool
+	// without are the faults that are left out, by number; count is how many of a kind
+	// happened.
+	without map[int]bool
+	count   map[string]int
+	t       *testing.T
 	mutant
 	// shared: both arrays serve.
 	shared bool
@@ -96,8 +112,16 @@ func newWorld(t *testing.T, seed uint64, broken mutant) *world {
 // newWorldOf makes a world with so many bytes of blocks that were read lately in memory,
 // whose group is periodic if it has a period.
 func newWorldOf(t *testing.T, seed uint64, broken mutant, keep int64, period time.Duration) *world {
+	w := makeWorld(t, seed, broken, keep, period)
+	w.begins()
+	return w
+}
+
+// makeWorld makes one whose arrays have not begun.
+func makeWorld(t *testing.T, seed uint64, broken mutant, keep int64, period time.Duration) *world {
 	w := &world{t: t, pace: usual, mutant: broken, keeps: keep, period: period, flushTakes: 60 * time.Millisecond, rng: rand.New(rand.NewPCG(seed, 7)), start: time.Now()}
-	w.shared = seed%2 == 0
+	w.count = map[string]int{}
+	w.seed, w.shared, w.patience = seed, seed%2 == 0, patience
 	w.net.delay = time.Duration(w.rng.IntN(20000)) * time.Microsecond
 	w.wit = witness{up: true, reach: [2]bool{true, true}, inc: 1, delay: time.Duration(1+w.rng.IntN(40)) * time.Millisecond}
 	for s := range array.Side(2) {
@@ -106,14 +130,24 @@ func newWorldOf(t *testing.T, seed uint64, broken mutant, keep int64, period tim
 		if broken == noSync {
 			w.m[s].fs.IgnoreSync()
 		}
+		w.m[s].clock.Store(&clock{set: w.start, shown: int64(time.Hour), rate: 1})
+		if broken == fast {
+			w.m[s].runs(0.6 + 0.8*float64(s))
+		}
 		w.must(w.m[s].fs.MkdirAll("journal"))
 		w.must(w.m[s].fs.MkdirAll("pool"))
-		w.boot(w.m[s])
 	}
 	for i := range clients {
 		w.hosts = append(w.hosts, newClient(w, i))
 	}
 	return w
+}
+
+// begins starts the arrays for the first time.
+func (w *world) begins() {
+	for _, m := range w.m {
+		w.boot(m)
+	}
 }
 
 // newQuiet returns a world in sync whose hosts are silent. What they read comes from the
@@ -126,23 +160,27 @@ func newQuiet(t *testing.T, delay time.Duration) *world {
 	return w
 }
 
-func (w *world) now() int64 { return int64(time.Since(w.start)) + int64(time.Hour) }
-
 func (w *world) must(err error) {
 	if err != nil {
 		w.failf("%v", err)
 	}
 }
 
-// found is what a run with a mutant ends with, if it is caught.
+// found is what a run ends with that showed what must never be.
 type found string
 
 func (w *world) failf(format string, args ...any) {
 	w.t.Helper()
-	if w.mutant != sound {
+	if w.catch || w.mutant != sound {
 		panic(found(fmt.Sprintf(format, args...)))
 	}
 	w.t.Fatalf(format+"\n%s", append(args, w.told())...)
+}
+
+// fellf is failf for goroutines other than the one that lets time pass, which heeds it.
+func (w *world) fellf(format string, args ...any) {
+	what := fmt.Sprintf(format, args...)
+	w.fell.CompareAndSwap(nil, &what)
 }
 
 // told returns the end of the trace.
@@ -182,6 +220,9 @@ func (w *world) run(d time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		time.Sleep(step)
 		synctest.Wait()
+		if what := w.fell.Load(); what != nil {
+			w.failf("%s", *what)
+		}
 		w.timers()
 		w.connect()
 		w.deliver()
@@ -225,6 +266,9 @@ func (w *world) check() {
 	var serve []string
 	shares := 0
 	w.each(func(p *process) {
+		if p.still() {
+			return // it does nothing now
+		}
 		i, err := p.g.Info()
 		w.must(err)
 		if i.Sharing {
@@ -271,16 +315,22 @@ func (w *world) settle() {
 		w.run(w.pace.silence)
 	}
 	w.tracef("all is made good")
-	w.net.cut = [2]bool{}
+	w.patience, w.net.cut, w.net.slowUntil = patience, [2]bool{}, time.Time{}
+	w.each(func(p *process) {
+		p.slowUntil.Store(0)
+		p.stopped.Store(0)
+	})
+	w.run(2 * step) // who was stopped goes on
 	w.wit.reach = [2]bool{true, true}
 	if !w.wit.up {
 		w.wit.up = true
 		w.wit.inc++
 	}
 	for _, m := range w.m {
-		if m.refuses.Load() {
+		if m.refuses.Load() || m.limit != 0 || m.former {
 			w.kill(m, true)
 		}
+		m.limit, m.former = 0, false
 		if m.p == nil {
 			w.boot(m)
 		}
@@ -314,6 +364,7 @@ func (w *world) settle() {
 	}
 	w.stop(true)
 	w.run(w.pace.quiet)
+	w.mend()
 	w.compare()
 	if w.shared && (w.sharing == 0 || w.answers[0] < w.pace.answers || w.answers[1] < w.pace.answers) {
 		w.failf("hosts had %v answers of the two arrays, which shared %d times", w.answers, w.sharing)

@@ -60,7 +60,7 @@ func OpenFile(path string, o bolt.Options) (db *bolt.DB, err error) {
 		_ = file.Close()
 	}
 	if errors.Is(err, berrors.ErrTimeout) {
-		err = array.Errorf(array.Conflict, "another process has it open")
+		err = array.Errorf(array.Conflict, "another process has it open, mostly the array's daemon: stop that first")
 	}
 	return db, err
 }

@@ -44,24 +44,28 @@ func kept(rng *rand.Rand, percent int) bool { return rng.IntN(100) < percent }
 
 // crash returns what is left of one file.
 func (n *memNode) crash(rng *rand.Rand, keepPercent int) *memNode {
-	data := slices.Clone(n.durable)
-	if len(n.now) > len(data) && kept(rng, keepPercent) {
-		data = append(data, make([]byte, len(n.now)-len(data))...)
+	left := &memNode{dirty: map[int64]struct{}{}}
+	data := &left.durable
+	data.size, data.chunks = n.durable.size, slices.Clone(n.durable.chunks)
+	if n.now.size > data.size && kept(rng, keepPercent) {
+		data.grow(n.now.size)
 	}
+	var sector [memSector]byte
 	for _, s := range slices.Sorted(maps.Keys(n.dirty)) {
 		if !kept(rng, keepPercent) {
 			continue
 		}
-		from, to := s*memSector, min((s+1)*memSector, int64(len(n.now)))
+		from, to := s*memSector, min((s+1)*memSector, n.now.size)
 		if keepPercent < 100 && rng.IntN(16) == 0 {
 			to = from + rng.Int64N(to-from)
 		}
-		if to > int64(len(data)) {
-			data = append(data, make([]byte, to-int64(len(data)))...)
-		}
-		copy(data[from:to], n.now[from:to])
+		data.grow(to)
+		n.now.read(sector[:to-from], from)
+		data.write(sector[:to-from], from, left)
 	}
-	return &memNode{now: data, durable: slices.Clone(data), dirty: map[int64]struct{}{}}
+	data.share(0)
+	left.now = content{size: data.size, chunks: slices.Clone(data.chunks)}
+	return left
 }
 
 // Flip turns over one bit of a file, in memory and on the disk.
@@ -73,12 +77,12 @@ func (m *Mem) Flip(name string, bit int64) error {
 		return err
 	}
 	n := d.now[base]
-	if n == nil || bit/8 >= int64(len(n.now)) {
+	if n == nil || bit/8 >= n.now.size {
 		return fmt.Errorf("flip bit %d of %s: no such bit", bit, name)
 	}
-	n.now[bit/8] ^= 1 << (bit % 8)
-	if bit/8 < int64(len(n.durable)) {
-		n.durable[bit/8] ^= 1 << (bit % 8)
+	n.now.flip(bit)
+	if bit/8 < n.durable.size {
+		n.durable.flip(bit)
 	}
 	return nil
 }

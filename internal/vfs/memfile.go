@@ -12,8 +12,8 @@ const memSector = 512
 
 // memNode is a file's content: now, on the disk, and which sectors differ.
 type memNode struct {
-	now     []byte
-	durable []byte
+	now     content
+	durable content // its chunks are nobody's own
 	dirty   map[int64]struct{}
 	locked  bool
 }
@@ -55,10 +55,11 @@ func (f *memFile) ReadAt(b []byte, off int64) (int, error) {
 	if err := f.access("read", b, off); err != nil {
 		return 0, err
 	}
-	if off >= int64(len(f.n.now)) {
+	if off >= f.n.now.size {
 		return 0, io.EOF
 	}
-	n := copy(b, f.n.now[off:])
+	n := int(min(int64(len(b)), f.n.now.size-off))
+	f.n.now.read(b[:n], off)
 	if n < len(b) {
 		return n, io.EOF
 	}
@@ -72,8 +73,8 @@ func (f *memFile) WriteAt(b []byte, off int64) (int, error) {
 	if err := f.access("write", b, off); err != nil {
 		return 0, err
 	}
-	f.n.grow(off + int64(len(b)))
-	copy(f.n.now[off:], b)
+	f.n.now.grow(off + int64(len(b)))
+	f.n.now.write(b, off, f.n)
 	if len(b) == 0 {
 		return 0, nil
 	}
@@ -81,13 +82,6 @@ func (f *memFile) WriteAt(b []byte, off int64) (int, error) {
 		f.n.dirty[s] = struct{}{}
 	}
 	return len(b), nil
-}
-
-func (n *memNode) grow(size int64) {
-	if size <= int64(len(n.now)) {
-		return
-	}
-	n.now = append(n.now, make([]byte, size-int64(len(n.now)))...)
 }
 
 func (f *memFile) Sync() error {
@@ -101,12 +95,15 @@ func (f *memFile) Sync() error {
 		return nil
 	}
 	n := f.n
-	if len(n.durable) != len(n.now) {
-		n.durable = append(n.durable, n.now[len(n.durable):]...)
+	if before := n.durable.size; before < n.now.size {
+		n.durable.grow(n.now.size)
+		n.now.share(int(before / chunkSize))
+		copy(n.durable.chunks[before/chunkSize:], n.now.chunks[before/chunkSize:])
 	}
 	for s := range n.dirty {
-		end := min((s+1)*memSector, int64(len(n.now)))
-		copy(n.durable[s*memSector:end], n.now[s*memSector:end])
+		k := n.now.chunks[s*memSector/chunkSize]
+		k.own = nil
+		n.durable.chunks[s*memSector/chunkSize] = k
 	}
 	clear(n.dirty)
 	return nil
@@ -119,14 +116,14 @@ func (f *memFile) Allocate(size int64) error {
 	if err := f.check("allocate"); err != nil {
 		return err
 	}
-	f.n.grow(size)
+	f.n.now.grow(size)
 	return nil
 }
 
 func (f *memFile) Size() (int64, error) {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
-	return int64(len(f.n.now)), nil
+	return f.n.now.size, nil
 }
 
 func (f *memFile) Close() error {

@@ -78,7 +78,7 @@ func (p *Pool) destage(only *array.GroupID) error {
 // tellLevel tells of a level that was reached or left. Nothing is told twice: only one
 // destage at a time is between the lock and here.
 func (p *Pool) tellLevel() {
-	now := p.level()
+	now := p.Level()
 	p.mu.Lock()
 	changed := p.told != now
 	p.told = now

@@ -174,19 +174,26 @@ func eachEntry(tx *bolt.Tx, in bucket, v array.VolumeID, start, end int64, fn fu
 }
 
 // prepareMap makes the buckets and refuses a map of another format.
-func prepareMap(tx *bolt.Tx) error {
+func (p *Pool) prepareMap(tx *bolt.Tx) error {
+	format := uint64(mapFormat)
+	if p.o.Former {
+		format = oldFormat
+	}
 	if name, _ := tx.Cursor().First(); name != nil {
 		if err := checkFormat(tx); err != nil {
 			return err
 		}
-		return tx.Bucket([]byte(metaBucket)).Put([]byte("format"), numberKey(mapFormat))
+		if v := tx.Bucket([]byte(metaBucket)).Get([]byte("format")); p.o.Former && binary.BigEndian.Uint64(v) != oldFormat {
+			return array.Errorf(array.Medium, "the map of pages has format %x, this program knows %d", v, oldFormat)
+		}
+		return tx.Bucket([]byte(metaBucket)).Put([]byte("format"), numberKey(format))
 	}
 	for _, b := range buckets {
 		if _, err := tx.CreateBucket([]byte(b)); err != nil {
 			return err
 		}
 	}
-	return tx.Bucket([]byte(metaBucket)).Put([]byte("format"), numberKey(mapFormat))
+	return tx.Bucket([]byte(metaBucket)).Put([]byte("format"), numberKey(format))
 }
 
 // checkFormat refuses a map of another format, and what is no map.

@@ -274,7 +274,7 @@ func (v *Volume) adopt(l *overlay, changes []change, all []staged) {
 		}
 		// The journal has dropped the record meanwhile: its group is being removed.
 		v.mu.RLock()
-		l.copy(all[i].buf, changes[i].page*block.Page)
+		l.copy(all[i].buf, changes[i].page*block.Page, nil)
 		v.mu.RUnlock()
 	}
 }

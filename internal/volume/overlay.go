@@ -91,15 +91,16 @@ func (o *overlay) clear(start, end int64, match func(*extent) bool) {
 			c, i = c+1, 0
 			continue
 		}
-		e := o.chunks[c][i]
-		if e.start >= end {
+		if o.chunks[c][i].start >= end {
 			break
 		}
-		if !match(&e) {
+		if !match(&o.chunks[c][i]) {
 			i++
 			continue
 		}
-		var rest []extent
+		e := o.chunks[c][i]
+		var parts [2]extent
+		rest := parts[:0]
 		if e.start < start {
 			rest = append(rest, e.part(e.start, start))
 		}

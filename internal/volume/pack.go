@@ -32,7 +32,7 @@ func (c *change) pack(room, small []byte) int {
 // packingRoom returns the room for what is put together to be written. p.single is held.
 func (p *Pool) packingRoom() []byte {
 	if p.packing == nil {
-		p.packing = vfs.NewBuffer(stagingPages * block.Page)
+		p.packing = vfs.NewBuffer(p.o.Batch * block.Page)
 	}
 	return p.packing
 }

@@ -61,7 +61,7 @@ func (p *Pool) writeThen(into bucket, changes []change, turn func(*edit) error) 
 		return err
 	}
 	taken, err := p.take(into, changes)
-	if errors.Is(err, errScattered) {
+	if errors.Is(err, errScattered) && !p.o.Former {
 		p.scatter(changes)
 		taken, err = p.take(into, changes)
 	}

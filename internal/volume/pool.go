@@ -55,16 +55,22 @@ type Options struct {
 	// OnBad is told of a bad page that a destage met and went on with. It must not wait,
 	// nor use the pool.
 	OnBad func(Bad)
+	// Batch is how many pages one transaction of the map takes, for which room in memory is
+	// kept; 0 for 1024.
+	Batch int
 	// AtOnce is how many pages a destage reads or writes at a time; 0 for 32.
 	AtOnce int
 	// Outside is from how many bytes on the payload of a record is put on pages at once,
-	// instead of into the journal first; 0 for 256 KiB, negative for none.
+	// instead of into the journal first; 0 for 128 KiB, negative for none.
 	Outside int
+	// Former writes a map of the format before, as earlier programs do, and refuses any
+	// other. It is for tests of upgrades.
+	Former bool
 	// NoChecksum believes whatever the disk returns. DAMAGE IS THEN SERVED: it is for
 	// tests that must notice.
 	NoChecksum bool
-	// NoSync leaves out flushing the map. A CRASH THEN LOSES PAGES: it is for tests
-	// that simulate one.
+	// NoSync leaves out flushing the map, and keeping room of the disk for it. A CRASH THEN
+	// LOSES PAGES: it is for tests that simulate one.
 	NoSync bool
 }
 
@@ -97,6 +103,8 @@ type Pool struct {
 	kick  chan struct{}
 	stop  chan struct{}
 	ended chan struct{}
+	// owners had no extents left, and serve again.
+	owners sync.Pool
 	// closing makes a second Close harmless, scratch keeps page buffers for reads.
 	closing sync.Once
 	scratch sync.Pool
@@ -174,9 +182,6 @@ const maxUnread = 1024
 // MaxSize is how large a volume may be.
 const MaxSize = 1 << 50
 
-// stagingPages is how many pages one transaction of the map takes.
-const stagingPages = 1024
-
 // OpenPool opens the pool in dir of fs, which it makes if there is none.
 func OpenPool(fs vfs.FS, dir string, o Options) (*Pool, error) {
 	if o.Overlay == 0 {
@@ -188,15 +193,19 @@ func OpenPool(fs vfs.FS, dir string, o Options) (*Pool, error) {
 	if o.Grow == 0 {
 		o.Grow = 64 << 20
 	}
+	if o.Batch <= 0 {
+		o.Batch = 1024
+	}
 	if o.AtOnce <= 0 {
 		o.AtOnce = 32
 	}
 	if o.Outside == 0 {
-		o.Outside = 256 << 10
+		o.Outside = 128 << 10
 	}
 	p := &Pool{
-		o: o, kick: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
-		staging: vfs.NewBuffer(stagingPages * block.Page),
+		owners: sync.Pool{New: func() any { return new(owner) }},
+		o:      o, kick: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
+		staging: vfs.NewBuffer(o.Batch * block.Page),
 	}
 	p.empty()
 	if err := store.Guard(func() error { return p.open(fs, dir) }); err != nil {
@@ -231,7 +240,7 @@ func (p *Pool) open(fs vfs.FS, dir string) (err error) {
 	if err = fs.SyncDir(dir); err != nil {
 		return err
 	}
-	if err = p.db.Update(prepareMap); err != nil {
+	if err = p.db.Update(p.prepareMap); err != nil {
 		return err
 	}
 	if err = p.name(); err != nil {

@@ -120,7 +120,7 @@ func (p *Pool) PutPages(id array.GroupID, puts []Put) error {
 	}
 	for len(puts) > 0 {
 		n := 1 // of one volume: each has its own space set aside
-		for n < min(len(puts), stagingPages) && puts[n].Volume == puts[0].Volume {
+		for n < min(len(puts), p.o.Batch) && puts[n].Volume == puts[0].Volume {
 			n++
 		}
 		if err := p.putSome(id, puts[:n]); err != nil {

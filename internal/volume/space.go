@@ -46,7 +46,7 @@ func (p *Pool) fits(into bucket, changes []change, need int64) error {
 }
 
 // spare is what is kept for replacing pages, of a pool that can spare it. p.mu is held.
-func (p *Pool) spare() int64 { return min(stagingPages*pageUnits, p.units.limit/16) }
+func (p *Pool) spare() int64 { return min(int64(p.o.Batch)*pageUnits, p.units.limit/16) }
 
 // replaced returns how many units the changes will free for certain.
 func (p *Pool) replaced(into bucket, changes []change) (n int64, err error) {
@@ -224,8 +224,8 @@ func (v *Volume) keepsOf(tx *bolt.Tx, page, off, n int64) (keeps int64, err erro
 // levels are the fullness, in percent, at which people are told.
 var levels = [...]int{75, 85, 95}
 
-// level returns the highest level that the pool has reached, 0 for none.
-func (p *Pool) level() (reached int) {
+// Level returns the highest level that the pool has reached, 0 for none.
+func (p *Pool) Level() (reached int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, l := range levels {

@@ -116,7 +116,7 @@ func (c *change) replaces() (blocks uint8) {
 // then need not be filled.
 func (v *Volume) splitPages(into bucket, batch []int64, all []staged, entries []entry) error {
 	spec := v.Spec()
-	if into != pageBucket || spec.Compress || spec.Provisioning == Dedup || len(v.path()) != 1 || v.layered(hostView) {
+	if v.p.o.Former || into != pageBucket || spec.Compress || spec.Provisioning == Dedup || len(v.path()) != 1 || v.layered(hostView) {
 		return nil
 	}
 	newest := v.newest()

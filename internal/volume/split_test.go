@@ -280,6 +280,44 @@ func TestFormerFormat(t *testing.T) {
 	}
 }
 
+// TestFormer: what writes as an earlier program does splits no page, and can be opened by
+// one until a later program was there.
+func TestFormer(t *testing.T) {
+	disk, o := vfs.NewMem(), testOptions(t.TempDir())
+	former := o
+	former.Former = true
+	p, v := onePool(t, disk, former, 10*block.Page)
+	ok(t, v.Apply(data(1, 0, page(7))))
+	ok(t, p.Flush(1))
+	ok(t, v.Apply(data(2, 0, page(8)[:unitSize])))
+	ok(t, p.Flush(1))
+	split := func() bool {
+		es, err := v.entriesOf(pageBucket, []int64{0})
+		ok(t, err)
+		return es[0].split
+	}
+	if split() {
+		t.Error("an earlier program split a page")
+	}
+	ok(t, p.Close())
+	p, _ = onePool(t, disk, former, 10*block.Page)
+	ok(t, p.Close())
+	p, v = onePool(t, disk, o, 10*block.Page)
+	ok(t, v.Apply(data(3, unitSize, page(9)[:unitSize])))
+	ok(t, p.Flush(1))
+	if !split() {
+		t.Error("a later program did not split the page")
+	}
+	got := make([]byte, block.Page)
+	if ok(t, v.Read(got, 0)); got[0] != 8 || got[unitSize] != 9 || got[2*unitSize] != 7 {
+		t.Error("what is read is something else")
+	}
+	ok(t, p.Close())
+	if _, err := OpenPool(disk, "pool", former); err == nil || !strings.Contains(err.Error(), "format") {
+		t.Error("an earlier program opens what a later one wrote:", err)
+	}
+}
+
 // TestLeavesComeBack: what is encoded is decoded, with split pages among others or without.
 func TestLeavesComeBack(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))

@@ -20,7 +20,7 @@ func (v *Volume) destageLayer(into bucket, l *overlay) error {
 	if err != nil {
 		return err
 	}
-	for most := stagingPages; len(pages) > 0; {
+	for most := v.p.o.Batch; len(pages) > 0; {
 		batch := pages[:min(len(pages), most)]
 		changes, err := v.stage(into, l, batch)
 		if err != nil {
@@ -29,7 +29,7 @@ func (v *Volume) destageLayer(into bucket, l *overlay) error {
 		if err = v.p.write(into, changes); err != nil {
 			v.p.disown(changes)
 		}
-		if array.KindOf(err) == array.Full && len(batch) > stagingPages/32 {
+		if array.KindOf(err) == array.Full && len(batch) > v.p.o.Batch/32 {
 			most = len(batch) / 2 // less at a time takes less room until what it replaces is free
 			continue
 		}
@@ -63,8 +63,9 @@ func (p *Pool) tellRoom() {
 
 // staged is a page on its way to the staging buffer.
 type staged struct {
-	buf    []byte // of the page, as far as the volume goes
-	gaps   []span // what the layer hasn't
+	buf    []byte  // of the page, as far as the volume goes
+	gaps   []span  // what the layer hasn't
+	room   [2]span // for gaps: most pages have no more
 	birth  array.Place
 	bad    uint8    // blocks that are bad on disk and not in the layer
 	err    error    // what the disk or the checksum said of them
@@ -88,7 +89,7 @@ func (v *Volume) stage(into bucket, l *overlay, batch []int64) ([]change, error)
 			continue
 		}
 		clear(buf[n:])
-		all[i].birth, all[i].gaps = l.copy(buf[:n], off)
+		all[i].birth, all[i].gaps = l.copy(buf[:n], off, all[i].room[:0])
 	}
 	v.mu.RUnlock()
 	entries, err := v.entriesOf(into, batch)
@@ -121,9 +122,9 @@ func (v *Volume) stage(into bucket, l *overlay, batch []int64) ([]change, error)
 	return changes, nil
 }
 
-// copy copies what the layer has of a range, and returns its latest place and what it
-// hasn't.
-func (o *overlay) copy(dst []byte, off int64) (birth array.Place, gaps []span) {
+// copy copies what the layer has of a range, and returns its latest place and, appended to
+// gaps, what it hasn't.
+func (o *overlay) copy(dst []byte, off int64, gaps []span) (birth array.Place, _ []span) {
 	at, end := off, off+int64(len(dst))
 	o.each(off, end, func(e *extent) bool {
 		from, to := max(e.start, off), min(e.end, end)

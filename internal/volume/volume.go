@@ -62,6 +62,8 @@ func (v *Volume) letGo(o *owner) {
 	v.p.pending -= o.units
 	v.pending -= o.units
 	v.p.mu.Unlock()
+	*o = owner{}
+	v.p.owners.Put(o)
 }
 
 // Spec returns what the volume is.
@@ -102,10 +104,8 @@ func (v *Volume) apply(r *journal.Record) error {
 	if r.Length == 0 {
 		return nil
 	}
-	e := extent{
-		start: r.Offset, end: r.Offset + r.Length, place: r.Pos.Place,
-		owner: &owner{extents: 1, cost: cost(len(r.Payload))},
-	}
+	e := extent{start: r.Offset, end: r.Offset + r.Length, place: r.Pos.Place, owner: v.p.owners.Get().(*owner)}
+	e.owner.extents, e.owner.cost = 1, cost(len(r.Payload))
 	if r.Kind == journal.Data {
 		e.data = r.Payload
 		if o, ok := r.Outside.(*Outside); ok && o.p == v.p && o.off == r.Offset {

@@ -54,6 +54,7 @@ var reasonCodes = map[array.Reason]Code{
 	array.NoMember:        NoMember,
 	array.NoKey:           NoKey,
 	array.NoTask:          NoTask,
+	array.NoAlert:         NoAlert,
 	array.NoCopy:          NoCopy,
 	array.VolumeExists:    VolumeExists,
 	array.HostExists:      HostExists,

@@ -28,7 +28,6 @@ var (
 	NoCPG          = Code{http.StatusNotFound, 15, "NON_EXISTENT_CPG"}
 	HostExists     = Code{http.StatusConflict, 16, "EXISTENT_HOST"}
 	NoHost         = Code{http.StatusNotFound, 17, "NON_EXISTENT_HOST"}
-	LUNExists      = Code{http.StatusConflict, 18, "EXISTENT_LUN"}
 	NoVLUN         = Code{http.StatusNotFound, 19, "NON_EXISTENT_VLUN"}
 	NoPort         = Code{http.StatusNotFound, 20, "NON_EXISTENT_PORT"}
 	VolumeExists   = Code{http.StatusConflict, 22, "EXISTENT_VOL"}
@@ -47,6 +46,7 @@ var (
 	BadEnum        = Code{http.StatusBadRequest, 46, "INV_INPUT_BAD_ENUM_VALUE"}
 	BadPort        = Code{http.StatusBadRequest, 55, "INV_INPUT_PORT_SPECIFICATION"}
 	TooLong        = Code{http.StatusBadRequest, 57, "INV_INPUT_EXCEEDS_LENGTH"}
+	LUNExists      = Code{http.StatusConflict, 59, "EXISTENT_ID"}
 	BadJSON        = Code{http.StatusBadRequest, 60, "INV_INPUT_JSON_SYNTAX"}
 	IllegalChar    = Code{http.StatusBadRequest, 69, "INV_INPUT_ILLEGAL_CHAR"}
 	PathExists     = Code{http.StatusConflict, 73, "EXISTENT_PATH"}
@@ -126,5 +126,6 @@ var (
 	NoWitness     = Code{http.StatusNotFound, 1112, "NON_EXISTENT_WITNESS"}
 	NotActive     = Code{http.StatusForbidden, 1114, "RCOPY_GROUP_NOT_ACTIVE_ACTIVE"}
 	NotConfirmed  = Code{http.StatusForbidden, 1115, "NOT_CONFIRMED"}
+	NoAlert       = Code{http.StatusNotFound, 1116, "NON_EXISTENT_ALERT"}
 	ManySessions  = Code{http.StatusServiceUnavailable, 1113, "TOO_MANY_SESSIONS"}
 )

@@ -2,7 +2,8 @@
 
 // Package kernel is the lab with real Linux kernels as hosts: their own iSCSI initiator,
 // dm-multipath with its ALUA handler, file systems and fio, over a pair of real daemons
-// in network namespaces. `make lab` runs it; build tag kernel, never in `make test`.
+// in network namespaces. `make lab` runs it, `make lab-stock`
+// some of it with a kernel as people install it; build tag kernel, never in `make test`.
 // What a host saw, and for how long it had to wait, is told by the host itself.
 //
 // # Invariants

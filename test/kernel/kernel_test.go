@@ -5,6 +5,7 @@
 package kernel
 
 import (
+	"context"
 	"os"
 	"sync"
 	"testing"
@@ -16,34 +17,43 @@ import (
 
 func TestMain(m *testing.M) {
 	os.Exit(lab.Main(func() int {
-		defer func() { _ = os.RemoveAll(prepared.dir) }()
+		defer func() {
+			_ = os.RemoveAll(uml.dir)
+			_ = os.RemoveAll(stock.dir)
+		}()
 		return m.Run()
 	}))
 }
 
-// prepared is the image that all tests boot, made by the first that asks.
-var prepared struct {
+// prepared is an image that tests boot, made by the first that asks.
+type prepared struct {
+	how  func(ctx context.Context, source, work string) (guest.Image, error)
 	once sync.Once
 	dir  string // what ends with the run, "" if nobody asked
 	img  guest.Image
 	err  error
 }
 
-func image(t *testing.T) guest.Image {
+var (
+	uml   = prepared{how: guest.Prepare}
+	stock = prepared{how: guest.PrepareStock}
+)
+
+// image is what the hosts of most tests boot, stockImage has Debian's own kernel.
+func image(t *testing.T) guest.Image      { return uml.image(t) }
+func stockImage(t *testing.T) guest.Image { return stock.image(t) }
+
+func (p *prepared) image(t *testing.T) guest.Image {
 	t.Helper()
-	prepared.once.Do(func() {
-		dir, err := os.MkdirTemp("", "pk-image-")
-		if err != nil {
-			prepared.err = err
-			return
+	p.once.Do(func() {
+		if p.dir, p.err = os.MkdirTemp("", "pk-image-"); p.err == nil {
+			p.img, p.err = p.how(t.Context(), "guest", p.dir)
 		}
-		prepared.dir = dir
-		prepared.img, prepared.err = guest.Prepare(t.Context(), "guest", dir)
 	})
-	if prepared.err != nil {
-		t.Fatal(prepared.err)
+	if p.err != nil {
+		t.Fatal(p.err)
 	}
-	return prepared.img
+	return p.img
 }
 
 // binaries returns where the commands are.

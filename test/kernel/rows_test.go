@@ -9,10 +9,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/perdure/perdure/internal/matrix"
+	"github.com/perdure/perdure/test/kernel/guest"
 )
 
 var only = flag.String("kernel.settings", "", "play with these settings of hosts only: recommended or incumbent's")
@@ -36,20 +38,48 @@ func TestRows(t *testing.T) {
 		}
 		t.Run(s.name, func(t *testing.T) {
 			for _, k := range kinds() {
-				t.Run(k.name, func(t *testing.T) { playRows(t, k, s, rows, tab) })
+				t.Run(k.name, func(t *testing.T) { playRows(t, image(t), k, s, rows, tab) })
 			}
 		})
 	}
-	fmt.Print(tab)
+	tab.tell(t)
+}
+
+// stockRows are what a host with a stock kernel plays: nothing lost; links cut; the owner cut
+// off from both others, dead, lost with its site, shut down, standing still; both arrays
+// without power.
+var stockRows = []string{"1", "2", "7", "10", "14", "22", "24", "30"}
+
+// TestStock plays a few rows with the reference host: Debian's own kernel, of which every
+// instruction is emulated. It is slow, so limits are a little wider.
+func TestStock(t *testing.T) {
+	all, err := matrix.Rows()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := recommended()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.name, s.slack = stockSettings, emulated
+	rows := slices.DeleteFunc(slices.Clone(all), func(r matrix.Row) bool { return !slices.Contains(stockRows, r.ID) })
+	tab := newTable(all)
+	playRows(t, stockImage(t), kinds()[0], s, rows, tab)
+	tab.tell(t)
+}
+
+// tell prints the table, and puts it into the document if one is named.
+func (t *table) tell(tb testing.TB) {
+	fmt.Print(t)
 	if path := os.Getenv("PERDURE_TABLE"); path != "" {
-		if err := tab.document(path); err != nil {
-			t.Error(err)
+		if err := t.document(path); err != nil {
+			tb.Error(err)
 		}
 	}
 }
 
 // playRows plays all rows in one world, or in a new one after a row that failed.
-func playRows(t *testing.T, k kind, s settings, rows []matrix.Row, tab *table) {
+func playRows(t *testing.T, img guest.Image, k kind, s settings, rows []matrix.Row, tab *table) {
 	var w *world
 	defer func() {
 		if w != nil {
@@ -61,7 +91,7 @@ func playRows(t *testing.T, k kind, s settings, rows []matrix.Row, tab *table) {
 		t.Run(r.ID, func(t *testing.T) {
 			if w == nil {
 				var err error
-				if w, err = newWorld(t.Context(), binaries(t), image(t).New, k, s, nil); err != nil {
+				if w, err = newWorld(t.Context(), binaries(t), img.New, k, s, nil); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -20,10 +20,15 @@ type settings struct {
 	// the session, holds how long it keeps an ended session's commands, trying to log in
 	// again, until another path may have them.
 	notices, holds time.Duration
+	// slack is what a host takes by itself, on cores that are shared.
+	slack time.Duration
 }
 
-// slack is what an emulated host takes by itself, on cores that are shared.
+// slack is that of a User Mode Linux.
 const slack = 500 * time.Millisecond
+
+// emulated is that of a machine whose every instruction is emulated.
+const emulated = 2 * time.Second
 
 // limit returns the longest that a host may pause in a row. Most of it may be the host's own
 // waiting: its timers are longer than an array's failover, because a command must not be
@@ -31,24 +36,24 @@ const slack = 500 * time.Millisecond
 func (s settings) limit(r matrix.Row) time.Duration {
 	switch r.Paths {
 	case matrix.Break:
-		return r.Pause + s.holds + slack
+		return r.Pause + s.holds + s.slack
 	case matrix.Silent:
-		return r.Pause + s.notices + s.holds + slack
+		return r.Pause + s.notices + s.holds + s.slack
 	}
-	return r.Pause + slack
+	return r.Pause + s.slack
 }
 
 // recommended is what `perdure hosts recipe linux` prints. In a host of the lab no
 // systemd is there to restart anything: it is told to write below a root, which is /.
 func recommended() (settings, error) {
 	text, err := cli.Recipe("linux")
-	return settings{name: "recommended", script: "export ROOT=/\n" + text, notices: 3 * time.Second, holds: 3 * time.Second}, err
+	return settings{name: "recommended", script: "export ROOT=/\n" + text, notices: 3 * time.Second, holds: 3 * time.Second, slack: slack}, err
 }
 
 // incumbents is how a host is set up for the arrays that these succeed: dm-multipath's
 // built-in entry for them, and the timers of their guide for Linux hosts.
 func incumbents() settings {
-	return settings{name: "incumbent's", notices: 10 * time.Second, holds: 10 * time.Second, script: strings.ReplaceAll(`
+	return settings{name: "incumbent's", notices: 10 * time.Second, holds: 10 * time.Second, slack: slack, script: strings.ReplaceAll(`
 mkdir -p /etc/multipath/conf.d
 cat >/etc/multipath/conf.d/array.conf <<'END'
 defaults {

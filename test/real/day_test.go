@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,13 +87,28 @@ func TestDayOfAnAdministrator(t *testing.T) {
 	}
 	for k, over := range hours[0] {
 		if hours[1][k] != over {
-			t.Errorf("hour %d: through SSH\n%s\nthrough REST\n%s", k, over, hours[1][k])
+			t.Errorf("hour %d: through SSH\n%s\nthrough REST\n%s", k, lacking(over, hours[1][k]), lacking(hours[1][k], over))
 		}
 	}
 }
 
+// lacking returns the lines of one text that another hasn't, with the first, which names it.
+func lacking(of, in string) string {
+	var left []string
+	for i, line := range strings.Split(of, "\n") {
+		if i == 0 || !slices.Contains(strings.Split(in, "\n"), line) {
+			left = append(left, line)
+		}
+	}
+	return strings.Join(left, "\n")
+}
+
 // drawn are numbers of objects, which are never given again, and times.
 var drawn = regexp.MustCompile(`,\d{4}-\d\d-\d\dT[0-9:]+Z|(?m)^ *\d+,|,\d+\b`)
+
+// atPort is where a host is logged in, without what drawn took, or that it isn't, and lines
+// that are as long as the longest.
+var atPort = regexp.MustCompile(`(?m)(:\d+:\d+|,---)$|^-+$`)
 
 // state is what both arrays have, without what grows by itself.
 func (d *day) state() (text string) {
@@ -100,7 +116,10 @@ func (d *day) state() (text string) {
 	for i := range 2 {
 		text += rig.Name(i) + "\n"
 		for _, words := range []string{"showvv -csvtable -showcols Name,VSize_MB", "showvlun -csvtable -t", "showhost -csvtable", "showhostset -csvtable", "showvvset -csvtable", "showuser -csvtable", "showrcopy -csvtable -qw targets", "showrcopy -csvtable groups", "showrcopydrill -csvtable", "showsched -csvtable", "showqos -csvtable"} {
-			text += words + ":\n" + drawn.ReplaceAllString(d.command(i, strings.Fields(words)...), "")
+			said := drawn.ReplaceAllString(d.command(i, strings.Fields(words)...), "")
+			// A line for each port that a host is logged in at: it may be on its way back to some.
+			lines := slices.Compact(strings.Split(atPort.ReplaceAllString(said, ""), "\n"))
+			text += words + ":\n" + strings.Join(lines, "\n")
 		}
 	}
 	return text

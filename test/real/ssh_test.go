@@ -65,6 +65,7 @@ func TestOpenSSH(t *testing.T) {
 
 	c.alone()
 	c.shells()
+	c.many()
 	c.roles()
 
 	// The array is known again after a restart; the users are too.
@@ -124,6 +125,49 @@ func (c *client) shells() {
 			if lines[0] != x.first || strings.HasPrefix(x.command, "showrcopy") && !strings.Contains(lines[2], "Started") {
 				c.t.Errorf("%s %s: %q", terminal, x.command, lines)
 			}
+		}
+	}
+}
+
+// many gives a part of the commands alone, rightly and wrongly, and as CSV: what is right ends
+// with 0 and says nothing else, what is wrong says one sentence on standard error only.
+func (c *client) many() {
+	c.t.Helper()
+	for _, x := range []struct {
+		words, says string
+		wrong       bool
+	}{
+		{"createvv -tpvv cpg0 one 64", "", false},
+		{"createvv cpg0 one 64", "exists", true},
+		{"showvv -csvtable -nohdtot -showcols Name,VSize_MB one", "one,64\n", false},
+		{"setvv -comment hers one", "", false},
+		{"createsv -ro one.sv one", "", false},
+		{"removevv -f one", "one.sv", true},
+		{"removevv -f one.sv", "", false},
+		{"removevv one", "say -f", true},
+		{"removevv -f one", "", false},
+		{"showvlun -t -csvtable -nohdtot -v nothing", "does not exist", true},
+		{"showalert -oneline", "0 total", false},
+		{"setalert ack 99", "alert 99 does not exist", true},
+		{"showrctransport -csvtable -nohdtot", "0:0:1,ready,", false},
+		{"statrcopy -hb -d 1 -csvtable", "Hb_Avg_ms", false},
+		{"statrcopy -u x", "want k, m or g", true},
+		{"checkrclink -time 1 0:0:1", "0 lost, 0 damaged", false},
+		{"checkrclink 0:0:9", "does not exist", true},
+		{"stoprcopy -f", "groups are started: g", true},
+		{"showtask -csvtable -nohdtot -all", "check_link", false},
+		{"syncrcopy -w g", "", false},
+		{"admitrcopytarget array-b sync g", "Target is already in this group", true},
+		{"showeventlog -csvtable -nohdtot -sev Nothing", "want Informational", true},
+		{"frobnicate", "unknown command", true},
+	} {
+		out, errs, ok := c.ssh(rig.A, "ann", c.byKey(), "'"+x.words+"'", "")
+		said := out
+		if x.wrong {
+			said = errs
+		}
+		if ok == x.wrong || !strings.Contains(said, x.says) || x.says == "" && out != "" || x.wrong && (out != "" || strings.Count(strings.TrimSpace(errs), "\n") > 0) {
+			c.t.Errorf("%s: %v, %q, %q", x.words, ok, out, errs)
 		}
 	}
 }

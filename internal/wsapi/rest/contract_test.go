@@ -99,7 +99,7 @@ func TestConflictingChangesAtOnce(t *testing.T) {
 	}
 	one("a group", 201, 409, 237, atOnce(groups...))
 	one("a volume", 201, 409, 22, atOnce(volumes...))
-	one("a LUN", 201, 409, 18, atOnce(vluns...))
+	one("a LUN", 201, 409, 59, atOnce(vluns...))
 	a.served("same")
 	admit := `{"action":1,"volumeName":"same","targets":[{"targetName":"array-b","secVolumeName":"same"}],"volumeAutoCreation":true}`
 	won := one("a volume in two groups", 200, 403, 1014, atOnce(request(a, "PUT", "/remotecopygroups/g", admit), request(a, "PUT", "/remotecopygroups/once", admit)))

@@ -41,18 +41,25 @@ type entry struct {
 	Severity     int    `json:"severity"`
 	SeverityName string `json:"severityName"`
 	Description  string `json:"description"`
+	// Alert is the alert that begins or ends, as Mark says.
+	Alert uint64 `json:"alert,omitempty"`
+	Mark  string `json:"alertMark,omitempty"`
 }
 
 func eventOf(e event.Numbered, sys string) entry {
 	sec, iso := stamps(e.At)
-	out := entry{ID: e.ID, Time: iso, TimeSecs: sec, SysName: sys, Description: e.Text, SeverityName: string(e.Severity), Severity: 6}
-	switch e.Severity {
+	return entry{ID: e.ID, Time: iso, TimeSecs: sec, SysName: sys, Description: e.Text, SeverityName: string(e.Severity), Severity: severity(e.Severity), Alert: uint64(e.Alert), Mark: string(e.Mark)}
+}
+
+// severity is the incumbent's number.
+func severity(s event.Severity) int {
+	switch s {
 	case event.Major:
-		out.Severity = 3
+		return 3
 	case event.Minor:
-		out.Severity = 4
+		return 4
 	}
-	return out
+	return 6
 }
 
 func events(c *call, after uint64, since time.Time) []entry {

@@ -66,8 +66,8 @@ func admit(c *call, f node.GroupFact, in groupMods) (answer, error) {
 	return done(atGroup(f))
 }
 
-// dismiss takes a volume out, which goes with its data: the incumbent leaves it, so a
-// client must say that it means it.
+// dismiss takes a volume out. It stays where it is served if it was the group's only one; the
+// incumbent leaves volumes on both arrays, so a client must say that it means them to go.
 func dismiss(c *call, f node.GroupFact, in groupMods) (answer, error) {
 	if err := required("volumeName", in.VolumeName); err != nil {
 		return answer{}, err
@@ -75,12 +75,16 @@ func dismiss(c *call, f node.GroupFact, in groupMods) (answer, error) {
 	if err := member(f, in.VolumeName); err != nil {
 		return answer{}, err
 	}
-	if !in.RemoveVolume || !in.RemoveSecondary {
+	words := []string{"dismissrcopyvv", "-f"}
+	switch {
+	case in.RemoveVolume && !in.RemoveSecondary:
 		return answer{}, fail(
-			wsapi.SayRemove, "removeVolume", "a dismissed volume goes on both arrays, with its data: copy it first if it is to stay, and say removeVolume and removeSecondaryVolume",
+			wsapi.SayRemove, "removeVolume", "a volume that goes does so on both arrays, with its data: say removeVolume and removeSecondaryVolume; without removeVolume the only volume of a group stays where it is served",
 		)
+	case !in.RemoveVolume:
+		words = append(words, "-keepvv")
 	}
-	if err := c.run("dismissrcopyvv", "-f", in.VolumeName, f.Name); err != nil {
+	if err := c.run(append(words, in.VolumeName, f.Name)...); err != nil {
 		return answer{}, err
 	}
 	return done(atGroup(f))

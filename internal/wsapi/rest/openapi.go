@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
@@ -68,17 +69,34 @@ func operation(r route) object {
 	if r.own {
 		o["x-perdure"] = true
 	}
+	like, values, shown := exampleOf(r)
 	if r.in != nil {
-		o["requestBody"] = object{"content": content(r.in)}
+		body := content(r.in)
+		if shown && like.body != "" {
+			body["application/json"].(object)["example"] = json.RawMessage(like.body)
+		}
+		o["requestBody"] = object{"content": body}
 	}
 	var params []object
+	add := func(name, in, value string, must bool) {
+		p := object{"name": name, "in": in, "schema": object{"type": "string"}}
+		if must {
+			p["required"] = true
+		}
+		if value != "" {
+			p["example"] = value
+		}
+		params = append(params, p)
+	}
 	for _, segment := range strings.Split(r.path, "/") {
 		if name, is := parameter(segment); is {
-			params = append(params, object{"name": name, "in": "path", "required": true, "schema": object{"type": "string"}})
+			add(name, "path", values[name], true)
 		}
 	}
+	_, query, _ := strings.Cut(like.path, "?")
+	given, _ := url.ParseQuery(query) // the examples are played by a test
 	for _, q := range r.query {
-		params = append(params, object{"name": q, "in": "query", "schema": object{"type": "string"}})
+		add(q, "query", given.Get(q), false)
 	}
 	if params != nil {
 		o["parameters"] = params

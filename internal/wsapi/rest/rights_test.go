@@ -18,7 +18,7 @@ func concrete(path string) string {
 		case !is:
 		case name == "vlun":
 			segments[i] = "v,1,h"
-		case name == "persona", name == "task":
+		case name == "persona", name == "task", name == "alert":
 			segments[i] = "1"
 		default:
 			segments[i] = "x"

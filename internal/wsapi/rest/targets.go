@@ -29,14 +29,19 @@ type remoteCopy struct {
 	Links                []link `json:"links"`
 }
 
-// What the incumbent says of Remote Copy that is started and well.
+// What the incumbent says of Remote Copy that is started and well, or stopped.
 const (
+	remoteCopyStopped = 1
 	remoteCopyStarted = 2
 	remoteCopyNormal  = 1
 )
 
-func getRemoteCopy(*call) (answer, error) {
-	return ok(remoteCopy{Mode: remoteCopyStarted, Status: remoteCopyNormal, Links: []link{
+func getRemoteCopy(c *call) (answer, error) {
+	mode := remoteCopyStarted
+	if !c.array().RemoteCopyStarted() {
+		mode = remoteCopyStopped
+	}
+	return ok(remoteCopy{Mode: mode, Status: remoteCopyNormal, Links: []link{
 		{base + "/remotecopytargets", "targets"}, {base + "/remotecopylinks", "links"}, {base + "/remotecopygroups", "groups"},
 	}})
 }

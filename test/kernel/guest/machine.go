@@ -48,8 +48,11 @@ type Place struct {
 	MemoryMiB int
 }
 
-// New prepares a User Mode Linux on a node, which gives its addresses away.
+// New prepares a guest on a node, which gives its addresses away.
 func (i Image) New(p Place) (*Machine, error) {
+	if i.stock {
+		return i.newStock(p)
+	}
 	m, addrs, err := newMachine(p)
 	if err != nil {
 		return nil, err

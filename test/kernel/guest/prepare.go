@@ -14,8 +14,9 @@ import (
 
 // An Image is what guests are booted from.
 type Image struct {
-	// Kernel is a User Mode Linux, which is a program of this machine.
+	// Kernel is a User Mode Linux, which is a program of this machine, or a stock kernel.
 	Kernel string
+	stock  bool
 	// Root is the directory that guests have as their root, Archive what they start from.
 	Root, Archive string
 	// Work is for what guests keep while they run.

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// The way back from what founds does: the only volume of a group leaves it and stays, with
+// its data, snapshots, exports and WWN, on the array that serves it; its group becomes a
+// private one, and a new group without volumes takes the name. The other array's copy goes.
+
+// aloneWithin is how long the other array may take to be left out.
+const aloneWithin = 15 * time.Second
+
+// staysAlone takes v out of group r and keeps it here.
+func (n *Node) staysAlone(ctx context.Context, v VV, r *running) error {
+	b, err := n.leaving(v, r)
+	if err != nil {
+		return err
+	}
+	if err := n.goOnAlone(ctx, b); err != nil {
+		return errors.Join(err, b.ran.g.SetStopped(r.rec.Stopped)) // the other array is taken back
+	}
+	if err := n.makePrivate(b); err != nil {
+		return errors.Join(err, n.putBack(b))
+	}
+	if p := n.other(); p != nil {
+		if err := p.ForgetRegister(ctx, b.alone.Group.ID); err != nil {
+			n.event(fmt.Sprintf("volume %s left group %s, but the witness keeps a register of both: %v", v.Name, b.empty.Name, err))
+		}
+	}
+	if err := n.found(ctx, &founding{d: Description{Group: b.empty}}); err != nil {
+		return fmt.Errorf("volume %s left group %s, and the group itself could not be made anew: %w", v.Name, b.empty.Name, err)
+	}
+	return nil
+}
+
+// leaving says what becomes of v's group, or what is in the way.
+func (n *Node) leaving(v VV, r *running) (*becoming, error) {
+	if _, err := n.mayChange(r.rec.ID); err != nil {
+		return nil, err
+	}
+	d, err := n.describe(r.rec.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range d.VVs {
+		if o.Of == 0 && o.ID != v.ID {
+			return nil, array.Errorf(array.Conflict, "group %s has volume %s too: only the last volume of a group can stay when it leaves; copy %s first, with createvvcopy -online, and dismiss it with -f", r.rec.Name, o.Name, v.Name).Because(array.NotEmpty)
+		}
+	}
+	switch {
+	case v.Copy.underWay() || v.Taking != 0:
+		return nil, array.Errorf(array.Conflict, "volume %s is being made a copy: wait for that, or 'createvvcopy -halt' it", v.Name).Because(array.Copied)
+	case !n.reachable():
+		return nil, array.Errorf(array.Unavailable, "array %s does not answer: it would keep its copy of volume %s", n.to().Name, v.Name).Because(array.TargetSilent)
+	}
+	b := &becoming{v: v, alone: d, d: d, empty: d.Group, ran: r}
+	b.alone.Group = RCGroup{
+		ID: d.Group.ID, Name: v.Name, Home: n.cfg.SystemID, Private: true, Version: d.Group.Version + 1, Founding: nonce(), Founder: array.SideA,
+	}
+	b.empty = RCGroup{
+		Name: d.Group.Name, Home: d.Group.Home, Policies: d.Group.Policies, Period: d.Group.Period, Near: d.Group.Near,
+		Version: 1, Change: nonce(), Founding: nonce(), Founder: n.side(),
+	}
+	return b, nil
+}
+
+// goOnAlone leaves the other array out, with its vote or the witness's, and has it remove
+// what it has of the group.
+func (n *Node) goOnAlone(ctx context.Context, b *becoming) error {
+	if err := b.ran.g.Stop(); err != nil {
+		return err
+	}
+	late := array.Errorf(array.Busy, "group %s: array %s is not left out yet: try again", b.d.Group.Name, n.to().Name)
+	err := await(ctx, aloneWithin, func() (bool, error) {
+		i, err := b.ran.g.Info()
+		b.last = i.Record
+		return i.Serving && i.View.Role == arb.Alone, err
+	}, late)
+	if err != nil {
+		return err
+	}
+	_, err = n.ask(ctx, request{Drop: b.d.Group.ID})
+	return err
+}
+
+// makePrivate makes the group a private one.
+func (n *Node) makePrivate(b *becoming) error {
+	if err := n.retire(b.d.Group.ID, b.v.Name); err != nil {
+		return err
+	}
+	for _, v := range b.d.VVs {
+		if p := n.cpgs[v.CPG]; v.Of == 0 && p != nil {
+			if err := removePoints(p, v.ID); err != nil {
+				return err
+			}
+		}
+	}
+	k := keep{n.store}
+	for _, name := range []string{"doubted", "points", "turn", "shadow"} {
+		if err := k.Drop(b.d.Group.ID, name); err != nil {
+			return err
+		}
+	}
+	if err := n.store.Update(func(t *store.Tx) error { return groupAlone(t, b.alone.Group, b.last) }); err != nil {
+		return err
+	}
+	if _, err := n.startGroup(b.alone.Group, b.d.VVs); err != nil {
+		return err
+	}
+	return n.exports.rebuild()
+}
+
+// putBack makes it the group again that it was; its copy on the other array is made anew.
+func (n *Node) putBack(b *becoming) error {
+	n.closeGroup(b.d.Group.ID)
+	g := b.d.Group
+	g.Version, g.Change, g.Founder, g.Founding = b.alone.Group.Version+1, nonce(), n.side(), nonce()
+	if err := n.store.Update(func(t *store.Tx) error { return groupAlone(t, g, after(b.last, b.alone.Group)) }); err != nil {
+		return fmt.Errorf("take back that volume %s leaves group %s: %w", b.v.Name, g.Name, err)
+	}
+	_, err := n.openGroup(g, b.d.VVs)
+	return errors.Join(err, n.exports.rebuild())
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/event"
+	"github.com/perdure/perdure/internal/volume"
+)
+
+// Conditions are derived from how things stand, look by look, so that alerts that were open
+// before a restart go on or end by what is so now. Some are told at once by whoever finds
+// them, too.
+
+const (
+	lookEvery = time.Second
+	// patience is how many looks a group must be less than it should: a hand-over or a return
+	// is no trouble. patienceAtStart is how many the other array and the witness may take to
+	// answer, and how long nothing is said to have ended.
+	patience        = 3
+	patienceAtStart = 10
+	// goneFor is how many looks end a condition.
+	goneFor = 2
+	// pagesEvery is how often damaged pages are read again, certificatesEvery how often
+	// certificates are looked at, in looks.
+	pagesEvery        = 60
+	certificatesEvery = 600
+)
+
+// holding is a condition that holds now; patience is for how many looks it is no alert.
+type holding struct {
+	event.Condition
+	severity event.Severity
+	text     string
+	patience int
+}
+
+// derived are the kinds that end when a look does not find them.
+func derived() []string {
+	return []string{kindSilence, kindWitness, kindStuck, kindGroup, kindPeriod, kindCPG, kindUnopened}
+}
+
+// watchConditions looks until ctx ends.
+func (n *Node) watchConditions(ctx context.Context) {
+	for turn := 0; ctx.Err() == nil; turn++ {
+		n.lookAt(n.conditions(), turn)
+		if turn%pagesEvery == pagesEvery-1 {
+			n.lookAtPages(ctx)
+		}
+		if turn%certificatesEvery == 0 {
+			n.lookAtCertificates()
+		}
+		pause(ctx, lookEvery)
+	}
+}
+
+// lookAt brings the alerts in line with what a look found.
+func (n *Node) lookAt(now []holding, turn int) {
+	l, here := &n.looks, map[event.Condition]bool{}
+	l.turn.Lock()
+	defer l.turn.Unlock()
+	all, held := n.alerts.All(), map[heldSo]int{}
+	for _, f := range now {
+		here[f.Condition] = true
+		delete(l.gone, f.Condition)
+		so := heldSo{f.Condition, f.severity}
+		held[so] = l.held[so] + 1
+		told := slices.ContainsFunc(all, func(x event.Alert) bool {
+			return x.Ended.IsZero() && x.Condition == f.Condition && x.Severity == f.severity
+		})
+		if told || held[so] > f.patience {
+			n.raise(f.Condition, f.severity, f.text)
+		}
+	}
+	l.held = held
+	for _, x := range all {
+		ofLink := (x.Kind == kindLink || x.Kind == kindSlow) && n.other() == nil
+		if !x.Ended.IsZero() || here[x.Condition] || !ofLink && !slices.Contains(derived(), x.Kind) {
+			continue
+		}
+		if l.gone[x.Condition]++; l.gone[x.Condition] >= goneFor && turn >= patienceAtStart {
+			delete(l.gone, x.Condition)
+			n.over(x.Condition, endedText(x.Condition))
+		}
+	}
+}
+
+// endedText says that a condition has ended.
+func endedText(c event.Condition) string {
+	switch c.Kind {
+	case kindSilence:
+		return "the other array answers"
+	case kindWitness:
+		return "the quorum witness answers, or is not used any more"
+	case kindStuck:
+		return "this array's journal goes on"
+	case kindCPG:
+		return "CPG " + c.Object + " is less full than 75 percent again"
+	case kindUnopened:
+		return c.Object + " is open, or gone"
+	case kindLink, kindSlow:
+		return "there is no link " + c.Object + " any more"
+	case kindPeriod:
+		return "group " + c.Object + ": the period is kept again"
+	}
+	return "group " + c.Object + " is served, and in sync or stopped by a person, or is gone"
+}
+
+// conditions returns what holds now.
+func (n *Node) conditions() (all []holding) {
+	if n.broken.Load() {
+		all = append(all, holding{Condition: event.Condition{Kind: kindStuck}, severity: event.Major, text: "the journal failed: see the log, and the disk it lies on"})
+	}
+	if p := n.other(); p != nil {
+		all = append(all, n.relationConditions()...)
+		if p.IsStuck() && !n.broken.Load() {
+			all = append(all, holding{Condition: event.Condition{Kind: kindStuck}, severity: event.Major, text: "this array's journal is stuck; it gives up its lease"})
+		}
+	}
+	for name, p := range n.cpgs {
+		if at := p.Level(); at > 0 {
+			all = append(all, cpgLevelIs(name, at))
+		}
+	}
+	for _, u := range n.leftOut() {
+		all = append(all, holding{Condition: event.Condition{Kind: kindUnopened, Object: u.rec.Name}, severity: event.Major, text: u.err().Error()})
+	}
+	for _, r := range n.shared() {
+		all = append(all, n.groupConditions(r)...)
+	}
+	return all
+}
+
+func (n *Node) relationConditions() (all []holding) {
+	p := n.other()
+	if !p.Reachable() {
+		c := event.Condition{Kind: kindSilence}
+		text := "the other array, " + n.to().Name + ", does not answer"
+		for _, x := range n.alerts.All() {
+			if x.Condition == c && x.Ended.IsZero() {
+				text = x.Text
+			}
+		}
+		all = append(all, holding{Condition: c, severity: n.asPlanned(event.Major), text: text, patience: patienceAtStart})
+	}
+	if w := p.WitnessStatus(); n.witnessStarted() && !w.Reached {
+		all = append(all, holding{
+			Condition: event.Condition{Kind: kindWitness}, severity: event.Major, patience: patienceAtStart,
+			text: "the quorum witness can't be reached: " + w.Error,
+		})
+	}
+	return all
+}
+
+func (n *Node) groupConditions(r running) (all []holding) {
+	i, err := infoNow(r)
+	if err != nil || i.Stopped {
+		return nil // it is closing, or a person stopped it
+	}
+	c := event.Condition{Kind: kindGroup, Object: r.rec.Name}
+	tell := func(s event.Severity, format string, v ...any) {
+		all = append(all, holding{Condition: c, severity: s, patience: patience, text: "group " + r.rec.Name + " " + fmt.Sprintf(format, v...)})
+	}
+	switch p := i.Period; {
+	case i.Split:
+		tell(event.Major, "has two lineages: %s", i.Reason)
+	case i.View.Role.String() == "held":
+		tell(event.Major, "is not served by this array, which has a current copy: %s", i.Reason)
+	case p.Period > 0 && i.Contact && (p.Late || p.Trouble != ""):
+		all = append(all, holding{
+			Condition: event.Condition{Kind: kindPeriod, Object: r.rec.Name}, severity: event.Major, patience: patience,
+			text: strings.TrimSuffix("group "+r.rec.Name+": the other array's copy is older than it should be: "+p.Trouble+p.Awaits, ": "),
+		})
+	case p.Period > 0 && i.Contact:
+	case !i.Synced && i.Syncing && i.Contact:
+		tell(event.Minor, "is not protected yet: the other array is being filled")
+	case !i.Synced && i.View.Role.String() == "out":
+		tell(n.asPlanned(event.Major), "is served by the other array alone: the copy of this array is not current")
+	case !i.Synced:
+		tell(n.asPlanned(event.Major), "is not protected: only this array has a current copy")
+	}
+	return all
+}
+
+// lookAtPages ends the alerts of damaged pages that can be read again, or are gone.
+func (n *Node) lookAtPages(ctx context.Context) {
+	for _, x := range n.alerts.All() {
+		var v array.VolumeID
+		var page int64
+		if x.Kind != kindPage || !x.Ended.IsZero() || ctx.Err() != nil {
+			continue
+		}
+		if _, err := fmt.Sscanf(x.Object, "%d/%d", &v, &page); err != nil {
+			continue
+		}
+		if !n.stillDamaged(v, page) {
+			n.over(x.Condition, "it is no longer so: "+x.Text)
+		}
+	}
+}
+
+// stillDamaged reads a page.
+func (n *Node) stillDamaged(v array.VolumeID, page int64) bool {
+	for _, p := range n.cpgs {
+		if x := p.Volume(v); x != nil {
+			_, err := x.Stored(page, make([]byte, block.Page))
+			return errors.As(err, new(*volume.Bad))
+		}
+	}
+	return false
+}

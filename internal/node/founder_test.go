@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/scsi"
+)
+
+// inUse makes a volume on one array alone that a host sees and has written to.
+func (a *testArray) inUse(vv string) VV {
+	a.t.Helper()
+	a.run("createvv", "cpg0", vv, "64m")
+	a.run("createhost", "host", "iqn.2026-01.org.example:host")
+	a.run("createvlun", vv, "5", "host")
+	a.write(vv, 0, []byte("before"))
+	a.write(vv, 60<<20, []byte("far behind"))
+	return a.stored(vv)
+}
+
+// once writes, and returns the answer whatever it is.
+func (a *testArray) once(u *group.Unit, off int64, data []byte) error {
+	b, err := a.pool.Wait(a.t.Context(), len(data))
+	if err != nil {
+		return err
+	}
+	defer b.Release()
+	copy(b.Bytes(), data)
+	answer := make(chan error, 1)
+	u.Mutate(a.ownOp(u), scsi.Mutation{Kind: scsi.Write, Offset: off, Length: int64(len(data)), Data: b}, func(err error) { answer <- err })
+	return <-answer
+}
+
+// TestAVolumeInUseIsProtected: it becomes the first one of a group with its data, identity
+// and exports, on whichever array it is.
+func TestAVolumeInUseIsProtected(t *testing.T) {
+	for _, mode := range []string{"sync", "periodic"} {
+		for from := range 2 {
+			arrays := openArrays(t, 2, nil)
+			a, b := arrays[from], arrays[1-from]
+			was := a.inUse("v")
+			a.run("creatercopygroup", "g", b.cfg.Name+":"+mode)
+			a.run("admitrcopyvv", "-createvv", "v", "g")
+			if err := a.tryWrite("v", 4096, []byte("after")); err != nil {
+				t.Fatalf("%s from %d: %v\n%s", mode, from, err, a.all.told())
+			}
+			a.run("syncrcopy", "-w", "g")
+			now := a.stored("v")
+			if now.ID != was.ID || a.sees("iqn.2026-01.org.example:host") != 1 {
+				t.Errorf("the volume had number %v and has %v, the host sees %d", was.ID, now.ID, a.sees("iqn.2026-01.org.example:host"))
+			}
+			verb := map[string]string{"sync": "switchover", "periodic": "reverse"}[mode]
+			a.run("setrcopygroup", verb, "g")
+			b.until("b to serve", func() bool { f, err := b.Group("g"); return err == nil && f.ServedHere })
+			for off, want := range map[int64]string{0: "before", 4096: "after", 60 << 20: "far behind"} {
+				b.has("v", off, []byte(want))
+			}
+			if b.stored("v").ID != was.ID || b.sees("iqn.2026-01.org.example:host") != 1 {
+				t.Error("the other array has another volume, or does not export it")
+			}
+			for _, x := range arrays {
+				if text := x.run("showrcopy", "groups"); strings.Count(text, "\ng ") > 1 {
+					t.Errorf("%s has two groups of one name:\n%s", x.cfg.Name, text)
+				}
+			}
+			a.Close()
+			a.open()
+			b.until("a to be back", func() bool { f, err := b.Group("g"); return err == nil && f.Contact })
+			b.run("syncrcopy", "-w", "g")
+			// And back: it stays where it is served, and goes on the other array.
+			b.refuses("is exported", "dismissrcopyvv", "-f", "v", "g")
+			b.run("dismissrcopyvv", "-f", "-keepvv", "v", "g")
+			b.write("v", 8192, []byte("alone"))
+			b.has("v", 0, []byte("before"))
+			if f := b.fact("v"); f.Group != "" || b.stored("v").ID != was.ID || b.sees("iqn.2026-01.org.example:host") != 1 {
+				t.Errorf("volume v is in group %q, its number %v", f.Group, b.stored("v").ID)
+			}
+			if _, _, err := a.vv("v"); err == nil || a.sees("iqn.2026-01.org.example:host") != 0 {
+				t.Error("the other array still has the volume, or exports it")
+			}
+			b.Close()
+			b.open()
+			b.until("v to be served", func() bool { return b.serves(b.stored("v").Group) })
+			b.has("v", 8192, []byte("alone"))
+			b.until("a to be back", b.reachable)
+			b.run("admitrcopyvv", "-createvv", "v", "g")
+			b.run("syncrcopy", "-w", "g")
+		}
+	}
+}
+
+// TestWhatCannotBecomeAGroup: a volume in use that can't be a group's first stays what it is.
+func TestWhatCannotBecomeAGroup(t *testing.T) {
+	arrays := openArrays(t, 2, nil)
+	a, b := arrays[0], arrays[1]
+	a.inUse("v")
+	a.run("creatercopygroup", "full", "array-b:sync")
+	a.run("admitrcopyvv", "-createvv", "-size", "64m", "other", "full")
+	a.refuses("group full has others already", "admitrcopyvv", "-createvv", "v", "full")
+	a.run("creatercopygroup", "g", "array-b:sync")
+	a.run("createsv", "-ro", "snap", "v")
+	a.refuses("has snapshots", "admitrcopyvv", "-createvv", "v", "g")
+	a.run("removevv", "-f", "snap")
+	b.run("createvv", "cpg0", "v", "64m")
+	a.refuses("exists on array array-b and is another one", "admitrcopyvv", "-createvv", "v", "g")
+	b.run("removevv", "-f", "v")
+	// The other array refuses at the end: all is as before, and hosts are served.
+	r, err := a.findGroup("g")
+	ok(t, err)
+	half, err := a.becoming(t.Context(), a.stored("v"), r)
+	ok(t, err)
+	ok(t, a.retire(half.v.Group, "v"))
+	ok(t, a.become(half))
+	half.empty.Version++
+	ok(t, a.unbecome(half))
+	a.has("v", 0, []byte("before"))
+	a.write("v", 0, []byte("still here"))
+	if f := a.fact("v"); f.Group != "" {
+		t.Errorf("volume v is in group %q", f.Group)
+	}
+	a.run("admitrcopyvv", "-createvv", "v", "g")
+	a.run("syncrcopy", "-w", "g")
+	a.run("setrcopygroup", "switchover", "g")
+	b.has("v", 0, []byte("still here"))
+}
+
+// TestAVolumeIsProtectedUnderLoad: the host's writes go on through it, and none is lost.
+func TestAVolumeIsProtectedUnderLoad(t *testing.T) {
+	arrays := openArrays(t, 2, nil)
+	a, b := arrays[0], arrays[1]
+	a.inUse("v")
+	a.run("creatercopygroup", "g", "array-b:sync")
+	page := func(n int64) []byte { return bytes.Repeat([]byte{byte(n), byte(n >> 8), 1, 2}, 1024) }
+	stop, ended := make(chan struct{}), make(chan int64)
+	go func() {
+		n := int64(0)
+		for {
+			select {
+			case <-stop:
+				ended <- n
+				return
+			default:
+			}
+			u, ok := a.exports.Unit("iqn.2026-01.org.example:host", 5)
+			if !ok {
+				t.Error("the host does not see the volume")
+				ended <- n
+				return
+			}
+			switch err := a.once(u.(*group.Unit), n%1000*4096, page(n)); {
+			case err == nil:
+				n++
+			case array.KindOf(err) != array.Busy: // a host that is told BUSY asks again
+				t.Errorf("write %d: %v", n, err)
+				ended <- n
+				return
+			}
+		}
+	}()
+	a.run("admitrcopyvv", "-createvv", "v", "g")
+	a.run("syncrcopy", "-w", "g")
+	close(stop)
+	n := <-ended
+	a.run("setrcopygroup", "switchover", "g")
+	b.run("syncrcopy", "-w", "g")
+	for i := max(n-1000, 0); i < n; i++ {
+		b.has("v", i%1000*4096, page(i))
+	}
+	t.Logf("%d writes", n)
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build lab
+
+package real
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"testing"
+
+	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/host"
+	"github.com/perdure/perdure/internal/rig"
+)
+
+// TestProtectedInUse makes a volume with data the first one of a group while a host writes to
+// it: no write fails, and when its array is killed the other one has all of them.
+func TestProtectedInUse(t *testing.T) {
+	p := newRig(t)
+	ctx := t.Context()
+	p.must(p.StartPair(ctx))
+	p.command(rig.A, "createvv", "cpg0", "v", "64m")
+	p.command(rig.A, "createhost", "host", rig.Initiator)
+	p.command(rig.A, "createvlun", "v", "0", "host")
+	on := func(i int) (*host.Host, *host.Disk) {
+		h, err := p.Host(i)
+		p.must(err)
+		disks, err := h.Wait(ctx, 1)
+		p.must(err)
+		return h, disks[0]
+	}
+	h, disk := on(rig.A)
+	const pages = 1024
+	page := func(n int64) []byte {
+		b := make([]byte, block.Page)
+		for i := 0; i < len(b); i += 8 {
+			binary.LittleEndian.PutUint64(b[i:], uint64(n))
+		}
+		return b
+	}
+	for n := range int64(pages) {
+		p.must(disk.Write(ctx, page(n), n*block.Page))
+	}
+	writing, stop := context.WithCancel(ctx)
+	ended := make(chan int64, 1)
+	go func() {
+		n := int64(pages)
+		for ; writing.Err() == nil; n++ {
+			if err := disk.Write(ctx, page(n), n%pages*block.Page); err != nil {
+				t.Errorf("write %d: %v", n, err)
+				break
+			}
+		}
+		ended <- n
+	}()
+	p.command(rig.A, "creatercopygroup", group, rig.Name(rig.B)+":sync")
+	p.command(rig.A, "admitrcopyvv", "-createvv", "v", group)
+	p.must(p.UntilSync(ctx, group, setUpIn))
+	stop()
+	last := <-ended
+	p.must(p.Array(rig.A).Kill())
+	h.Close()
+	p.until(setUpIn, "the other array to go on", func() bool { return p.serves(rig.B) })
+	h, disk = on(rig.B)
+	defer h.Close()
+	got := make([]byte, block.Page)
+	for n := last - pages; n < last; n++ {
+		p.must(disk.Read(ctx, rig.Name(rig.B), got, n%pages*block.Page))
+		if !bytes.Equal(got, page(n)) {
+			t.Fatalf("page %d holds write %d, want %d", n%pages, binary.LittleEndian.Uint64(got), n)
+		}
+	}
+	t.Logf("%d writes", last)
+}
