@@ -79,7 +79,7 @@ func TestFoundingTakenBackLater(t *testing.T) {
 	})
 	a, b := arrays[0], arrays[1]
 	fails.Store(true)
-	stop.arm(3, loseRequest) // after Check and Take
+	stop.arm(4, loseRequest) // after what is asked before, Check and Take
 	ctx := context.WithValue(t.Context(), stoppable{}, true)
 	if _, err := a.Run(ctx, []string{"creatercopygroup", "g", "array-b:sync"}); err == nil || !stop.hit() {
 		t.Fatalf("the group was made, or all was heard: %v", err)

@@ -71,6 +71,9 @@ func setCPG(n *Node, _ context.Context, a *args) error {
 			return in("CPG", a.rest[0], err)
 		}
 	}
+	if has := p.Capacity().Limit; *limit != "" && l.Limit > has {
+		return array.Errorf(array.Invalid, "CPG %s: a limit of %d MiB would never come, the CPG has %d: want at most that, or 0 for no limit of its own", a.rest[0], l.Limit>>20, has>>20)
+	}
 	if l.Limit > 0 && l.Warn > l.Limit {
 		return array.Errorf(array.Invalid, "CPG %s: a warning at %d MiB would never come, the limit is %d", a.rest[0], l.Warn>>20, l.Limit>>20)
 	}

@@ -50,6 +50,7 @@ func TestCPGLimits(t *testing.T) {
 	a.refuses("want -sdgw", "setcpg", "cpg0")
 	a.refuses("would never come", "setcpg", "-sdgw", "100", "-sdgl", "64", "cpg0")
 	a.refuses("size", "setcpg", "-sdgl", "much", "cpg0")
+	a.refuses("the CPG has 1024", "setcpg", "-sdgl", "2g", "cpg0")
 	a.run("setcpg", "-sdgw", "32", "-sdgl", "64m", "cpg0")
 	told := a.notices("v")
 	if text := a.run("showcpg", "-nohdtot"); strings.Join(strings.Fields(text), " ") != "cpg0 1 1 0 0.0 0.0 64.0 1024 0.0 - 32 64" {
