@@ -123,7 +123,7 @@ func twoArrayCommands() []twoArrayCommand {
 		{"remove a host", []string{"createhost h% iqn.2026-01.org.example:h%"}, "removehost -f h%", "does not exist"},
 		{"protect a set", []string{"createvv cpg0 p% 16m", "createvvset s% p%"}, "protectvvset s% g% array-b:sync", "already"},
 		{"change a policy", group, "setrcopygroup pol active_active g%", ""},
-		{"change the mode", with("startrcopygroup -wait g%", plain), "setrcopygroup mode -f periodic array-b g%", ""},
+		{"change the mode", with("startrcopygroup -wait g%", plain), "setrcopygroup mode -f periodic array-b g%", "is not in sync"},
 		{"change the period", with("startrcopygroup -wait g%", plain, "setrcopygroup mode -f periodic array-b g%"), "setrcopygroup period 1h array-b g%", ""},
 		{"make a snapshot", with("startrcopygroup -wait g%"), "createsv -ro r% v%", "exists already"},
 		{"remove a snapshot", with("startrcopygroup -wait g%", "createsv -ro r% v%"), "removevv -f r%", "does not exist"},
