@@ -130,8 +130,10 @@ func (s *snmp) send(ctx context.Context, events []event.Numbered) error {
 		switch {
 		case err != nil:
 			return brief(err)
-		case s.inform && a.PDUType == gosnmp.Report:
+		case s.inform && a.PDUType == gosnmp.Report && s.user != nil:
 			return fmt.Errorf("it refuses user %s: it reports %s", s.user.UserName, reported(a))
+		case s.inform && a.PDUType != gosnmp.GetResponse: // whatever it is, it comes from a stranger
+			return fmt.Errorf("it answers with a PDU of type %#x instead of a response", byte(a.PDUType))
 		case s.inform && a.Error != gosnmp.NoError:
 			return fmt.Errorf("it answers %v", a.Error)
 		}

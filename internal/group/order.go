@@ -155,7 +155,7 @@ func (g *Group) placeOne(w *work, now time.Time) bool {
 	case now.Sub(w.op.Arrived) > scsi.Late:
 		w.finish(g.lateError(now))
 		return true
-	case g.retiring != nil:
+	case g.retiring != nil && w.buf == nil: // what has read its old data holds its range
 		return false
 	case st == gateShare && w.called:
 		w.finish(array.Errorf(array.Moved, "this array does not own group %s", g.cfg.Name))

@@ -30,6 +30,7 @@ func TestLimitsOfAHost(t *testing.T) {
 	}
 	_, err := l.dial(named("a", 2))
 	wantStatus(t, err, statusOutOfResource)
+	l.settled("a", 2)
 	l.host(named("a", 1)) // in place of a session there is room
 	l.settled("a", 2)
 	discover := func(c *initiator.Config) { named("a", 0)(c); c.Target = "" }

@@ -66,6 +66,7 @@ func (n *Node) leaving(v VV, r *running) (*becoming, error) {
 	b := &becoming{v: v, alone: d, d: d, empty: d.Group, ran: r}
 	b.alone.Group = RCGroup{
 		ID: d.Group.ID, Name: v.Name, Home: n.cfg.SystemID, Private: true, Version: d.Group.Version + 1, Founding: nonce(), Founder: array.SideA,
+		Gone: d.Group.Gone,
 	}
 	b.empty = RCGroup{
 		Name: d.Group.Name, Home: d.Group.Home, Policies: d.Group.Policies, Period: d.Group.Period, Near: d.Group.Near,
@@ -103,12 +104,18 @@ func (n *Node) makePrivate(b *becoming) error {
 
 // putBack makes it the group again that it was; its copy on the other array is made anew.
 func (n *Node) putBack(b *becoming) error {
-	n.closeGroup(b.d.Group.ID)
-	g := b.d.Group
-	g.Version, g.Change, g.Founder, g.Founding = b.alone.Group.Version+1, nonce(), n.side(), nonce()
-	if err := n.store.Update(func(t *store.Tx) error { return groupAlone(t, g, after(b.last, b.alone.Group)) }); err != nil {
-		return fmt.Errorf("take back that volume %s leaves group %s: %w", b.v.Name, g.Name, err)
+	n.tellAgain(b.d.Group.ID)
+	n.mu.RLock()
+	open := n.groups[b.d.Group.ID] != nil
+	n.mu.RUnlock()
+	if open { // it never was anything else
+		return b.ran.g.SetStopped(b.ran.rec.Stopped)
 	}
-	_, err := n.openGroup(g, b.d.VVs)
-	return errors.Join(err, n.exports.rebuild())
+	d := b.d
+	d.Group.Version, d.Group.Change, d.Group.Founder, d.Group.Founding = b.alone.Group.Version+1, nonce(), n.side(), nonce()
+	err := n.store.Update(func(t *store.Tx) error { return groupAlone(t, d.Group, after(b.last, b.alone.Group)) })
+	if err != nil {
+		return fmt.Errorf("take back that volume %s leaves group %s: %w", b.v.Name, d.Group.Name, err)
+	}
+	return n.reopen(d)
 }

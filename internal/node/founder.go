@@ -38,23 +38,24 @@ func (n *Node) founds(ctx context.Context, v VV, r *running) error {
 	if _, err := n.ask(ctx, request{Check: &b.d}); err != nil {
 		return err
 	}
-	err = n.retire(v.Group, v.Name)
-	if err == nil {
-		err = n.become(b)
+	if err := n.retire(v.Group, v.Name); err != nil {
+		return errors.Join(err, n.reopen(b.alone))
 	}
-	if err != nil {
+	if err := n.become(b); err != nil {
 		return errors.Join(err, n.unbecome(b))
 	}
+	// From here on hosts write in the group, which this array alone decides: it stays, whatever
+	// the other array says, which is told again until it takes it.
 	_, err = n.ask(ctx, request{Take: &b.d})
-	switch {
+	switch gone := n.emptyGone(ctx, b); {
+	case gone != nil:
+		return errors.Join(err, gone)
 	case errors.As(err, new(unanswered)):
 		n.event(fmt.Sprintf("group %s has its first volume; array %s did not answer and hears of it when it does", b.empty.Name, n.to().Name))
 	case err != nil:
-		_, e := n.ask(context.WithoutCancel(ctx), request{Drop: b.d.Group.ID}) // what it may have stored
-		b.empty.Version++                                                      // it is to hear of that one again
-		return errors.Join(err, e, n.unbecome(b))
+		return fmt.Errorf("volume %s is in group %s, and array %s does not take it yet ('dismissrcopyvv -f -keepvv %s %s' takes it out again): %w", v.Name, b.empty.Name, n.to().Name, v.Name, b.empty.Name, err)
 	}
-	return n.emptyGone(ctx, b)
+	return nil
 }
 
 // becoming says what v's group becomes, or what is in the way.
@@ -85,6 +86,8 @@ func (n *Node) becoming(ctx context.Context, v VV, r *running) (*becoming, error
 		return nil, array.Errorf(array.Conflict, "volume %s is being made a copy: wait for that, or 'createvvcopy -halt' it", v.Name).Because(array.Copied)
 	case !n.reachable():
 		return nil, array.Errorf(array.Unavailable, "target %s does not answer", n.to().Name).Because(array.TargetSilent)
+	case n.other().Restored():
+		return nil, array.Errorf(array.Conflict, "array %s was put back from a copy of its disks, and doubts what it has until it is started anew: volume %s would not be served", n.cfg.Name, v.Name)
 	}
 	i, err := n.infoOf(v.Group)
 	if err != nil {
@@ -147,22 +150,15 @@ func (n *Node) become(b *becoming) error {
 	if _, err := n.startGroup(b.d.Group, b.d.VVs); err != nil {
 		return err
 	}
-	return n.exports.rebuild()
+	if err := n.exports.rebuild(); err != nil {
+		n.warn(fmt.Sprintf("group %s: %v", b.empty.Name, err)) // hosts are told BUSY until the next change
+	}
+	return nil
 }
 
-// unbecome puts back what become changed.
+// unbecome puts back what become stored, after the group could not be opened as what it is to
+// be: it never ran so.
 func (n *Node) unbecome(b *becoming) error {
-	n.mu.RLock()
-	was := n.groups[b.d.Group.ID]
-	n.mu.RUnlock()
-	switch {
-	case was != nil && was.rec.Private:
-		return nil // it was never closed
-	case was != nil:
-		if err := n.retire(b.d.Group.ID, b.v.Name); err != nil {
-			n.closeGroup(b.d.Group.ID)
-		}
-	}
 	err := n.store.Update(func(t *store.Tx) error {
 		if err := groupAlone(t, b.alone.Group, after(b.last, b.d.Group)); err != nil {
 			return err
@@ -182,7 +178,25 @@ func (n *Node) unbecome(b *becoming) error {
 		n.wakeList()
 		n.mu.Unlock()
 	}
-	_, err = n.openGroup(b.alone.Group, b.alone.VVs)
+	return n.reopen(b.alone)
+}
+
+// reopen opens a group that retire closed, or left as it is. Where not all of it is on pages it
+// can't be opened before the array is started anew.
+func (n *Node) reopen(d Description) error {
+	n.mu.RLock()
+	open := n.groups[d.Group.ID] != nil
+	n.mu.RUnlock()
+	if open {
+		return nil
+	}
+	for _, p := range n.cpgs {
+		if err := p.Flush(d.Group.ID); err != nil {
+			n.leaveOut(d.Group, fmt.Errorf("what was written last is not on pages; start the array anew: %w", err))
+			return err
+		}
+	}
+	_, err := n.openGroup(d.Group, d.VVs)
 	return errors.Join(err, n.exports.rebuild())
 }
 

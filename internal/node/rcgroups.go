@@ -101,10 +101,14 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 // dropOnOther lets the other array drop its half of a group. It is no member any more before:
 // whatever becomes of the request, an array without the data is none by any record.
 func (n *Node) dropOnOther(ctx context.Context, r *running) error {
-	if err := n.leaveOther(r); err != nil {
-		return errors.Join(err, r.g.SetStopped(r.rec.Stopped))
+	i, err := r.g.Info() // a policy may have stopped it, too
+	if err != nil {
+		return err
 	}
-	_, err := n.ask(ctx, request{Drop: r.rec.ID})
+	if err := n.leaveOther(r); err != nil {
+		return errors.Join(err, r.g.SetStopped(i.Stopped))
+	}
+	_, err = n.ask(ctx, request{Drop: r.rec.ID})
 	if err == nil {
 		return nil
 	}
@@ -112,8 +116,12 @@ func (n *Node) dropOnOther(ctx context.Context, r *running) error {
 		// It has dropped it or not: it gets it back, and the command can be given again.
 		n.tellAgain(r.rec.ID)
 	}
-	return errors.Join(err, r.g.SetStopped(r.rec.Stopped))
+	return errors.Join(err, r.g.SetStopped(i.Stopped))
 }
+
+// leftOutWithin is how long the other array's leaving may take: what it may have to decide
+// alone passes to the owner only some seconds after a change of owner.
+const leftOutWithin = 10 * time.Second
 
 // leaveOther makes a group this array's alone, and keeps it so.
 func (n *Node) leaveOther(r *running) error {
@@ -123,7 +131,7 @@ func (n *Node) leaveOther(r *running) error {
 	if err := r.g.Stop(); err != nil {
 		return fmt.Errorf("leave the other array out: %w", err)
 	}
-	for end := time.Now().Add(servesIn); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(leftOutWithin); ; time.Sleep(5 * time.Millisecond) {
 		i, err := r.g.Info()
 		if err != nil || i.Record.Members != array.Both {
 			return err

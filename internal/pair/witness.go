@@ -68,6 +68,13 @@ func (w *witnessState) start() (known, restored bool) {
 	return w.known, w.restored
 }
 
+// Restored reports whether the witness showed, since this array's start, that its disks were
+// put back from a copy.
+func (p *Pair) Restored() bool {
+	known, restored := p.w.start()
+	return known && restored
+}
+
 func (w *witnessState) init(c *witness.Client) {
 	w.swaps, w.poke = map[array.GroupID]arb.Swap{}, make(chan struct{}, 1)
 	w.client, w.status.Configured = c, c != nil
