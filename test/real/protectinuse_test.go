@@ -58,6 +58,7 @@ func TestProtectedInUse(t *testing.T) {
 	p.command(rig.A, "creatercopygroup", group, rig.Name(rig.B)+":sync")
 	p.command(rig.A, "admitrcopyvv", "-createvv", "v", group)
 	p.must(p.UntilSync(ctx, group, setUpIn))
+	p.must(p.Step(ctx, group, "wait armed")) // before that the array that took the other in goes on alone, not that one
 	stop()
 	last := <-ended
 	p.must(p.Array(rig.A).Kill())
