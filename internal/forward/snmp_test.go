@@ -16,6 +16,7 @@ import (
 	"github.com/gosnmp/gosnmp"
 
 	"github.com/perdure/perdure/internal/event"
+	"github.com/perdure/perdure/internal/lab"
 )
 
 // file is one with a line.
@@ -217,13 +218,7 @@ END
 
 // TestSnmptrapd takes what is sent, in both versions, and names all of it by our MIB.
 func TestSnmptrapd(t *testing.T) {
-	daemon, err := exec.LookPath("snmptrapd")
-	if err != nil {
-		if os.Getenv("PERDURE_LAB") == "required" {
-			t.Fatal("scripts/setup installs snmptrapd")
-		}
-		t.Skip("no snmptrapd: scripts/setup installs it")
-	}
+	daemon := lab.Need(t, "snmptrapd")
 	mibs := t.TempDir()
 	mib, err := os.ReadFile("../../docs/PERDURE-MIB.txt")
 	if err != nil {

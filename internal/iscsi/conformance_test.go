@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	namespaces "github.com/perdure/perdure/internal/lab"
 	"github.com/perdure/perdure/internal/scsi"
 	"github.com/perdure/perdure/internal/scsi/ramunit"
 )
@@ -43,10 +44,7 @@ type outcome struct {
 // each: CUnit counts a skipped test as passed.
 func libiscsi(t *testing.T, tests string, urls ...string) []outcome {
 	t.Helper()
-	bin, err := exec.LookPath("iscsi-test-cu")
-	if err != nil {
-		t.Skip("iscsi-test-cu (libiscsi-bin) is not installed")
-	}
+	bin := namespaces.Need(t, "iscsi-test-cu")
 	// Its exit status says that a test failed, which the verdicts say better.
 	out, err := exec.Command(bin, append([]string{"--dataloss", "-v", "-t", tests}, urls...)...).CombinedOutput()
 	var all []outcome
@@ -97,9 +95,9 @@ func suites(t *testing.T) []string {
 	if testing.Short() {
 		return []string{"CompareAndWrite", "Inquiry", "OrWrite", "ProutRegister", "Read10", "Unmap", "Write10", "WriteSame16", "iSCSIdatasn"}
 	}
-	out, err := exec.Command("iscsi-test-cu", "--list").CombinedOutput()
+	out, err := exec.Command(namespaces.Need(t, "iscsi-test-cu"), "--list").CombinedOutput()
 	if err != nil {
-		t.Skip("iscsi-test-cu (libiscsi-bin) is not installed")
+		t.Fatalf("list libiscsi's tests: %v\n%s", err, out)
 	}
 	var all []string
 	for _, line := range strings.Fields(string(out)) {
@@ -174,10 +172,7 @@ func TestLibiscsiMultipath(t *testing.T) {
 
 // TestQEMU moves an image to the disk and compares it, with qemu's initiator.
 func TestQEMU(t *testing.T) {
-	img, err := exec.LookPath("qemu-img")
-	if err != nil {
-		t.Skip("qemu-img is not installed")
-	}
+	img := namespaces.Need(t, "qemu-img")
 	if out, _ := exec.Command(img, "--help").CombinedOutput(); !strings.Contains(string(out), "iscsi") {
 		if m, _ := filepath.Glob("/usr/lib/*/qemu/block-iscsi.so"); len(m) == 0 {
 			t.Skip("qemu-img has no iSCSI driver (qemu-block-extra)")

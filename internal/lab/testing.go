@@ -5,6 +5,7 @@ package lab
 import (
 	"errors"
 	"os"
+	"os/exec"
 )
 
 // A T is what a lab needs of a test; *testing.T and *testing.B have it.
@@ -30,6 +31,21 @@ func Test(t T) *Lab {
 	}
 	t.Cleanup(l.Close)
 	return l
+}
+
+// Need returns where a program is that a test can't do without. Where it is not installed the
+// test is skipped, unless PERDURE_LAB=required is set, as 'make test' does: that installs it.
+func Need(t T, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	switch {
+	case err == nil:
+	case os.Getenv("PERDURE_LAB") == "required":
+		t.Fatalf("%v: 'make setup' installs it", err)
+	default:
+		t.Skipf("%v: 'make setup' installs it, and 'make test' fails without it", err)
+	}
+	return path
 }
 
 // The networks of Standard.

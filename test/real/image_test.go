@@ -74,12 +74,7 @@ func TestRealImage(t *testing.T) {
 func need(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, name := range programs {
-		if _, err := exec.LookPath(name); err != nil {
-			if os.Getenv("PERDURE_LAB") == "required" {
-				t.Fatalf("%v; 'make setup' installs it", err)
-			}
-			t.Skip(err)
-		}
+		lab.Need(t, name)
 	}
 }
 
