@@ -32,22 +32,7 @@ type pair struct {
 }
 
 func bringUp(ctx context.Context, o options) (p *pair, err error) {
-	if o.bin, err = filepath.Abs(o.bin); err != nil {
-		return nil, err
-	}
-	// On a real disk, for flushes to cost what they cost.
-	if err := os.MkdirAll(".cache", 0o755); err != nil {
-		return nil, err
-	}
-	work, err := filepath.Abs(".cache")
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp(work, "ba-")
-	if err != nil {
-		return nil, err
-	}
-	r, err := rig.New(o.bin, dir, nil)
+	r, err := rig.OnDisk(o.bin)
 	if err != nil {
 		return nil, err
 	}

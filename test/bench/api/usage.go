@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -51,33 +50,8 @@ func (p *pair) usage(ctx context.Context, i int) (u usage, err error) {
 		return u, fmt.Errorf("statm of process %d: %q", a.Pid(), b)
 	}
 	u.resident = pages * float64(os.Getpagesize())
-	u.processors, err = spent(a.Pid())
+	u.processors, err = report.Spent(a.Pid())
 	return u, err
-}
-
-// tick is the unit of the kernel's account of processes, on every Linux that Go knows.
-const tick = 10 * time.Millisecond
-
-// spent is the time of processors that a process took: fields 14 and 15 of its stat,
-// counted behind the name, which may have anything in it (proc(5)).
-func spent(pid int) (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	if len(f) < 13 {
-		return 0, fmt.Errorf("stat of process %d: %q", pid, b)
-	}
-	var sum time.Duration
-	for _, x := range f[11:13] {
-		n, err := strconv.ParseInt(string(x), 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("stat of process %d: %w", pid, err)
-		}
-		sum += time.Duration(n) * tick
-	}
-	return sum, nil
 }
 
 // settle is how long the pair is left alone before it counts as idle.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -36,22 +35,7 @@ type pair struct {
 }
 
 func bringUp(ctx context.Context, bin string) (p *pair, err error) {
-	if bin, err = filepath.Abs(bin); err != nil {
-		return nil, err
-	}
-	// On a real disk, for flushes to cost what they cost.
-	if err := os.MkdirAll(".cache", 0o755); err != nil {
-		return nil, err
-	}
-	work, err := filepath.Abs(".cache")
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp(work, "bp-")
-	if err != nil {
-		return nil, err
-	}
-	r, err := rig.New(bin, dir, nil)
+	r, err := rig.OnDisk(bin)
 	if err != nil {
 		return nil, err
 	}

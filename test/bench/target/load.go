@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strconv"
 	"time"
+
+	"github.com/perdure/perdure/test/bench/report"
 )
 
 // load is a kind of command, with how many at once on each of how many sessions.
@@ -52,7 +54,7 @@ type turn struct {
 
 // run lets the load generators run against t.
 func (l load) run(ctx context.Context, t *target, d time.Duration, guess float64) (turn, error) {
-	before, err := spent(t.pid)
+	before, err := report.Spent(t.pid)
 	if err != nil {
 		return turn{}, err
 	}
@@ -81,7 +83,7 @@ func (l load) run(ctx context.Context, t *target, d time.Duration, guess float64
 		sum.busy += r.busy / float64(l.sessions)
 	}
 	took := time.Since(began)
-	after, e := spent(t.pid)
+	after, e := report.Spent(t.pid)
 	if err = errors.Join(err, e); err != nil {
 		return turn{}, err
 	}
