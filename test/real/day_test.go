@@ -106,20 +106,13 @@ func lacking(of, in string) string {
 // drawn are numbers of objects, which are never given again, and times.
 var drawn = regexp.MustCompile(`,\d{4}-\d\d-\d\dT[0-9:]+Z|(?m)^ *\d+,|,\d+\b`)
 
-// atPort is where a host is logged in, without what drawn took, or that it isn't, and lines
-// that are as long as the longest.
-var atPort = regexp.MustCompile(`(?m)(:\d+:\d+|,---)$|^-+$`)
-
 // state is what both arrays have, without what grows by itself.
 func (d *day) state() (text string) {
 	d.t.Helper()
 	for i := range 2 {
 		text += rig.Name(i) + "\n"
 		for _, words := range []string{"showvv -csvtable -showcols Name,VSize_MB", "showvlun -csvtable -t", "showhost -csvtable", "showhostset -csvtable", "showvvset -csvtable", "showuser -csvtable", "showrcopy -csvtable -qw targets", "showrcopy -csvtable groups", "showrcopydrill -csvtable", "showsched -csvtable", "showqos -csvtable"} {
-			said := drawn.ReplaceAllString(d.command(i, strings.Fields(words)...), "")
-			// A line for each port that a host is logged in at: it may be on its way back to some.
-			lines := slices.Compact(strings.Split(atPort.ReplaceAllString(said, ""), "\n"))
-			text += words + ":\n" + strings.Join(lines, "\n")
+			text += words + ":\n" + drawn.ReplaceAllString(d.command(i, strings.Fields(words)...), "")
 		}
 	}
 	return text
@@ -154,6 +147,7 @@ func (d *day) live(a admin) (hours []string) {
 	d.start(rig.A)
 	a.rejoin()
 	d.whole()
+	d.everywhere(disks)
 	hour("failed over and rejoined")
 	a.home()
 	d.until(setUpIn, "the group to be home", func() bool { return d.serves(rig.A) })
@@ -169,6 +163,18 @@ func (d *day) live(a admin) (hours []string) {
 	hour("cleared")
 	a.unpair()
 	return hours
+}
+
+// everywhere waits until the host is logged in at every port again: showhost tells at which.
+func (d *day) everywhere(disks []*host.Disk) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.t.Context(), wholeIn)
+	defer cancel()
+	for _, disk := range disks {
+		d.must(disk.WaitPaths(ctx, func(paths []host.Path) bool {
+			return !slices.ContainsFunc(paths, func(p host.Path) bool { return p.State == host.Down })
+		}))
+	}
 }
 
 func (d *day) written(disks []*host.Disk, with byte) {
