@@ -67,6 +67,8 @@ type groupTarget struct {
 	PointNotSentBecause string `json:"pointNotSentBecause,omitempty"`
 	RemoteUserCPG       string `json:"remoteUserCPG,omitempty"`
 	RemoteSnapCPG       string `json:"remoteSnapCPG,omitempty"`
+	// RemoteGroupName is what a target outside the pair calls the group.
+	RemoteGroupName string `json:"remoteGroupName,omitempty"`
 }
 
 type policies struct {
@@ -128,10 +130,12 @@ func groupOf(f node.GroupFact, s node.SystemFact) group {
 	if creator(f.ID) == uint32(s.ID) {
 		g.RemoteGroupName = otherName(f)
 	}
+	var vvs []node.VV
 	for _, v := range f.VVs {
 		if v.Of != 0 {
 			continue
 		}
+		vvs = append(vvs, v)
 		if g.LocalUserCPG == "" {
 			g.LocalUserCPG, g.LocalSnapCPG = v.CPG, v.CPG
 		}
@@ -148,6 +152,10 @@ func groupOf(f node.GroupFact, s node.SystemFact) group {
 		RemoteUserCPG: g.LocalUserCPG, RemoteSnapCPG: g.LocalSnapCPG,
 	}}
 	g.Targets[0].GroupLastSyncTime, g.Targets[0].GroupLastSyncTimeSec = lastSync(f)
+	if s.Target == "" { // a copy of another array's group
+		g.Targets, g.RemoteGroupName = []groupTarget{}, ""
+	}
+	g.addOutside(f, vvs)
 	return g
 }
 
@@ -163,23 +171,36 @@ func lastSync(f node.GroupFact) (string, int64) {
 	if f.Period == 0 || f.LastSync.IsZero() {
 		return "", 0
 	}
-	return f.LastSync.Format("2006-01-02 15:04:05 MST"), f.LastSync.Unix()
+	return f.LastSync.Format(timeOfPoint), f.LastSync.Unix()
 }
 
+// timeOfPoint is how clients are told of a moment that a copy is of.
+const timeOfPoint = "2006-01-02 15:04:05 MST"
+
 func groupVolumeOf(f node.GroupFact, v node.VV, s node.SystemFact) groupVolume {
-	r := remoteVolume{TargetName: s.Target, RemoteVolumeName: v.Name, RemoteVolumeID: s.Number(uint64(v.ID)), SyncStatus: syncNotSyncd, SyncStatusName: f.Sync}
-	switch f.Sync {
-	case "Synced":
-		r.SyncStatus = syncSynced
-	case "Syncing":
-		r.SyncStatus = syncSyncing
-	case "New":
-		r.SyncStatus = syncNew
-	case "Stale":
-		r.SyncStatus = syncStale
+	x := groupVolume{LocalVolumeName: v.Name, LocalVolumeID: s.Number(uint64(v.ID)), RemoteVolumes: []remoteVolume{}}
+	if s.Target == "" {
+		return x
 	}
+	r := remoteVolume{TargetName: s.Target, RemoteVolumeName: v.Name, RemoteVolumeID: s.Number(uint64(v.ID)), SyncStatus: syncStatus(f.Sync), SyncStatusName: f.Sync}
 	r.VolumeLastSyncTime, r.VolumeLastSyncTimeSec = lastSync(f)
-	return groupVolume{LocalVolumeName: v.Name, LocalVolumeID: s.Number(uint64(v.ID)), RemoteVolumes: []remoteVolume{r}}
+	x.RemoteVolumes = append(x.RemoteVolumes, r)
+	return x
+}
+
+// syncStatus is the number of the incumbent's word.
+func syncStatus(word string) int {
+	switch word {
+	case "Synced":
+		return syncSynced
+	case "Syncing":
+		return syncSyncing
+	case "New":
+		return syncNew
+	case "Stale":
+		return syncStale
+	}
+	return syncNotSyncd
 }
 
 func groupState(state string) int {
