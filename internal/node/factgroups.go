@@ -13,6 +13,7 @@ import (
 // GroupFact is a Remote Copy group as this array sees it.
 type GroupFact struct {
 	RCGroup
+	Domain string // empty for none
 	// Role is this array's, in the incumbent's word; State and Sync are the group's.
 	Role, State, Sync string
 	// Serving is the name of the array that serves it, empty if none is known to.
@@ -75,7 +76,11 @@ func (n *Node) groupFact(r running) (GroupFact, error) {
 		RCGroup: d.Group, Role: n.roleOf(r, i), State: stateOf(i), Sync: syncOf(i), HomeArray: n.homeName(r.rec), Reason: i.Reason,
 		ServedHere: i.Serving, Shared: i.Sharing, Owner: i.Owner == i.Self, Switching: i.Switching, Contact: i.Contact, Copy: i.Copy, VVs: d.VVs, VLUNs: d.VLUNs,
 	}
-	f.Serving = n.servingName(i)
+	in, err := n.places()
+	if err != nil {
+		return GroupFact{}, err
+	}
+	f.Domain, f.Serving = in[keyOf(groupKind, d.Group.Name)], n.servingName(i)
 	f.LastSync, f.Late, f.PointTrouble = i.Period.At, i.Period.Late, i.Period.Trouble
 	if id := d.Group.Policies.Prefer; id != 0 {
 		f.Preferred = n.systemName(id)

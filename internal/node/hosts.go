@@ -63,6 +63,7 @@ func rightToHost(words []string) people.Right {
 }
 
 func createHost(n *Node, ctx context.Context, a *args) error {
+	a.domainFlag()
 	persona := a.flags.Int("persona", 2, "")
 	chap, add, about := a.flags.String("chap", "", ""), a.flags.Bool("add", false, ""), descriptorFlags(a)
 	if err := a.parse(2, 1+maxInitiators); err != nil {

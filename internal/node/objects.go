@@ -255,6 +255,10 @@ var tables = struct {
 	// drills are of this array, by group.
 	drills store.Bucket[drillOf]
 	tasks  store.Bucket[keptTask]
+	// placings say what is in which domain.
+	domains    store.Bucket[Domain]
+	domainsets store.Bucket[DomainSet]
+	placings   store.Bucket[placing]
 }{
 	store.Indexed[VV]{Bucket: store.Bucket[VV]{Name: "vvs"}, By: []store.Index[VV]{
 		byGroup: {Name: "vvs by group", Of: func(v VV) []string { return []string{store.Key(uint64(v.Group))} }},
@@ -282,6 +286,9 @@ var tables = struct {
 	store.Bucket[joined]{Name: "relation"},
 	store.Bucket[drillOf]{Name: "drills"},
 	store.Bucket[keptTask]{Name: "tasks"},
+	store.Bucket[Domain]{Name: "domains"},
+	store.Bucket[DomainSet]{Name: "domainsets"},
+	store.Bucket[placing]{Name: "placings"},
 }
 
 // keep is a group's small facts in the store.

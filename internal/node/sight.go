@@ -23,12 +23,19 @@ type sight struct {
 	vvs   map[array.VolumeID]VV
 	// groups are those with hosts of a proximity.
 	groups map[array.GroupID]RCGroup
+	// in is in which domains they are.
+	in map[objectKey]string
 }
 
 // loadHosts is the sight without volumes and exports: what there are as many of as there
 // are hosts.
 func loadHosts(t *store.Tx) (*sight, error) {
 	s := &sight{hosts: map[string]Host{}, sets: map[string]HostSet{}, vvs: map[array.VolumeID]VV{}, groups: map[array.GroupID]RCGroup{}}
+	in, err := domainsOf(t)
+	if err != nil {
+		return nil, err
+	}
+	s.in = in
 	if err := tables.hosts.Each(t, func(_ string, h Host) error { s.hosts[h.Name] = h; return nil }); err != nil {
 		return nil, err
 	}

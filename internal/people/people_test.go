@@ -48,7 +48,7 @@ func open(t *testing.T, o Options) *Book {
 
 func (b *Book) add(t *testing.T, name string, role Role, password string) UserChange {
 	t.Helper()
-	c, err := b.NewUser(name, role, password)
+	c, err := b.NewUser(name, Grants{Role: role}, password)
 	ok(t, err)
 	_, err = b.Make(c)
 	ok(t, err)
@@ -111,11 +111,11 @@ func TestLogin(t *testing.T) {
 		is(t, err, array.Denied)
 	}
 	for _, bad := range []string{"short", strings.Repeat("x", 129), "with\nline", "bad\xff utf-8"} {
-		_, err := b.NewUser("bob", Browse, bad)
+		_, err := b.NewUser("bob", Grants{Role: Browse}, bad)
 		is(t, err, array.Invalid)
 	}
 	for _, bad := range []string{"", Local, "-x", ".x", "a b", "ä", strings.Repeat("a", 32)} {
-		_, err := b.NewUser(bad, Browse, "long enough")
+		_, err := b.NewUser(bad, Grants{Role: Browse}, "long enough")
 		is(t, err, array.Invalid)
 	}
 	// One with keys only has no password that fits, the empty one neither.
@@ -387,9 +387,9 @@ func TestWhatTheOtherArraySends(t *testing.T) {
 	b.add(t, "bob", Edit, "")
 	c := a.add(t, "bob", Super, "")
 	is(t, b.Take(c, "b"), array.Exists)
-	evil := User{Name: "eve", Role: "god"}
-	heavy := User{Name: "eve", Role: Super, Password: strings.Replace(newHash("x", cheap()), "m=8", "m=99999999", 1)}
-	for _, c := range []UserChange{{}, {Name: "eve"}, {Name: "eve", Now: &evil}, {Name: "eve", Now: &heavy}, {Name: "eva", Now: &User{Name: "eve", Role: Edit}}, {Name: Local, Now: &User{Name: Local, Role: Super}}} {
+	evil := User{Name: "eve", Grants: Grants{Role: "god"}}
+	heavy := User{Name: "eve", Grants: Grants{Role: Super}, Password: strings.Replace(newHash("x", cheap()), "m=8", "m=99999999", 1)}
+	for _, c := range []UserChange{{}, {Name: "eve"}, {Name: "eve", Now: &evil}, {Name: "eve", Now: &heavy}, {Name: "eva", Now: &User{Name: "eve", Grants: Grants{Role: Edit}}}, {Name: Local, Now: &User{Name: Local, Grants: Grants{Role: Super}}}} {
 		is(t, a.Take(c, "a"), array.Invalid)
 	}
 	is(t, func() error { _, err := a.Make(UserChange{Name: "bob", Now: c.Now}); return err }(), array.Exists)

@@ -51,7 +51,7 @@ func newRig(t *testing.T, l Limits) *rig {
 	r := &rig{t: t, waits: make(chan struct{}, 1)}
 	r.book = people.Open(st, people.Options{Cost: people.Cost{MemoryKiB: 8, Passes: 1, Lanes: 1}})
 	for name, role := range map[string]people.Role{"ann": people.Edit, "bob": people.Browse} {
-		c, err := r.book.NewUser(name, role, password)
+		c, err := r.book.NewUser(name, people.Grants{Role: role}, password)
 		ok(t, err)
 		if name == "ann" {
 			r.key = r.newKey()
