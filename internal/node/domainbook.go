@@ -238,6 +238,18 @@ func domainsOf(t *store.Tx) (map[objectKey]string, error) {
 	})
 }
 
+// domainIn returns in which domain an object is, empty for none.
+func domainIn(t *store.Tx, k objectKey) (string, error) {
+	p, _, err := tables.placings.Get(t, string(k))
+	return p.Domain, err
+}
+
+// anyPlaced reports whether there could be anything in a domain.
+func anyPlaced(t *store.Tx) (any bool, err error) {
+	err = tables.placings.EachKey(t, func(string) bool { any = true; return false })
+	return any, err
+}
+
 // places returns them.
 func (n *Node) places() (in map[objectKey]string, err error) {
 	err = n.store.View(func(t *store.Tx) error {

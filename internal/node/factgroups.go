@@ -8,6 +8,7 @@ import (
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // GroupFact is a Remote Copy group as this array sees it.
@@ -76,11 +77,13 @@ func (n *Node) groupFact(r running) (GroupFact, error) {
 		RCGroup: d.Group, Role: n.roleOf(r, i), State: stateOf(i), Sync: syncOf(i), HomeArray: n.homeName(r.rec), Reason: i.Reason,
 		ServedHere: i.Serving, Shared: i.Sharing, Owner: i.Owner == i.Self, Switching: i.Switching, Contact: i.Contact, Copy: i.Copy, VVs: d.VVs, VLUNs: d.VLUNs,
 	}
-	in, err := n.places()
-	if err != nil {
+	f.Serving = n.servingName(i)
+	if err := n.store.View(func(t *store.Tx) (err error) {
+		f.Domain, err = domainIn(t, keyOf(groupKind, d.Group.Name))
+		return err
+	}); err != nil {
 		return GroupFact{}, err
 	}
-	f.Domain, f.Serving = in[keyOf(groupKind, d.Group.Name)], n.servingName(i)
 	f.LastSync, f.Late, f.PointTrouble = i.Period.At, i.Period.Late, i.Period.Trouble
 	if id := d.Group.Policies.Prefer; id != 0 {
 		f.Preferred = n.systemName(id)

@@ -83,11 +83,11 @@ func (n *Node) Volume(name string) (f VolumeFact, err error) {
 	if err != nil {
 		return f, err
 	}
-	in, err := n.places()
-	if err != nil {
+	domain := ""
+	if err := n.store.View(func(t *store.Tx) (err error) { domain, err = domainIn(t, keyOf(cpgKind, v.CPG)); return err }); err != nil {
 		return f, err
 	}
-	f = VolumeFact{VV: v, WWN: array.MakeWWN(v.ID), Serving: n.seenHere(g.ID), Domain: in[keyOf(cpgKind, v.CPG)]}
+	f = VolumeFact{VV: v, WWN: array.MakeWWN(v.ID), Serving: n.seenHere(g.ID), Domain: domain}
 	if !g.Private {
 		f.Group = g.Name
 	}

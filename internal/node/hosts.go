@@ -45,11 +45,16 @@ func (h *Host) check() error {
 		}
 	}
 	for _, i := range h.Initiators {
-		if len(i) > 223 || !strings.HasPrefix(i, "iqn.") && !strings.HasPrefix(i, "eui.") && !strings.HasPrefix(i, "naa.") {
+		if len(i) > 223 || !initiatorName(i) {
 			return array.Errorf(array.Invalid, "host %s: initiator name %.80q: want an iSCSI name (iqn., eui. or naa.) of at most 223 bytes", h.Name, i)
 		}
 	}
 	return nil
+}
+
+// initiatorName reports whether a text could be an iSCSI name.
+func initiatorName(s string) bool {
+	return strings.HasPrefix(s, "iqn.") || strings.HasPrefix(s, "eui.") || strings.HasPrefix(s, "naa.")
 }
 
 // rightToHost: -add changes a host that exists.

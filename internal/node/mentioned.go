@@ -19,22 +19,26 @@ const maxTextWords = 256
 func (n *Node) domainOfText(text string) (domain string) {
 	words := textWords(text)
 	if err := n.store.View(func(t *store.Tx) error {
-		in, err := domainsOf(t)
-		if err != nil || len(in) == 0 {
+		if any, err := anyPlaced(t); err != nil || !any {
 			return err
 		}
 		said, others := map[string]bool{}, map[string]bool{}
 		for i, w := range words {
 			for _, kind := range []string{vvKind, groupKind, hostKind, cpgKind, hostSetKind, vvSetKind} {
-				d, before := in[keyOf(kind, w)], kindBefore(words[:i], kind)
+				key, before := keyOf(kind, w), kindBefore(words[:i], kind)
 				if kind == vvKind {
 					v, ok, err := n.vvNamed(t, w)
 					if err != nil {
 						return err
 					}
-					if d = in[keyOf(cpgKind, v.CPG)]; !ok && before {
+					if !ok {
 						continue // what a volume was called before, or "volume is"
 					}
+					key = keyOf(cpgKind, v.CPG)
+				}
+				d, err := domainIn(t, key)
+				if err != nil {
+					return err
 				}
 				if before {
 					said[d] = true
@@ -92,20 +96,29 @@ func (n *Node) untoldOf(q Asked, err error) error {
 	text := err.Error()
 	hidden := false
 	if e := n.store.View(func(t *store.Tx) error {
-		in, err := domainsOf(t)
-		if err != nil {
-			return err
+		own := []string{q.By.User}
+		for _, w := range strings.Fields(strings.Join(q.Words, " ")) {
+			if own = append(own, w); !initiatorName(w) {
+				own = append(own, textWords(w)...)
+			}
 		}
 		for _, w := range textWords(text) {
-			if slices.Contains(q.Words, w) || q.By.User == w {
+			if slices.Contains(own, w) {
 				continue
 			}
 			for _, kind := range []string{vvKind, groupKind, hostKind, cpgKind, hostSetKind, vvSetKind} {
-				key, err := n.keyOf(t, mention{kind, w})
+				key, err := n.keyOf(t, mention{kind: kind, name: w})
 				if err != nil {
 					return err
 				}
-				if key != "" && !q.By.sees(in[key]) {
+				if key == "" {
+					continue
+				}
+				d, err := domainIn(t, key)
+				if err != nil {
+					return err
+				}
+				if !q.By.sees(d) {
 					text, hidden = replaceWord(text, w, elsewhereWord), true
 				}
 			}

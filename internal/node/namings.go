@@ -16,6 +16,8 @@ const (
 	snapOf    = "snapshot of"
 	vvSetRef  = "vvset:"
 	noObject  = "-"
+	// mayBe after a kind: the command may make it.
+	mayBe = "?"
 )
 
 // naming says what the words of a command name.
@@ -60,7 +62,7 @@ func lastIs(kind string) naming {
 		if len(a.rest) == 0 {
 			return nil, nil
 		}
-		return []mention{{kind, a.rest[len(a.rest)-1]}}, nil
+		return []mention{{kind: kind, name: a.rest[len(a.rest)-1]}}, nil
 	}}
 }
 
@@ -92,7 +94,7 @@ func namings() map[string]naming {
 		"creatercopygroup": words(groupKind, noObject).making(groupKind, 0),
 		"protectvvset":     words(vvSetKind, groupKind, noObject).and("host", hostList).making(groupKind, 1).together(),
 		"removercopygroup": words(groupKind), "startrcopygroup": words(groupKind), "stoprcopygroup": words(groupKind), "syncrcopy": words(groupKind),
-		"admitrcopyvv":   words(vvKind, groupKind).and("cpg", cpgKind).together(),
+		"admitrcopyvv":   words(vvKind+mayBe, groupKind).and("cpg", cpgKind).together(),
 		"dismissrcopyvv": words(vvKind, groupKind),
 		"admitrcopyhost": naming{of: nearMentions}.together(), "dismissrcopyhost": {of: nearMentions},
 		"setrcopygroup": lastIs(groupKind), "controldrrcopygroup": lastIs(groupKind),
@@ -127,9 +129,9 @@ func mentionsIn(kind, word string) []mention {
 		return nil
 	case hostOrSet:
 		if set, is := cutSet(word); is {
-			return []mention{{hostSetKind, set}}
+			return []mention{{kind: hostSetKind, name: set}}
 		}
-		return []mention{{hostKind, word}}
+		return []mention{{kind: hostKind, name: word}}
 	case hostList:
 		var all []mention
 		for _, w := range list(word) {
@@ -138,11 +140,12 @@ func mentionsIn(kind, word string) []mention {
 		return all
 	case snapOf:
 		_, vv, _ := strings.Cut(word, ":")
-		return []mention{{vvKind, vv}}
+		return []mention{{kind: vvKind, name: vv}}
 	case vvSetRef:
-		return []mention{{vvSetKind, strings.TrimPrefix(word, vvSetRef)}}
+		return []mention{{kind: vvSetKind, name: strings.TrimPrefix(word, vvSetRef)}}
 	}
-	return []mention{{kind, word}}
+	kind, fresh := strings.CutSuffix(kind, mayBe)
+	return []mention{{kind, word, fresh}}
 }
 
 // madeBy is what a command makes, unless it is there already.
@@ -150,14 +153,14 @@ func (m naming) madeBy(a *args) mention {
 	if m.makes == "" || m.makesAt >= len(a.rest) {
 		return mention{}
 	}
-	return mention{m.makes, a.rest[m.makesAt]}
+	return mention{kind: m.makes, name: a.rest[m.makesAt]}
 }
 
 // copyMentions are those of createvvcopy, whose CPG comes before a new volume.
 func copyMentions(a *args) ([]mention, error) {
-	dest := mention{vvKind, a.rest[len(a.rest)-1]}
-	if len(a.rest) == 2 {
-		return []mention{{cpgKind, a.rest[0]}, dest}, nil
+	dest := mention{kind: vvKind, name: a.rest[len(a.rest)-1], fresh: len(a.rest) == 2}
+	if dest.fresh {
+		return []mention{{kind: cpgKind, name: a.rest[0]}, dest}, nil
 	}
 	return []mention{dest}, nil
 }
@@ -165,7 +168,7 @@ func copyMentions(a *args) ([]mention, error) {
 // nearMentions are those of a group and its hosts, in either order.
 func nearMentions(a *args) (all []mention, err error) {
 	group, hosts := a.n.groupAndHosts(a.rest)
-	all = []mention{{groupKind, group}}
+	all = []mention{{kind: groupKind, name: group}}
 	for _, h := range hosts {
 		all = append(all, mentionsIn(hostOrSet, h)...)
 	}
@@ -177,7 +180,7 @@ func schedMentions(a *args) (all []mention, err error) {
 	words := nameLast(a.rest)
 	_, w, err := a.n.scheduled(words[0])
 	for _, p := range w.pairs {
-		all = append(all, mention{vvKind, p.vv})
+		all = append(all, mention{kind: vvKind, name: p.vv})
 	}
-	return append(all, mention{schedKind, words[len(words)-1]}), err
+	return append(all, mention{kind: schedKind, name: words[len(words)-1], fresh: true}), err
 }

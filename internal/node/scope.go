@@ -54,7 +54,11 @@ func (s scope) all() bool { return s.by.everything() && len(s.only) == 0 }
 func (s scope) object(kind, name string) bool { return s.sees(s.in[keyOf(kind, name)]) }
 
 // mention is an object that words name, by its kind.
-type mention struct{ kind, name string }
+type mention struct {
+	kind, name string
+	// fresh: the command may make it.
+	fresh bool
+}
 
 func cutSet(word string) (string, bool) { return strings.CutPrefix(word, "set:") }
 
@@ -97,7 +101,8 @@ func hasVVSet(t *store.Tx, name string) (bool, error) {
 		return ok, err
 	}
 	has := false // one from before sets had descriptions
-	return has, tables.vvs.Each(t, func(_ string, v VV) error { has = has || slices.Contains(v.Sets, name); return nil })
+	err := tables.vvs.Each(t, func(_ string, v VV) error { has = has || slices.Contains(v.Sets, name); return nil })
+	return has, err
 }
 
 // keyOfGroup is that of a group or, if it is private, of its volume's CPG.
@@ -112,14 +117,11 @@ func keyOfGroup(t *store.Tx, id array.GroupID) (key objectKey, err error) {
 
 // missing is the error of what does not exist, or is not seen.
 func (m mention) missing() error {
-	r := map[string]array.Reason{vvKind: array.NoVolume, cpgKind: array.NoCPG, hostKind: array.NoHost, hostSetKind: array.NoHostSet, vvSetKind: array.NoVolumeSet, groupKind: array.NoGroup}[m.kind]
-	if m.kind == groupKind {
-		return array.Errorf(array.NotFound, "group %s does not exist", m.name).Because(r)
-	}
+	what := map[string]array.Reason{vvKind: array.NoVolume, cpgKind: array.NoCPG, hostKind: array.NoHost, hostSetKind: array.NoHostSet, vvSetKind: array.NoVolumeSet, groupKind: array.NoGroup}
 	if m.kind == schedKind {
 		return array.Errorf(array.NotFound, "schedule %s does not exist", m.name)
 	}
-	return array.Errorf(array.NotFound, "%v does not exist", keyOf(m.kind, m.name)).Because(r)
+	return array.Errorf(array.NotFound, "%v does not exist", keyOf(m.kind, m.name)).Because(what[m.kind])
 }
 
 // scoped holds a command to its caller's domains, once its words are read, and what it joins
@@ -134,11 +136,8 @@ func (a *args) scoped() error {
 	if err != nil {
 		return err
 	}
+	slices.SortStableFunc(ms, func(x, y mention) int { return b2i(x.fresh) - b2i(y.fresh) }) // a new one's name says nothing of the others
 	return a.n.store.View(func(t *store.Tx) error {
-		in, err := domainsOf(t)
-		if err != nil {
-			return err
-		}
 		if a.domains, err = a.wantDomains(t); err != nil {
 			return err
 		}
@@ -150,14 +149,22 @@ func (a *args) scoped() error {
 			if err != nil {
 				return err
 			}
-			if key == "" {
+			same := made.kind == m.kind && made.name == m.name
+			if key == "" && (a.by.everything() || m.fresh || same) {
 				continue // the command says so, if it matters
 			}
-			if made == m {
+			if key == "" {
+				return m.missing() // as of what is not seen
+			}
+			if same {
 				made = mention{} // it is there already
 			}
-			d := in[key]
+			d, err := domainIn(t, key)
 			switch {
+			case err != nil:
+				return err
+			case same && !a.by.sees(d) && !a.adds():
+				continue // the name is taken, and that is all the command says
 			case !a.by.sees(d):
 				return m.missing()
 			case !a.by.MayIn(d, right):
@@ -173,10 +180,31 @@ func (a *args) scoped() error {
 			}
 		}
 		if made == (mention{}) {
-			return nil
+			return a.onlyNew(nm)
 		}
 		return a.placeMade(t, right, made, first, domain)
 	})
+}
+
+// adds reports whether the command is to add to what is there.
+func (a *args) adds() bool {
+	add := a.flags.Lookup("add")
+	return add != nil && add.Value.String() == "true"
+}
+
+// onlyNew refuses -domain where it would change nothing.
+func (a *args) onlyNew(nm naming) error {
+	if nm.makes != "" && a.given("domain") && a.adds() {
+		return array.Errorf(array.Invalid, "%s: -domain goes with what is new: 'movetodomain' moves what is there", a.cmd.name)
+	}
+	return nil
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func notTogether(m mention, d string, o mention, domain string) error {

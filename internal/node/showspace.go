@@ -129,6 +129,9 @@ func showVV(n *Node, _ context.Context, a *args) error {
 	}
 	view := a.view()
 	if *cpg != "" && !view.HasCPG(*cpg) {
+		if !a.by.everything() {
+			return mention{kind: cpgKind, name: *cpg}.missing()
+		}
 		return n.noCPG(*cpg)
 	}
 	rows, err := n.vvRows(view)

@@ -46,12 +46,12 @@ func seen[F any](v *View, all []F, err error, domain func(F) string) ([]F, error
 // has reports whether an object is there, and seen.
 func (v *View) has(kind, name string) (is bool) {
 	err := v.n.store.View(func(t *store.Tx) error {
-		in, err := domainsOf(t)
-		if err != nil {
+		key, err := v.n.keyOf(t, mention{kind: kind, name: name})
+		if err != nil || key == "" {
 			return err
 		}
-		key, err := v.n.keyOf(t, mention{kind, name})
-		is = key != "" && v.by.sees(in[key])
+		d, err := domainIn(t, key)
+		is = v.by.sees(d)
 		return err
 	})
 	return is && err == nil
@@ -67,7 +67,7 @@ func (v *View) Volumes() ([]VolumeFact, error) {
 func (v *View) Volume(name string) (VolumeFact, error) {
 	f, err := v.n.Volume(name)
 	if err == nil && !v.by.sees(f.Domain) {
-		return VolumeFact{}, mention{vvKind, name}.missing()
+		return VolumeFact{}, mention{kind: vvKind, name: name}.missing()
 	}
 	return f, err
 }
@@ -131,7 +131,7 @@ func (v *View) Groups() ([]GroupFact, error) {
 func (v *View) Group(name string) (GroupFact, error) {
 	f, err := v.n.Group(name)
 	if err == nil && !v.by.sees(f.Domain) {
-		return GroupFact{}, mention{groupKind, name}.missing()
+		return GroupFact{}, mention{kind: groupKind, name: name}.missing()
 	}
 	return f, err
 }
