@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -415,4 +416,64 @@ func FuzzKey(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestGrants(t *testing.T) {
+	edit := Grants{}.With("b", Edit).With("a", Browse)
+	for _, x := range []struct {
+		g      Grants
+		domain string
+		right  Right
+		may    bool
+	}{
+		{edit, "b", Change, true},
+		{edit, "a", Change, false},
+		{edit, "a", Look, true},
+		{edit, "", Look, false},
+		{edit, "c", Look, false},
+		{edit.With(All, Browse), "c", Look, true},
+		{edit.With(All, Browse), "", Change, false},
+		{edit.With(All, Browse), "b", Change, true},
+		{Grants{Role: Edit}, "b", Change, true},
+		{edit.Without("b"), "b", Look, false},
+		{Grants{}, "", Look, false},
+	} {
+		if x.g.MayIn(x.domain, x.right) != x.may {
+			t.Errorf("%s: %s in %q: want %v", x.g.Text(), x.right, x.domain, x.may)
+		}
+	}
+	if edit.Role.May(Look) || !edit.May(Change) || edit.May(Users) || edit.With("b", Browse).May(Change) {
+		t.Errorf("%+v", edit)
+	}
+	if got := edit.With(All, Create).Text(); got != "create, browse in domain a, edit in domain b" {
+		t.Error(got)
+	}
+	many := Grants{}
+	for i := range maxPrivileges + 1 {
+		many = many.With(fmt.Sprintf("d%02d", i), Edit)
+	}
+	for _, bad := range []Grants{{}, {Role: "god"}, Grants{}.With("a", Super), Grants{}.With("a", Service), many, {Domains: []Privilege{{"a", Edit}, {"a", Edit}}}, {Domains: []Privilege{{All, Edit}}}, {Domains: []Privilege{{"", Edit}}}} {
+		u := User{Name: "ann", Grants: bad}
+		if err := u.check(); err == nil {
+			t.Errorf("%+v is taken", bad)
+		}
+	}
+	if err := (&User{Name: "ann", Grants: edit, Default: "c"}).check(); err == nil {
+		t.Error("a default domain that the user is not in is taken")
+	}
+	u := User{Name: "ann", Grants: edit, Default: "b"}
+	if !u.Rename("b", "z") || u.Rename("b", "z") || u.Default != "z" || !u.MayIn("z", Change) || u.In("b") || u.check() != nil {
+		t.Errorf("%+v", u)
+	}
+}
+
+// TestUserBeforeDomains: a user as stores had it before is one with a role in all domains.
+func TestUserBeforeDomains(t *testing.T) {
+	var u User
+	if err := json.Unmarshal([]byte(`{"name":"ann","role":"edit"}`), &u); err != nil || u.check() != nil || !u.MayIn("", Change) || !u.MayIn("any", Change) {
+		t.Errorf("%+v, %v", u, err)
+	}
+	if b, err := json.Marshal(u); err != nil || string(b) != `{"name":"ann","role":"edit"}` {
+		t.Errorf("%s, %v", b, err)
+	}
 }
