@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -136,8 +137,8 @@ func (n *Node) runHere(ctx context.Context, q Asked) (string, error) {
 		if err == nil && a.then != nil {
 			err = n.waitFor(ctx, q, a)
 		}
-		if err == nil && len(a.touched) > 0 {
-			err = n.forgetPlaces(ctx, a.touched)
+		if touched := append(a.touched, a.made); len(touched) > 1 || a.made != (mention{}) {
+			err = errors.Join(err, n.forgetPlaces(ctx, touched))
 		}
 		_ = a.tab.Flush()
 		return a.out.String(), n.untoldOf(q, err)

@@ -57,7 +57,8 @@ func (n *Node) takeBook(b book) error {
 	if err := b.check(); err != nil {
 		return err
 	}
-	return n.store.Update(func(t *store.Tx) error {
+	var moved []placing // what has been somewhere before
+	err := n.store.Update(func(t *store.Tx) error {
 		newer := func(what string, cur, is entry, ok bool) (bool, error) {
 			if ok && cur.over(is) && b.Asked {
 				return false, array.Errorf(array.Busy, "%s was changed on array %s meanwhile: try again", what, n.cfg.Name)
@@ -109,6 +110,9 @@ func (n *Node) takeBook(b book) error {
 				if err := tables.placings.Put(t, string(p.Object), p); err != nil {
 					return err
 				}
+				if ok {
+					moved = append(moved, p)
+				}
 			}
 		}
 		if b.Asked {
@@ -118,6 +122,13 @@ func (n *Node) takeBook(b book) error {
 		}
 		return orElse(n.mendBook(t), boundBook(t))
 	})
+	if err != nil || b.Asked || len(moved) == 0 {
+		return err
+	}
+	if err := n.store.View(func(t *store.Tx) error { return n.partedBy(t, moved) }); err != nil { // both arrays moved what belongs together, apart
+		n.eventOnce(err.Error() + "; 'movetodomain' puts them in one")
+	}
+	return nil
 }
 
 // mendBook brings back a domain that was removed on one array while something came into it on

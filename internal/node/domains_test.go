@@ -79,6 +79,31 @@ func TestDomainsOfTwo(t *testing.T) {
 	}
 }
 
+// TestMovedApart: what belongs together on one array only, and was moved by each of them while it
+// was alone, is where the later change put it; people are told.
+func TestMovedApart(t *testing.T) {
+	as := openArrays(t, 2, quick)
+	a, b := as[0], as[1]
+	a.run("createdomain", "d")
+	a.run("createdomain", "e")
+	a.run("createhost", "h", iqn1)
+	a.run("createvv", "cpg0", "v", "64")
+	a.run("createvlun", "v", "1", "h")
+	a.run("movetodomain", "-f", "-host", "h", "d")
+	domainsAre(as, "d e", "d:cpg/cpg0 d:host/h")
+	b.Close()
+	a.until("it to be alone", func() bool { return !a.reachable() })
+	a.run("movetodomain", "-f", "-host", "h", "e")
+	a.Close()
+	b.open()
+	b.until("it to be alone", func() bool { return !b.reachable() })
+	b.run("movetodomain", "-f", "-cpg", "cpg0", "e")
+	b.run("movetodomain", "-f", "-cpg", "cpg0", "d")
+	a.open()
+	domainsAre(as, "d e", "d:cpg/cpg0 e:host/h")
+	a.until("it to tell", func() bool { return a.events("array array-a: host h is not in the same domain as CPG cpg0") == 1 })
+}
+
 // TestWhatBelongsTogetherMoves on both arrays, also where only the other one has what ties it.
 func TestWhatBelongsTogetherMoves(t *testing.T) {
 	as := openArrays(t, 2, quick)
