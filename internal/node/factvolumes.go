@@ -129,8 +129,8 @@ type VLUNFact struct {
 
 // VLUNs returns the exports, by host and LUN.
 func (n *Node) VLUNs() (all []VLUNFact, err error) {
-	var s *sight
-	if err := n.store.View(func(t *store.Tx) (err error) { s, err = loadSight(t); return err }); err != nil {
+	s, err := n.sightNow()
+	if err != nil {
 		return nil, err
 	}
 	return s.exported(), nil
@@ -149,6 +149,9 @@ func (n *Node) VLUNsOf(volume string) (all []VLUNFact, err error) {
 		}
 		s.vvs[v.ID] = v
 		if err := tables.vluns.With(t, byVolume, store.Key(uint64(v.ID)), func(_ string, l VLUN) error { s.vluns = append(s.vluns, l); return nil }); err != nil {
+			return err
+		}
+		if err := s.placed(t); err != nil {
 			return err
 		}
 		all = s.exported()

@@ -37,7 +37,9 @@ func (n *Node) sessionsOf() map[string][]iscsi.SessionInfo {
 
 func (n *Node) sightNow() (s *sight, err error) {
 	err = n.store.View(func(t *store.Tx) error {
-		s, err = loadSight(t)
+		if s, err = loadSight(t); err == nil {
+			err = s.placed(t)
+		}
 		return err
 	})
 	return s, err

@@ -23,7 +23,7 @@ type sight struct {
 	vvs   map[array.VolumeID]VV
 	// groups are those with hosts of a proximity.
 	groups map[array.GroupID]RCGroup
-	// in is in which domains they are.
+	// in is in which domains they are; nil where nobody asks.
 	in map[objectKey]string
 }
 
@@ -31,15 +31,16 @@ type sight struct {
 // are hosts.
 func loadHosts(t *store.Tx) (*sight, error) {
 	s := &sight{hosts: map[string]Host{}, sets: map[string]HostSet{}, vvs: map[array.VolumeID]VV{}, groups: map[array.GroupID]RCGroup{}}
-	in, err := domainsOf(t)
-	if err != nil {
-		return nil, err
-	}
-	s.in = in
 	if err := tables.hosts.Each(t, func(_ string, h Host) error { s.hosts[h.Name] = h; return nil }); err != nil {
 		return nil, err
 	}
 	return s, tables.sets.Each(t, func(_ string, x HostSet) error { s.sets[x.Name] = x; return nil })
+}
+
+// placed is the sight with the domains of what is in it.
+func (s *sight) placed(t *store.Tx) (err error) {
+	s.in, err = domainsOf(t)
+	return err
 }
 
 func loadSight(t *store.Tx) (*sight, error) {

@@ -108,7 +108,7 @@ func (n *Node) StartTask(ctx context.Context, kind, name string, q Asked) (TaskF
 		if err == nil {
 			f, err = n.goOn(keptTask{TaskFact: TaskFact{Kind: kind, Name: name}, By: q.By, Words: q.Words}, do)
 		}
-		return "", err
+		return "", n.untoldOf(q, err)
 	})
 	return f, err
 }
