@@ -240,7 +240,7 @@ func TestEvilBook(t *testing.T) {
 func TestEveryCommandIsHeldToDomains(t *testing.T) {
 	whole := map[string]bool{}
 	for _, name := range strings.Fields(`createuser setuser removeuser showuserconn createdomain setdomain removedomain movetodomain createdomainset setdomainset removedomainset
-		startrcopy stoprcopy admitrcopytarget dismissrcopytarget statrcopy showrctransport checkrclink scrub
+		startrcopy stoprcopy statrcopy showrctransport checkrclink scrub
 		creatercopytarget removercopytarget admitrcopylink dismissrcopylink setrcopytarget`) {
 		whole[name] = true
 	}
@@ -288,7 +288,7 @@ func TestNothingIsTold(t *testing.T) {
 		"creatercopygroup GROUP array-b:nothing", "protectvvset SET new array-b:sync", "removercopygroup -f GROUP", "admitrcopyvv -createvv VV GROUP", "admitrcopyhost GROUP mine", "dismissrcopyhost -f GROUP HOST",
 		"dismissrcopyvv -f GROUPVV GROUP", "startrcopygroup GROUP", "stoprcopygroup -f GROUP", "syncrcopy GROUP", "setrcopygroup pol auto_recover GROUP", "setrcopygroup period 5m array-b GROUP", "setrcopygroup mode -f periodic array-b GROUP",
 		"setrcopygroup switchover GROUP", "setrcopygroup failover GROUP", "setrcopygroup recover GROUP", "setrcopygroup restore GROUP", "setrcopygroup reverse GROUP",
-		"controldrrcopygroup sync -f GROUP", "startrcopydrill GROUP", "startrcopydrill -host HOST GROUP", "stoprcopydrill -f GROUP", "showrcopydrill GROUP", "verify GROUP", "explain GROUP", "showrcopy groups GROUP",
+		"controldrrcopygroup sync -f GROUP", "startrcopydrill GROUP", "startrcopydrill -host HOST GROUP", "stoprcopydrill -f GROUP", "showrcopydrill GROUP", "admitrcopytarget far periodic GROUP", "admitrcopytarget far periodic GROUP VV:x", "dismissrcopytarget -f far GROUP", "verify GROUP", "explain GROUP", "showrcopy groups GROUP",
 		"showvv VV", "showvv -cpg CPG", "showvv -domain shop", "showcpg CPG", "showhost HOST", "showhostset HOSTSET", "showvvset SET", "showvlun -v VV", "showvlun -host HOST", "showvlun -host set:HOSTSET", "setcpg -sdgw 64 CPG", "showdomain shop",
 	} {
 		give := func(with *strings.Replacer) string {

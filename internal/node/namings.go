@@ -15,7 +15,9 @@ const (
 	hostList  = "hosts"
 	snapOf    = "snapshot of"
 	vvSetRef  = "vvset:"
-	noObject  = "-"
+	// vvAs is volume:name, as a far target is to have it.
+	vvAs     = "volume as"
+	noObject = "-"
 	// mayBe after a kind: the command may make it.
 	mayBe = "?"
 )
@@ -94,8 +96,9 @@ func namings() map[string]naming {
 		"creatercopygroup": words(groupKind, noObject).making(groupKind, 0),
 		"protectvvset":     words(vvSetKind, groupKind, noObject).and("host", hostList).making(groupKind, 1).together(),
 		"removercopygroup": words(groupKind), "startrcopygroup": words(groupKind), "stoprcopygroup": words(groupKind), "syncrcopy": words(groupKind),
-		"admitrcopyvv":   words(vvKind+mayBe, groupKind).and("cpg", cpgKind).together(),
-		"dismissrcopyvv": words(vvKind, groupKind),
+		"admitrcopyvv":     words(vvKind+mayBe, groupKind).and("cpg", cpgKind).together(),
+		"dismissrcopyvv":   words(vvKind, groupKind),
+		"admitrcopytarget": words(noObject, noObject, groupKind, vvAs), "dismissrcopytarget": words(noObject, groupKind),
 		"admitrcopyhost": naming{of: nearMentions}.together(), "dismissrcopyhost": {of: nearMentions},
 		"setrcopygroup": lastIs(groupKind), "controldrrcopygroup": lastIs(groupKind),
 		"startrcopydrill": words(groupKind).and("host", hostList).together(), "stoprcopydrill": words(groupKind),
@@ -140,6 +143,9 @@ func mentionsIn(kind, word string) []mention {
 		return all
 	case snapOf:
 		_, vv, _ := strings.Cut(word, ":")
+		return []mention{{kind: vvKind, name: vv}}
+	case vvAs:
+		vv, _, _ := strings.Cut(word, ":")
 		return []mention{{kind: vvKind, name: vv}}
 	case vvSetRef:
 		return []mention{{kind: vvSetKind, name: strings.TrimPrefix(word, vvSetRef)}}
