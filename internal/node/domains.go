@@ -260,12 +260,20 @@ func (b *book) takeBack(t *store.Tx) error {
 	return nil
 }
 
-// tellBook tells the other array of entries, a bounded number at a time. asked: it may refuse.
+// tellBook tells the other array of entries. asked: it may refuse. Of more than one message
+// has room for, it hears domains first: none must come after what is in it.
 func (n *Node) tellBook(ctx context.Context, b book, asked bool) error {
+	whole := len(b.Domains) <= domainsAtOnce && len(b.Sets) <= domainsAtOnce && len(b.Placings) <= placingsAtOnce
+	if whole {
+		b.Asked = asked
+		_, err := n.ask(ctx, request{Book: &b})
+		return err
+	}
 	for !b.empty() {
-		some := book{
-			Domains: b.Domains[:min(len(b.Domains), domainsAtOnce)], Sets: b.Sets[:min(len(b.Sets), domainsAtOnce)],
-			Placings: b.Placings[:min(len(b.Placings), placingsAtOnce)], Asked: asked,
+		some := book{Domains: b.Domains[:min(len(b.Domains), domainsAtOnce)]}
+		if len(b.Domains) <= domainsAtOnce {
+			some.Sets = b.Sets[:min(len(b.Sets), domainsAtOnce)]
+			some.Placings = b.Placings[:min(len(b.Placings), placingsAtOnce)]
 		}
 		if _, err := n.ask(ctx, request{Book: &some}); err != nil {
 			return err

@@ -5,6 +5,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -153,6 +154,50 @@ func TestASetOfEach(t *testing.T) {
 		return err == nil && in.Version > 2
 	})
 	domainsAre(as, "d", "d:host/h d:hostset/s")
+}
+
+// TestManyDomains: more than one message has room for come whole, with their comments, to an array
+// that was away.
+func TestManyDomains(t *testing.T) {
+	as := openArrays(t, 2, quick)
+	a, b := as[0], as[1]
+	b.Close()
+	a.until("it to be alone", func() bool { return !a.reachable() })
+	const count = 2*domainsAtOnce + 3
+	if err := a.changeBook(t.Context(), func(x *bookOf) error {
+		var errs []error
+		for i := range count {
+			name := fmt.Sprintf("d%03d", i)
+			errs = append(errs, x.putDomain(Domain{Name: name, Comment: "of " + name}, false))
+			for k := range (placingsAtOnce + count) / count {
+				errs = append(errs, x.place(keyOf(hostKind, fmt.Sprintf("h%03d.%03d", i, k)), name))
+			}
+		}
+		return errors.Join(errs...)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := a.run("showdomain", "-d")
+	if n := strings.Count(want, "of d"); n != count {
+		t.Fatalf("%d domains", n)
+	}
+	b.open()
+	b.until("it to have all", func() bool { return b.placed() == a.placed() })
+	if got := b.run("showdomain", "-d"); got != want {
+		t.Errorf("the other array has %d bytes, want %d", len(got), len(want))
+	}
+	// A new name for one with more than fit into a message is told, too.
+	if err := a.changeBook(t.Context(), func(x *bookOf) error {
+		var errs []error
+		for i := range placingsAtOnce + 1 {
+			errs = append(errs, x.place(keyOf(hostKind, fmt.Sprintf("x%d", i)), "d000"))
+		}
+		return errors.Join(errs...)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	a.run("setdomain", "-name", "large", "d000")
+	b.until("it to have the new name", func() bool { return b.placed() == a.placed() && strings.Contains(b.placed(), "large:host/x9") })
 }
 
 // TestRefusedBook: a change that the other array refuses is made nowhere.
