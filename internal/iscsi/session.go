@@ -35,6 +35,9 @@ type session struct {
 	// command that ends. slots is how many commands may be under way.
 	expCmdSN, maxCmdSN atomic.Uint32
 	slots              atomic.Int32
+
+	// works: see SessionInfo.
+	works atomic.Bool
 }
 
 var (
@@ -147,6 +150,9 @@ type SessionInfo struct {
 	Remote    string
 	Tag, TSIH uint16
 	Discovery bool
+	// Works: a TEST UNIT READY, a read or a write was answered so that the host takes the
+	// path for one that can be used.
+	Works bool
 }
 
 // Sessions lists the sessions.
@@ -162,6 +168,7 @@ func (t *Target) Sessions() []SessionInfo {
 			Tag:       s.conn.portal.group.Tag,
 			TSIH:      s.tsih,
 			Discovery: s.discovery,
+			Works:     s.works.Load(),
 		})
 	}
 	return out

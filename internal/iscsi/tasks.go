@@ -145,6 +145,21 @@ func (c *conn) abortAll() <-chan struct{} {
 	return quiet
 }
 
+// shows reports whether a host that sees this command's response takes the path for one that
+// can be used: something was read or written, or the unit is ready, or would be if this array
+// served it. Path checkers ask by TEST UNIT READY.
+func (t *task) shows() bool {
+	switch cmd := &t.cmd; {
+	case cmd.CDB[0] != 0:
+		return cmd.Status == scsi.Good && cmd.Moves > 0
+	case cmd.Status == scsi.Good:
+		return true
+	default:
+		s := cmd.Sense // fixed format, SPC-4 4.5.3: NOT READY, TARGET PORT IN STANDBY STATE
+		return len(s) > 13 && s[2]&0x0F == 0x02 && s[12] == 0x04 && s[13] == 0x0B
+	}
+}
+
 // respond queues the response of a command.
 func (t *task) respond() error {
 	const over, under = 0x04, 0x02
@@ -152,6 +167,9 @@ func (t *task) respond() error {
 	var residual int
 	var flags byte
 	moved := cmd.Moves
+	if !t.conn.sess.works.Load() && t.shows() {
+		t.conn.sess.works.Store(true)
+	}
 	if len(cmd.In) > 0 || t.read {
 		moved = len(cmd.In)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/iscsi"
 	"github.com/perdure/perdure/internal/people"
 )
 
@@ -33,13 +34,18 @@ type request struct {
 	Lacks *lackQuestion `json:"lacks,omitempty"`
 	// Leaving: the asking array shuts down.
 	Leaving bool `json:"leaving,omitempty"`
+	// Initiators are those of the sessions that a leaving array has; Working asks which
+	// initiators have a session here that works.
+	Initiators []string `json:"initiators,omitempty"`
+	Working    bool     `json:"working,omitempty"`
 	// Service stops or starts Remote Copy, or asks whether it is stopped.
 	Service string `json:"service,omitempty"`
 }
 
 // response answers it.
 type response struct {
-	Text string `json:"text,omitempty"`
+	Text       string   `json:"text,omitempty"`
+	Initiators []string `json:"initiators,omitempty"`
 	// Bits are of the LUNs, or snapshots, that were asked for.
 	Bits []byte `json:"bits,omitempty"`
 	// Tied are the objects that were asked for.
@@ -141,7 +147,9 @@ func (n *Node) serveCall(body []byte) []byte {
 	case q.Lacks != nil:
 		r.Bits, err = n.lacks(*q.Lacks)
 	case q.Leaving:
-		err = n.letGo()
+		err = n.letGo(q.Initiators)
+	case q.Working:
+		r.Initiators = n.initiators(func(s iscsi.SessionInfo) bool { return s.Works })
 	case len(q.Command) > 0:
 		r.Text, err = n.carryOut(q)
 	case q.User != nil:

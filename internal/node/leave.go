@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/iscsi"
 )
 
 // leaveWithin bounds how long an orderly shutdown may wait for the other array.
@@ -28,6 +29,7 @@ func (n *Node) Leave() error {
 	if !n.reachable() {
 		return nil
 	}
+	n.awaitHosts()
 	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
 	defer cancel()
 	var errs []error
@@ -44,7 +46,7 @@ func (n *Node) Leave() error {
 	}
 	ctx, cancel = context.WithTimeout(context.Background(), leaveWithin) // whatever that took
 	defer cancel()
-	if _, err := n.ask(ctx, request{Leaving: true}); err != nil {
+	if _, err := n.ask(ctx, request{Leaving: true, Initiators: n.initiators(func(iscsi.SessionInfo) bool { return true })}); err != nil {
 		errs = append(errs, err)
 	}
 	// Nothing is served here any more. Hosts learn it by their next commands; then they
@@ -57,7 +59,8 @@ func (n *Node) Leave() error {
 }
 
 // letGo: the other array leaves.
-func (n *Node) letGo() error {
+func (n *Node) letGo(initiators []string) error {
+	n.hostsBack.expect(initiators)
 	n.event("array " + n.to().Name + " shuts down")
 	n.looks.left(n.other().System().Start)
 	var errs []error

@@ -5,10 +5,13 @@
 package real
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/perdure/perdure/internal/iscsi/initiator"
 	"github.com/perdure/perdure/internal/rig"
 )
 
@@ -39,5 +42,42 @@ func TestAShutdownRefusesBeforeItLeaves(t *testing.T) {
 			p.start(rig.A)
 			p.whole()
 		})
+	}
+}
+
+// TestAnUpgradeWaitsForHosts: the second array of an upgrade leaves only when the host has a
+// path to the first one again that works.
+func TestAnUpgradeWaitsForHosts(t *testing.T) {
+	p := newSmall(t, 1, "64m")
+	l := &late{pair: p, t: t}
+	l.dial(rig.A, 1)
+	toB := func() *initiator.Conn {
+		t.Helper()
+		c, err := initiator.Dial(l.login(rig.B, 2))
+		l.must(err)
+		return c
+	}
+	b := toB()
+	l.must(p.Array(rig.B).Signal(unix.SIGTERM))
+	<-b.Ended()
+	<-p.Array(rig.B).Done()
+	p.start(rig.B)
+	p.whole()
+	l.must(p.Array(rig.A).Signal(unix.SIGTERM))
+	select {
+	case <-p.Array(rig.A).Done():
+		t.Error("A left before the host was back at B")
+	case <-time.After(2 * time.Second): // nothing tells that something does not happen
+	}
+	b = toB()
+	l.until(answerIn, "the path to B to be there", func() bool {
+		r := b.Do(initiator.Command{CDB: make([]byte, 6)})
+		return r.Status == 0 || r.Code() == 0x02040B
+	})
+	<-p.Array(rig.A).Done()
+	p.start(rig.A)
+	p.whole()
+	if text := p.command(rig.A, "showeventlog"); strings.Contains(text, "leaves although") {
+		t.Errorf("A did not wait:\n%s", text)
 	}
 }

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/iscsi"
+)
+
+// Arrays are upgraded one after the other. When the second one leaves, hosts may not have found
+// their paths to the first one again, and would wait, though nothing failed. So an array that
+// leaves gives way only when those that the other one had before its own leave are back there.
+
+// hostsBack are the initiators that the other array had when it left.
+type hostsBack struct {
+	mu   sync.Mutex
+	from []string
+}
+
+const (
+	// hostsBackWithin is how long an orderly shutdown waits for hosts: a login again takes
+	// some seconds, and so does it until a path checker looks.
+	hostsBackWithin = 8 * time.Second
+	// maxToldOf bounds those that are told of.
+	maxToldOf = 4096
+)
+
+func (b *hostsBack) expect(initiators []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.from = initiators[:min(len(initiators), maxToldOf)]
+}
+
+func (b *hostsBack) take() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.from
+	b.from = nil
+	return l
+}
+
+// initiators are those of some of the sessions here, each once.
+func (n *Node) initiators(which func(iscsi.SessionInfo) bool) (all []string) {
+	for _, s := range n.target.Sessions() {
+		if !s.Discovery && which(s) && !slices.Contains(all, s.Initiator) && len(all) < maxToldOf {
+			all = append(all, s.Initiator)
+		}
+	}
+	return all
+}
+
+// awaitHosts waits until the hosts that are here, and that the other array had before it left,
+// have a path to it again that works.
+func (n *Node) awaitHosts() {
+	here := n.initiators(func(iscsi.SessionInfo) bool { return true })
+	lack := slices.DeleteFunc(n.hostsBack.take(), func(i string) bool { return !slices.Contains(here, i) })
+	if len(lack) == 0 {
+		return
+	}
+	err := await(context.Background(), hostsBackWithin, func() (bool, error) {
+		r, err := n.answered(context.Background(), time.Second, request{Working: true})
+		if err != nil {
+			return false, err
+		}
+		lack = slices.DeleteFunc(lack, func(i string) bool { return slices.Contains(r.Initiators, i) })
+		return len(lack) == 0, nil
+	}, array.Errorf(array.Busy, "hosts have not found their paths to array %s again, and may wait", n.to().Name))
+	if err != nil {
+		n.event(fmt.Sprintf("array %s leaves although %v: %s", n.cfg.Name, err, strings.Join(lack[:min(len(lack), 8)], ", ")))
+	}
+}
