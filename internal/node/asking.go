@@ -16,6 +16,8 @@ type request struct {
 	Give    array.GroupID `json:"give,omitempty"`
 	Check   *Description  `json:"check,omitempty"`
 	Drop    array.GroupID `json:"drop,omitempty"`
+	// MayDrop asks what is in the way of that.
+	MayDrop array.GroupID `json:"may_drop,omitempty"`
 	Return  *returning    `json:"return,omitempty"`
 	Command []string      `json:"command,omitempty"`
 	// Number names a command, so that it can be GivenUp.
@@ -119,6 +121,8 @@ func (n *Node) serveCall(body []byte) []byte {
 		r.Text, err = n.giveUp(*q.Return)
 	case q.Drop != 0:
 		err = n.dropGroup(q.Drop)
+	case q.MayDrop != 0:
+		err = n.mayDrop(q.MayDrop)
 	case q.Host != nil:
 		err = n.takeHost(*q.Host)
 	case len(q.Sets) > 0:

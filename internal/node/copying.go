@@ -69,6 +69,9 @@ func (n *Node) copyStep(ctx context.Context, id array.VolumeID, r *copyRun) erro
 	if err != nil {
 		return err
 	}
+	if v.Joins != nil {
+		return n.joinStep(ctx, v, r)
+	}
 	if v.Copy.State == copyRuns {
 		err := n.copyPages(ctx, v, r)
 		if ctx.Err() != nil {

@@ -55,6 +55,21 @@ func (c *copies) run(id array.VolumeID) *copyRun {
 	return c.runs[id]
 }
 
+// source is the name of what a volume is made a copy of.
+func (v VV) source() string {
+	if v.Joins != nil {
+		return v.Joins.Name
+	}
+	return v.Copy.Name
+}
+
+// why is what keeps a copy from going on, empty if nothing does.
+func (c *copies) why(id array.VolumeID) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.told[id]
+}
+
 // percent is how much of a copy is there; what is written again after an interruption
 // counts again.
 func (r *copyRun) percent() int64 {
@@ -77,6 +92,9 @@ func (n *Node) watchCopies(ctx context.Context) {
 			return
 		case <-t.C:
 		case <-n.copies.kick:
+		}
+		if err := n.reopenHeld(); err != nil {
+			n.eventOnce("open what is held no more: " + err.Error())
 		}
 		due, err := n.copiesDue()
 		if err != nil {
@@ -116,7 +134,7 @@ func (n *Node) startCopy(ctx context.Context, v VV) {
 		return
 	}
 	ctx, stop := context.WithCancel(ctx)
-	r := &copyRun{name: v.Name, parent: v.Copy.Name, began: time.Now(), stop: stop, ended: make(chan struct{})}
+	r := &copyRun{name: v.Name, parent: v.source(), began: time.Now(), stop: stop, ended: make(chan struct{})}
 	c.runs[v.ID] = r
 	n.wg.Go(func() {
 		defer close(r.ended)
@@ -139,7 +157,7 @@ func (n *Node) startCopy(ctx context.Context, v VV) {
 		c.mu.Unlock()
 		switch {
 		case err != nil && !stopped && news:
-			n.event(fmt.Sprintf("the copy of %s to volume %s waits: %v", v.Copy.Name, v.Name, err))
+			n.event(fmt.Sprintf("the copy of %s to volume %s waits: %v", v.source(), v.Name, err))
 		case err == nil:
 			c.wake()
 		}
@@ -149,6 +167,7 @@ func (n *Node) startCopy(ctx context.Context, v VV) {
 // copyState is the incumbent's word for how a copy stands.
 func (n *Node) copyState(v VV) string {
 	switch {
+	case v.Joins != nil:
 	case v.Copy.State == copyFailed || v.Copy.Why != "":
 		return "copyfailed"
 	case v.Copy.State == copyEnds:

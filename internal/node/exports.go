@@ -108,7 +108,9 @@ func (e *exports) make() error {
 			continue
 		}
 		for id, u := range r.units {
-			units[id] = u
+			if shows(s.vvs[id], r.rec, u) {
+				units[id] = u
+			}
 		}
 	}
 	e.n.mu.RUnlock()

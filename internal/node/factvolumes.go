@@ -58,7 +58,7 @@ func (n *Node) Volumes() (all []VolumeFact, err error) {
 			f.Group = g.Name
 		}
 		f.CopyOf = cmp.Or(names[f.Of], names[f.Base])
-		f.WWN, f.Serving = array.MakeWWN(f.ID), serving[f.VV.Group]
+		f.WWN, f.Serving = f.VV.WWN(), serving[f.VV.Group]
 		f.Used, f.State = n.usedBy(f.VV)
 	}
 	shareOut(all, n.taken())
@@ -78,7 +78,7 @@ func (n *Node) Volume(name string) (f VolumeFact, err error) {
 	if err != nil {
 		return f, err
 	}
-	f = VolumeFact{VV: v, WWN: array.MakeWWN(v.ID), Serving: n.seenHere(g.ID)}
+	f = VolumeFact{VV: v, WWN: v.WWN(), Serving: n.seenHere(g.ID)}
 	if !g.Private {
 		f.Group = g.Name
 	}
@@ -151,7 +151,7 @@ func (n *Node) VLUNsOf(volume string) (all []VLUNFact, err error) {
 func (s *sight) exported() (all []VLUNFact) {
 	for _, l := range s.vluns {
 		all = append(all, VLUNFact{
-			LUN: l.LUN, Volume: s.vvs[l.Volume].Name, Host: l.Host, WWN: array.MakeWWN(l.Volume), Of: l.Volume,
+			LUN: l.LUN, Volume: s.vvs[l.Volume].Name, Host: l.Host, WWN: s.vvs[l.Volume].WWN(), Of: l.Volume,
 			Initiators: s.initiators(l.Host),
 		})
 	}

@@ -35,6 +35,9 @@ func (n *Node) founds(ctx context.Context, v VV, r *running) error {
 	if err != nil {
 		return err
 	}
+	if err := n.notJoining(v); err != nil {
+		return err
+	}
 	if _, err := n.ask(ctx, request{Check: &b.d}); err != nil {
 		return err
 	}
@@ -73,7 +76,7 @@ func (n *Node) becoming(ctx context.Context, v VV, r *running) (*becoming, error
 	case err != nil:
 		return nil, err
 	case len(empty.VVs) > 0:
-		return nil, array.Errorf(array.Conflict, "volume %s has been written to: it can be the first volume of a group, and group %s has others already; admit it to a group of its own, or create it in this one with -size", v.Name, r.rec.Name).Because(array.Written)
+		return nil, array.Errorf(array.Conflict, "group %s has volumes: volume %s can't be its first", r.rec.Name, v.Name).Because(array.NotEmpty)
 	case len(empty.Schedules) > 0:
 		return nil, array.Errorf(array.Conflict, "group %s has the schedule %s: removesched it first", r.rec.Name, empty.Schedules[0].Name).Because(array.Scheduled)
 	case v.Of != 0:
@@ -171,14 +174,16 @@ func (n *Node) unbecome(b *becoming) error {
 	if err != nil {
 		return fmt.Errorf("take back that volume %s is the first of group %s: %w", b.v.Name, b.empty.Name, err)
 	}
-	if b.ran != nil {
-		n.mu.Lock()
-		b.ran.rec = b.empty
-		n.groups[b.empty.ID] = b.ran
-		n.wakeList()
-		n.mu.Unlock()
+	errs := []error{n.reopen(b.alone)}
+	if b.ran != nil { // it was not told meanwhile what the journal holds of it
+		if p := n.other(); p != nil {
+			p.Remove(b.empty.ID)
+		}
+		b.ran.g.Close()
+		_, err := n.openGroup(b.empty, nil)
+		errs = append(errs, err)
 	}
-	return n.reopen(b.alone)
+	return errors.Join(errs...)
 }
 
 // reopen opens a group that retire closed, or left as it is. Where not all of it is on pages it

@@ -22,7 +22,7 @@ func groupCommands() []command {
 		{name: "creatercopygroup", right: people.Change, usage: "creatercopygroup <group> <target>:sync|periodic", about: "creates a Remote Copy group here and on the target", run: createRCGroup},
 		{name: "protectvvset", right: people.Change, usage: "protectvvset [-pol <policy>[,<policy>...]] [-period <n>[s|m|h|d]] [-host <host|set:hosts>[,...]] [-proximity primary|secondary|all] [-wait] <set> <group> <target>:sync|periodic", about: "makes a group of all volumes of a set, with their exports, policies and proximities, or of none", run: protectVVSet},
 		{name: "removercopygroup", right: people.Change, usage: "removercopygroup -f <group>", about: "removes a group without exports, and its volumes' copies on the target", of: lastGroup, run: removeRCGroup},
-		{name: "admitrcopyvv", right: people.Change, usage: "admitrcopyvv -createvv [-size <size>] [-cpg <cpg>] [-tpvv|-full|-tdvv] [-compr] <vv> <group>", about: "adds a volume; its copy on the target gets the same name, size and WWN", of: lastGroup, run: admitVV},
+		{name: "admitrcopyvv", right: people.Change, usage: "admitrcopyvv -createvv [-wait] [-size <size>] [-cpg <cpg>] [-tpvv|-full|-tdvv] [-compr] <vv|set:vvset> <group>", about: "adds a volume, or those of a set, in use or not; the copy on the target gets the same name, size and WWN", of: lastGroup, run: admitVV},
 		{name: "admitrcopyhost", right: people.Change, usage: "admitrcopyhost [-proximity primary|secondary|all] <group> <host|set:hosts>...", about: "says which array's paths hosts prefer in a group with the policy active_active: the home array's, the other's, or all", of: groupOfHosts, run: admitHost},
 		{name: "dismissrcopyhost", right: people.Change, usage: "dismissrcopyhost [-f] <group> <host|set:hosts>...", about: "lets hosts prefer the home array's paths again", of: groupOfHosts, run: dismissHost},
 		{name: "dismissrcopyvv", right: people.Change, usage: "dismissrcopyvv -f [-keepvv] <vv> <group>", about: "takes an unexported volume out of the group and removes both copies; with -keepvv the group's only volume stays where it is served, exported or not", of: lastGroup, run: dismissVV},
@@ -71,6 +71,9 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 		if v.Of != 0 && n.now().Before(v.Retain) {
 			return array.Errorf(array.Conflict, "snapshot %s is retained until %s", v.Name, v.Retain.Format(time.DateTime)).Because(array.Retained)
 		}
+		if v.Joins != nil {
+			return array.Errorf(array.Conflict, "volume %s is being admitted to group %s: 'dismissrcopyvv -f %s %s' ends that", v.Joins.Name, r.rec.Name, v.Joins.Name, r.rec.Name).Because(array.Copied)
+		}
 		if v.Copy.underWay() {
 			return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: 'createvvcopy -halt' ends that", v.Name, v.Copy.Name).Because(array.Copied)
 		}
@@ -103,6 +106,9 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 func (n *Node) dropOnOther(ctx context.Context, r *running) error {
 	i, err := r.g.Info() // a policy may have stopped it, too
 	if err != nil {
+		return err
+	}
+	if _, err := n.ask(ctx, request{MayDrop: r.rec.ID}); err != nil { // it is as safe as it was
 		return err
 	}
 	if err := n.leaveOther(r); err != nil {
@@ -153,9 +159,16 @@ func dismissVV(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	v, g, err := n.vv(a.rest[0])
+	if err == nil && v.Joins == nil && g.Private {
+		if o, is, e := n.joiningOf(v); is && e == nil && o.Group == r.rec.ID {
+			v, g = o, r.rec
+		}
+	}
 	switch {
 	case err != nil:
 		return err
+	case v.Joins != nil && g.ID == r.rec.ID:
+		return n.endsJoin(ctx, v, sure)
 	case g.Name != a.rest[1] || g.Private:
 		return array.Errorf(array.NotFound, "volume %s is not in Remote Copy group %s", v.Name, a.rest[1]).Because(array.NotInGroup)
 	}

@@ -150,5 +150,14 @@ func (n *Node) shownUnit(id array.VolumeID) *group.Unit {
 	if r == nil || r.rec.hiddenOn(r.g) {
 		return nil
 	}
-	return r.units[id]
+	if u := r.units[id]; u != nil && shows(v, r.rec, u) {
+		return u
+	}
+	return nil
+}
+
+// shows reports whether hosts may see a volume. One that took another one's place is not what
+// it was in a state before that, to which a person may have forced a periodic group.
+func shows(v VV, g RCGroup, u *group.Unit) bool {
+	return v.Joins == nil && (v.Joined == 0 || g.Private || g.Period == 0 || u.Adopted())
 }

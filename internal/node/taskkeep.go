@@ -188,7 +188,11 @@ func (n *Node) resumeTasks() {
 		ctx, stop := context.WithCancel(n.tasks.ctx)
 		t.stop = stop
 		do := n.copyWork(t.Name)
-		if t.Kind != kindCopy {
+		switch t.Kind {
+		case kindCopy:
+		case kindJoin:
+			do = n.joinWork(t.Name)
+		default:
 			do = n.givenAgain(t.keptTask)
 		}
 		n.wg.Go(func() { _, _ = n.runTask(ctx, t, do) })

@@ -58,7 +58,7 @@ func admit(c *call, f node.GroupFact, in groupMods) (answer, error) {
 		return answer{}, fail(wsapi.NotOnTarget, "volumeAutoCreation", "volume %s has no copy on the target that could be taken: say volumeAutoCreation", v.Name)
 	}
 	if err := c.run("admitrcopyvv", "-createvv", in.VolumeName, f.Name); err != nil {
-		if array.ReasonOf(err) == array.Exported || array.ReasonOf(err) == array.InSet {
+		if array.ReasonOf(err) == array.HasSnapshots {
 			return answer{}, fail(wsapi.AddVolumeFailed, "volumeName", "%v", err)
 		}
 		return answer{}, err
