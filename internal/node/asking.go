@@ -12,10 +12,10 @@ import (
 
 // request is what one array asks of the other.
 type request struct {
-	Take    *Description  `json:"take,omitempty"`
-	Give    array.GroupID `json:"give,omitempty"`
-	Check   *Description  `json:"check,omitempty"`
-	Drop    array.GroupID `json:"drop,omitempty"`
+	Take  *Description  `json:"take,omitempty"`
+	Give  array.GroupID `json:"give,omitempty"`
+	Check *Description  `json:"check,omitempty"`
+	Drop  array.GroupID `json:"drop,omitempty"`
 	// MayDrop asks what is in the way of that.
 	MayDrop array.GroupID `json:"may_drop,omitempty"`
 	Return  *returning    `json:"return,omitempty"`

@@ -146,7 +146,9 @@ func (n *Node) become(b *becoming) error {
 		return err
 	}
 	n.mu.Lock()
-	b.ran = n.groups[b.empty.ID]
+	if b.ran = n.groups[b.empty.ID]; b.ran != nil {
+		n.aside[b.empty.ID] = b.ran
+	}
 	delete(n.groups, b.empty.ID)
 	n.wakeList()
 	n.mu.Unlock()
@@ -174,16 +176,15 @@ func (n *Node) unbecome(b *becoming) error {
 	if err != nil {
 		return fmt.Errorf("take back that volume %s is the first of group %s: %w", b.v.Name, b.empty.Name, err)
 	}
-	errs := []error{n.reopen(b.alone)}
-	if b.ran != nil { // it was not told meanwhile what the journal holds of it
-		if p := n.other(); p != nil {
-			p.Remove(b.empty.ID)
-		}
-		b.ran.g.Close()
-		_, err := n.openGroup(b.empty, nil)
-		errs = append(errs, err)
+	if b.ran != nil {
+		n.mu.Lock()
+		b.ran.rec = b.empty
+		n.groups[b.empty.ID] = b.ran
+		delete(n.aside, b.empty.ID)
+		n.wakeList()
+		n.mu.Unlock()
 	}
-	return errors.Join(errs...)
+	return n.reopen(b.alone)
 }
 
 // reopen opens a group that retire closed, or left as it is. Where not all of it is on pages it
@@ -230,6 +231,9 @@ func (n *Node) emptyGone(ctx context.Context, b *becoming) error {
 			p.Remove(b.empty.ID)
 		}
 		b.ran.g.Close()
+		n.mu.Lock()
+		delete(n.aside, b.empty.ID)
+		n.mu.Unlock()
 	}
 	if err := n.finishDrop(b.empty.ID); err != nil {
 		return err
