@@ -231,6 +231,8 @@ func (n *Node) joinWork(name string) work {
 				return "", err
 			}
 			if !g.Private {
+				n.command.Lock() // the other array was told
+				defer n.command.Unlock()
 				return fmt.Sprintf("volume %s is in group %s\n", name, g.Name), nil
 			}
 			o, is, err := n.joiningOf(v)

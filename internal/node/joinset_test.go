@@ -2,7 +2,10 @@
 
 package node
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestASetJoins: volumes of a set are admitted by one command, whether they are in use or not;
 // into a group without volumes, too. What is in the way of one is in the way of all.
@@ -52,6 +55,12 @@ func TestJoiningIsEnded(t *testing.T) {
 	a.refuses("being admitted", "removercopygroup", "-f", "g")
 	if a.fact("v").WWN == a.fact(j.Name).WWN || a.fact(j.Name).State != "copying" || b.sees(joinHost) != 0 {
 		t.Errorf("%+v", a.fact(j.Name))
+	}
+	if text := a.run("showrcopy", "groups"); !strings.Contains(text, "Syncing") || strings.Contains(text, j.Name) {
+		t.Errorf("showrcopy says %s", text)
+	}
+	if f, err := b.Group("g"); err != nil || len(f.VVs) != 2 || f.VVs[1].Name != "v" || f.SyncOf(f.VVs[1]) != "Syncing" || f.SyncOf(f.VVs[0]) != "Synced" {
+		t.Errorf("%+v, %v", f, err)
 	}
 	a.run("createsv", "-ro", "mine", "v")
 	a.letCopies()

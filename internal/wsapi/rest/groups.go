@@ -167,8 +167,8 @@ func lastSync(f node.GroupFact) (string, int64) {
 }
 
 func groupVolumeOf(f node.GroupFact, v node.VV, s node.SystemFact) groupVolume {
-	r := remoteVolume{TargetName: s.Target, RemoteVolumeName: v.Name, RemoteVolumeID: s.Number(uint64(v.ID)), SyncStatus: syncNotSyncd, SyncStatusName: f.Sync}
-	switch f.Sync {
+	r := remoteVolume{TargetName: s.Target, RemoteVolumeName: v.Name, RemoteVolumeID: s.Number(uint64(v.ID)), SyncStatus: syncNotSyncd, SyncStatusName: f.SyncOf(v)}
+	switch f.SyncOf(v) {
 	case "Synced":
 		r.SyncStatus = syncSynced
 	case "Syncing":
