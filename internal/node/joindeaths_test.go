@@ -29,12 +29,14 @@ func (a *testArray) joinerOf(vv string) VV {
 }
 
 // heldJoin begins to admit v to a group with another volume, and holds it before it is copied.
-func heldJoin(t *testing.T) (a, b *testArray, v VV) {
+func heldJoin(t *testing.T) (a, b *testArray, v VV) { return heldJoinTo(t, "sync") }
+
+func heldJoinTo(t *testing.T, mode string) (a, b *testArray, v VV) {
 	t.Helper()
 	arrays := openArrays(t, 2, quick)
 	a, b = arrays[0], arrays[1]
 	a.inUse("v")
-	a.fullGroup("sync")
+	a.fullGroup(mode)
 	a.holdCopies()
 	b.holdCopies()
 	a.run("admitrcopyvv", "-createvv", "v", "g")
@@ -162,6 +164,27 @@ func TestHandedOverAfterAVolumeJoined(t *testing.T) {
 	inGroup(t, a, b)
 }
 
+// TestForcedToBeforeAVolumeJoined: a person lets the other array go on from a point of before
+// that. Hosts see nothing of the volume there, which was none of the group's at that point.
+func TestForcedToBeforeAVolumeJoined(t *testing.T) {
+	t.Parallel()
+	a, b, v := heldJoinTo(t, "periodic")
+	a.run("createvlun", "first", "6", "host")
+	a.toTheEnd(v, true)
+	if over, err := a.settleJoin(t.Context(), v.ID, a.unitOf(v.Group, v.ID)); !over || err != nil || a.sees(joinHost) != 2 {
+		t.Fatalf("%v, %v; the host sees %d volumes", over, err, a.sees(joinHost))
+	}
+	b.until("b to know", func() bool { w, _, err := b.vv("v"); return err == nil && w.Joins == nil })
+	a.Close()
+	b.until("a to be lost", func() bool { f, err := b.Group("g"); return err == nil && !f.Contact })
+	b.run("setrcopygroup", "failover", "-f", "g")
+	b.until("the host to see the other volume", func() bool { return b.sees(joinHost) == 1 })
+	if _, ok := b.exports.Unit(joinHost, 5); ok {
+		t.Error("the host sees the part of the volume that the point has")
+	}
+	b.has("first", 0, []byte("first"))
+}
+
 // TestLostWhileAVolumeJoins: the link is cut, or an array dies, at each exchange of the last
 // step.
 func TestLostWhileAVolumeJoins(t *testing.T) {
@@ -240,6 +263,7 @@ func TestReservationsJoin(t *testing.T) {
 	}
 	was := a.unit("v").to.Reservations()
 	a.run("admitrcopyvv", "-createvv", "-wait", "v", "g")
+	b.until("b to know", func() bool { w, _, err := b.vv("v"); return err == nil && w.Joins == nil })
 	for _, x := range []*testArray{a, b} {
 		now := x.unit("v").to.Reservations()
 		if x == b {

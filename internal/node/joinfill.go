@@ -78,24 +78,50 @@ func (j *joiner) fill(ctx context.Context) error {
 	if err := (writer{j.n, j.pool, s, j.to}).whole(ctx, func(bytes int64) { j.run.done.Add(bytes) }); err != nil {
 		return err
 	}
+	if old, err = j.rounds(ctx, old); err != nil {
+		return err
+	}
+	r := j.n.runningShared(j.v.Group)
+	if r == nil || r.rec.Period == 0 {
+		return j.n.endJoin(ctx, j, old)
+	}
+	// The other array has most of it first, and the rest at once: until then a failover that a
+	// person forces is to a state without the volume.
+	if err := j.n.syncPeriod(ctx, r); err != nil {
+		return err
+	}
+	if old, err = j.rounds(ctx, old); err != nil {
+		return err
+	}
+	if err := j.n.endJoin(ctx, j, old); err != nil {
+		return err
+	}
+	if err := j.n.syncPeriod(ctx, r); err != nil {
+		j.n.event(fmt.Sprintf("array %s has volume %s with the next period of group %s: %v", j.n.to().Name, j.from.Name, r.rec.Name, err))
+	}
+	return nil
+}
+
+// rounds copies what was written since a snapshot until little is left. It returns the
+// snapshot that the volume is like then.
+func (j *joiner) rounds(ctx context.Context, old VV) (VV, error) {
 	for round := 1; ; round++ {
 		now, err := j.snapshot(ctx)
 		if err != nil {
-			return err
+			return old, err
 		}
 		left, err := j.between(ctx, old.ID, now.ID)
 		if err != nil {
-			return err
+			return old, err
 		}
 		j.dropSnapshots(ctx, now.Name)
 		if old = now; left <= leftAfter(round) {
-			break
+			return old, nil
 		}
 		if round == 2*patientRounds {
 			j.n.event(fmt.Sprintf("volume %s joins its group later: hosts write to it faster than it can be copied", j.from.Name))
 		}
 	}
-	return j.n.endJoin(ctx, j, old)
 }
 
 // between copies what differs between a snapshot and a later one, or the volume itself.
