@@ -30,7 +30,7 @@ func (g *Group) Adopt(id array.VolumeID, from *reservation.State) error {
 		switch {
 		case u == nil || u.id.ReadOnly:
 			return array.Errorf(array.NotFound, "volume %v is not in group %s", id, g.cfg.Name)
-		case u.Adopted() || u.reserving:
+		case g.cfg.Peer != nil && u.Adopted() || u.reserving:
 			return array.Errorf(array.Conflict, "volume %s of group %s has reservations of its own", u.id.Name, g.cfg.Name)
 		case g.view.Role == arb.Paired && g.theirChange != g.change:
 			return array.Errorf(array.Busy, "group %s: the other array has not taken what the group is now", g.cfg.Name)

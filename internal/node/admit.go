@@ -130,6 +130,9 @@ func (n *Node) onlyThere(ctx context.Context, name string) bool {
 // mayAdmit says what keeps a volume that exists already out of a group: it is made
 // anew there, so nothing may be lost with it, and nothing may go wrong after it is gone.
 func (n *Node) mayAdmit(ctx context.Context, v VV, to array.GroupID) error {
+	if err := n.notJoining(v); err != nil {
+		return err
+	}
 	if err := n.unwritten(v); err != nil {
 		return err
 	}

@@ -64,11 +64,6 @@ func (n *Node) leaving(v VV, r *running) (*becoming, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, o := range d.VVs {
-		if o.Of == 0 && o.ID != v.ID {
-			return nil, array.Errorf(array.Conflict, "group %s has volume %s too: only the last volume of a group can stay when it leaves; copy %s first, with createvvcopy -online, and dismiss it with -f", r.rec.Name, o.Name, v.Name).Because(array.NotEmpty)
-		}
-	}
 	switch {
 	case v.Copy.underWay() || v.Taking != 0:
 		return nil, array.Errorf(array.Conflict, "volume %s is being made a copy: wait for that, or 'createvvcopy -halt' it", v.Name).Because(array.Copied)

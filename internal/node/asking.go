@@ -18,8 +18,10 @@ type request struct {
 	Drop  array.GroupID `json:"drop,omitempty"`
 	// MayDrop asks what is in the way of that.
 	MayDrop array.GroupID `json:"may_drop,omitempty"`
-	Return  *returning    `json:"return,omitempty"`
-	Command []string      `json:"command,omitempty"`
+	// Left asks whether a volume that leaves its group has left it.
+	Left    array.VolumeID `json:"left,omitempty"`
+	Return  *returning     `json:"return,omitempty"`
+	Command []string       `json:"command,omitempty"`
 	// Number names a command, so that it can be GivenUp.
 	Number  uint64 `json:"number,omitempty"`
 	GivenUp uint64 `json:"given_up,omitempty"`
@@ -123,6 +125,8 @@ func (n *Node) serveCall(body []byte) []byte {
 		err = n.dropGroup(q.Drop)
 	case q.MayDrop != 0:
 		err = n.mayDrop(q.MayDrop)
+	case q.Left != 0:
+		r.Text, err = n.saysLeft(q.Left)
 	case q.Host != nil:
 		err = n.takeHost(*q.Host)
 	case len(q.Sets) > 0:

@@ -60,6 +60,9 @@ func (v VV) source() string {
 	if v.Joins != nil {
 		return v.Joins.Name
 	}
+	if v.Stays != nil {
+		return v.Stays.Name
+	}
 	return v.Copy.Name
 }
 
@@ -111,7 +114,13 @@ func (n *Node) copiesDue() (due []VV, err error) {
 	err = n.store.View(func(t *store.Tx) error {
 		return tables.vvs.With(t, byWatch, watchCopy, func(_ string, v VV) error { due = append(due, v); return nil })
 	})
-	due = slices.DeleteFunc(due, func(v VV) bool { return !n.serves(v.Group) })
+	due = slices.DeleteFunc(due, func(v VV) bool {
+		if v.Leaves && v.Copy.State == "" && v.Joins == nil {
+			_, here, err := n.stayingOf(v)
+			return here || err != nil || !n.serves(v.Group)
+		}
+		return !n.serves(v.Group)
+	})
 	n.copies.mu.Lock()
 	defer n.copies.mu.Unlock()
 	slices.SortStableFunc(due, func(a, b VV) int { return n.copies.tried[a.ID] - n.copies.tried[b.ID] })
@@ -167,7 +176,7 @@ func (n *Node) startCopy(ctx context.Context, v VV) {
 // copyState is the incumbent's word for how a copy stands.
 func (n *Node) copyState(v VV) string {
 	switch {
-	case v.Joins != nil:
+	case v.Joins != nil || v.Stays != nil:
 	case v.Copy.State == copyFailed || v.Copy.Why != "":
 		return "copyfailed"
 	case v.Copy.State == copyEnds:

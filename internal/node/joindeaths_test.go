@@ -51,7 +51,7 @@ func (a *testArray) toTheEnd(v VV, decided bool) {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	j := &joiner{a.Node, v, u, from, a.cpgs[from.CPG], &copyRun{}}
+	j := &joiner{a.Node, v, u, from, a.cpgs[from.CPG], &copyRun{}, a.endJoin}
 	last, err := j.snapshot(a.t.Context())
 	if err == nil {
 		err = writer{a.Node, j.pool, j.pool.Volume(last.ID), u}.whole(a.t.Context(), func(int64) {})
@@ -170,6 +170,7 @@ func TestForcedToBeforeAVolumeJoined(t *testing.T) {
 	t.Parallel()
 	a, b, v := heldJoinTo(t, "periodic")
 	a.run("createvlun", "first", "6", "host")
+	a.run("syncrcopy", "-w", "g")
 	a.toTheEnd(v, true)
 	if over, err := a.settleJoin(t.Context(), v.ID, a.unitOf(v.Group, v.ID)); !over || err != nil || a.sees(joinHost) != 2 {
 		t.Fatalf("%v, %v; the host sees %d volumes", over, err, a.sees(joinHost))

@@ -42,6 +42,8 @@ type joiner struct {
 	from VV // as it was when this began
 	pool *volume.Pool
 	run  *copyRun
+	// end lets it take the place of the other one, which the snapshot is of.
+	end func(ctx context.Context, j *joiner, last VV) error
 }
 
 // joinStep takes a volume that is to join a group, which this array serves, as far as it goes.
@@ -61,7 +63,7 @@ func (n *Node) joinStep(ctx context.Context, v VV, r *copyRun) error {
 	if p == nil || p.Volume(from.ID) == nil || !n.serves(from.Group) {
 		return array.Errorf(array.Unavailable, "volume %s is not open", from.Name)
 	}
-	j := &joiner{n, v, u, from, p, r}
+	j := &joiner{n, v, u, from, p, r, n.endJoin}
 	defer j.dropSnapshots(context.WithoutCancel(ctx), "")
 	return j.fill(ctx)
 }
@@ -83,7 +85,7 @@ func (j *joiner) fill(ctx context.Context) error {
 	}
 	r := j.n.runningShared(j.v.Group)
 	if r == nil || r.rec.Period == 0 {
-		return j.n.endJoin(ctx, j, old)
+		return j.end(ctx, j, old)
 	}
 	// The other array has most of it first, and the rest at once: until then a failover that a
 	// person forces is to a state without the volume.
@@ -93,7 +95,7 @@ func (j *joiner) fill(ctx context.Context) error {
 	if old, err = j.rounds(ctx, old); err != nil {
 		return err
 	}
-	if err := j.n.endJoin(ctx, j, old); err != nil {
+	if err := j.end(ctx, j, old); err != nil {
 		return err
 	}
 	if err := j.n.syncPeriod(ctx, r); err != nil {

@@ -92,6 +92,17 @@ func notJoining(t *store.Tx, v VV) error {
 	if v.Joins != nil {
 		return array.Errorf(array.Conflict, "volume %s is being filled to take the place of volume %s: it can be used when it did, by that name", v.Name, v.Joins.Name).Because(array.Copied)
 	}
+	if v.Stays != nil {
+		return array.Errorf(array.Conflict, "volume %s is being filled to take the place of volume %s: it can be used when it did, by that name", v.Name, v.Stays.Name).Because(array.Copied)
+	}
+	if err := tables.vvs.With(t, byWatch, watchCopy, func(_ string, o VV) error {
+		if o.stays() == v.ID {
+			return array.Errorf(array.Conflict, "volume %s is being dismissed from its group: wait for that, or 'removevv -f %s' ends it", v.Name, o.Name).Because(array.Copied)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
 	o, is, err := joining(t, v.ID)
 	if err != nil || !is {
 		return err

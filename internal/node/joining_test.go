@@ -14,6 +14,7 @@ import (
 func (a *testArray) fullGroup(mode string) {
 	a.t.Helper()
 	a.run("creatercopygroup", "g", a.to().Name+":"+mode)
+	a.until("the group to be served", func() bool { f, err := a.Group("g"); return err == nil && f.ServedHere })
 	a.run("admitrcopyvv", "-createvv", "-size", "64m", "first", "g")
 	a.run("syncrcopy", "-w", "g")
 	a.write("first", 0, []byte("first"))

@@ -47,6 +47,12 @@ type VV struct {
 	Joins  *Joining       `json:"joins,omitempty"`
 	Joined array.VolumeID `json:"joined,omitempty"`
 	Shows  array.VolumeID `json:"shows,omitempty"`
+	// Stays is set while the volume is filled to take the place of one that leaves its group;
+	// Left is whose place it took. Leaves: hosts see that one no more, but on the array that
+	// has the other.
+	Stays  *Staying       `json:"stays,omitempty"`
+	Left   array.VolumeID `json:"left,omitempty"`
+	Leaves bool           `json:"leaves,omitempty"`
 	// Comment, Keys and Sets are people's: what they wrote of it, and the volume sets that
 	// it is in.
 	Comment string            `json:"comment,omitempty"`
@@ -60,7 +66,7 @@ func (v VV) identity() array.VolumeID { return cmp.Or(v.Shows, v.ID) }
 // WWN is the one that people and hosts see. While the volume that it is to replace has that
 // still, this one has another.
 func (v VV) WWN() array.WWN {
-	if v.Joins != nil {
+	if v.Joins != nil || v.Stays != nil {
 		return array.MakeWWN(v.ID)
 	}
 	return array.MakeWWN(v.identity())
@@ -86,7 +92,7 @@ const (
 )
 
 func (v VV) watched() (why []string) {
-	if v.Copy.underWay() || v.Joins != nil {
+	if v.Copy.underWay() || v.Joins != nil || v.Stays != nil || v.Leaves {
 		why = append(why, watchCopy)
 	}
 	if v.AllocWarn+v.AllocLimit > 0 {

@@ -25,7 +25,7 @@ func groupCommands() []command {
 		{name: "admitrcopyvv", right: people.Change, usage: "admitrcopyvv -createvv [-wait] [-size <size>] [-cpg <cpg>] [-tpvv|-full|-tdvv] [-compr] <vv|set:vvset> <group>", about: "adds a volume, or those of a set, in use or not; the copy on the target gets the same name, size and WWN", of: lastGroup, run: admitVV},
 		{name: "admitrcopyhost", right: people.Change, usage: "admitrcopyhost [-proximity primary|secondary|all] <group> <host|set:hosts>...", about: "says which array's paths hosts prefer in a group with the policy active_active: the home array's, the other's, or all", of: groupOfHosts, run: admitHost},
 		{name: "dismissrcopyhost", right: people.Change, usage: "dismissrcopyhost [-f] <group> <host|set:hosts>...", about: "lets hosts prefer the home array's paths again", of: groupOfHosts, run: dismissHost},
-		{name: "dismissrcopyvv", right: people.Change, usage: "dismissrcopyvv -f [-keepvv] <vv> <group>", about: "takes an unexported volume out of the group and removes both copies; with -keepvv the group's only volume stays where it is served, exported or not", of: lastGroup, run: dismissVV},
+		{name: "dismissrcopyvv", right: people.Change, usage: "dismissrcopyvv -f [-keepvv [-wait]] <vv> <group>", about: "takes an unexported volume out of the group and removes both copies; with -keepvv it stays where it is served, exported or not", of: lastGroup, run: dismissVV},
 		{name: "startrcopygroup", right: people.Change, usage: "startrcopygroup [-wait] <group>", about: "starts replication; only what differs is sent", of: lastGroup, run: startRCGroup},
 		{name: "stoprcopygroup", right: people.Change, usage: "stoprcopygroup -f <group>", about: "stops replication; the serving array goes on alone", of: lastGroup, run: stopRCGroup},
 		{name: "syncrcopy", right: people.Change, usage: "syncrcopy [-w] <group>", about: "waits until the group is in sync; of a periodic one, sends what was written until now, and waits for that with -w", of: lastGroup, run: syncRCGroup},
@@ -150,7 +150,7 @@ func (n *Node) leaveOther(r *running) error {
 
 func dismissVV(n *Node, ctx context.Context, a *args) error {
 	sure := a.confirmation()
-	stays := a.flags.Bool("keepvv", false, "")
+	stays, wait := a.flags.Bool("keepvv", false, ""), a.flags.Bool("wait", false, "")
 	if err := a.parse(2, 2); err != nil {
 		return err
 	}
@@ -179,7 +179,18 @@ func dismissVV(n *Node, ctx context.Context, a *args) error {
 		if err := sure("dismissrcopyvv removes the copy of volume %s on array %s; the volume stays on array %s, unprotected", v.Name, n.to().Name, n.cfg.Name); err != nil {
 			return err
 		}
-		return n.staysAlone(ctx, v, r)
+		d, err := n.describe(r.rec.ID)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(d.volumes(), func(o VV) bool { return o.ID != v.ID }) {
+			return n.staysAlone(ctx, v, r)
+		}
+		err = n.staysBehind(a, v, r)
+		if err == nil && *wait {
+			a.waits("remote_copy_sync", v.Name, func(ctx context.Context) error { _, err := n.stayWork(v.Name)(ctx, a.tell); return err })
+		}
+		return err
 	}
 	if err := n.mayRemove(v); err != nil {
 		return err

@@ -218,7 +218,7 @@ func (n *Node) usedBy(v VV) (volume.Used, string) {
 		return volume.Used{}, "failed"
 	case p.Volume(v.ID) == nil:
 		return volume.Used{}, "missing"
-	case v.Copy.State != "" || v.Joins != nil:
+	case v.Copy.State != "" || v.Joins != nil || v.Stays != nil:
 		return p.Volume(v.ID).Used(), n.copyState(v)
 	case v.Taking != 0:
 		return p.Volume(v.ID).Used(), "promoting"

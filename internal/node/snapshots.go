@@ -242,7 +242,7 @@ func (n *Node) nameSnapshot(t *store.Tx, p pairOf, g RCGroup, like VV) (VV, erro
 		return VV{}, array.Errorf(array.Invalid, "volume %s is not in group %s: snapshots of one moment are of one group", p.vv, g.Name)
 	case of.Of != 0:
 		return VV{}, array.Errorf(array.Invalid, "%s is a read-only snapshot, which never changes: make a volume from it, without -ro", p.vv).Because(array.IsSnapshot)
-	case of.Joins != nil:
+	case of.Joins != nil || of.Stays != nil:
 		return VV{}, notJoining(t, of)
 	case of.Copy.partial():
 		return VV{}, array.Errorf(array.Conflict, "volume %s is not a whole copy of %s yet", p.vv, of.Copy.Name).Because(array.Copied)

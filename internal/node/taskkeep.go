@@ -192,6 +192,8 @@ func (n *Node) resumeTasks() {
 		case kindCopy:
 		case kindJoin:
 			do = n.joinWork(t.Name)
+		case kindStay:
+			do = n.stayWork(t.Name)
 		default:
 			do = n.givenAgain(t.keptTask)
 		}

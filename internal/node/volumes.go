@@ -387,7 +387,7 @@ func mayExport(t *store.Tx, v VV) error {
 		return array.Errorf(array.Conflict, "volume %s holds part of a copy of %s, which was not finished (%s): copy to it again, or remove it", v.Name, v.Copy.Name, v.Copy.Why).Because(array.Copied)
 	case v.Copy.partial():
 		return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: see createvvcopy", v.Name, v.Copy.Name).Because(array.Copied)
-	case v.Joins != nil:
+	case v.Joins != nil || v.Stays != nil:
 		return notJoining(t, v)
 	case v.Taking != 0:
 		return array.Errorf(array.Conflict, "volume %s is being made what a snapshot was: see promotesv", v.Name).Because(array.Copied)
