@@ -126,6 +126,9 @@ func (n *Node) mayJoin(ctx context.Context, v VV, r *running) error {
 	if err := n.notJoining(v); err != nil {
 		return err
 	}
+	if err := n.noCopy(r.rec.ID); err != nil {
+		return err
+	}
 	if _, err := n.mayChange(r.rec.ID); err != nil {
 		return err
 	}

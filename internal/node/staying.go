@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
@@ -89,10 +88,13 @@ func (n *Node) mayStay(v VV, r *running) error {
 	if _, err := n.mayChange(r.rec.ID); err != nil {
 		return err
 	}
+	if err := n.noCopy(r.rec.ID); err != nil {
+		return err
+	}
 	if _, is, err := n.stayingOf(v); err != nil || is {
 		return orElse(err, array.Errorf(array.Conflict, "volume %s is being dismissed already", v.Name).Because(array.Copied))
 	}
-	return n.staysAsIs(v, array.VolumeID(0))
+	return n.staysAsIs(v, 0)
 }
 
 // staysAsIs refuses a volume that has what an un-mirrored copy would lack; but is a snapshot
@@ -103,7 +105,7 @@ func (n *Node) staysAsIs(v VV, but array.VolumeID) error {
 		return err
 	}
 	for _, o := range d.VVs {
-		if o.Of == v.ID && o.ID != but {
+		if o.Of == v.ID && o.ID != but && o.Point == 0 {
 			return array.Errorf(array.Conflict, "volume %s has the snapshot %s, which would go with its copies: remove it first", v.Name, o.Name).Because(array.HasSnapshots)
 		}
 	}
@@ -199,7 +201,7 @@ func (n *Node) endStay(ctx context.Context, j *joiner, last VV) error {
 	if err := n.changeVV(ctx, v, func(v *VV) error { v.Leaves = true; return nil }); err != nil {
 		return err
 	}
-	err = n.leave(ctx, j, r, last)
+	err = n.letLeave(ctx, j, r, last)
 	if err != nil {
 		e := n.changeVV(context.WithoutCancel(ctx), v, func(v *VV) error { v.Leaves = false; return nil })
 		return errors.Join(err, e)
@@ -207,8 +209,8 @@ func (n *Node) endStay(ctx context.Context, j *joiner, last VV) error {
 	return nil
 }
 
-// leave holds hosts, and changes the tables. An error says that it did not.
-func (n *Node) leave(ctx context.Context, j *joiner, r *running, last VV) error {
+// letLeave holds hosts, and changes the tables. An error says that it did not.
+func (n *Node) letLeave(ctx context.Context, j *joiner, r *running, last VV) error {
 	for end := time.Now().Add(agreeWithin); ; { // the other array shows it no more
 		i, err := r.g.Info()
 		if err != nil {
@@ -238,11 +240,11 @@ func (n *Node) leave(ctx context.Context, j *joiner, r *running, last VV) error 
 	if err := own.Adopt(j.v.ID, u.Reservations()); err != nil {
 		return err
 	}
-	d, err := n.leftBehind(j, last)
+	d, gone, err := n.leftBehind(j, last)
 	if err != nil {
 		return err
 	}
-	n.hasLeft(ctx, d, []array.VolumeID{j.from.ID, last.ID}, j.from.Name)
+	n.hasLeft(ctx, d, gone, j.from.Name)
 	return nil
 }
 
@@ -255,12 +257,14 @@ func (n *Node) openOf(id array.GroupID) *group.Group {
 	return nil
 }
 
-// leftBehind makes the change by which the volume is the group's no more.
-func (n *Node) leftBehind(j *joiner, last VV) (Description, error) {
+// leftBehind makes the change by which the volume is the group's no more. It returns what the
+// group is then, and what is gone.
+func (n *Node) leftBehind(j *joiner, last VV) (Description, []array.VolumeID, error) {
 	served, err := n.mayChange(j.from.Group)
 	if err != nil {
-		return Description{}, err
+		return Description{}, nil, err
 	}
+	var gone []VV
 	as := j.from
 	as.ID, as.Group, as.CPG, as.Base = j.v.ID, j.v.Group, j.v.CPG, 0
 	as.Leaves, as.Stays, as.Joined, as.Left, as.Shows = false, nil, 0, j.from.ID, j.from.identity()
@@ -269,8 +273,12 @@ func (n *Node) leftBehind(j *joiner, last VV) (Description, error) {
 		if err := tables.vluns.With(t, byVolume, store.Key(uint64(j.from.ID)), func(_ string, l VLUN) error { vluns = append(vluns, l); return nil }); err != nil {
 			return err
 		}
-		for _, id := range []array.VolumeID{j.from.ID, last.ID} {
-			if err := tables.vvs.Delete(t, store.Key(uint64(id))); err != nil {
+		var err error
+		if gone, err = withPoints(t, []VV{j.from, last}); err != nil {
+			return err
+		}
+		for _, v := range gone {
+			if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
 				return err
 			}
 		}
@@ -287,14 +295,17 @@ func (n *Node) leftBehind(j *joiner, last VV) (Description, error) {
 		if err != nil {
 			return err
 		}
-		g = g.without(last.ID).without(j.from.ID)
+		for _, v := range gone {
+			g = g.without(v.ID)
+		}
 		g.Version, g.Change, g.Epoch, g.Term = g.Version+1, nonce(), served.Epoch, served.Term
 		return groupsPut(t, g)
 	})
 	if err != nil {
-		return Description{}, err
+		return Description{}, nil, err
 	}
-	return n.described(j.from.Group)
+	d, err := n.described(j.from.Group)
+	return d, idsOf(gone), err
 }
 
 // hasLeft brings all in line with the change.
@@ -302,7 +313,7 @@ func (n *Node) hasLeft(ctx context.Context, d Description, gone []array.VolumeID
 	if err := n.exports.rebuild(); err != nil { // hosts go on
 		n.warn(fmt.Sprintf("volume %s: %v", name, err))
 	}
-	if err := n.apply(d, slices.Clone(gone)); err != nil {
+	if err := n.apply(d, gone); err != nil {
 		n.warn(fmt.Sprintf("volume %s left group %s: %v", name, d.Group.Name, err))
 	}
 	n.event(fmt.Sprintf("volume %s left group %s, and is un-mirrored", name, d.Group.Name))

@@ -151,7 +151,7 @@ func TestHandedOverAfterAVolumeLeft(t *testing.T) {
 	if _, err := j.between(t.Context(), last.ID, j.from.ID); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.leftBehind(j, last); err != nil {
+	if _, _, err := a.leftBehind(j, last); err != nil {
 		t.Fatal(err)
 	}
 	a.run("setrcopygroup", "switchover", "g")
