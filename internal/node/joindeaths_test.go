@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/perdure/perdure/internal/reservation"
 )
@@ -210,6 +211,24 @@ func TestLostWhileAVolumeJoins(t *testing.T) {
 	}
 }
 
+// step takes a step that can be stopped, again while its group is not served at that moment.
+func (x *interrupted) step(do func(context.Context) error) error {
+	ctx := context.WithValue(x.t.Context(), stoppable{}, true)
+	for {
+		err := do(ctx)
+		if err == nil || x.stop.begun() || !pause(ctx, 10*time.Millisecond) {
+			return err
+		}
+	}
+}
+
+// begun reports whether there was an exchange.
+func (s *stopper) begun() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now > 0
+}
+
 // joins lets a volume join that is stopped at its k-th exchange.
 func (x *interrupted) joins(t *testing.T, k int, f fault) bool {
 	a, b := x.all[0], x.all[1]
@@ -224,7 +243,7 @@ func (x *interrupted) joins(t *testing.T, k int, f fault) bool {
 	x.stop.arm(k, f)
 	ended := make(chan error, 1)
 	go func(n *Node) {
-		ended <- n.joinStep(context.WithValue(x.t.Context(), stoppable{}, true), v, &copyRun{})
+		ended <- x.step(func(ctx context.Context) error { return n.joinStep(ctx, v, &copyRun{}) })
 	}(a.Node)
 	select {
 	case err := <-ended:

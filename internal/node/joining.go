@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/progress"
@@ -245,9 +246,7 @@ func (n *Node) joinWork(name string) work {
 				return "", err
 			}
 			if !g.Private {
-				n.command.Lock() // the other array was told
-				defer n.command.Unlock()
-				return fmt.Sprintf("volume %s is in group %s\n", name, g.Name), nil
+				return fmt.Sprintf("volume %s is in group %s\n", name, g.Name), n.afterCommand(ctx)
 			}
 			o, is, err := n.joiningOf(v)
 			if err != nil {
@@ -265,6 +264,18 @@ func (n *Node) joinWork(name string) work {
 			}
 		}
 	}
+}
+
+// afterCommand waits until the command is over that changed something: then the other array was
+// told, too.
+func (n *Node) afterCommand(ctx context.Context) error {
+	for !n.command.TryLock() {
+		if !pause(ctx, 10*time.Millisecond) {
+			return ctx.Err()
+		}
+	}
+	n.command.Unlock()
+	return nil
 }
 
 // waitJoins lets a command wait until volumes are in their group.

@@ -128,9 +128,7 @@ func (n *Node) stayWork(name string) work {
 			case err != nil:
 				return "", err
 			case g.Private:
-				n.command.Lock() // the other array was told
-				defer n.command.Unlock()
-				return fmt.Sprintf("volume %s is un-mirrored, on array %s\n", name, n.cfg.Name), nil
+				return fmt.Sprintf("volume %s is un-mirrored, on array %s\n", name, n.cfg.Name), n.afterCommand(ctx)
 			}
 			w, is, err := n.stayingOf(v)
 			if err != nil || !is {

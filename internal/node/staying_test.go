@@ -214,7 +214,7 @@ func (x *interrupted) leaves(t *testing.T, k int, f fault) bool {
 	x.stop.arm(k, f)
 	ended := make(chan error, 1)
 	go func(n *Node) {
-		ended <- n.stayStep(context.WithValue(x.t.Context(), stoppable{}, true), w, &copyRun{})
+		ended <- x.step(func(ctx context.Context) error { return n.stayStep(ctx, w, &copyRun{}) })
 	}(a.Node)
 	select {
 	case err := <-ended:
