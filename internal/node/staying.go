@@ -303,6 +303,9 @@ func (n *Node) leftBehind(j *joiner, last VV) (Description, []array.VolumeID, er
 		return Description{}, nil, err
 	}
 	d, err := n.described(j.from.Group)
+	if err != nil { // the change stands
+		d, err = n.describe(j.from.Group)
+	}
 	return d, idsOf(gone), err
 }
 
