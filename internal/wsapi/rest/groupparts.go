@@ -61,7 +61,7 @@ func admit(c *call, f node.GroupFact, in groupMods) (answer, error) {
 		if array.ReasonOf(err) == array.Exported || array.ReasonOf(err) == array.InSet {
 			return answer{}, fail(wsapi.AddVolumeFailed, "volumeName", "%v", err)
 		}
-		return answer{}, err
+		return answer{}, otherDomain(err, wsapi.VVOtherDomain)
 	}
 	return done(atGroup(f))
 }

@@ -33,6 +33,7 @@ type group struct {
 	ID              uint64        `json:"id"`
 	Name            string        `json:"name"`
 	Role            int           `json:"role"`
+	Domain          string        `json:"domain,omitempty"`
 	RoleName        string        `json:"roleName"`
 	RemoteGroupName string        `json:"remoteGroupName"`
 	LocalUserCPG    string        `json:"localUserCPG,omitempty"`
@@ -121,7 +122,7 @@ func otherName(g node.GroupFact) string { return fmt.Sprintf("%s.r%d", g.Name, c
 
 func groupOf(f node.GroupFact, s node.SystemFact) group {
 	g := group{
-		ID: s.Number(uint64(f.ID)), Name: f.Name, Role: roleSecondary, RoleName: f.Role, RemoteGroupName: f.Name, ServingArray: f.Serving, HomeArray: f.HomeArray,
+		ID: s.Number(uint64(f.ID)), Name: f.Name, Domain: f.Domain, Role: roleSecondary, RoleName: f.Role, RemoteGroupName: f.Name, ServingArray: f.Serving, HomeArray: f.HomeArray,
 		SharedHere: f.Shared, NotServedHereFor: f.Reason, Volumes: []groupVolume{}, Links: []link{{base + "/remotecopygroups/" + f.Name, "self"}},
 	}
 	if strings.HasPrefix(f.Role, "Primary") {
@@ -284,9 +285,6 @@ func (g newGroup) check(c *call) error {
 	if len(g.Name) > maxGroupName {
 		return fail(wsapi.TooLong, "name", "name has %d characters: want at most %d", len(g.Name), maxGroupName)
 	}
-	if err := noDomain(g.Domain); err != nil {
-		return err
-	}
 	switch {
 	case len(g.Targets) == 0:
 		return fail(wsapi.Missing, "targets", "targets are missing")
@@ -312,9 +310,26 @@ func (g newGroup) check(c *call) error {
 		if err := c.hasCPG(ref, cpg); err != nil {
 			return err
 		}
+		if err := g.goesWith(c, ref, cpg); err != nil {
+			return err
+		}
 	}
 	if g.LocalUserCPG != "" && t.UserCPG != "" && g.LocalUserCPG != t.UserCPG {
 		return fail(wsapi.Unsupported, "userCPG", "a volume lies in the CPG of the same name on both arrays: %s and %s differ", g.LocalUserCPG, t.UserCPG)
+	}
+	return nil
+}
+
+// goesWith wants a CPG to be in the group's domain, if it is known.
+func (g newGroup) goesWith(c *call, ref, cpg string) error {
+	all, err := c.array().CPGs()
+	if err != nil {
+		return err
+	}
+	for _, f := range all {
+		if f.Name == cpg && f.Domain != g.Domain && (g.Domain != "" || c.who.Role != "" && c.who.Domain == "") {
+			return fail(wsapi.CPGOtherDomain, ref, "CPG %s is in domain %q, and the group would be in %q", cpg, f.Domain, g.Domain)
+		}
 	}
 	return nil
 }
@@ -338,7 +353,11 @@ func postGroup(c *call) (answer, error) {
 	if err := in.check(c); err != nil {
 		return answer{}, err
 	}
-	if err := c.run("creatercopygroup", in.Name, in.Targets[0].TargetName+":"+modeWord(in.Targets[0].Mode)); err != nil {
+	into, err := c.inDomain(in.Domain)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := c.run(append(append([]string{"creatercopygroup"}, into...), in.Name, in.Targets[0].TargetName+":"+modeWord(in.Targets[0].Mode))...); err != nil {
 		return answer{}, err
 	}
 	return created(base + "/remotecopygroups/" + in.Name)
