@@ -3,6 +3,7 @@
 package far
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
@@ -20,10 +21,14 @@ type Volumes interface {
 	// can't be, and a source that is not its own. It may be asked again.
 	Ready(ctx context.Context, q Request) error
 	// Back makes them what they were at the point at which they are kept, and empties those
-	// that it lacks; with empty, all of them.
-	Back(ctx context.Context, empty bool) error
+	// that it lacks.
+	Back(ctx context.Context) error
 	// Size returns the length of the copy of a source's volume.
 	Size(v VolumeID) (int64, error)
+	// Read reads a page of one; what is beyond its end is zeros.
+	Read(ctx context.Context, v VolumeID, page int64, dst []byte) error
+	// Empty makes a range of one zeros, durably.
+	Empty(ctx context.Context, v VolumeID, off, length int64) error
 	// Write makes a range of one durable; nil data are zeros.
 	Write(ctx context.Context, v VolumeID, off int64, length int64, data []byte) error
 	// Keep keeps them as they are now, in one moment for all, as the point of q.
@@ -38,7 +43,7 @@ type Volumes interface {
 type Transfer struct {
 	Tag   uint64 `json:"tag"`
 	Base  uint64 `json:"base"`
-	Empty bool   `json:"empty,omitempty"` // it began with empty volumes
+	Whole bool   `json:"whole,omitempty"` // everything is compared, whatever there was
 	Done  Cursor `json:"done"`
 }
 
@@ -87,15 +92,17 @@ func (c *Copy) Begin(ctx context.Context, q Request, draw func() uint64) (a Answ
 	if err != nil {
 		return a, err
 	}
-	if empty := q.Base == 0; t.Tag != q.Tag || t.Base != a.Have || t.Empty != empty {
+	if whole := q.Base == 0; t.Tag != q.Tag || t.Base != a.Have || t.Whole != whole {
 		// Noted before: should this end in the middle, nobody may take it for begun.
 		if err := c.v.Note(Transfer{}); err != nil {
 			return a, err
 		}
-		if err := c.v.Back(ctx, empty); err != nil {
-			return a, fmt.Errorf("go back to the last point: %w", err)
+		if !whole {
+			if err := c.v.Back(ctx); err != nil {
+				return a, fmt.Errorf("go back to the last point: %w", err)
+			}
 		}
-		t = Transfer{Tag: q.Tag, Base: a.Have, Empty: empty}
+		t = Transfer{Tag: q.Tag, Base: a.Have, Whole: whole}
 		if err := c.v.Note(t); err != nil {
 			return a, err
 		}
@@ -146,6 +153,49 @@ func (c *Copy) Pages(ctx context.Context, q Request) error {
 		}
 	}
 	return c.note(q.Done)
+}
+
+// Sums says which pages of a range lack, and empties what is between them.
+func (c *Copy) Sums(ctx context.Context, q Request) (lacks []int64, err error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if err := c.mine(q); err != nil {
+		return nil, err
+	}
+	if c.q.Base != 0 || q.From < 0 || q.To < q.From {
+		return nil, array.Errorf(array.Invalid, "checksums of the pages from %d to %d, of a transfer of what differs from point %x", q.From, q.To, c.q.Base)
+	}
+	size, err := c.v.Size(q.Volume)
+	if err != nil {
+		return nil, err
+	}
+	end := (size + block.Page - 1) / block.Page
+	empty := func(from, to int64) error {
+		if to = min(to, end); from >= to {
+			return nil
+		}
+		return c.v.Empty(ctx, q.Volume, from*block.Page, min(to*block.Page, size)-from*block.Page)
+	}
+	at, buf := q.From, make([]byte, block.Page)
+	for _, p := range q.Pages {
+		if p.Number < at || p.Number >= min(q.To, end) {
+			return nil, array.Errorf(array.Invalid, "the checksum of page %d, of a volume of %d, where those from %d to %d are meant", p.Number, end, at, q.To)
+		}
+		if err := empty(at, p.Number); err != nil {
+			return nil, err
+		}
+		if err := c.v.Read(ctx, q.Volume, p.Number, buf); err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(sumOf(buf), p.Sum) {
+			lacks = append(lacks, p.Number)
+		}
+		at = p.Number + 1
+	}
+	if err := empty(at, q.To); err != nil {
+		return nil, err
+	}
+	return lacks, nil
 }
 
 // mine refuses what is of another run.

@@ -59,12 +59,12 @@ func (c *copyOf) Ready(_ context.Context, q Request) error {
 	return c.try()
 }
 
-func (c *copyOf) Back(_ context.Context, empty bool) error {
+func (c *copyOf) Back(_ context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for v := range c.now {
 		c.now[v] = map[int64]byte{}
-		if !empty && c.kept[v] != nil {
+		if c.kept[v] != nil {
 			c.now[v] = maps.Clone(c.kept[v])
 		}
 		if err := c.try(); err != nil {
@@ -75,6 +75,18 @@ func (c *copyOf) Back(_ context.Context, empty bool) error {
 }
 
 func (c *copyOf) Size(VolumeID) (int64, error) { return testPages*block.Page - 512, nil }
+
+func (c *copyOf) Read(_ context.Context, v VolumeID, n int64, dst []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(dst)
+	dst[0] = c.now[v][n]
+	return c.try()
+}
+
+func (c *copyOf) Empty(ctx context.Context, v VolumeID, off, length int64) error {
+	return c.Write(ctx, v, off, length, nil)
+}
 
 func (c *copyOf) Write(_ context.Context, v VolumeID, off, length int64, data []byte) error {
 	c.mu.Lock()
@@ -156,6 +168,8 @@ func (w *wire) Ask(ctx context.Context, q Request) (a Answer, err error) {
 	switch q.Kind {
 	case Begin:
 		a, err = w.c.Begin(ctx, q, func() uint64 { w.runs++; return w.runs })
+	case Sums:
+		a.Lacks, err = w.c.Sums(ctx, q)
 	case Pages:
 		err = w.c.Pages(ctx, q)
 	case End:

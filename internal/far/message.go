@@ -3,6 +3,7 @@
 package far
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -18,6 +19,9 @@ type Kind string
 const (
 	// Begin asks the copy to take a point, and where to go on.
 	Begin Kind = "begin"
+	// Sums are the checksums of all pages that it has in a range, of which the copy says
+	// which it lacks; it empties the rest of the range.
+	Sums Kind = "sums"
 	// Pages are pages of it.
 	Pages Kind = "pages"
 	// End says that all have come: the copy stands at the point from then on.
@@ -41,16 +45,24 @@ type Volume struct {
 	Name string   `json:"name"` // that the copy has, or is to get
 	// Source is what the source calls it.
 	Source string `json:"source,omitempty"`
-	CPG  string   `json:"cpg,omitempty"`
-	Size int64    `json:"size"`
+	CPG    string `json:"cpg,omitempty"`
+	Size   int64  `json:"size"`
 	// Like says how pages are stored, as the receiver's own words; only for new copies.
 	Like json.RawMessage `json:"like,omitempty"`
 }
 
-// Page is one page of Pages. Its bytes follow the others' in the request, unless all are zero.
+// Page is one page of Pages or Sums. Its bytes follow the others' in the request, unless all
+// are zero, or it has a checksum instead.
 type Page struct {
-	Number int64 `json:"n"`
-	Zero   bool  `json:"zero,omitempty"`
+	Number int64  `json:"n"`
+	Zero   bool   `json:"zero,omitempty"`
+	Sum    []byte `json:"sum,omitempty"`
+}
+
+// sumOf is what two arrays compare a page by: half of its SHA-256.
+func sumOf(page []byte) []byte {
+	s := sha256.Sum256(page)
+	return s[:16]
 }
 
 // Cursor is a place in a transfer: all pages before it are on the copy. Volumes come in the
@@ -86,6 +98,9 @@ type Request struct {
 	Volume VolumeID `json:"volume,omitempty"`
 	Pages  []Page   `json:"pages,omitempty"`
 	Done   Cursor   `json:"done,omitzero"`
+	// From and To are the range of Sums, in pages.
+	From int64 `json:"from,omitempty"`
+	To   int64 `json:"to,omitempty"`
 	// Of, in Follow, are the asking group's volumes by those of the asked one.
 	Of map[VolumeID]VolumeID `json:"of,omitempty"`
 	// Data are the pages' bytes.
@@ -102,6 +117,8 @@ type Answer struct {
 	Have uint64 `json:"have,omitempty"`
 	Run  uint64 `json:"run,omitempty"`
 	From Cursor `json:"from,omitzero"`
+	// Lacks are the pages of Sums that are not what they should be.
+	Lacks []int64 `json:"lacks,omitempty"`
 	// Group is the copy's name, ID its id, Systems the arrays that may serve it, Of the
 	// source's volumes by their copies.
 	Group   string                `json:"group,omitempty"`
@@ -179,7 +196,7 @@ func (q *Request) checkPages() error {
 		if p.Number < 0 || i > 0 && p.Number <= q.Pages[i-1].Number {
 			return array.Errorf(array.Invalid, "a request of the far source has page %d out of order", p.Number)
 		}
-		if !p.Zero {
+		if !p.Zero && q.Kind != Sums {
 			want += block.Page
 		}
 	}

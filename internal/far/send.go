@@ -7,7 +7,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -34,8 +36,8 @@ const atOnce = 4
 
 // Sent is what came of a point.
 type Sent struct {
-	// Pages is how many were sent, Whole that everything was, since the copy did not have
-	// the base.
+	// Pages is how many were sent, Whole that everything was compared, since the copy did not
+	// have the base.
 	Pages int64
 	Whole bool
 	// Copy is the copy's word at the beginning.
@@ -55,10 +57,10 @@ func Send(ctx context.Context, to Asker, q Request, src Source, tell func(pages 
 	if s.Whole = q.Base == 0; s.Copy.Run == 0 {
 		q.Base, s.Whole = 0, true
 		if s.Copy, err = to.Ask(ctx, q); err != nil {
-			return s, fmt.Errorf("begin with everything: %w", err)
+			return s, fmt.Errorf("begin to compare everything: %w", err)
 		}
 		if s.Copy.Run == 0 {
-			return s, array.Errorf(array.Internal, "the copy takes neither what changed nor everything")
+			return s, array.Errorf(array.Internal, "the copy takes neither what changed nor what it lacks")
 		}
 	}
 	w := sender{to: to, q: q, src: src, tell: tell, run: s.Copy.Run, done: s.Copy.From, whole: s.Whole}
@@ -95,7 +97,7 @@ func (w *sender) volume(ctx context.Context, v VolumeID) error {
 	if v == w.done.Volume {
 		from = w.done.Page
 	}
-	for {
+	for last := false; !last; {
 		var pages []int64
 		if err := w.src.Changed(v, w.whole, from, func(n int64) bool {
 			pages = append(pages, n)
@@ -103,45 +105,95 @@ func (w *sender) volume(ctx context.Context, v VolumeID) error {
 		}); err != nil {
 			return err
 		}
-		if len(pages) == 0 {
-			w.done = Cursor{Volume: v + 1}
-			return nil
+		to := int64(math.MaxInt64)
+		if last = len(pages) < atOnce*maxPages; !last {
+			to = pages[len(pages)-1] + 1
 		}
-		if err := w.pages(ctx, v, pages); err != nil {
+		lacks, err := w.lacking(ctx, v, from, to, pages)
+		if err == nil {
+			err = w.each(ctx, lacks, func(ctx context.Context, part []int64) error { return w.pages(ctx, v, part) })
+		}
+		if err != nil {
 			return err
 		}
-		from = pages[len(pages)-1] + 1
+		w.sent += int64(len(lacks))
+		if w.tell != nil {
+			w.tell(w.sent)
+		}
+		from = to
 		w.done = Cursor{Volume: v, Page: from}
 	}
+	w.done = Cursor{Volume: v + 1}
+	return nil
 }
 
-// pages sends some, and returns when they are on the copy.
-func (w *sender) pages(ctx context.Context, v VolumeID, pages []int64) error {
+// each does something with pages, some at a time.
+func (w *sender) each(ctx context.Context, pages []int64, do func(context.Context, []int64) error) error {
 	g, ctx := errgroup.WithContext(ctx)
-	done := w.done
 	for part := range slices.Chunk(pages, maxPages) {
+		g.Go(func() error { return do(ctx, part) })
+	}
+	return g.Wait()
+}
+
+// lacking returns which pages of a range are to be sent, and has the copy empty all others.
+func (w *sender) lacking(ctx context.Context, v VolumeID, from, to int64, pages []int64) ([]int64, error) {
+	if !w.whole {
+		return pages, nil
+	}
+	var mu sync.Mutex
+	var lacks []int64
+	parts := slices.Collect(slices.Chunk(pages, maxPages))
+	if len(parts) == 0 {
+		parts = append(parts, nil) // what is there is nothing of the point's
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for i, part := range parts {
+		q := Request{Kind: Sums, Group: w.q.Group, Tag: w.q.Tag, Run: w.run, Volume: v, Done: w.done, From: from, To: to}
+		if i < len(parts)-1 {
+			q.To = part[len(part)-1] + 1
+			from = q.To
+		}
 		g.Go(func() error {
-			q := Request{Kind: Pages, Group: w.q.Group, Tag: w.q.Tag, Run: w.run, Volume: v, Done: done}
 			buf := make([]byte, block.Page)
 			for _, n := range part {
 				if err := w.src.Read(ctx, v, n, buf); err != nil {
 					return fmt.Errorf("page %d: %w", n, err)
 				}
-				p := Page{Number: n, Zero: len(bytes.TrimLeft(buf, "\x00")) == 0}
-				if q.Pages = append(q.Pages, p); !p.Zero {
-					q.Data = append(q.Data, buf...)
-				}
+				q.Pages = append(q.Pages, Page{Number: n, Sum: sumOf(buf)})
 			}
-			_, err := w.to.Ask(ctx, q)
+			a, err := w.to.Ask(ctx, q)
+			mu.Lock()
+			defer mu.Unlock()
+			lacks = append(lacks, a.Lacks...)
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return err
+		return nil, err
 	}
-	w.sent += int64(len(pages))
-	if w.tell != nil {
-		w.tell(w.sent)
+	slices.Sort(lacks)
+	for _, n := range lacks {
+		if _, asked := slices.BinarySearch(pages, n); !asked {
+			return nil, array.Errorf(array.Invalid, "the copy lacks page %d, which it was not asked for", n)
+		}
 	}
-	return nil
+	return slices.Compact(lacks), nil
+}
+
+// pages sends some, and returns when they are on the copy.
+func (w *sender) pages(ctx context.Context, v VolumeID, part []int64) error {
+	q := Request{Kind: Pages, Group: w.q.Group, Tag: w.q.Tag, Run: w.run, Volume: v, Done: w.done}
+	buf := make([]byte, block.Page)
+	for _, n := range part {
+		if err := w.src.Read(ctx, v, n, buf); err != nil {
+			return fmt.Errorf("page %d: %w", n, err)
+		}
+		p := Page{Number: n, Zero: len(bytes.TrimLeft(buf, "\x00")) == 0}
+		if q.Pages = append(q.Pages, p); !p.Zero {
+			q.Data = append(q.Data, buf...)
+		}
+	}
+	_, err := w.to.Ask(ctx, q)
+	return err
 }

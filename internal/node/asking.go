@@ -26,12 +26,15 @@ type request struct {
 	Number  uint64 `json:"number,omitempty"`
 	GivenUp uint64 `json:"given_up,omitempty"`
 	// By is who gives the command to the other array.
-	By    *Caller            `json:"by,omitempty"`
-	Host  *hostChange        `json:"host,omitempty"`
-	User  *people.UserChange `json:"user,omitempty"`
-	Sets  []VVSet            `json:"sets,omitempty"`
-	LUNs  *lunQuestion       `json:"luns,omitempty"`
-	Lacks *lackQuestion      `json:"lacks,omitempty"`
+	By   *Caller            `json:"by,omitempty"`
+	Host *hostChange        `json:"host,omitempty"`
+	User *people.UserChange `json:"user,omitempty"`
+	Sets []VVSet            `json:"sets,omitempty"`
+	Book *book              `json:"book,omitempty"`
+	// Tied asks for all that belongs together with these objects.
+	Tied  []objectKey   `json:"tied,omitempty"`
+	LUNs  *lunQuestion  `json:"luns,omitempty"`
+	Lacks *lackQuestion `json:"lacks,omitempty"`
 	// Leaving: the asking array shuts down.
 	Leaving bool `json:"leaving,omitempty"`
 	// Service stops or starts Remote Copy, or asks whether it is stopped.
@@ -42,9 +45,11 @@ type request struct {
 type response struct {
 	Text string `json:"text,omitempty"`
 	// Bits are of the LUNs, or snapshots, that were asked for.
-	Bits  []byte     `json:"bits,omitempty"`
-	Error string     `json:"error,omitempty"`
-	Kind  array.Kind `json:"kind,omitempty"`
+	Bits []byte `json:"bits,omitempty"`
+	// Tied are the objects that were asked for.
+	Tied  []objectKey `json:"tied,omitempty"`
+	Error string      `json:"error,omitempty"`
+	Kind  array.Kind  `json:"kind,omitempty"`
 	// Reason is the error's, if it has one.
 	Reason array.Reason `json:"reason,omitempty"`
 }
@@ -131,6 +136,10 @@ func (n *Node) serveCall(body []byte) []byte {
 		err = n.takeHost(*q.Host)
 	case len(q.Sets) > 0:
 		err = n.takeVVSets(q.Sets)
+	case q.Book != nil:
+		err = n.takeBook(*q.Book)
+	case len(q.Tied) > 0:
+		r.Tied, err = n.tiedHere(q.Tied)
 	case q.GivenUp != 0:
 		n.giveUpCommand(q.GivenUp)
 	case q.LUNs != nil:

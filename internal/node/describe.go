@@ -119,7 +119,7 @@ func (d *Description) addHosts(t *store.Tx) error {
 func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
-	sent, refused, sets := map[array.GroupID]uint64{}, map[string]string{}, map[string]uint64{}
+	sent, refused, sets, entries := map[array.GroupID]uint64{}, map[string]string{}, map[string]uint64{}, map[string]uint64{}
 	var start array.StartID
 	busy := 0 // how often in a row a command ran
 	for {
@@ -131,18 +131,21 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 		if !p.Reachable() {
 			clear(sent)
 			clear(sets)
+			clear(entries)
 			continue
 		}
 		if s := p.System().Start; s != start {
 			start = s
 			clear(sent)
 			clear(sets)
+			clear(entries)
 			n.unmade.Store(true)
 		}
 		n.tellDrops(ctx, refused)
 		n.tellHosts(ctx, refused)
 		n.tellUsers(ctx, refused)
 		n.tellAllVVSets(ctx, sets, refused)
+		n.tellAllBook(ctx, entries, refused)
 		for _, r := range n.shared() {
 			if sent[r.rec.ID] == r.rec.Version && !n.toTellAgain(r.rec.ID) {
 				continue

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,7 +97,7 @@ func TestFarCopy(t *testing.T) {
 	b.run("syncrcopy", "-w", "-t", "far", "g")
 	c.has("v", 0, want)
 	for _, x := range b.Events() {
-		if bytes.Contains([]byte(x.Text), []byte("was sent everything")) {
+		if bytes.Contains([]byte(x.Text), []byte("everything was compared")) {
 			t.Error(x.Text)
 		}
 	}
@@ -157,6 +158,52 @@ func TestFarCopy(t *testing.T) {
 		if left := x.volumesLeft(); left != "" {
 			t.Errorf("%s has left %s", x.cfg.Name, left)
 		}
+	}
+}
+
+// TestFarCopyIsCompared: an array that was away when the last point was made has to send the
+// next one. It sends what differs, found by checksums, and what is zeros since is emptied.
+func TestFarCopyIsCompared(t *testing.T) {
+	a, b, c := withFarArray(t)
+	a.run("creatercopygroup", "g", "array-b:sync")
+	a.run("admitrcopyvv", "-createvv", "-size", "64", "v", "g")
+	a.run("syncrcopy", "-w", "g")
+	a.write("v", 0, pagesOfByte(1, 50))
+	a.run("admitrcopytarget", "-period", "1h", "far", "periodic", "g")
+	a.run("syncrcopy", "-w", "-t", "far", "g")
+	var d Description
+	b.until("the point", func() (here bool) {
+		var err error
+		if d, err = b.describe(b.stored("v").Group); err != nil {
+			t.Fatal(err)
+		}
+		p := d.Group.Far[0].Done
+		return p != nil && d.Group.Far[0].Pending == nil && b.hasPoint(t.Context(), d, p)
+	})
+	for _, p := range d.pointOf(d.Group.Far[0].Done) { // as after an absence that its journal can't make good
+		if err := b.cpgs[p.CPG].Drop(d.Group.ID, p.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := pagesOfByte(1, 50)
+	copy(want[3*block.Page:], pagesOfByte(2, 1))
+	a.write("v", 3*block.Page, pagesOfByte(2, 1))
+	if err := a.unit("v").zero(t.Context(), 30*block.Page, 10*block.Page); err != nil {
+		t.Fatal(err)
+	}
+	copy(want[30*block.Page:], pagesOfByte(0, 10))
+	a.run("setrcopygroup", "switchover", "g")
+	b.until("b to serve, and reach c", func() bool { return b.serves(b.stored("v").Group) && b.farNamed("far").tie.Reachable() })
+	b.run("syncrcopy", "-w", "-t", "far", "g")
+	c.has("v", 0, want)
+	said := ""
+	for _, x := range b.Events() {
+		if strings.Contains(x.Text, "everything was compared") {
+			said = x.Text
+		}
+	}
+	if !strings.Contains(said, "got 11 pages") { // ten of them zeros
+		t.Errorf("b says %q, want that what differs was sent", said)
 	}
 }
 

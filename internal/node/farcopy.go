@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/far"
 	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/scsi"
@@ -141,8 +142,39 @@ func (c *farCopy) Write(ctx context.Context, of array.VolumeID, off, length int6
 	return w.mutate(ctx, scsi.Mutation{Kind: scsi.Write, Offset: off, Length: length, Data: b})
 }
 
+// Read implements far.Volumes.
+func (c *farCopy) Read(ctx context.Context, of array.VolumeID, page int64, dst []byte) error {
+	r, v, err := c.volume(of)
+	if err != nil {
+		return err
+	}
+	u := c.n.unitOf(r.rec.ID, v.ID)
+	if u == nil {
+		return array.Errorf(array.Unavailable, "volume %s is not open", v.Name)
+	}
+	clear(dst)
+	off := page * block.Page
+	if off >= u.Size() {
+		return nil
+	}
+	return patiently(ctx, func(done func(error)) { u.Read(c.n.ownOp(u), off, dst[:min(block.Page, u.Size()-off)], done) })
+}
+
+// Empty implements far.Volumes.
+func (c *farCopy) Empty(ctx context.Context, of array.VolumeID, off, length int64) error {
+	r, v, err := c.volume(of)
+	if err != nil {
+		return err
+	}
+	u := c.n.unitOf(r.rec.ID, v.ID)
+	if u == nil {
+		return array.Errorf(array.Unavailable, "volume %s is not open", v.Name)
+	}
+	return writer{n: c.n, to: u}.empty(ctx, off, length)
+}
+
 // Back implements far.Volumes.
-func (c *farCopy) Back(ctx context.Context, empty bool) error {
+func (c *farCopy) Back(ctx context.Context) error {
 	r, f, _, err := c.following()
 	if err != nil {
 		return err
@@ -158,8 +190,8 @@ func (c *farCopy) Back(ctx context.Context, empty bool) error {
 			return array.Errorf(array.Unavailable, "volume %s is not open", v.Name)
 		}
 		snap, kept := point[v.ID]
-		if empty || !kept {
-			if err := (writer{n: c.n, to: u}).empty(ctx); err != nil {
+		if !kept {
+			if err := (writer{n: c.n, to: u}).empty(ctx, 0, u.Size()); err != nil {
 				return fmt.Errorf("volume %s: %w", v.Name, err)
 			}
 			continue

@@ -75,6 +75,9 @@ func (n *Node) answerFar(ctx context.Context, from array.SystemID, q far.Request
 			}
 		}
 		return a, err
+	case far.Sums:
+		a.Lacks, err = c.Sums(ctx, q)
+		return a, err
 	case far.Pages:
 		return a, c.Pages(ctx, q)
 	case far.End:

@@ -60,7 +60,7 @@ func (n *Node) farFacts(g RCGroup) (all []FarFact) {
 			}
 		case f.Done == nil:
 			x.State, x.Sync = "Starting", "New"
-		case s.running:
+		case s.running && f.Pending != nil:
 			x.Sync = "Syncing"
 		}
 		all = append(all, x)

@@ -103,7 +103,7 @@ func (n *Node) sendFarPoint(ctx context.Context, id array.GroupID, to array.Syst
 		return n.partedFrom(ctx, id, to, err)
 	}
 	if sent.Whole && f.Done != nil {
-		n.event(fmt.Sprintf("group %s: target %s was sent everything, since the points that both had were not to be had", d.Group.Name, n.farName(f)))
+		n.event(fmt.Sprintf("group %s: everything was compared with target %s, which got %d pages, since the points that both had were not to be had", d.Group.Name, n.farName(f), sent.Pages))
 	}
 	n.command.Lock()
 	defer n.command.Unlock()

@@ -152,11 +152,11 @@ func (w writer) zero(ctx context.Context, off, length int64) error {
 // maxEmpty is how much is given back by one command.
 const maxEmpty = 512 << 20
 
-// empty gives all of the volume back.
-func (w writer) empty(ctx context.Context) error {
-	for off := int64(0); off < w.to.Size(); {
+// empty gives a range of the volume back.
+func (w writer) empty(ctx context.Context, off, length int64) error {
+	for end := off + length; off < end; {
 		n, mapped := w.to.Extent(off)
-		n = min(n, w.to.Size()-off, maxEmpty)
+		n = min(n, end-off, maxEmpty)
 		if n <= 0 {
 			return array.Errorf(array.Internal, "an extent of %d bytes at %d", n, off)
 		}
