@@ -34,10 +34,12 @@ type Info struct {
 	// Met: the logs were compared in this contact. Ready: this array owns the group and
 	// its term is open.
 	Met, Ready bool
-	Syncing    bool
-	Synced     bool
-	Stopped    bool
-	Switching  bool
+	// Alike: the other array has the same description of the group.
+	Alike     bool
+	Syncing   bool
+	Synced    bool
+	Stopped   bool
+	Switching bool
 	// Split: the arrays hold lineages of which neither follows the other.
 	Split     bool
 	Decisions []arb.Decision
@@ -58,7 +60,7 @@ func (g *Group) Info() (Info, error) {
 			ID: g.cfg.ID, Name: g.cfg.Name, Self: g.cfg.Self, View: g.view, Record: rec, Inputs: in,
 			Owner: g.core.Owner(), Serving: g.state() == gateServe, Sharing: g.state() == gateShare, Contact: g.contact, End: g.core.End(),
 			Commit: g.core.Commit(), Kept: g.core.Kept(), Peer: g.core.Peer(), Applied: g.applied, Stopped: g.stopped,
-			Met: g.core.Met(), Ready: g.core.Ready(), Switching: g.switching != nil, Decisions: append([]arb.Decision(nil), g.decisions...),
+			Met: g.core.Met(), Ready: g.core.Ready(), Alike: g.contact && g.theirChange == g.change, Switching: g.switching != nil, Decisions: append([]arb.Decision(nil), g.decisions...),
 			Segments: append([]replication.Segment(nil), g.core.Segments()...),
 		}
 		i.Syncing = g.copying != nil || g.filling != nil || g.rebuild != nil || g.view.Role == arb.Alone && g.core.Met()

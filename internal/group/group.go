@@ -95,6 +95,8 @@ type Group struct {
 
 	// Records by place: what is not applied yet and still in memory.
 	tail []*entry
+	// holding is the volume whose commands wait, nil for none.
+	holding *holding
 	// retiring is closed, and retired set, when nothing of the tail is left; until then
 	// nothing more gets a place.
 	retiring  chan struct{}
@@ -324,6 +326,7 @@ func (g *Group) settle() {
 	g.flush()
 	g.setGate()
 	g.checkRetiring()
+	g.checkHolding()
 }
 
 // more reports whether another turn would do something.

@@ -155,6 +155,11 @@ func (g *Group) placeOne(w *work, now time.Time) bool {
 	case now.Sub(w.op.Arrived) > scsi.Late:
 		w.finish(g.lateError(now))
 		return true
+	case g.units[w.unit.id.Volume] != w.unit && w.buf == nil:
+		w.finish(array.Errorf(array.Busy, "volume %s is in group %s no more", w.unit.id.Name, g.cfg.Name))
+		return true
+	case g.holds(w):
+		return false
 	case g.retiring != nil && w.buf == nil: // what has read its old data holds its range
 		return false
 	case st == gateShare && w.called:

@@ -76,6 +76,7 @@ func (g *Group) RemoveVolume(id array.VolumeID) error {
 			delete(g.repeats, id)
 			u.flights.clear()
 			u.tell(scsi.Notice{Kind: scsi.Gone})
+			g.place() // what waits is answered
 		}
 	})
 }

@@ -5,6 +5,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
@@ -14,6 +15,7 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 	create := a.flags.Bool("createvv", false, "")
 	size := a.flags.String("size", "", "")
 	cpg := a.flags.String("cpg", "", "")
+	wait := a.flags.Bool("wait", false, "")
 	how := storingFlags(a)
 	if err := a.parse(2, 2); err != nil {
 		return err
@@ -23,6 +25,16 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	name := a.rest[0]
+	if set, is := strings.CutPrefix(name, "set:"); is {
+		if !*create || *size != "" {
+			return array.Errorf(array.Invalid, "admitrcopyvv %s: want -createvv, and no -size: the volumes of a set exist", name)
+		}
+		joins, err := n.admitAll(ctx, a, set, r.rec.Name)
+		if err == nil && *wait && len(joins) > 0 {
+			n.waitJoins(a, joins)
+		}
+		return err
+	}
 	v, g, err := n.vv(name)
 	switch {
 	case !*create && err != nil && array.ReasonOf(err) == array.NoVolume && !n.onlyThere(ctx, name):
@@ -33,8 +45,12 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 		return array.Errorf(array.Conflict, "volume %s is in Remote Copy group %s already", name, g.Name).Because(array.InOtherGroup)
 	case err == nil && *size != "":
 		return array.Errorf(array.Exists, "volume %s exists already, with %d MiB: leave -size out to admit it", name, v.Size>>20).Because(array.VolumeExists)
-	case err == nil && n.mayFound(v, r):
-		return n.founds(ctx, v, r)
+	case err == nil && n.inUse(v):
+		joins, err := n.admitUsed(ctx, a, v, r)
+		if err == nil && joins && *wait {
+			n.waitJoins(a, []string{name})
+		}
+		return err
 	case err == nil:
 		if e := n.mayAdmit(ctx, v, r.rec.ID); e != nil {
 			return e
@@ -116,6 +132,9 @@ func (n *Node) onlyThere(ctx context.Context, name string) bool {
 // mayAdmit says what keeps a volume that exists already out of a group: it is made
 // anew there, so nothing may be lost with it, and nothing may go wrong after it is gone.
 func (n *Node) mayAdmit(ctx context.Context, v VV, to array.GroupID) error {
+	if err := n.notJoining(v); err != nil {
+		return err
+	}
 	if err := n.unwritten(v); err != nil {
 		return err
 	}
@@ -128,9 +147,9 @@ func (n *Node) mayAdmit(ctx context.Context, v VV, to array.GroupID) error {
 	return n.mayTakeThere(ctx, v, to)
 }
 
-// mayFound reports whether a volume of this array's own is in use, and so can't be made anew in
-// group r, but perhaps be its first: hosts have written to it, or see it and there is no other.
-func (n *Node) mayFound(v VV, r *running) bool {
+// inUse reports whether a volume of this array's own is in use, and so can't be made anew in a
+// group: hosts have written to it or see it, or it is in a set.
+func (n *Node) inUse(v VV) bool {
 	n.mu.RLock()
 	own := n.groups[v.Group]
 	n.mu.RUnlock()
@@ -141,8 +160,7 @@ func (n *Node) mayFound(v VV, r *running) bool {
 		return err == nil
 	}
 	seen, err := n.exported(v)
-	d, e := n.describe(r.rec.ID)
-	return err == nil && e == nil && seen && len(d.VVs) == 0
+	return err == nil && (seen || len(v.Sets) > 0)
 }
 
 // unwritten refuses a volume that has something of its own.

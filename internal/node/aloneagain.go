@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
 )
@@ -19,6 +20,13 @@ import (
 func (n *Node) staysAlone(ctx context.Context, v VV, r *running) error {
 	b, err := n.leaving(v, r)
 	if err != nil {
+		return err
+	}
+	if err := n.store.Update(func(t *store.Tx) error {
+		id, err := n.nextID(t)
+		b.empty.ID = array.MakeGroupID(n.cfg.SystemID, id)
+		return err
+	}); err != nil {
 		return err
 	}
 	if err := n.dropOnOther(ctx, r); err != nil {
@@ -37,8 +45,12 @@ func (n *Node) staysAlone(ctx context.Context, v VV, r *running) error {
 			n.event(fmt.Sprintf("volume %s left group %s, but the witness keeps a register of both: %v", v.Name, b.empty.Name, err))
 		}
 	}
-	if err := n.found(ctx, &founding{d: Description{Group: b.empty}}); err != nil {
-		return fmt.Errorf("volume %s left group %s, and the group itself could not be made anew: %w", v.Name, b.empty.Name, err)
+	if _, err := n.openGroup(b.empty, nil); err != nil {
+		return fmt.Errorf("volume %s left group %s, and the group itself, without volumes, is not open: %w", v.Name, b.empty.Name, err)
+	}
+	d := Description{Group: b.empty, Record: arb.Stored{Current: arb.First(b.empty.Founder, b.empty.Founding)}.Marshal()}
+	if _, err := n.ask(ctx, request{Take: &d}); err != nil { // it is told again
+		n.event(fmt.Sprintf("group %s has no volumes; array %s hears of it later: %v", b.empty.Name, n.to().Name, err))
 	}
 	return nil
 }
@@ -51,11 +63,6 @@ func (n *Node) leaving(v VV, r *running) (*becoming, error) {
 	d, err := n.describe(r.rec.ID)
 	if err != nil {
 		return nil, err
-	}
-	for _, o := range d.VVs {
-		if o.Of == 0 && o.ID != v.ID {
-			return nil, array.Errorf(array.Conflict, "group %s has volume %s too: only the last volume of a group can stay when it leaves; copy %s first, with createvvcopy -online, and dismiss it with -f", r.rec.Name, o.Name, v.Name).Because(array.NotEmpty)
-		}
 	}
 	switch {
 	case v.Copy.underWay() || v.Taking != 0:
@@ -75,7 +82,8 @@ func (n *Node) leaving(v VV, r *running) (*becoming, error) {
 	return b, nil
 }
 
-// makePrivate makes the group a private one.
+// makePrivate makes the group a private one. The same change stores the one that has its name
+// from now on: an array that dies then, or is not heard, has lost no group.
 func (n *Node) makePrivate(b *becoming) error {
 	if err := n.retire(b.d.Group.ID, b.v.Name); err != nil {
 		return err
@@ -93,7 +101,12 @@ func (n *Node) makePrivate(b *becoming) error {
 			return err
 		}
 	}
-	if err := n.store.Update(func(t *store.Tx) error { return groupAlone(t, b.alone.Group, b.last) }); err != nil {
+	if err := n.store.Update(func(t *store.Tx) error {
+		if err := groupAlone(t, b.alone.Group, b.last); err != nil {
+			return err
+		}
+		return putFirst(t, b.empty)
+	}); err != nil {
 		return err
 	}
 	if _, err := n.startGroup(b.alone.Group, b.d.VVs); err != nil {
@@ -113,9 +126,17 @@ func (n *Node) putBack(b *becoming) error {
 	}
 	d := b.d
 	d.Group.Version, d.Group.Change, d.Group.Founder, d.Group.Founding = b.alone.Group.Version+1, nonce(), n.side(), nonce()
-	err := n.store.Update(func(t *store.Tx) error { return groupAlone(t, d.Group, after(b.last, b.alone.Group)) })
+	err := n.store.Update(func(t *store.Tx) error {
+		if err := strike(t, Description{Group: b.empty}); err != nil {
+			return err
+		}
+		return groupAlone(t, d.Group, after(b.last, b.alone.Group))
+	})
 	if err != nil {
 		return fmt.Errorf("take back that volume %s leaves group %s: %w", b.v.Name, d.Group.Name, err)
+	}
+	if err := n.finishDrop(b.empty.ID); err != nil {
+		return err
 	}
 	return n.reopen(d)
 }

@@ -13,12 +13,16 @@ import (
 
 // request is what one array asks of the other.
 type request struct {
-	Take    *Description  `json:"take,omitempty"`
-	Give    array.GroupID `json:"give,omitempty"`
-	Check   *Description  `json:"check,omitempty"`
-	Drop    array.GroupID `json:"drop,omitempty"`
-	Return  *returning    `json:"return,omitempty"`
-	Command []string      `json:"command,omitempty"`
+	Take  *Description  `json:"take,omitempty"`
+	Give  array.GroupID `json:"give,omitempty"`
+	Check *Description  `json:"check,omitempty"`
+	Drop  array.GroupID `json:"drop,omitempty"`
+	// MayDrop asks what is in the way of that.
+	MayDrop array.GroupID `json:"may_drop,omitempty"`
+	// Left asks whether a volume that leaves its group has left it.
+	Left    array.VolumeID `json:"left,omitempty"`
+	Return  *returning     `json:"return,omitempty"`
+	Command []string       `json:"command,omitempty"`
 	// Number names a command, so that it can be GivenUp.
 	Number  uint64 `json:"number,omitempty"`
 	GivenUp uint64 `json:"given_up,omitempty"`
@@ -130,6 +134,10 @@ func (n *Node) serveCall(body []byte) []byte {
 		r.Text, err = n.giveUp(*q.Return)
 	case q.Drop != 0:
 		err = n.dropGroup(q.Drop)
+	case q.MayDrop != 0:
+		err = n.mayDrop(q.MayDrop)
+	case q.Left != 0:
+		r.Text, err = n.saysLeft(q.Left)
 	case q.Host != nil:
 		err = n.takeHost(*q.Host)
 	case len(q.Sets) > 0:

@@ -69,6 +69,14 @@ func (n *Node) copyStep(ctx context.Context, id array.VolumeID, r *copyRun) erro
 	if err != nil {
 		return err
 	}
+	switch {
+	case v.Joins != nil:
+		return n.joinStep(ctx, v, r)
+	case v.Stays != nil:
+		return n.stayStep(ctx, v, r)
+	case v.Leaves:
+		return n.leftStep(ctx, v)
+	}
 	if v.Copy.State == copyRuns {
 		err := n.copyPages(ctx, v, r)
 		if ctx.Err() != nil {

@@ -55,6 +55,24 @@ func (c *copies) run(id array.VolumeID) *copyRun {
 	return c.runs[id]
 }
 
+// source is the name of what a volume is made a copy of.
+func (v VV) source() string {
+	if v.Joins != nil {
+		return v.Joins.Name
+	}
+	if v.Stays != nil {
+		return v.Stays.Name
+	}
+	return v.Copy.Name
+}
+
+// why is what keeps a copy from going on, empty if nothing does.
+func (c *copies) why(id array.VolumeID) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.told[id]
+}
+
 // percent is how much of a copy is there; what is written again after an interruption
 // counts again.
 func (r *copyRun) percent() int64 {
@@ -78,6 +96,9 @@ func (n *Node) watchCopies(ctx context.Context) {
 		case <-t.C:
 		case <-n.copies.kick:
 		}
+		if err := n.reopenHeld(); err != nil {
+			n.eventOnce("open what is held no more: " + err.Error())
+		}
 		due, err := n.copiesDue()
 		if err != nil {
 			n.event("look for physical copies: " + err.Error())
@@ -93,7 +114,13 @@ func (n *Node) copiesDue() (due []VV, err error) {
 	err = n.store.View(func(t *store.Tx) error {
 		return tables.vvs.With(t, byWatch, watchCopy, func(_ string, v VV) error { due = append(due, v); return nil })
 	})
-	due = slices.DeleteFunc(due, func(v VV) bool { return !n.serves(v.Group) })
+	due = slices.DeleteFunc(due, func(v VV) bool {
+		if v.Leaves && v.Copy.State == "" && v.Joins == nil {
+			_, here, err := n.stayingOf(v)
+			return here || err != nil || !n.serves(v.Group)
+		}
+		return !n.serves(v.Group)
+	})
 	n.copies.mu.Lock()
 	defer n.copies.mu.Unlock()
 	slices.SortStableFunc(due, func(a, b VV) int { return n.copies.tried[a.ID] - n.copies.tried[b.ID] })
@@ -116,7 +143,7 @@ func (n *Node) startCopy(ctx context.Context, v VV) {
 		return
 	}
 	ctx, stop := context.WithCancel(ctx)
-	r := &copyRun{name: v.Name, parent: v.Copy.Name, began: time.Now(), stop: stop, ended: make(chan struct{})}
+	r := &copyRun{name: v.Name, parent: v.source(), began: time.Now(), stop: stop, ended: make(chan struct{})}
 	c.runs[v.ID] = r
 	n.wg.Go(func() {
 		defer close(r.ended)
@@ -139,7 +166,7 @@ func (n *Node) startCopy(ctx context.Context, v VV) {
 		c.mu.Unlock()
 		switch {
 		case err != nil && !stopped && news:
-			n.event(fmt.Sprintf("the copy of %s to volume %s waits: %v", v.Copy.Name, v.Name, err))
+			n.event(fmt.Sprintf("the copy of %s to volume %s waits: %v", v.source(), v.Name, err))
 		case err == nil:
 			c.wake()
 		}
@@ -149,6 +176,7 @@ func (n *Node) startCopy(ctx context.Context, v VV) {
 // copyState is the incumbent's word for how a copy stands.
 func (n *Node) copyState(v VV) string {
 	switch {
+	case v.Joins != nil || v.Stays != nil:
 	case v.Copy.State == copyFailed || v.Copy.Why != "":
 		return "copyfailed"
 	case v.Copy.State == copyEnds:

@@ -129,6 +129,8 @@ func (n *Node) beginCopy(ctx context.Context, dest, parent string, keep bool) er
 		return array.Errorf(array.Invalid, "%s can't be copied to %s, which it is of: promotesv makes a volume what its snapshot is", parent, dest)
 	case d.Size < p.Size:
 		return array.Errorf(array.Invalid, "volume %s has %d MiB, too little for the %d of %s", dest, d.Size>>20, p.Size>>20, parent).Because(array.TooLarge)
+	case p.Joins != nil || p.Stays != nil:
+		return n.notJoining(p)
 	case p.Copy.partial():
 		return array.Errorf(array.Conflict, "volume %s is not a whole copy itself", parent).Because(array.Copied)
 	case p.Taking != 0:
@@ -151,6 +153,9 @@ func (n *Node) beginCopy(ctx context.Context, dest, parent string, keep bool) er
 			return array.Errorf(array.Conflict, "volume %s is being promoted", dest).Because(array.Copied)
 		}
 		if err := notExported(t, v); err != nil {
+			return err
+		}
+		if err := notJoining(t, v); err != nil {
 			return err
 		}
 		if v.Copy = c; p.Of != 0 {

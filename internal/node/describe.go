@@ -79,6 +79,13 @@ func (d *Description) addHosts(t *store.Tx) error {
 	for _, v := range d.VLUNs {
 		names[v.Host] = true
 	}
+	for _, v := range d.VVs {
+		if v.Joins != nil {
+			for _, l := range v.Joins.VLUNs {
+				names[l.Host] = true
+			}
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		set, is := strings.CutPrefix(name, "set:")
 		if !is {

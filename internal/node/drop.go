@@ -47,6 +47,15 @@ func (n *Node) dropGroup(id array.GroupID) error {
 	return n.exports.renew(id)
 }
 
+// mayDrop says what keeps this array from dropping its half of a group.
+func (n *Node) mayDrop(id array.GroupID) error {
+	d, err := n.describe(id)
+	if err != nil {
+		return nil // it has none
+	}
+	return n.unneeded(d.VVs)
+}
+
 // strike takes a group out of all tables, and notes what it left.
 func strike(t *store.Tx, d Description) error {
 	for _, v := range d.VLUNs {

@@ -102,13 +102,19 @@ func (e *exports) make() error {
 		return err
 	}
 	units := map[array.VolumeID]*group.Unit{}
+	stay := map[array.VolumeID]bool{}
+	for _, v := range s.vvs {
+		stay[v.stays()] = true
+	}
 	e.n.mu.RLock()
 	for _, r := range e.n.groups {
 		if r.rec.hiddenOn(r.g) {
 			continue
 		}
 		for id, u := range r.units {
-			units[id] = u
+			if shows(s.vvs[id], r.rec, u, stay[id]) {
+				units[id] = u
+			}
 		}
 	}
 	e.n.mu.RUnlock()

@@ -43,6 +43,25 @@ type GroupFact struct {
 	Outside []FarFact
 }
 
+// SyncOf is how a volume of the group stands, in the word for groups.
+func (f GroupFact) SyncOf(v VV) string { return v.syncOf(f.Sync) }
+
+// inGroupAs is the name that a volume has, or will have, in its group.
+func (v VV) inGroupAs() string {
+	if v.Joins != nil {
+		return v.Joins.Name
+	}
+	return v.Name
+}
+
+// syncOf is how it stands if its group stands so.
+func (v VV) syncOf(group string) string {
+	if v.Joins != nil {
+		return "Syncing"
+	}
+	return group
+}
+
 // Groups returns the groups that are open, by name.
 func (n *Node) Groups() (all []GroupFact, err error) {
 	for _, r := range n.shared() {
@@ -79,6 +98,9 @@ func (n *Node) groupFact(r running) (GroupFact, error) {
 	f := GroupFact{
 		RCGroup: d.Group, Role: n.roleOf(r, i), State: stateOf(i), Sync: syncOf(i), HomeArray: n.homeName(r.rec), Reason: i.Reason,
 		ServedHere: i.Serving, Shared: i.Sharing, Owner: i.Owner == i.Self, Switching: i.Switching, Contact: i.Contact, Copy: i.Copy, VVs: d.VVs, VLUNs: d.VLUNs,
+	}
+	for k, v := range f.VVs {
+		f.VVs[k].Name = v.inGroupAs()
 	}
 	f.Serving = n.servingName(i)
 	if err := n.store.View(func(t *store.Tx) (err error) {

@@ -63,7 +63,7 @@ func (n *Node) Volumes() (all []VolumeFact, err error) {
 		}
 		f.Domain = in[keyOf(cpgKind, f.CPG)]
 		f.CopyOf = cmp.Or(names[f.Of], names[f.Base])
-		f.WWN, f.Serving = array.MakeWWN(f.ID), serving[f.VV.Group]
+		f.WWN, f.Serving = f.VV.WWN(), serving[f.VV.Group]
 		f.Used, f.State = n.usedBy(f.VV)
 	}
 	shareOut(all, n.taken())
@@ -87,7 +87,7 @@ func (n *Node) Volume(name string) (f VolumeFact, err error) {
 	if err := n.store.View(func(t *store.Tx) (err error) { domain, err = domainIn(t, keyOf(cpgKind, v.CPG)); return err }); err != nil {
 		return f, err
 	}
-	f = VolumeFact{VV: v, WWN: array.MakeWWN(v.ID), Serving: n.seenHere(g.ID), Domain: domain}
+	f = VolumeFact{VV: v, WWN: v.WWN(), Serving: n.seenHere(g.ID), Domain: domain}
 	if !g.Private {
 		f.Group = g.Name
 	}
@@ -164,7 +164,7 @@ func (n *Node) VLUNsOf(volume string) (all []VLUNFact, err error) {
 func (s *sight) exported() (all []VLUNFact) {
 	for _, l := range s.vluns {
 		all = append(all, VLUNFact{
-			LUN: l.LUN, Volume: s.vvs[l.Volume].Name, Host: l.Host, WWN: array.MakeWWN(l.Volume), Of: l.Volume,
+			LUN: l.LUN, Volume: s.vvs[l.Volume].Name, Host: l.Host, WWN: s.vvs[l.Volume].WWN(), Of: l.Volume,
 			Initiators: s.initiators(l.Host), Domain: s.in[keyOf(cpgKind, s.vvs[l.Volume].CPG)],
 		})
 	}

@@ -47,7 +47,7 @@ func (n *Node) takePoint(ctx context.Context, r *running, to array.SystemID) err
 		}
 		var vvs []VV
 		if err := tables.vvs.With(t, byGroup, store.Key(uint64(g.ID)), func(_ string, v VV) error {
-			if v.Of == 0 {
+			if v.Of == 0 && v.Joins == nil { // what is being filled is nobody's yet
 				vvs = append(vvs, v)
 			}
 			return nil

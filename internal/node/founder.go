@@ -35,6 +35,9 @@ func (n *Node) founds(ctx context.Context, v VV, r *running) error {
 	if err != nil {
 		return err
 	}
+	if err := n.notJoining(v); err != nil {
+		return err
+	}
 	if _, err := n.ask(ctx, request{Check: &b.d}); err != nil {
 		return err
 	}
@@ -73,7 +76,7 @@ func (n *Node) becoming(ctx context.Context, v VV, r *running) (*becoming, error
 	case err != nil:
 		return nil, err
 	case len(empty.VVs) > 0:
-		return nil, array.Errorf(array.Conflict, "volume %s has been written to: it can be the first volume of a group, and group %s has others already; admit it to a group of its own, or create it in this one with -size", v.Name, r.rec.Name).Because(array.Written)
+		return nil, array.Errorf(array.Conflict, "group %s has volumes: volume %s can't be its first", r.rec.Name, v.Name).Because(array.NotEmpty)
 	case len(empty.Schedules) > 0:
 		return nil, array.Errorf(array.Conflict, "group %s has the schedule %s: removesched it first", r.rec.Name, empty.Schedules[0].Name).Because(array.Scheduled)
 	case v.Of != 0:
@@ -143,7 +146,9 @@ func (n *Node) become(b *becoming) error {
 		return err
 	}
 	n.mu.Lock()
-	b.ran = n.groups[b.empty.ID]
+	if b.ran = n.groups[b.empty.ID]; b.ran != nil {
+		n.aside[b.empty.ID] = b.ran
+	}
 	delete(n.groups, b.empty.ID)
 	n.wakeList()
 	n.mu.Unlock()
@@ -175,6 +180,7 @@ func (n *Node) unbecome(b *becoming) error {
 		n.mu.Lock()
 		b.ran.rec = b.empty
 		n.groups[b.empty.ID] = b.ran
+		delete(n.aside, b.empty.ID)
 		n.wakeList()
 		n.mu.Unlock()
 	}
@@ -225,6 +231,9 @@ func (n *Node) emptyGone(ctx context.Context, b *becoming) error {
 			p.Remove(b.empty.ID)
 		}
 		b.ran.g.Close()
+		n.mu.Lock()
+		delete(n.aside, b.empty.ID)
+		n.mu.Unlock()
 	}
 	if err := n.finishDrop(b.empty.ID); err != nil {
 		return err

@@ -113,9 +113,6 @@ func TestWhatCannotBecomeAGroup(t *testing.T) {
 	})
 	a, b := arrays[0], arrays[1]
 	a.inUse("v")
-	a.run("creatercopygroup", "full", "array-b:sync")
-	a.run("admitrcopyvv", "-createvv", "-size", "64m", "other", "full")
-	a.refuses("group full has others already", "admitrcopyvv", "-createvv", "v", "full")
 	a.run("creatercopygroup", "g", "array-b:sync")
 	a.run("createsv", "-ro", "snap", "v")
 	a.refuses("has snapshots", "admitrcopyvv", "-createvv", "v", "g")
@@ -181,4 +178,35 @@ func TestAVolumeIsProtectedUnderLoad(t *testing.T) {
 		b.has("v", i%1000*4096, page(i))
 	}
 	t.Logf("%d writes", n)
+}
+
+// TestTheReplacedGroupGoesOn: a group without volumes follows its journal while a volume is to
+// become its first, and is what it was if that fails.
+func TestTheReplacedGroupGoesOn(t *testing.T) {
+	var empty atomic.Pointer[running]
+	var moved error
+	arrays := openArrays(t, 2, func(c *Config) {
+		c.Groups = func(g *group.Config) {
+			if r := empty.Load(); r != nil && g.Peer != nil {
+				moved = switchOver(t.Context(), r.g)
+				g.Keep = noKeep{g.Keep}
+			}
+		}
+	})
+	a, b := arrays[0], arrays[1]
+	a.inUse("v")
+	a.run("creatercopygroup", "g", "array-b:sync")
+	a.run("syncrcopy", "-w", "g")
+	r, err := a.findGroup("g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty.Store(r)
+	a.refuses("read membership: no", "admitrcopyvv", "-createvv", "v", "g")
+	empty.Store(nil)
+	if moved != nil {
+		t.Errorf("the group without volumes can't be handed over: %v", moved)
+	}
+	b.until("it to be served by the other array", func() bool { f, err := b.Group("g"); return err == nil && f.ServedHere })
+	a.has("v", 0, []byte("before"))
 }

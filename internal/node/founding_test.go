@@ -99,3 +99,28 @@ func TestFoundingTakenBackLater(t *testing.T) {
 	b.until("the group to be gone", func() bool { return left(b) == 0 && len(b.leftOut()) == 0 })
 	a.run("creatercopygroup", "g", "array-b:sync")
 }
+
+// TestRefusedToDrop: a group that the other array can't drop stays in sync, in one epoch.
+func TestRefusedToDrop(t *testing.T) {
+	t.Parallel()
+	arrays := openArrays(t, 2, quick)
+	a, b := arrays[0], arrays[1]
+	a.fullGroup("sync")
+	a.run("createsv", "-ro", "sv", "first")
+	b.until("the snapshot to be there", func() bool { v, _, err := b.vv("sv"); return err == nil && !b.awaits(v) })
+	b.run("createsv", "own", "sv")
+	epoch := func() array.Epoch {
+		i, err := a.infoOf(a.stored("first").Group)
+		if err != nil || !i.Synced {
+			t.Errorf("the group is not in sync: %v", err)
+		}
+		return i.View.Epoch
+	}
+	was := epoch()
+	a.refuses("own on array array-b was made from snapshot sv", "removercopygroup", "-f", "g")
+	if now := epoch(); now != was {
+		t.Errorf("the group went from epoch %d to %d", was, now)
+	}
+	b.run("removevv", "-f", "own")
+	a.run("removercopygroup", "-f", "g")
+}

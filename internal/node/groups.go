@@ -181,6 +181,12 @@ func (n *Node) openGroups() error {
 			n.leaveOut(r, err)
 			continue
 		}
+		if slices.ContainsFunc(vvs, func(v VV) bool {
+			return v.Joins != nil && v.Joins.Held && slices.ContainsFunc(mine, func(o VV) bool { return o.ID == v.Joins.From })
+		}) {
+			n.leaveOut(r, array.Errorf(array.Unavailable, "whether another volume took its place in a Remote Copy group is found when that is served"))
+			continue
+		}
 		_, _ = n.openGroup(r, mine) // which remembers why not
 	}
 	return nil
@@ -363,7 +369,7 @@ func (n *Node) awaits(v VV) bool {
 }
 
 func (n *Node) addUnit(run *running, v VV, d *volume.Volume) error {
-	w := array.MakeWWN(v.ID)
+	w := array.MakeWWN(v.identity())
 	u, err := run.g.AddVolume(scsi.Identity{WWN: w, Serial: w.String()[16:], Name: v.Name, Volume: v.ID, ReadOnly: v.Of != 0}, d)
 	if err != nil {
 		return err

@@ -15,6 +15,8 @@ const (
 	hostList  = "hosts"
 	snapOf    = "snapshot of"
 	vvSetRef  = "vvset:"
+	// vvOrSet is a volume, which the command may make, or set:name.
+	vvOrSet = "volume or set"
 	// vvAs is volume:name, as a far target is to have it.
 	vvAs     = "volume as"
 	noObject = "-"
@@ -96,7 +98,7 @@ func namings() map[string]naming {
 		"creatercopygroup": words(groupKind, noObject).making(groupKind, 0),
 		"protectvvset":     words(vvSetKind, groupKind, noObject).and("host", hostList).making(groupKind, 1).together(),
 		"removercopygroup": words(groupKind), "startrcopygroup": words(groupKind), "stoprcopygroup": words(groupKind), "syncrcopy": words(groupKind),
-		"admitrcopyvv":     words(vvKind+mayBe, groupKind).and("cpg", cpgKind).together(),
+		"admitrcopyvv":     words(vvOrSet, groupKind).and("cpg", cpgKind).together(),
 		"dismissrcopyvv":   words(vvKind, groupKind),
 		"admitrcopytarget": words(noObject, noObject, groupKind, vvAs), "dismissrcopytarget": words(noObject, groupKind),
 		"admitrcopyhost": naming{of: nearMentions}.together(), "dismissrcopyhost": {of: nearMentions},
@@ -147,6 +149,11 @@ func mentionsIn(kind, word string) []mention {
 	case vvAs:
 		vv, _, _ := strings.Cut(word, ":")
 		return []mention{{kind: vvKind, name: vv}}
+	case vvOrSet:
+		if set, is := cutSet(word); is {
+			return []mention{{kind: vvSetKind, name: set}}
+		}
+		return []mention{{vvKind, word, true}}
 	case vvSetRef:
 		return []mention{{kind: vvSetKind, name: strings.TrimPrefix(word, vvSetRef)}}
 	}

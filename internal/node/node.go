@@ -94,6 +94,8 @@ type Node struct {
 	groups map[array.GroupID]*running
 	// unopened are the groups that exist and could not be opened, with why.
 	unopened map[array.GroupID]unopened
+	// aside are groups that still run, and whose place another one is taking.
+	aside map[array.GroupID]*running
 	// again are groups of which the other array is to be told, whatever it heard.
 	again   map[array.GroupID]bool
 	exports exports
@@ -111,7 +113,7 @@ type running struct {
 // Open starts the array and serves until Close.
 func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	ctx, stop := context.WithCancel(context.Background())
-	n := &Node{cfg: cfg, log: log, stop: stop, cpgs: map[string]*volume.Pool{}, groups: map[array.GroupID]*running{}, unopened: map[array.GroupID]unopened{}, again: map[array.GroupID]bool{}}
+	n := &Node{cfg: cfg, log: log, stop: stop, cpgs: map[string]*volume.Pool{}, groups: map[array.GroupID]*running{}, unopened: map[array.GroupID]unopened{}, aside: map[array.GroupID]*running{}, again: map[array.GroupID]bool{}}
 	n.exports.n = n
 	n.rel.Store(&relation{})
 	n.copies.init()
@@ -253,8 +255,10 @@ func (n *Node) durable(ds []journal.Durable) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	for _, d := range ds {
-		if r := n.groups[d.Group]; r != nil {
-			r.g.JournalHolds(d.Pos.Place)
+		for _, r := range []*running{n.groups[d.Group], n.aside[d.Group]} {
+			if r != nil {
+				r.g.JournalHolds(d.Pos.Place)
+			}
 		}
 	}
 }

@@ -43,6 +43,18 @@ type VV struct {
 	AllocLimit int `json:"alloc_limit,omitempty"`
 	// Copy is the physical copy that the volume becomes, or could not become.
 	Copy Copying `json:"copy,omitzero"`
+	// Joins is set while the volume is filled to take the place of one of an array's own. It
+	// is nobody's until then. Joined is whose place it took, Shows the one of which hosts
+	// know it by its WWN: the volume itself, if that is 0.
+	Joins  *Joining       `json:"joins,omitempty"`
+	Joined array.VolumeID `json:"joined,omitempty"`
+	Shows  array.VolumeID `json:"shows,omitempty"`
+	// Stays is set while the volume is filled to take the place of one that leaves its group;
+	// Left is whose place it took. Leaves: hosts see that one no more, but on the array that
+	// has the other.
+	Stays  *Staying       `json:"stays,omitempty"`
+	Left   array.VolumeID `json:"left,omitempty"`
+	Leaves bool           `json:"leaves,omitempty"`
 	// Comment, Keys and Sets are people's: what they wrote of it, and the volume sets that
 	// it is in.
 	Comment string            `json:"comment,omitempty"`
@@ -50,9 +62,21 @@ type VV struct {
 	Sets    []string          `json:"sets,omitempty"`
 }
 
+// identity is the volume by whose WWN hosts know this one.
+func (v VV) identity() array.VolumeID { return cmp.Or(v.Shows, v.ID) }
+
+// WWN is the one that people and hosts see. While the volume that it is to replace has that
+// still, this one has another.
+func (v VV) WWN() array.WWN {
+	if v.Joins != nil || v.Stays != nil {
+		return array.MakeWWN(v.ID)
+	}
+	return array.MakeWWN(v.identity())
+}
+
 // needs are the volumes that can't be removed while this one is there, as keys.
 func (v VV) needs() (keys []string) {
-	for _, id := range []array.VolumeID{v.Of, v.Base, v.Taking} {
+	for _, id := range []array.VolumeID{v.Of, v.Base, v.Taking, v.joins()} {
 		if key := store.Key(uint64(id)); id != 0 && !slices.Contains(keys, key) {
 			keys = append(keys, key)
 		}
@@ -70,7 +94,7 @@ const (
 )
 
 func (v VV) watched() (why []string) {
-	if v.Copy.underWay() {
+	if v.Copy.underWay() || v.Joins != nil || v.Stays != nil || v.Leaves {
 		why = append(why, watchCopy)
 	}
 	if v.AllocWarn+v.AllocLimit > 0 {

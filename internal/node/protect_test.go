@@ -91,7 +91,8 @@ func TestProtectPeriodically(t *testing.T) {
 	if f, err := a.Group("g"); err != nil || f.Period != 15 || f.LastSync.IsZero() {
 		t.Errorf("%+v, %v", f, err)
 	}
-	a.refuses("has been written to", "admitrcopyvv", "-createvv", written(a), "g")
+	a.run("admitrcopyvv", "-createvv", "-wait", written(a), "g")
+	a.has("used", 0, filled(4096, 1))
 }
 
 // written makes a volume that has something.

@@ -22,10 +22,10 @@ func groupCommands() []command {
 		{name: "creatercopygroup", right: people.Change, usage: "creatercopygroup [-domain <domain>] <group> <target>:sync|periodic", about: "creates a Remote Copy group here and on the target", run: createRCGroup},
 		{name: "protectvvset", right: people.Change, usage: "protectvvset [-pol <policy>[,<policy>...]] [-period <n>[s|m|h|d]] [-host <host|set:hosts>[,...]] [-proximity primary|secondary|all] [-wait] <set> <group> <target>:sync|periodic", about: "makes a group of all volumes of a set, with their exports, policies and proximities, or of none", run: protectVVSet},
 		{name: "removercopygroup", right: people.Change, usage: "removercopygroup -f <group>", about: "removes a group without exports, and its volumes' copies on the target", of: lastGroup, run: removeRCGroup},
-		{name: "admitrcopyvv", right: people.Change, usage: "admitrcopyvv -createvv [-size <size>] [-cpg <cpg>] [-tpvv|-full|-tdvv] [-compr] <vv> <group>", about: "adds a volume; its copy on the target gets the same name, size and WWN", of: lastGroup, run: admitVV},
+		{name: "admitrcopyvv", right: people.Change, usage: "admitrcopyvv -createvv [-wait] [-size <size>] [-cpg <cpg>] [-tpvv|-full|-tdvv] [-compr] <vv|set:vvset> <group>", about: "adds a volume, or those of a set, in use or not; the copy on the target gets the same name, size and WWN", of: lastGroup, run: admitVV},
 		{name: "admitrcopyhost", right: people.Change, usage: "admitrcopyhost [-proximity primary|secondary|all] <group> <host|set:hosts>...", about: "says which array's paths hosts prefer in a group with the policy active_active: the home array's, the other's, or all", of: groupOfHosts, run: admitHost},
 		{name: "dismissrcopyhost", right: people.Change, usage: "dismissrcopyhost [-f] <group> <host|set:hosts>...", about: "lets hosts prefer the home array's paths again", of: groupOfHosts, run: dismissHost},
-		{name: "dismissrcopyvv", right: people.Change, usage: "dismissrcopyvv -f [-keepvv] <vv> <group>", about: "takes an unexported volume out of the group and removes both copies; with -keepvv the group's only volume stays where it is served, exported or not", of: lastGroup, run: dismissVV},
+		{name: "dismissrcopyvv", right: people.Change, usage: "dismissrcopyvv -f [-keepvv [-wait]] <vv> <group>", about: "takes an unexported volume out of the group and removes both copies; with -keepvv it stays where it is served, exported or not", of: lastGroup, run: dismissVV},
 		{name: "startrcopygroup", right: people.Change, usage: "startrcopygroup [-wait] [-t <target>] <group>", about: "starts replication; only what differs is sent", of: lastGroup, run: startRCGroup},
 		{name: "stoprcopygroup", right: people.Change, usage: "stoprcopygroup -f [-t <target>] <group>", about: "stops replication; the serving array goes on alone", of: lastGroup, run: stopRCGroup},
 		{name: "syncrcopy", right: people.Change, usage: "syncrcopy [-w] [-t <target>] <group>", about: "waits until the group is in sync; of a periodic one, sends what was written until now, and waits for that with -w", of: lastGroup, run: syncRCGroup},
@@ -75,6 +75,9 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 		if v.Of != 0 && n.now().Before(v.Retain) {
 			return array.Errorf(array.Conflict, "snapshot %s is retained until %s", v.Name, v.Retain.Format(time.DateTime)).Because(array.Retained)
 		}
+		if v.Joins != nil {
+			return array.Errorf(array.Conflict, "volume %s is being admitted to group %s: 'dismissrcopyvv -f %s %s' ends that", v.Joins.Name, r.rec.Name, v.Joins.Name, r.rec.Name).Because(array.Copied)
+		}
 		if v.Copy.underWay() {
 			return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: 'createvvcopy -halt' ends that", v.Name, v.Copy.Name).Because(array.Copied)
 		}
@@ -109,6 +112,9 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 func (n *Node) dropOnOther(ctx context.Context, r *running) error {
 	i, err := r.g.Info() // a policy may have stopped it, too
 	if err != nil {
+		return err
+	}
+	if _, err := n.ask(ctx, request{MayDrop: r.rec.ID}); err != nil { // it is as safe as it was
 		return err
 	}
 	if err := n.leaveOther(r); err != nil {
@@ -150,7 +156,7 @@ func (n *Node) leaveOther(r *running) error {
 
 func dismissVV(n *Node, ctx context.Context, a *args) error {
 	sure := a.confirmation()
-	stays := a.flags.Bool("keepvv", false, "")
+	stays, wait := a.flags.Bool("keepvv", false, ""), a.flags.Bool("wait", false, "")
 	if err := a.parse(2, 2); err != nil {
 		return err
 	}
@@ -159,9 +165,16 @@ func dismissVV(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	v, g, err := n.vv(a.rest[0])
+	if err == nil && v.Joins == nil && g.Private {
+		if o, is, e := n.joiningOf(v); is && e == nil && o.Group == r.rec.ID {
+			v, g = o, r.rec
+		}
+	}
 	switch {
 	case err != nil:
 		return err
+	case v.Joins != nil && g.ID == r.rec.ID:
+		return n.endsJoin(ctx, v, sure)
 	case g.Name != a.rest[1] || g.Private:
 		return array.Errorf(array.NotFound, "volume %s is not in Remote Copy group %s", v.Name, a.rest[1]).Because(array.NotInGroup)
 	}
@@ -172,7 +185,18 @@ func dismissVV(n *Node, ctx context.Context, a *args) error {
 		if err := sure("dismissrcopyvv removes the copy of volume %s on array %s; the volume stays on array %s, unprotected", v.Name, n.to().Name, n.cfg.Name); err != nil {
 			return err
 		}
-		return n.staysAlone(ctx, v, r)
+		d, err := n.describe(r.rec.ID)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(d.volumes(), func(o VV) bool { return o.ID != v.ID }) {
+			return n.staysAlone(ctx, v, r)
+		}
+		err = n.staysBehind(a, v, r)
+		if err == nil && *wait {
+			a.waits("remote_copy_sync", v.Name, func(ctx context.Context) error { _, err := n.stayWork(v.Name)(ctx, a.tell); return err })
+		}
+		return err
 	}
 	if err := n.noCopy(g.ID); err != nil {
 		return err

@@ -144,11 +144,27 @@ func (n *Node) shownUnit(id array.VolumeID) *group.Unit {
 	if err != nil {
 		return nil
 	}
+	stays := false
+	if v.Leaves {
+		if _, stays, err = n.stayingOf(v); err != nil {
+			return nil
+		}
+	}
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	r := n.groups[v.Group]
 	if r == nil || r.rec.hiddenOn(r.g) {
 		return nil
 	}
-	return r.units[id]
+	if u := r.units[id]; u != nil && shows(v, r.rec, u, stays) {
+		return u
+	}
+	return nil
+}
+
+// shows reports whether hosts may see a volume. One that took another one's place is not what
+// it was in a state before that, to which a person may have forced a periodic group. One that
+// leaves its group is seen only where it stays.
+func shows(v VV, g RCGroup, u *group.Unit, stays bool) bool {
+	return v.Joins == nil && (!v.Leaves || stays) && (v.Joined == 0 || g.Private || g.Period == 0 || u.Adopted())
 }

@@ -173,7 +173,7 @@ func (n *Node) showGroups(a *args, detail bool) error {
 		a.table(t)
 		t = table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "LastSyncTime")
 		for _, v := range d.volumes() {
-			t.Row(v.Name, n.VolumeNumber(v.ID), v.Name, n.VolumeNumber(v.ID), syncOf(i), lastSync(i))
+			t.Row(v.inGroupAs(), n.VolumeNumber(v.ID), v.inGroupAs(), n.VolumeNumber(v.ID), v.syncOf(syncOf(i)), lastSync(i))
 		}
 		a.table(t)
 		n.showFar(a, d)
@@ -218,7 +218,7 @@ func (n *Node) showGroupInDetail(a *args, r running, i group.Info, d Description
 	a.table(t)
 	t = table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "Resync_ss", "Sync_ss", "VV_iter", "R_iter", "S_iter", "LastSyncTime", "LocalSet", "RemoteSet")
 	for _, v := range d.volumes() {
-		t.Row(v.Name, n.VolumeNumber(v.ID), v.Name, n.VolumeNumber(v.ID), syncOf(i), "NA", "NA", "NA", "NA", "NA", lastSync(i), "-", "-")
+		t.Row(v.inGroupAs(), n.VolumeNumber(v.ID), v.inGroupAs(), n.VolumeNumber(v.ID), v.syncOf(syncOf(i)), "NA", "NA", "NA", "NA", "NA", lastSync(i), "-", "-")
 	}
 	a.table(t)
 	n.showFar(a, d)

@@ -57,7 +57,7 @@ func vvColumns() []vvColumn {
 		{">Tot_Rsvd_MB", true, func(r vvRow) any { return mib(r.used.Stored + r.used.Reserved) }},
 		{">VSize_MB", true, func(r vvRow) any { return r.v.Size >> 20 }},
 		{"UsrCPG", false, func(r vvRow) any { return r.v.CPG }},
-		{"VV_WWN", false, func(r vvRow) any { return array.MakeWWN(r.v.ID) }},
+		{"VV_WWN", false, func(r vvRow) any { return r.v.WWN() }},
 		{"CreationTime", false, func(r vvRow) any { return showTime(r.v.Made) }},
 		{"ExpirationTime", false, func(r vvRow) any { return showTime(r.v.Expires) }},
 		{"RetentionTime", false, func(r vvRow) any { return showTime(r.v.Retain) }},
@@ -225,7 +225,7 @@ func (n *Node) usedBy(v VV) (volume.Used, string) {
 		return volume.Used{}, "failed"
 	case p.Volume(v.ID) == nil:
 		return volume.Used{}, "missing"
-	case v.Copy.State != "":
+	case v.Copy.State != "" || v.Joins != nil || v.Stays != nil:
 		return p.Volume(v.ID).Used(), n.copyState(v)
 	case v.Taking != 0:
 		return p.Volume(v.ID).Used(), "promoting"

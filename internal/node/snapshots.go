@@ -242,6 +242,8 @@ func (n *Node) nameSnapshot(t *store.Tx, p pairOf, g RCGroup, like VV) (VV, erro
 		return VV{}, array.Errorf(array.Invalid, "volume %s is not in group %s: snapshots of one moment are of one group", p.vv, g.Name)
 	case of.Of != 0:
 		return VV{}, array.Errorf(array.Invalid, "%s is a read-only snapshot, which never changes: make a volume from it, without -ro", p.vv).Because(array.IsSnapshot)
+	case of.Joins != nil || of.Stays != nil:
+		return VV{}, notJoining(t, of)
 	case of.Copy.partial():
 		return VV{}, array.Errorf(array.Conflict, "volume %s is not a whole copy of %s yet", p.vv, of.Copy.Name).Because(array.Copied)
 	case of.Taking != 0:
@@ -340,6 +342,8 @@ func (n *Node) unneeded(vvs []VV, after ...VV) error {
 	needs := func(o VV) error {
 		switch {
 		case going[o.ID] != "", o.Point != 0 && going[o.Of] != "": // points go with their volume
+		case going[o.joins()] != "":
+			return array.Errorf(array.Conflict, "volume %s is being admitted to a Remote Copy group: 'dismissrcopyvv -f' ends that", going[o.joins()]).Because(array.Copied)
 		case going[o.Taking] != "":
 			if o.Copy.underWay() {
 				return array.Errorf(array.Conflict, "volume %s is being made a copy of snapshot %s: wait for that, or 'createvvcopy -halt' it", o.Name, going[o.Taking]).Because(array.Copied)

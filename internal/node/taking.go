@@ -90,6 +90,9 @@ func (n *Node) take(d Description) error {
 	if err := n.keepUntold(&d); err != nil {
 		return err
 	}
+	if err := n.dropJoined(d); err != nil {
+		return err
+	}
 	if err := n.checkDescription(d); err != nil {
 		return err
 	}

@@ -197,7 +197,13 @@ func (n *Node) resumeTasks() {
 		ctx, stop := context.WithCancel(n.tasks.ctx)
 		t.stop = stop
 		do := n.copyWork(t.Name)
-		if t.Kind != kindCopy {
+		switch t.Kind {
+		case kindCopy:
+		case kindJoin:
+			do = n.joinWork(t.Name)
+		case kindStay:
+			do = n.stayWork(t.Name)
+		default:
 			do = n.givenAgain(t.keptTask)
 		}
 		n.wg.Go(func() { _, _ = n.runTask(ctx, t, do) })

@@ -113,6 +113,9 @@ func twoArrayCommands() []twoArrayCommand {
 		{"found a group", nil, "creatercopygroup g% array-b:sync", "exists already"},
 		{"admit a new volume", group, "admitrcopyvv -createvv -size 16m n% g%", "already"},
 		{"admit a volume that exists", with("createvv cpg0 p% 16m"), "admitrcopyvv -createvv p% g%", "already"},
+		{"found with a volume in use", []string{"creatercopygroup g% array-b:sync", "createvv cpg0 p% 16m", "createhost h% iqn.2026-01.org.example:h%", "createvlun p% 1 h%"}, "admitrcopyvv -createvv p% g%", "already"},
+		{"admit a volume in use", with("startrcopygroup -wait g%", "createvv cpg0 p% 16m", "createhost h% iqn.2026-01.org.example:h%", "createvlun p% 1 h%"), "admitrcopyvv -createvv -wait p% g%", "already"},
+		{"keep the only volume", with("startrcopygroup -wait g%"), "dismissrcopyvv -f -keepvv v% g%", "is not in"},
 		{"dismiss a volume", group, "dismissrcopyvv -f v% g%", "does not exist"},
 		{"remove a group", group, "removercopygroup -f g%", "does not exist"},
 		{"grow a volume", group, "growvv v% 16m", ""},
@@ -369,8 +372,8 @@ func TestStoppedBetween(t *testing.T) {
 	}
 }
 
-// TestAdmittedAfterARestart: a volume that was never written to can be admitted, however
-// often the array was started since it was made; one that was can't.
+// TestAdmittedAfterARestart: a volume that was never written to is made anew in a group,
+// however often the array was started since it was made; one that was is not.
 func TestAdmittedAfterARestart(t *testing.T) {
 	t.Parallel()
 	a := openArrays(t, 2, quick)[0]
@@ -383,6 +386,9 @@ func TestAdmittedAfterARestart(t *testing.T) {
 	a.until("the arrays to meet", a.reachable)
 	a.until("the volumes to be served", func() bool { return a.serves(a.stored("fresh").Group) && a.serves(a.stored("used").Group) })
 	a.run("admitrcopyvv", "-createvv", "fresh", "g")
-	a.refuses("has been written to", "admitrcopyvv", "-createvv", "used", "g")
+	a.run("admitrcopyvv", "-createvv", "-wait", "used", "g")
+	if fresh, used := a.stored("fresh"), a.stored("used"); fresh.Joined != 0 || used.Joined == 0 {
+		t.Errorf("volume fresh took the place of %v, volume used of %v", fresh.Joined, used.Joined)
+	}
 	a.has("used", 0, filled(4096, 1))
 }

@@ -128,6 +128,9 @@ func (n *Node) createVolume(v VV) error {
 // roomForAll is roomFor for volumes that the other array has made or will.
 func (n *Node) roomForAll(vvs []VV) error {
 	for _, v := range vvs {
+		if p := n.cpgs[v.CPG]; p.Volume(v.ID) != nil {
+			continue // it has its room
+		}
 		if err := n.roomFor(v); err != nil {
 			return fmt.Errorf("array %s: %w", n.cfg.Name, err)
 		}
@@ -242,6 +245,9 @@ func growVV(n *Node, ctx context.Context, a *args) error {
 	case more > maxVVSize-v.Size:
 		return array.Errorf(array.Invalid, "volume %s has %d MiB: it can't grow by %d, up to 64t is possible", v.Name, v.Size>>20, more>>20).Because(array.TooLarge)
 	}
+	if err := n.notJoining(v); err != nil {
+		return err
+	}
 	if err := n.noCopy(g.ID); err != nil {
 		return err
 	}
@@ -308,6 +314,9 @@ func (n *Node) mayRemove(v VV) error {
 	}
 	if v.Copy.underWay() {
 		return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: 'createvvcopy -halt' ends that", v.Name, v.Copy.Name).Because(array.Copied)
+	}
+	if v.Joins != nil {
+		return n.notJoining(v)
 	}
 	if err := n.unscheduled(v); err != nil {
 		return err
@@ -389,6 +398,8 @@ func mayExport(t *store.Tx, v VV) error {
 		return array.Errorf(array.Conflict, "volume %s holds part of a copy of %s, which was not finished (%s): copy to it again, or remove it", v.Name, v.Copy.Name, v.Copy.Why).Because(array.Copied)
 	case v.Copy.partial():
 		return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: see createvvcopy", v.Name, v.Copy.Name).Because(array.Copied)
+	case v.Joins != nil || v.Stays != nil:
+		return notJoining(t, v)
 	case v.Taking != 0:
 		return array.Errorf(array.Conflict, "volume %s is being made what a snapshot was: see promotesv", v.Name).Because(array.Copied)
 	}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/host"
@@ -18,6 +19,21 @@ import (
 // TestProtectedInUse makes a volume with data the first one of a group while a host writes to
 // it: no write fails, and when its array is killed the other one has all of them.
 func TestProtectedInUse(t *testing.T) {
+	protectInUse(t, func(p *pair) {
+		p.command(rig.A, "creatercopygroup", group, rig.Name(rig.B)+":sync")
+	})
+}
+
+// TestJoinedInUse does so with a group that has another volume.
+func TestJoinedInUse(t *testing.T) {
+	protectInUse(t, func(p *pair) {
+		p.command(rig.A, "creatercopygroup", group, rig.Name(rig.B)+":sync")
+		p.command(rig.A, "admitrcopyvv", "-createvv", "-size", "64m", "first", group)
+		p.must(p.UntilSync(t.Context(), group, setUpIn))
+	})
+}
+
+func protectInUse(t *testing.T, prepare func(*pair)) {
 	p := newRig(t)
 	ctx := t.Context()
 	p.must(p.StartPair(ctx))
@@ -43,20 +59,23 @@ func TestProtectedInUse(t *testing.T) {
 	for n := range int64(pages) {
 		p.must(disk.Write(ctx, page(n), n*block.Page))
 	}
+	prepare(p)
 	writing, stop := context.WithCancel(ctx)
 	ended := make(chan int64, 1)
+	var longest time.Duration
 	go func() {
 		n := int64(pages)
 		for ; writing.Err() == nil; n++ {
+			began := time.Now()
 			if err := disk.Write(ctx, page(n), n%pages*block.Page); err != nil {
 				t.Errorf("write %d: %v", n, err)
 				break
 			}
+			longest = max(longest, time.Since(began))
 		}
 		ended <- n
 	}()
-	p.command(rig.A, "creatercopygroup", group, rig.Name(rig.B)+":sync")
-	p.command(rig.A, "admitrcopyvv", "-createvv", "v", group)
+	p.command(rig.A, "admitrcopyvv", "-createvv", "-wait", "v", group)
 	p.must(p.UntilSync(ctx, group, setUpIn))
 	p.must(p.Step(ctx, group, "wait armed")) // before that the array that took the other in goes on alone, not that one
 	stop()
@@ -73,5 +92,5 @@ func TestProtectedInUse(t *testing.T) {
 			t.Fatalf("page %d holds write %d, want %d", n%pages, binary.LittleEndian.Uint64(got), n)
 		}
 	}
-	t.Logf("%d writes", last)
+	t.Logf("%d writes, the longest took %v", last, longest)
 }

@@ -182,7 +182,6 @@ func groupErrors() []wrong {
 		{409, 1012, "PUT", g + "/g", `{"action":1,"volumeName":"shop","volumeAutoCreation":true}`},
 		{403, 1014, "PUT", g + "/e", `{"action":1,"volumeName":"shop","volumeAutoCreation":true}`},
 		{404, 1011, "PUT", g + "/g", `{"action":1,"volumeName":"own"}`},
-		{403, 1021, "PUT", g + "/g", `{"action":1,"volumeName":"own","volumeAutoCreation":true}`},
 		{403, 1015, "PUT", g + "/e", `{"action":1,"volumeName":"shop.1","volumeAutoCreation":true}`},
 		{501, 9, "PUT", g + "/g", `{"action":1,"volumeName":"own","volumeAutoCreation":true,"targets":[{"targetName":"array-b","secVolumeName":"other"}]}`},
 		{403, 1003, "PUT", g + "/g", `{"action":1,"volumeName":"own","volumeAutoCreation":true,"targets":[{"targetName":"none"}]}`},

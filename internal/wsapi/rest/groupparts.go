@@ -58,7 +58,7 @@ func admit(c *call, f node.GroupFact, in groupMods) (answer, error) {
 		return answer{}, fail(wsapi.NotOnTarget, "volumeAutoCreation", "volume %s has no copy on the target that could be taken: say volumeAutoCreation", v.Name)
 	}
 	if err := c.run("admitrcopyvv", "-createvv", in.VolumeName, f.Name); err != nil {
-		if array.ReasonOf(err) == array.Exported || array.ReasonOf(err) == array.InSet {
+		if array.ReasonOf(err) == array.HasSnapshots {
 			return answer{}, fail(wsapi.AddVolumeFailed, "volumeName", "%v", err)
 		}
 		return answer{}, otherDomain(err, wsapi.VVOtherDomain)
@@ -66,7 +66,7 @@ func admit(c *call, f node.GroupFact, in groupMods) (answer, error) {
 	return done(atGroup(f))
 }
 
-// dismiss takes a volume out. It stays where it is served if it was the group's only one; the
+// dismiss takes a volume out. It stays where it is served, if it is not said that it goes; the
 // incumbent leaves volumes on both arrays, so a client must say that it means them to go.
 func dismiss(c *call, f node.GroupFact, in groupMods) (answer, error) {
 	if err := required("volumeName", in.VolumeName); err != nil {
@@ -79,7 +79,7 @@ func dismiss(c *call, f node.GroupFact, in groupMods) (answer, error) {
 	switch {
 	case in.RemoveVolume && !in.RemoveSecondary:
 		return answer{}, fail(
-			wsapi.SayRemove, "removeVolume", "a volume that goes does so on both arrays, with its data: say removeVolume and removeSecondaryVolume; without removeVolume the only volume of a group stays where it is served",
+			wsapi.SayRemove, "removeVolume", "a volume that goes does so on both arrays, with its data: say removeVolume and removeSecondaryVolume; without removeVolume it stays where it is served",
 		)
 	case !in.RemoveVolume:
 		words = append(words, "-keepvv")

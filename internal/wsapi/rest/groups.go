@@ -183,7 +183,7 @@ func groupVolumeOf(f node.GroupFact, v node.VV, s node.SystemFact) groupVolume {
 	if s.Target == "" {
 		return x
 	}
-	r := remoteVolume{TargetName: s.Target, RemoteVolumeName: v.Name, RemoteVolumeID: s.Number(uint64(v.ID)), SyncStatus: syncStatus(f.Sync), SyncStatusName: f.Sync}
+	r := remoteVolume{TargetName: s.Target, RemoteVolumeName: v.Name, RemoteVolumeID: s.Number(uint64(v.ID)), SyncStatus: syncStatus(f.SyncOf(v)), SyncStatusName: f.SyncOf(v)}
 	r.VolumeLastSyncTime, r.VolumeLastSyncTimeSec = lastSync(f)
 	x.RemoteVolumes = append(x.RemoteVolumes, r)
 	return x

@@ -53,7 +53,7 @@ func taskType(kind string) int {
 		return 1
 	case "promote_sv":
 		return 4
-	case "remote_copy_sync":
+	case "remote_copy_sync", "remote_copy_admit":
 		return 5
 	case "check_vv":
 		return 13
