@@ -32,15 +32,19 @@ type request struct {
 	Leaving bool `json:"leaving,omitempty"`
 	// Service stops or starts Remote Copy, or asks whether it is stopped.
 	Service string `json:"service,omitempty"`
+	// Shares are those of limits for hosts.
+	Shares *shareOffers `json:"shares,omitempty"`
 }
 
 // response answers it.
 type response struct {
 	Text string `json:"text,omitempty"`
 	// Bits are of the LUNs, or snapshots, that were asked for.
-	Bits  []byte     `json:"bits,omitempty"`
-	Error string     `json:"error,omitempty"`
-	Kind  array.Kind `json:"kind,omitempty"`
+	Bits []byte `json:"bits,omitempty"`
+	// Shares answer those that were offered.
+	Shares []ruleShare `json:"shares,omitempty"`
+	Error  string      `json:"error,omitempty"`
+	Kind   array.Kind  `json:"kind,omitempty"`
 	// Reason is the error's, if it has one.
 	Reason array.Reason `json:"reason,omitempty"`
 }
@@ -131,6 +135,8 @@ func (n *Node) serveCall(body []byte) []byte {
 		r.Text, err = n.takeService(q.Service)
 	case q.Lacks != nil:
 		r.Bits, err = n.lacks(*q.Lacks)
+	case q.Shares != nil:
+		r.Shares, err = n.takeShares(*q.Shares)
 	case q.Leaving:
 		err = n.letGo()
 	case len(q.Command) > 0:
