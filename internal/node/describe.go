@@ -112,7 +112,7 @@ func (d *Description) addHosts(t *store.Tx) error {
 func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
-	sent, refused, sets := map[array.GroupID]uint64{}, map[string]string{}, map[string]uint64{}
+	sent, refused, sets, turns := map[array.GroupID]uint64{}, map[string]string{}, map[string]uint64{}, map[string]int{}
 	var start array.StartID
 	busy := 0 // how often in a row a command ran
 	for {
@@ -133,7 +133,7 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 			n.unmade.Store(true)
 		}
 		n.tellDrops(ctx, refused)
-		n.tellHosts(ctx, refused)
+		n.tellHosts(ctx, refused, turns)
 		n.tellUsers(ctx, refused)
 		n.tellAllVVSets(ctx, sets, refused)
 		for _, r := range n.shared() {
