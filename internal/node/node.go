@@ -74,6 +74,7 @@ type Node struct {
 	limiting sync.Mutex
 	limiters limiters
 	allocs   allocs
+	fullness fullness
 
 	repeated repeated
 	passed   passed
@@ -228,7 +229,7 @@ func (n *Node) openCPGs() error {
 			OnBad:      n.damaged,
 			OnSnapshot: n.snapshotMade,
 			OnLevel:    func(percent int) { n.cpgLevel(c.Name, percent) },
-			Alarm:      func(err error) { n.eventOnce("CPG " + c.Name + ": " + err.Error()) },
+			Alarm:      func(err error) { n.alarmOnce("CPG " + c.Name + ": " + err.Error()) },
 		}
 		if n.cfg.Pages != nil {
 			n.cfg.Pages(&o)
