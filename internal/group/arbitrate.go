@@ -131,7 +131,7 @@ func (g *Group) look() {
 	}
 	g.cursor, g.told = 0, 0
 	if was.Epoch != v.Epoch || v.Role != arb.Paired {
-		g.endCalled(array.Errorf(array.Busy, "group %s is changing hands", g.cfg.Name))
+		g.endCalled(array.Errorf(array.Busy, "%s is changing hands", g.what()))
 	}
 	g.stopCopy()
 	g.newStretch()
@@ -159,12 +159,12 @@ func (g *Group) disown() {
 		}
 		err := g.refusal(gateStandby)
 		if e.work.called { // there a refusal means that it has no place
-			err = array.Errorf(array.Unknown, "group %s went to the other array", g.cfg.Name)
+			err = array.Errorf(array.Unknown, "%s went to the other array", g.what())
 		}
 		e.work.finish(err)
 		e.work = nil
 	}
-	g.endSwitch(array.Errorf(array.Conflict, "group %s went to the other array by itself", g.cfg.Name))
+	g.endSwitch(array.Errorf(array.Conflict, "%s went to the other array by itself", g.what()))
 }
 
 // heldLong reports whether the array is undecided for longer than a command waits.
@@ -189,7 +189,7 @@ func (g *Group) disownLate(now time.Time) {
 
 // endPlaced ends all commands that have a place, or may have one, and no outcome.
 func (g *Group) endPlaced() {
-	unknown := array.Errorf(array.Unknown, "group %s: %s", g.cfg.Name, g.m.Reason())
+	unknown := array.Errorf(array.Unknown, "%s: %s", g.what(), g.m.Reason())
 	for _, e := range g.tail {
 		if w := e.work; w != nil {
 			e.work = nil

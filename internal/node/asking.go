@@ -30,8 +30,9 @@ type request struct {
 	Lacks *lackQuestion      `json:"lacks,omitempty"`
 	// Leaving: the asking array shuts down.
 	Leaving bool `json:"leaving,omitempty"`
-	// Service stops or starts Remote Copy, or asks whether it is stopped.
-	Service string `json:"service,omitempty"`
+	// Service tells the State of Remote Copy, or asks for it.
+	Service string   `json:"service,omitempty"`
+	State   *service `json:"state,omitempty"`
 	// Shares are those of limits for hosts.
 	Shares *shareOffers `json:"shares,omitempty"`
 }
@@ -132,7 +133,11 @@ func (n *Node) serveCall(body []byte) []byte {
 	case q.LUNs != nil:
 		r.Bits, err = n.takenLUNs(*q.LUNs)
 	case q.Service != "":
-		r.Text, err = n.takeService(q.Service)
+		var told service
+		if q.State != nil {
+			told = *q.State
+		}
+		r.Text, err = n.takeService(q.Service, told)
 	case q.Lacks != nil:
 		r.Bits, err = n.lacks(*q.Lacks)
 	case q.Shares != nil:

@@ -54,6 +54,7 @@ func (n *Node) watchConditions(ctx context.Context) {
 		n.lookAt(n.conditions(), turn)
 		if turn%pagesEvery == pagesEvery-1 {
 			n.lookAtPages(ctx)
+			n.lookAtCopies()
 		}
 		if turn%certificatesEvery == 0 {
 			n.lookAtCertificates()

@@ -114,7 +114,8 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 	defer t.Stop()
 	sent, refused, sets, turns := map[array.GroupID]uint64{}, map[string]string{}, map[string]uint64{}, map[string]int{}
 	var start array.StartID
-	busy := 0 // how often in a row a command ran
+	service := false // whether the other array was told in this contact
+	busy := 0        // how often in a row a command ran
 	for {
 		select {
 		case <-ctx.Done():
@@ -124,14 +125,18 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 		if !p.Reachable() {
 			clear(sent)
 			clear(sets)
+			service = false
 			continue
 		}
 		if s := p.System().Start; s != start {
 			start = s
 			clear(sent)
 			clear(sets)
+			service = false
 			n.unmade.Store(true)
 		}
+		service = service || n.tellService(ctx) == nil
+		n.obeyService(ctx)
 		n.tellDrops(ctx, refused)
 		n.tellHosts(ctx, refused, turns)
 		n.tellUsers(ctx, refused)

@@ -70,6 +70,8 @@ type Node struct {
 	tasks  tasks
 	scheds scheds
 	drills drills
+	// servicing is held while the state of Remote Copy is changed.
+	servicing sync.Mutex
 	// limiting is held while rules for hosts are looked at or changed.
 	limiting sync.Mutex
 	limiters limiters
