@@ -289,14 +289,20 @@ func (g *Group) tellStuck(out *arb.Output) {
 
 // WitnessSeen passes on the register as it is now. answer says that it comes with
 // the outcome of a swap. While one is under way, reads count for nothing: they may
-// be older, and would spoil the vote.
+// be older, and would spoil the vote. A group at rest that has seen this very register is
+// not woken: there may be a thousand of them, and each is read every moment.
 func (g *Group) WitnessSeen(w arb.WitnessView, answer bool) {
+	seen := registerSeen{w.Incarnation, w.Version}
+	if at := g.rested.Load(); !answer && at != nil && *at == seen {
+		return
+	}
 	g.post(func() {
 		if g.swapping && !answer {
 			return
 		}
 		g.swapping = false
 		var out arb.Output
+		g.seen = &seen
 		g.m.WitnessSeen(nonce(), w, &out)
 		g.carry(&out)
 	})
@@ -310,6 +316,7 @@ func (g *Group) WitnessLost(answer bool) {
 		}
 		g.swapping = false
 		var out arb.Output
+		g.seen = nil
 		g.m.WitnessLost(nonce(), &out)
 		g.carry(&out)
 	})

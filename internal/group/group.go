@@ -80,6 +80,11 @@ type Group struct {
 	// label is what people know the group as.
 	label atomic.Pointer[string]
 	gate  atomic.Pointer[gate]
+	// seen is the register that the core saw last, of the loop; rested is that while the
+	// group waits for nothing.
+	seen   *registerSeen
+	rested atomic.Pointer[registerSeen]
+	whole  atomic.Bool
 	// hosts are the proximities of initiators, by node name.
 	hosts atomic.Pointer[map[string]Proximity]
 	// out: this array is not a member.
@@ -301,6 +306,7 @@ func (g *Group) loop() {
 			every = p
 			tick.Reset(every)
 		}
+		g.noteRest(every)
 		if closed {
 			g.end()
 			return
