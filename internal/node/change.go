@@ -20,6 +20,14 @@ func (n *Node) changeGroup(ctx context.Context, id array.GroupID, f func(*store.
 
 // changeGroupOr does so where f changes more than the group: undo takes that back.
 func (n *Node) changeGroupOr(ctx context.Context, id array.GroupID, f, undo func(*store.Tx) error) error {
+	if err := n.noCopy(id); err != nil {
+		return err
+	}
+	return n.changeDescription(ctx, id, f, undo)
+}
+
+// changeDescription does so whatever the group is.
+func (n *Node) changeDescription(ctx context.Context, id array.GroupID, f, undo func(*store.Tx) error) error {
 	old, err := n.describe(id)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/link"
 )
 
 // GroupFact is a Remote Copy group as this array sees it.
@@ -36,6 +37,8 @@ type GroupFact struct {
 	PointTrouble string
 	VVs          []VV
 	VLUNs        []VLUN
+	// Outside are the copies outside the pair, or what the group is a copy of.
+	Outside []FarFact
 }
 
 // Groups returns the groups that are open, by name.
@@ -76,6 +79,8 @@ func (n *Node) groupFact(r running) (GroupFact, error) {
 		ServedHere: i.Serving, Shared: i.Sharing, Owner: i.Owner == i.Self, Switching: i.Switching, Contact: i.Contact, Copy: i.Copy, VVs: d.VVs, VLUNs: d.VLUNs,
 	}
 	f.Serving = n.servingName(i)
+	f.Outside = n.farFacts(d.Group)
+	f.Role = farRole(d.Group, f.Role, f.Outside)
 	f.LastSync, f.Late, f.PointTrouble = i.Period.At, i.Period.Late, i.Period.Trouble
 	if id := d.Group.Policies.Prefer; id != 0 {
 		f.Preferred = n.systemName(id)
@@ -138,14 +143,18 @@ func (n *Node) Target() (f TargetFact, ok bool) {
 	}
 	f = TargetFact{Name: r.target.Name, ID: r.target.SystemID, Reachable: r.ties.pair.Reachable()}
 	for _, l := range r.ties.pair.Peer().Status() {
-		c := r.target.link(l.Name)
-		x := LinkFact{Name: l.Name, Port: c.port, Listen: c.Listen, Remote: c.Remote, Up: l.Up, RoundTrip: l.RTT}
-		if l.Err != nil && !l.Up {
-			x.Err = l.Err.Error()
-		}
-		f.Links = append(f.Links, x)
+		f.Links = append(f.Links, linkFact(r.target, l))
 	}
 	return f, true
+}
+
+func linkFact(t Target, l link.Status) LinkFact {
+	c := t.link(l.Name)
+	x := LinkFact{Name: l.Name, Port: c.port, Listen: c.Listen, Remote: c.Remote, Up: l.Up, RoundTrip: l.RTT}
+	if l.Err != nil && !l.Up {
+		x.Err = l.Err.Error()
+	}
+	return x
 }
 
 // WitnessFact is the quorum witness as this array sees it.

@@ -74,7 +74,7 @@ func (n *Node) seenHere(id array.GroupID) bool {
 
 // Volume returns one of them.
 func (n *Node) Volume(name string) (f VolumeFact, err error) {
-	v, g, err := n.vv(name)
+	v, g, err := n.vvShown(name)
 	if err != nil {
 		return f, err
 	}

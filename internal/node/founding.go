@@ -85,14 +85,16 @@ func (n *Node) found(ctx context.Context, f *founding) error {
 	}
 	g := f.d.Group
 	f.d.Record = arb.Stored{Current: arb.First(g.Founder, g.Founding)}.Marshal()
-	if _, err := n.ask(ctx, request{Check: &f.d}); err != nil {
-		return err
+	if n.paired() { // else it is a far copy, on this array alone
+		if _, err := n.ask(ctx, request{Check: &f.d}); err != nil {
+			return err
+		}
 	}
 	if err := n.store.Update(func(t *store.Tx) error { return f.store(t) }); err != nil {
 		return err
 	}
 	err := n.openFounded(f)
-	told := err == nil
+	told := err == nil && n.paired()
 	if told {
 		_, err = n.ask(ctx, request{Take: &f.d})
 		if errors.As(err, new(unanswered)) {

@@ -54,6 +54,10 @@ type Node struct {
 	jnlDevice *vfs.Partitioned
 	cpgs      map[string]*volume.Pool
 	rel       atomic.Pointer[relation]
+	door      linkDoor
+	far       farTargets
+	farRuns   farRuns
+	farCopies farCopies
 	scsi      *scsi.Server
 	target    *iscsi.Target
 	stop      context.CancelFunc
@@ -146,6 +150,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	n.wg.Go(func() { n.watchSchedules(ctx) })
 	n.wg.Go(func() { n.watchAllocation(ctx) })
 	n.wg.Go(func() { n.watchGoals(ctx) })
+	n.wg.Go(func() { n.watchFars(ctx) })
 	n.wg.Go(func() { n.watchConditions(ctx) })
 	return n, nil
 }
@@ -336,7 +341,9 @@ func (n *Node) Close() {
 		n.stopScrubs()
 	}
 	rel := n.rel.Load()
-	rel.leave()
+	n.leave(rel)
+	n.shutLinkDoor()
+	n.leaveFars()
 	n.mu.RLock()
 	gs := make([]*group.Group, 0, len(n.groups))
 	for _, r := range n.groups {

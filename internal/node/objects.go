@@ -27,6 +27,8 @@ type VV struct {
 	// made from.
 	Of   array.VolumeID `json:"of,omitempty"`
 	Base array.VolumeID `json:"base,omitempty"`
+	// Point is the tag of the far copy's point that a snapshot belongs to.
+	Point uint64 `json:"point,omitempty"`
 	// Made is when a snapshot was asked for. From Expires on it is removed, before
 	// Retain it can't be; zero for neither.
 	Made    time.Time `json:"made,omitzero"`
@@ -111,6 +113,8 @@ type RCGroup struct {
 	Gone []array.VolumeID `json:"gone,omitempty"`
 	// Near says which array's paths hosts prefer while both serve.
 	Near []Nearness `json:"near,omitempty"`
+	// Far are copies outside the pair, or what this group is a copy of.
+	Far []Far `json:"far,omitempty"`
 }
 
 // withContentOf returns a description after g that says what o did.
@@ -255,6 +259,8 @@ var tables = struct {
 	// drills are of this array, by group.
 	drills store.Bucket[drillOf]
 	tasks  store.Bucket[keptTask]
+	// fars are the targets outside the pair.
+	fars store.Bucket[Target]
 }{
 	store.Indexed[VV]{Bucket: store.Bucket[VV]{Name: "vvs"}, By: []store.Index[VV]{
 		byGroup: {Name: "vvs by group", Of: func(v VV) []string { return []string{store.Key(uint64(v.Group))} }},
@@ -282,6 +288,7 @@ var tables = struct {
 	store.Bucket[joined]{Name: "relation"},
 	store.Bucket[drillOf]{Name: "drills"},
 	store.Bucket[keptTask]{Name: "tasks"},
+	store.Bucket[Target]{Name: "fars"},
 }
 
 // keep is a group's small facts in the store.

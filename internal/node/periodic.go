@@ -97,11 +97,14 @@ func (n *Node) setPeriod(ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	if err := n.targetOf(a.rest[1]); err != nil {
-		return err
-	}
 	period, err := parsePeriod(a.rest[0])
 	if err != nil {
+		return err
+	}
+	if n.isFar(a.rest[1]) {
+		return n.setFarPeriod(ctx, r, a.rest[1], period)
+	}
+	if err := n.targetOf(a.rest[1]); err != nil {
 		return err
 	}
 	return n.changeRecord(ctx, r, func(g *RCGroup) error {
@@ -174,6 +177,8 @@ func (n *Node) makePeriodic(ctx context.Context, r *running, i group.Info, force
 	switch {
 	case len(held) > 0:
 		return array.Errorf(array.Conflict, "group %s has policies for a copy that is current at any moment, which a periodic one is not: 'setrcopygroup pol %s %s' takes them off", r.rec.Name, strings.Join(held, ","), r.rec.Name).Because(array.NotSynchronous)
+	case len(r.rec.Far) > 0:
+		return array.Errorf(array.Conflict, "group %s has the periodic target %s: it is sent by a synchronous pair; 'dismissrcopytarget' takes it out", r.rec.Name, n.farName(r.rec.Far[0])).Because(array.NotSynchronous)
 	case i.Stopped:
 		return r.stopped()
 	case !i.Synced:

@@ -26,10 +26,10 @@ func groupCommands() []command {
 		{name: "admitrcopyhost", right: people.Change, usage: "admitrcopyhost [-proximity primary|secondary|all] <group> <host|set:hosts>...", about: "says which array's paths hosts prefer in a group with the policy active_active: the home array's, the other's, or all", of: groupOfHosts, run: admitHost},
 		{name: "dismissrcopyhost", right: people.Change, usage: "dismissrcopyhost [-f] <group> <host|set:hosts>...", about: "lets hosts prefer the home array's paths again", of: groupOfHosts, run: dismissHost},
 		{name: "dismissrcopyvv", right: people.Change, usage: "dismissrcopyvv -f [-keepvv] <vv> <group>", about: "takes an unexported volume out of the group and removes both copies; with -keepvv the group's only volume stays where it is served, exported or not", of: lastGroup, run: dismissVV},
-		{name: "startrcopygroup", right: people.Change, usage: "startrcopygroup [-wait] <group>", about: "starts replication; only what differs is sent", of: lastGroup, run: startRCGroup},
-		{name: "stoprcopygroup", right: people.Change, usage: "stoprcopygroup -f <group>", about: "stops replication; the serving array goes on alone", of: lastGroup, run: stopRCGroup},
-		{name: "syncrcopy", right: people.Change, usage: "syncrcopy [-w] <group>", about: "waits until the group is in sync; of a periodic one, sends what was written until now, and waits for that with -w", of: lastGroup, run: syncRCGroup},
-		{name: "setrcopygroup", right: people.Change, usage: "setrcopygroup pol [-f] <policy>|period <n>[s|m|h|d] <target>|mode [-f] sync|periodic <target>|switchover|failover [-f]|recover|restore|reverse|override -f|discard -f [-waittask] <group>", about: "changes policies, a periodic group's period, the mode, or which array serves", forms: serveForms(), of: groupToServe, free: isRescue, rightOf: rightToServe, run: setRCGroup},
+		{name: "startrcopygroup", right: people.Change, usage: "startrcopygroup [-wait] [-t <target>] <group>", about: "starts replication; only what differs is sent", of: lastGroup, run: startRCGroup},
+		{name: "stoprcopygroup", right: people.Change, usage: "stoprcopygroup -f [-t <target>] <group>", about: "stops replication; the serving array goes on alone", of: lastGroup, run: stopRCGroup},
+		{name: "syncrcopy", right: people.Change, usage: "syncrcopy [-w] [-t <target>] <group>", about: "waits until the group is in sync; of a periodic one, sends what was written until now, and waits for that with -w", of: lastGroup, run: syncRCGroup},
+		{name: "setrcopygroup", right: people.Change, usage: "setrcopygroup pol [-f] <policy>|period <n>[s|m|h|d] <target>|mode [-f] sync|periodic <target>|switchover|failover [-f]|recover|restore|reverse [-t <target>]|override -f|discard -f [-waittask] <group>", about: "changes policies, a periodic group's period, the mode, or which array serves", forms: serveForms(), of: groupToServe, free: isRescue, rightOf: rightToServe, run: setRCGroup},
 	}
 }
 
@@ -67,6 +67,9 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 	case len(d.VLUNs) > 0:
 		return array.Errorf(array.Conflict, "group %s has exported volumes: remove their VLUNs first", r.rec.Name).Because(array.Exported)
 	}
+	if err := n.farless(d.Group); err != nil {
+		return err
+	}
 	for _, v := range d.VVs {
 		if v.Of != 0 && n.now().Before(v.Retain) {
 			return array.Errorf(array.Conflict, "snapshot %s is retained until %s", v.Name, v.Retain.Format(time.DateTime)).Because(array.Retained)
@@ -81,8 +84,10 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err := sure("removercopygroup removes group %s and its %d volumes on both arrays, with their data", r.rec.Name, len(d.VVs)); err != nil {
 		return err
 	}
-	if err := n.dropOnOther(ctx, r); err != nil {
-		return err
+	if n.paired() { // else it was a copy of another array's
+		if err := n.dropOnOther(ctx, r); err != nil {
+			return err
+		}
 	}
 	if err := n.dropGroup(r.rec.ID); err != nil {
 		return err
@@ -168,6 +173,9 @@ func dismissVV(n *Node, ctx context.Context, a *args) error {
 		}
 		return n.staysAlone(ctx, v, r)
 	}
+	if err := n.noCopy(g.ID); err != nil {
+		return err
+	}
 	if err := n.mayRemove(v); err != nil {
 		return err
 	}
@@ -179,12 +187,19 @@ func dismissVV(n *Node, ctx context.Context, a *args) error {
 
 func startRCGroup(n *Node, ctx context.Context, a *args) error {
 	wait := a.flags.Bool("wait", false, "")
+	target := a.flags.String("t", "", "")
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
 	r, err := n.findGroup(a.rest[0])
 	if err != nil {
 		return err
+	}
+	if n.isFar(*target) {
+		if err := n.stopFar(ctx, r, *target, false); err != nil || !*wait {
+			return err
+		}
+		return n.waitFar(a, r, *target)
 	}
 	if err := n.resume(ctx, r); err != nil {
 		return err
@@ -232,12 +247,19 @@ func (n *Node) setStopped(ctx context.Context, r *running, stopped bool) error {
 
 func stopRCGroup(n *Node, ctx context.Context, a *args) error {
 	sure := a.confirmation()
+	target := a.flags.String("t", "", "")
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
 	r, err := n.findGroup(a.rest[0])
 	if err != nil {
 		return err
+	}
+	if n.isFar(*target) {
+		if err := sure("stoprcopygroup -t %s sends no more points of group %s there", *target, r.rec.Name); err != nil {
+			return err
+		}
+		return n.stopFar(ctx, r, *target, true)
 	}
 	if err := sure("stoprcopygroup leaves group %s with one current copy", r.rec.Name); err != nil {
 		return err
@@ -250,12 +272,19 @@ func stopRCGroup(n *Node, ctx context.Context, a *args) error {
 
 func syncRCGroup(n *Node, ctx context.Context, a *args) error {
 	wait := a.flags.Bool("w", false, "")
+	target := a.flags.String("t", "", "")
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
 	r, err := n.findGroup(a.rest[0])
 	if err != nil {
 		return err
+	}
+	if n.isFar(*target) {
+		if *wait {
+			return n.waitFar(a, r, *target)
+		}
+		return n.askPoint(r, *target)
 	}
 	if err := n.mayStart(r); err != nil {
 		return err
@@ -317,11 +346,15 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 	case "mode":
 		return n.setMode(ctx, a, force)
 	}
+	target := a.flags.String("t", "", "")
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
 	r, err := n.findGroup(a.rest[0])
 	if err != nil {
+		return err
+	}
+	if done, err := n.turnsFar(a, r, verb, *target, *force); done {
 		return err
 	}
 	i, err := r.g.Info()

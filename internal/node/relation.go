@@ -6,8 +6,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net"
-	"slices"
 	"sync"
 	"time"
 
@@ -36,10 +34,9 @@ type relation struct {
 
 // ties are the running parts of a relation.
 type ties struct {
-	pair   *pair.Pair
-	server *link.Server
-	stop   context.CancelFunc
-	wg     sync.WaitGroup
+	pair *pair.Pair
+	stop context.CancelFunc
+	wg   sync.WaitGroup
 }
 
 // joined is what commands made of a relation, as it is stored.
@@ -116,6 +113,11 @@ func (n *Node) loadRelation() error {
 
 // openRelation prepares the relation's running part.
 func (n *Node) openRelation() error {
+	n.door.server = link.NewServer(n.linkSelf(), n.ident)
+	n.door.server.Refused = n.refused
+	if err := n.openFars(); err != nil {
+		return err
+	}
 	if !n.paired() {
 		return nil
 	}
@@ -130,8 +132,7 @@ func (n *Node) openRelation() error {
 }
 
 func (n *Node) tie(r relation) (*ties, error) {
-	self := link.Self{System: n.cfg.SystemID, Start: n.start, Name: n.cfg.Name}
-	lc := link.Config{Self: self, Identity: n.ident, Key: r.target.Key, System: r.target.SystemID}
+	lc := link.Config{Self: n.linkSelf(), Identity: n.ident, Key: r.target.Key, System: r.target.SystemID}
 	for _, l := range r.target.Links {
 		lc.Links = append(lc.Links, link.LinkConfig{Name: l.Name, Remote: l.Remote})
 	}
@@ -148,28 +149,11 @@ func (n *Node) tie(r relation) (*ties, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &ties{pair: p, server: link.NewServer(self, n.ident), stop: func() {}}
-	t.server.Refused = n.refused
-	return t, t.server.Add(p.Peer())
+	return &ties{pair: p, stop: func() {}}, n.door.server.Add(p.Peer())
 }
 
 func (n *Node) witnessClient(w Witness) *witness.Client {
 	return witness.NewClient(witness.ClientConfig{Address: w.Address, Identity: n.ident, Witness: w.Key, Timeout: 1800 * time.Millisecond})
-}
-
-// listenAt are the addresses for the other array's connections, each once. Those of a
-// target that was made by command are all that the configuration has, so that links can
-// be admitted later.
-func (r *relation) listenAt(c Config) (all []string) {
-	if r.byCommand {
-		return c.Links.Listen
-	}
-	for _, l := range r.target.Links {
-		if !slices.Contains(all, l.Listen) {
-			all = append(all, l.Listen)
-		}
-	}
-	return all
 }
 
 // portOfLink is an address for links, by its number on this array.
@@ -203,56 +187,36 @@ func (n *Node) linkPorts() (all []portOfLink) {
 // linkName is that of the link between the ports of a number.
 func linkName(port int) string { return fmt.Sprintf("link%d", port) }
 
-// beginRelation lets the other array in.
+// beginRelation lets other arrays in.
 func (n *Node) beginRelation(ctx context.Context) error {
 	r := n.rel.Load()
-	if r.ties == nil {
+	if r.ties == nil && len(n.fars()) == 0 {
 		return nil
 	}
-	lns, err := r.listen(n.cfg)
-	if err != nil {
+	if err := n.openLinkDoor(ctx); err != nil {
 		return err
 	}
-	n.live(ctx, r, lns)
+	if r.ties != nil {
+		n.live(ctx, r)
+	}
+	for _, f := range n.fars() {
+		f.tie.Start()
+	}
 	return nil
 }
 
-func (r *relation) listen(c Config) (lns []net.Listener, err error) {
-	key := "[[target.link]] listen"
-	if r.byCommand {
-		key = "links.listen"
-	}
-	for _, at := range r.listenAt(c) {
-		ln, err := net.Listen("tcp", at)
-		if err != nil {
-			for _, l := range lns {
-				_ = l.Close()
-			}
-			return nil, fmt.Errorf("listen for the other array: %w", ListenFailed(key, err))
-		}
-		lns = append(lns, ln)
-	}
-	return lns, nil
-}
-
 // live starts all that goes on while there is a target.
-func (n *Node) live(ctx context.Context, r *relation, lns []net.Listener) {
+func (n *Node) live(ctx context.Context, r *relation) {
 	ctx, r.ties.stop = context.WithCancel(ctx)
 	r.ties.pair.Start()
-	for _, ln := range lns {
-		r.ties.wg.Go(func() {
-			if err := r.ties.server.Serve(ctx, ln); err != nil && ctx.Err() == nil {
-				n.event("links: " + err.Error())
-			}
-		})
-	}
 	r.ties.wg.Go(func() { n.pushAll(ctx, r.ties.pair) })
 	r.ties.wg.Go(func() { n.watchLinks(ctx, r.ties.pair) })
 }
 
-// leave lets nobody in any more, and tells what goes on while there is a target to end.
-func (r *relation) leave() {
+// leave lets the other array in no more, and tells what goes on while there is a target to end.
+func (n *Node) leave(r *relation) {
 	if r.ties != nil {
+		n.door.server.Remove(r.ties.pair.Peer())
 		r.ties.stop()
 	}
 }

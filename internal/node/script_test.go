@@ -23,7 +23,7 @@ var update = flag.Bool("node.update", false, "write what commands say into testd
 
 // TestScripts plays what people give and get, line by line, on a pair of arrays:
 //
-//	a showvv          the array's owner, on array-a; b: on array-b
+//	a showvv          the array's owner, on array-a; b: on array-b; c: on a third one
 //	as ann a showvv   a user who has logged in
 //	! a removevv x    fails, and says why on standard error
 //	hold a            physical copies of array-a wait for their turn
@@ -37,13 +37,19 @@ func TestScripts(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(f), ".txt"), func(t *testing.T) {
 			var arrays []*testArray
 			key := ""
-			if strings.HasSuffix(f, "targets.txt") {
+			on := map[string]*testArray{}
+			switch filepath.Base(f) {
+			case "targets.txt":
 				arrays, _ = openStrangers(t)
 				key = arrays[1].ident.Pin().String()
-			} else {
+			case "far.txt":
+				a, b, c := withFarArray(t)
+				arrays, on["c"] = []*testArray{a, b}, c
+				key = c.ident.Pin().String()
+			default:
 				arrays = openArrays(t, 2, quick)
 			}
-			on := map[string]*testArray{"a": arrays[0], "b": arrays[1]}
+			on["a"], on["b"] = arrays[0], arrays[1]
 			give := func(ts *testscript.TestScript, neg bool, by Caller, args []string) {
 				x := on[args[0]]
 				text, err := x.Do(t.Context(), Asked{By: by, Words: args[1:]})
@@ -73,6 +79,9 @@ func TestScripts(t *testing.T) {
 					},
 					"b": func(ts *testscript.TestScript, neg bool, args []string) {
 						owner(ts, neg, append([]string{"b"}, args...))
+					},
+					"c": func(ts *testscript.TestScript, neg bool, args []string) {
+						owner(ts, neg, append([]string{"c"}, args...))
 					},
 					"alert": func(ts *testscript.TestScript, _ bool, args []string) {
 						id, err := strconv.ParseUint(args[1], 10, 64)
@@ -110,13 +119,13 @@ func TestScriptsHaveEveryCommand(t *testing.T) {
 	}
 	has := func(pattern string) bool { return regexp.MustCompile("(?m)^" + pattern).MatchString(all.String()) }
 	for _, c := range commands() {
-		if offered := !strings.HasPrefix(c.about, "not offered: "); offered && !has(`(as \w+ )?[ab] `+c.name+`\b`) {
+		if offered := !strings.HasPrefix(c.about, "not offered: "); offered && !has(`(as \w+ )?[abc] `+c.name+`\b`) {
 			t.Errorf("no script uses %s rightly", c.name)
 		}
-		if !has(`! (as \w+ )?[ab] ` + c.name + `\b`) {
+		if !has(`! (as \w+ )?[abc] ` + c.name + `\b`) {
 			t.Errorf("no script uses %s wrongly", c.name)
 		}
-		if c.lists() && !has(`(as \w+ )?[ab] `+c.name+`\b.* -csvtable\b`) {
+		if c.lists() && !has(`(as \w+ )?[abc] `+c.name+`\b.* -csvtable\b`) {
 			t.Errorf("no script has %s as CSV", c.name)
 		}
 	}

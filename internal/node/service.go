@@ -24,8 +24,6 @@ func serviceCommands() []command {
 		{name: "startrcopy", right: people.Change, usage: "startrcopy", about: "lets groups be started again, after stoprcopy; it starts none", free: always, run: startRCopy},
 		{name: "stoprcopy", right: people.Change, usage: "stoprcopy -f [-stopgroups]", about: "stops Remote Copy on both arrays, with -stopgroups all groups first: hosts go on with one copy of each, which nothing protects, until startrcopy and startrcopygroup", free: always, run: stopRCopy},
 		{name: "controldrrcopygroup", right: people.Change, usage: "controldrrcopygroup sync|recovery -f [-target <target>] [-nowaitonsync] [-nosyncbeforerecovery] [-nofailoveronlinkdown] [-nostart] [-waittime <n>[s|m]] <group>", about: "brings a group in sync, or lets the array that is asked serve it: by a switchover, or a failover if the other array does not answer", forms: controlForms(), free: always, run: controlGroup},
-		{name: "admitrcopytarget", right: people.Change, usage: "admitrcopytarget <target> <mode> <group> [<vv>:<vv>...]", about: "not offered: a group has one target, which creatercopygroup names", run: admitTarget},
-		{name: "dismissrcopytarget", right: people.Change, usage: "dismissrcopytarget [-f] <target> <group>", about: "not offered: a group keeps its target; stoprcopygroup parts them, removercopygroup ends it", run: dismissTarget},
 	}
 }
 
@@ -245,35 +243,4 @@ func (n *Node) startAgain(ctx context.Context, a *args, names []string) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// groupOf is the group that words name, after a target that must be the one there is.
-func (n *Node) groupOf(a *args, at int) (*running, error) {
-	if a.rest[0] != n.to().Name || !n.paired() {
-		return nil, array.Errorf(array.NotFound, "target %s does not exist: want %s", a.rest[0], n.targetName()).Because(array.NoTarget)
-	}
-	return n.findGroup(a.rest[at])
-}
-
-func admitTarget(n *Node, _ context.Context, a *args) error {
-	if err := a.parse(3, -1); err != nil {
-		return err
-	}
-	r, err := n.groupOf(a, 2)
-	if err != nil {
-		return err
-	}
-	return array.Errorf(array.Invalid, "Target is already in this group. Group %s has the target %s since it was made, and can have one", r.rec.Name, n.to().Name)
-}
-
-func dismissTarget(n *Node, _ context.Context, a *args) error {
-	a.flags.Bool("f", false, "")
-	if err := a.parse(2, 2); err != nil {
-		return err
-	}
-	r, err := n.groupOf(a, 1)
-	if err != nil {
-		return err
-	}
-	return array.Errorf(array.Invalid, "group %s keeps its target %s: 'stoprcopygroup -f %s' parts the copies, 'removercopygroup -f %s' removes the group", r.rec.Name, n.to().Name, r.rec.Name, r.rec.Name)
 }

@@ -203,6 +203,7 @@ func explain(n *Node, _ context.Context, a *args) error {
 	if i.Period.Period > 0 {
 		a.printf("period\t%s\n", pointText(i))
 	}
+	a.printf("%s", n.explainFar(n.recordOf(r)))
 	for _, d := range i.Decisions {
 		a.printf("decided\t%v\n", d)
 	}

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -68,6 +69,20 @@ func (n *Node) showTargets(a *args, witness bool) error {
 		}
 		t.Row(row...)
 	}
+	for _, f := range n.FarTargets() {
+		if len(a.rest) > 0 && !a.names(f.Name, found) {
+			continue
+		}
+		st := "failed"
+		if f.Reachable {
+			st = "ready"
+		}
+		row := []any{f.Name, f.ID, "IP", st, "periodic", "mirror_config"}
+		if witness {
+			row = append(row, "-", "-", "-")
+		}
+		t.Row(row...)
+	}
 	if err := a.unnamed("target", found); err != nil {
 		return err
 	}
@@ -96,7 +111,12 @@ func portalPort(k int) string { return fmt.Sprintf("0:1:%d", k+1) }
 func (n *Node) showLinks(a *args) error {
 	a.title("\nLink Information\n")
 	t := table.New("Target", "Node", "Address", "Status", "Options")
+	var all []TargetFact
 	if f, ok := n.Target(); ok {
+		all = append(all, f)
+	}
+	seen := map[string]bool{}
+	for _, f := range append(all, n.FarTargets()...) {
 		for _, l := range f.Links {
 			up := "Down"
 			if l.Up {
@@ -104,7 +124,6 @@ func (n *Node) showLinks(a *args) error {
 			}
 			t.Row(f.Name, linkPort(l.Port-1), l.Remote, up, "-")
 		}
-		seen := map[string]bool{}
 		for _, l := range f.Links {
 			if !seen[l.Listen] {
 				t.Row("receive", linkPort(l.Port-1), l.Listen, "Up", "-")
@@ -136,14 +155,19 @@ func (n *Node) showGroups(a *args, detail bool) error {
 			n.showGroupInDetail(a, r, i, d)
 			continue
 		}
+		if !n.paired() && len(d.Group.Far) > 0 { // it is a copy of another array's
+			n.showFar(a, d)
+			continue
+		}
 		t := table.New("Name", "Target", "Status", "Role", "Mode", `"Options`)
-		t.Row(r.rec.Name, n.to().Name, stateOf(i), n.roleOf(r, i), d.Group.Mode(), n.optionsOf(d.Group, i))
+		t.Row(r.rec.Name, cmp.Or(n.to().Name, "-"), stateOf(i), n.roleOf(r, i), d.Group.Mode(), n.optionsOf(d.Group, i))
 		a.table(t)
 		t = table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "LastSyncTime")
 		for _, v := range d.volumes() {
 			t.Row(v.Name, n.VolumeNumber(v.ID), v.Name, n.VolumeNumber(v.ID), syncOf(i), lastSync(i))
 		}
 		a.table(t)
+		n.showFar(a, d)
 	}
 	for _, w := range a.rest {
 		if !found[w] {
@@ -188,5 +212,6 @@ func (n *Node) showGroupInDetail(a *args, r running, i group.Info, d Description
 		t.Row(v.Name, n.VolumeNumber(v.ID), v.Name, n.VolumeNumber(v.ID), syncOf(i), "NA", "NA", "NA", "NA", "NA", lastSync(i), "-", "-")
 	}
 	a.table(t)
+	n.showFar(a, d)
 	showNear(a, d.Group.Near)
 }

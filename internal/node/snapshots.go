@@ -265,6 +265,9 @@ func (n *Node) removeVVs(ctx context.Context, id array.GroupID, vvs []VV) error 
 		if err != nil {
 			return err
 		}
+		if vvs, err = withPoints(t, vvs); err != nil {
+			return err
+		}
 		for _, v := range vvs {
 			if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
 				return err
@@ -273,6 +276,22 @@ func (n *Node) removeVVs(ctx context.Context, id array.GroupID, vvs []VV) error 
 		}
 		return groupsPut(t, g)
 	})
+}
+
+// withPoints adds the points of far copies to volumes that are removed: they go with them.
+func withPoints(t *store.Tx, vvs []VV) ([]VV, error) {
+	all := slices.Clone(vvs)
+	for _, v := range vvs {
+		if err := tables.vvs.With(t, byNeed, store.Key(uint64(v.ID)), func(_ string, o VV) error {
+			if o.Of == v.ID && o.Point != 0 {
+				all = append(all, o)
+			}
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // snapshotMade gives a snapshot that can be read to the hosts it is exported to.
@@ -320,7 +339,7 @@ func (n *Node) unneeded(vvs []VV, after ...VV) error {
 	}
 	needs := func(o VV) error {
 		switch {
-		case going[o.ID] != "":
+		case going[o.ID] != "", o.Point != 0 && going[o.Of] != "": // points go with their volume
 		case going[o.Taking] != "":
 			if o.Copy.underWay() {
 				return array.Errorf(array.Conflict, "volume %s is being made a copy of snapshot %s: wait for that, or 'createvvcopy -halt' it", o.Name, going[o.Taking]).Because(array.Copied)

@@ -19,7 +19,7 @@ import (
 
 func targetCommands() []command {
 	return []command{
-		{name: "creatercopytarget", right: people.Change, usage: "creatercopytarget -sysid <id> -key <key> <target> IP <N:S:P>:<address>[:<port>]...", about: "makes another array this one's target; the other one needs the same of this one. 'showsys -d' there tells its id and key", run: createTarget},
+		{name: "creatercopytarget", right: people.Change, usage: "creatercopytarget [-periodic] -sysid <id> -key <key> <target> IP <N:S:P>:<address>[:<port>]...", about: "makes another array this one's target; the other one needs the same of this one. 'showsys -d' there tells its id and key. With -periodic it is an array outside the pair, for periodic copies only", run: createTarget},
 		{name: "removercopytarget", right: people.Change, usage: "removercopytarget [-f] <target>", about: "ends the relation to the other array, which shares no group with this one any more", run: removeTarget},
 		{name: "admitrcopylink", right: people.Change, usage: "admitrcopylink <target> <N:S:P>:<address>[:<port>]...", about: "adds links to the target", run: admitLink},
 		{name: "dismissrcopylink", right: people.Change, usage: "dismissrcopylink <target> <N:S:P>:<address>[:<port>]...", about: "takes links away; what was under way goes over the others", run: dismissLink},
@@ -59,16 +59,17 @@ func (n *Node) linkWord(word string) (Link, error) {
 func createTarget(n *Node, _ context.Context, a *args) error {
 	id := a.flags.Uint("sysid", 0, "")
 	key := a.flags.String("key", "", "")
+	periodic := a.flags.Bool("periodic", false, "")
 	if err := a.parse(3, 2+maxTargetLinks); err != nil {
 		return err
 	}
 	t := Target{Name: a.rest[0], SystemID: array.SystemID(*id)}
 	switch {
-	case n.paired():
-		return array.Errorf(array.Exists, "array %s has the target %s already, and can have one", n.cfg.Name, n.to().Name)
+	case n.paired() && !*periodic:
+		return array.Errorf(array.Exists, "array %s has the target %s already, and can be in one pair: -periodic makes a target for periodic copies", n.cfg.Name, n.to().Name)
 	case !strings.EqualFold(a.rest[1], "IP"):
 		return array.Errorf(array.Invalid, "creatercopytarget %s: %.20q: want IP: links are TCP connections", t.Name, a.rest[1])
-	case len(n.cfg.Links.Listen) == 0:
+	case len(n.linkPorts()) == 0:
 		return array.Errorf(array.Conflict, "array %s has no addresses for links: its configuration file needs links.listen", n.cfg.Name)
 	case uint64(*id) != uint64(t.SystemID):
 		return array.Errorf(array.Invalid, "creatercopytarget -sysid %d: want the other array's id, which 'showsys -d' shows there", *id)
@@ -95,6 +96,9 @@ func createTarget(n *Node, _ context.Context, a *args) error {
 	if err := as.checkLinks(); err != nil {
 		return err
 	}
+	if *periodic {
+		return n.joinFar(t)
+	}
 	return n.join(t)
 }
 
@@ -107,10 +111,10 @@ func (n *Node) join(t Target) error {
 			return err
 		}
 	}
-	lns, err := r.listen(n.cfg)
-	if err != nil {
+	if err := n.openLinkDoor(n.tasks.ctx); err != nil {
 		return err
 	}
+	var err error
 	if r.ties, err = n.tie(r); err == nil {
 		err = n.store.Update(func(tx *store.Tx) error {
 			if err := tables.count.Put(tx, "side", uint64(r.side)); err != nil {
@@ -123,16 +127,15 @@ func (n *Node) join(t Target) error {
 		})
 	}
 	if err != nil {
-		for _, l := range lns {
-			_ = l.Close()
-		}
+		n.leave(&r)
+		n.closeLinkDoor()
 		return err
 	}
 	n.rel.Store(&r)
 	if turns {
 		n.target.Renumber(n.ports(r.side, len(n.cfg.ISCSI.Portals)))
 	}
-	n.live(n.tasks.ctx, &r, lns)
+	n.live(n.tasks.ctx, &r)
 	n.event(fmt.Sprintf("array %s is the target of this one from now on", t.Name))
 	return nil
 }
@@ -185,6 +188,9 @@ func removeTarget(n *Node, _ context.Context, a *args) error {
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
+	if f := n.farNamed(a.rest[0]); f != nil {
+		return n.partFar(f, a, sure)
+	}
 	if err := n.ownTarget(a.rest[0]); err != nil {
 		return err
 	}
@@ -219,7 +225,8 @@ func removeTarget(n *Node, _ context.Context, a *args) error {
 	}
 	r := n.rel.Load()
 	n.rel.Store(&relation{side: r.side})
-	r.leave()
+	n.leave(r)
+	n.closeLinkDoor()
 	// What still goes on there may be waiting for this command to be over.
 	a.then = func(context.Context) error {
 		r.end()

@@ -189,8 +189,16 @@ func (n *Node) vvNamed(t *store.Tx, name string) (found VV, ok bool, err error) 
 	return found, ok, err
 }
 
-// vv returns the volume of that name, and its group.
+// vv returns the volume of that name, and its group, for commands.
 func (n *Node) vv(name string) (v VV, g RCGroup, err error) {
+	if v, g, err = n.vvShown(name); err == nil {
+		err = v.isPoint()
+	}
+	return v, g, err
+}
+
+// vvShown is vv for those who only look.
+func (n *Node) vvShown(name string) (v VV, g RCGroup, err error) {
 	err = n.store.View(func(t *store.Tx) error {
 		var ok bool
 		if v, ok, err = n.vvNamed(t, name); err != nil {
@@ -233,6 +241,9 @@ func growVV(n *Node, ctx context.Context, a *args) error {
 		return array.Errorf(array.Invalid, "%s is a snapshot, which never changes", v.Name).Because(array.IsSnapshot)
 	case more > maxVVSize-v.Size:
 		return array.Errorf(array.Invalid, "volume %s has %d MiB: it can't grow by %d, up to 64t is possible", v.Name, v.Size>>20, more>>20).Because(array.TooLarge)
+	}
+	if err := n.noCopy(g.ID); err != nil {
+		return err
 	}
 	if _, err := n.mayChange(g.ID); err != nil {
 		return err

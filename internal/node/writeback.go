@@ -149,6 +149,27 @@ func (w writer) zero(ctx context.Context, off, length int64) error {
 	return w.mutate(ctx, scsi.Mutation{Kind: scsi.Unmap, Offset: off, Length: length})
 }
 
+// maxEmpty is how much is given back by one command.
+const maxEmpty = 512 << 20
+
+// empty gives a range of the volume back.
+func (w writer) empty(ctx context.Context, off, length int64) error {
+	for end := off + length; off < end; {
+		n, mapped := w.to.Extent(off)
+		n = min(n, end-off, maxEmpty)
+		if n <= 0 {
+			return array.Errorf(array.Internal, "an extent of %d bytes at %d", n, off)
+		}
+		if mapped {
+			if err := w.zero(ctx, off, n); err != nil {
+				return err
+			}
+		}
+		off += n
+	}
+	return nil
+}
+
 // read reads the snapshot, and heals the damaged pages that it meets.
 func (w writer) read(ctx context.Context, dst []byte, off int64) error {
 	for range healings {

@@ -53,13 +53,11 @@ func (h handler) Down(c *link.Conn, err error) {
 		p.up--
 	}
 	answers := p.answers()
-	if p.up == 0 {
-		for id, ch := range p.calls {
-			delete(p.calls, id)
-			close(ch) // nobody will answer
-		}
-	}
+	lost := p.up == 0
 	p.mu.Unlock()
+	if lost {
+		p.calls.Lost()
+	}
 	p.cfg.Logger.Info("connection ended", "conn", c.String(), "err", err)
 	if answers {
 		p.each(Group.Contact)
@@ -70,6 +68,9 @@ func (h handler) Down(c *link.Conn, err error) {
 
 func (h handler) Frame(c *link.Conn, f link.Frame) {
 	p := h.p
+	if p.calls.Frame(f) {
+		return
+	}
 	switch {
 	case f.Type == frameAsk:
 		p.asked(c, f)
@@ -80,10 +81,6 @@ func (h handler) Frame(c *link.Conn, f link.Frame) {
 		answerProbe(c, f)
 	case f.Type == frameHeard:
 		p.probes.heard(f)
-	case f.Type == frameCall:
-		p.serveCall(f)
-	case f.Type == frameReply:
-		p.takeReply(f)
 	case f.Type > frameGroup:
 		if g := p.group(f.Group); g != nil {
 			g.Receive(packetOf(f))

@@ -116,18 +116,16 @@ type Pair struct {
 	// peerStandsIn is the mark of the newest grant, which answers the request of grantSent.
 	peerStandsIn bool
 	grantSent    int64
-	calls        map[uint64]chan []byte
-	callID       atomic.Uint64
+	calls        *link.Calls
 	began        atomic.Uint64 // the newest period of grants that the groups were woken for
 	early        chan struct{} // makes the next beat come at once: there is a new way to ask on
 	beats        beats
 	probes       probes
-	serving      chan struct{} // a place for each request of the other array that is being answered
 }
 
 // Open prepares the relation; Start begins it.
 func Open(cfg Config) (*Pair, error) {
-	p := &Pair{cfg: cfg, stop: func() {}, clock: NewClock(), groups: map[array.GroupID]Group{}, calls: map[uint64]chan []byte{}, silent: true, early: make(chan struct{}, 1), serving: make(chan struct{}, 64)}
+	p := &Pair{cfg: cfg, stop: func() {}, clock: NewClock(), groups: map[array.GroupID]Group{}, silent: true, early: make(chan struct{}, 1)}
 	cfg.Link.Handler = handler{p}
 	cfg.Link.Pool = cfg.Pool
 	peer, err := link.Open(cfg.Link)
@@ -135,6 +133,7 @@ func Open(cfg Config) (*Pair, error) {
 		return nil, err
 	}
 	p.peer = peer
+	p.calls = link.NewCalls(peer, link.Control(), frameCall, frameReply, cfg.Call, cfg.Logger)
 	p.w.init(cfg.Witness)
 	return p, nil
 }
@@ -153,6 +152,9 @@ func (p *Pair) Start() {
 	p.wg.Go(func() { p.beat(ctx) })
 	p.watch()
 }
+
+// Ask sends a management request to the other array and waits for the answer.
+func (p *Pair) Ask(ctx context.Context, body []byte) ([]byte, error) { return p.calls.Ask(ctx, body) }
 
 // Peer returns the link, for the server and for status.
 func (p *Pair) Peer() *link.Peer { return p.peer }

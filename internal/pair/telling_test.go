@@ -30,7 +30,7 @@ func (g *listener) Lost()    { g.hear(true) }
 // TestTheLastWordIsTrue: connections of two links come and go at once.
 func TestTheLastWordIsTrue(t *testing.T) {
 	g := &listener{}
-	p := &Pair{clock: NewClock(), groups: map[array.GroupID]Group{1: g}, calls: map[uint64]chan []byte{}}
+	p := &Pair{clock: NewClock(), groups: map[array.GroupID]Group{1: g}, calls: link.NewCalls(nil, link.Control(), frameCall, frameReply, nil, nil)}
 	p.cfg.Logger = slog.New(slog.DiscardHandler)
 	h := handler{p}
 	for range 2000 {
@@ -54,7 +54,7 @@ func TestTheLastWordIsTrue(t *testing.T) {
 // a moment in which neither array has the other's lease.
 func TestGroupsHearWithTheLease(t *testing.T) {
 	g := &listener{lost: true}
-	p := &Pair{clock: NewClock(), groups: map[array.GroupID]Group{1: g}, calls: map[uint64]chan []byte{}, silent: true}
+	p := &Pair{clock: NewClock(), groups: map[array.GroupID]Group{1: g}, calls: link.NewCalls(nil, link.Control(), frameCall, frameReply, nil, nil), silent: true}
 	p.cfg.Logger, p.cfg.Timing = slog.New(slog.DiscardHandler), DefaultTiming()
 	p.lease.Start(p.clock.Now(), p.cfg.Timing)
 	h := handler{p}

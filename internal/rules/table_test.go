@@ -48,6 +48,11 @@ var table = []row{
 		why: "the one shell that steps both cores and carries out their effects; declares what it needs of the other array and the witness",
 	},
 	{
+		pkg: "far",
+		may: []string{"link", "block"},
+		why: "a copy outside the pair needs requests and pages: who serves, and what a volume is, are its user's",
+	},
+	{
 		pkg: "pair",
 		may: []string{"block", "store", "event", "pki", "arbitration", "journal", "link", "witness", "group"},
 		why: "what two arrays share beside groups: leases, the witness's client, the way of the groups' packets over the link",
@@ -56,7 +61,7 @@ var table = []row{
 		pkg: "node",
 		may: []string{
 			"block", "boottime", "vfs", "store", "event", "pki", "arbitration", "replication", "reservation", "journal", "volume",
-			"link", "witness", "scsi", "iscsi", "group", "pair", "schedule", "progress", "people", "table", "qos", "forward", "takeover",
+			"link", "witness", "scsi", "iscsi", "group", "pair", "far", "schedule", "progress", "people", "table", "qos", "forward", "takeover",
 		},
 		why: "configuration, commands and composition; below the faces, so that each face is thin",
 	},

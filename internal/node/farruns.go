@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+)
+
+// farKey is a group's relation to another pair or array.
+type farKey struct {
+	group  array.GroupID
+	system array.SystemID
+}
+
+// farRun is how the copies of one relation stand, on this array.
+type farRun struct {
+	running bool
+	asked   bool // a person wants a point now
+	retryAt time.Time
+	trouble string
+	sent    int64
+	late    bool
+}
+
+// farRuns are those of all.
+type farRuns struct {
+	mu  sync.Mutex
+	all map[farKey]*farRun
+}
+
+func (x *farRuns) of(key farKey) *farRun {
+	if x.all == nil {
+		x.all = map[farKey]*farRun{}
+	}
+	if x.all[key] == nil {
+		x.all[key] = &farRun{}
+	}
+	return x.all[key]
+}
+
+// state returns how a relation stands.
+func (x *farRuns) state(key farKey) farRun {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return *x.of(key)
+}
+
+func (x *farRuns) change(key farKey, f func(*farRun)) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	f(x.of(key))
+}
+
+// prune forgets relations that are no more.
+func (x *farRuns) prune(groups []running) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for key, s := range x.all {
+		if !s.running && !slices.ContainsFunc(groups, func(r running) bool { return r.rec.ID == key.group && r.rec.farWith(key.system) >= 0 }) {
+			delete(x.all, key)
+		}
+	}
+}
+
+func (f Far) key(id array.GroupID) farKey { return farKey{id, f.Systems[0]} }
+
+// beginFarRun reports whether a point is due that this array is to send, and takes the run.
+func (n *Node) beginFarRun(r running, f Far) bool {
+	if f.Copy || f.Stopped || f.Parted {
+		return false
+	}
+	x := &n.farRuns
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s, now := x.of(f.key(r.rec.ID)), n.now()
+	busy := 0
+	for _, o := range x.all {
+		if o.running {
+			busy++
+		}
+	}
+	due := f.Pending != nil || f.Done == nil || s.asked || now.Sub(f.Done.At) >= f.period()
+	if s.running || !due || busy >= maxFarRuns || time.Now().Before(s.retryAt) {
+		return false
+	}
+	if i, err := r.g.Info(); err != nil || !i.Serving || i.Owner != i.Self {
+		return false
+	}
+	s.running, s.asked, s.sent = true, false, 0
+	return true
+}
+
+func (n *Node) endFarRun(ctx context.Context, g RCGroup, f Far, err error) {
+	n.farRuns.change(f.key(g.ID), func(s *farRun) {
+		s.running = false
+		if err == nil {
+			if s.trouble != "" {
+				n.event(fmt.Sprintf("group %s: target %s gets its points again", g.Name, n.farName(f)))
+			}
+			s.trouble, s.retryAt = "", time.Time{}
+			return
+		}
+		s.retryAt = time.Now().Add(farAgain)
+		if why := err.Error(); ctx.Err() == nil && s.trouble != why {
+			s.trouble = why
+			n.warn(fmt.Sprintf("group %s: target %s does not get its point: %s", g.Name, n.farName(f), why))
+		}
+	})
+}
+
+// watchFarPeriod tells once when a copy is older than two periods.
+func (n *Node) watchFarPeriod(r running, f Far) {
+	if f.Copy || f.Done == nil {
+		return
+	}
+	age := n.now().Sub(f.Done.At)
+	late := age > 2*f.period() && !f.Stopped && !f.Parted
+	if late {
+		if i, err := r.g.Info(); err != nil || !i.Serving || i.Owner != i.Self {
+			return
+		}
+	}
+	n.farRuns.change(f.key(r.rec.ID), func(s *farRun) {
+		if late && !s.late {
+			why := s.trouble
+			if why == "" {
+				why = "sending takes longer"
+			}
+			n.warn(fmt.Sprintf("group %s: the period of %s to target %s is not kept; it has the state of %s: %s", r.rec.Name, periodText(f.Period), n.farName(f), f.Done.At.Format(time.DateTime), why))
+		}
+		s.late = late
+	})
+}

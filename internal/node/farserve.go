@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/far"
+)
+
+// noCopy refuses to change a group that is a copy: only its source does.
+func (n *Node) noCopy(id array.GroupID) error {
+	n.mu.RLock()
+	r := n.groups[id]
+	var g RCGroup
+	if r != nil {
+		g = r.rec
+	}
+	n.mu.RUnlock()
+	k := g.follows()
+	if k < 0 {
+		return nil
+	}
+	f := g.Far[k]
+	return array.Errorf(array.Conflict, "group %s is a periodic copy of group %s of %s, and changes with it: 'setrcopygroup failover -f %s' lets it go on by itself", g.Name, f.Remote, n.farName(f), g.Name).Because(array.ServedElsewhere)
+}
+
+// farWork is how long a request of a source may take here.
+const farWork = farAnswer
+
+// serveFar answers what another pair or array asks of a copy here, or of its source.
+func (n *Node) serveFar(from array.SystemID, q far.Request) far.Answer {
+	ctx, cancel := context.WithTimeout(n.tasks.ctx, farWork)
+	defer cancel()
+	a, err := n.answerFar(ctx, from, q)
+	if err != nil {
+		return far.Failed(err)
+	}
+	return a
+}
+
+func (n *Node) answerFar(ctx context.Context, from array.SystemID, q far.Request) (a far.Answer, err error) {
+	if q.Kind == far.Follow || q.Kind == far.Lead {
+		return n.turnFar(ctx, from, q)
+	}
+	c, err := n.copyOf(q.Group)
+	if err != nil {
+		return a, err
+	}
+	r, g, k := c.running()
+	switch {
+	case r == nil && (q.Kind == far.Drop || q.Kind == far.Leave):
+		return a, nil
+	case r == nil && q.Kind != far.Begin:
+		return a, array.Errorf(array.NotFound, "array %s has no copy of the group", n.cfg.Name)
+	case r == nil && !slices.Contains(q.Systems, from):
+		return a, array.Errorf(array.Denied, "system %d asks for a copy in the name of %s", from, systemList(q.Systems))
+	case r != nil && !slices.Contains(g.Far[k].Systems, from):
+		return a, array.Errorf(array.Denied, "system %d is not the source of group %s: that is %s", from, g.Name, systemList(g.Far[k].Systems))
+	}
+	if r != nil {
+		if i, err := r.g.Info(); err == nil && !i.Serving && n.elsewhere(r) {
+			return a, array.Errorf(array.Moved, "group %s is served by array %s", g.Name, n.to().Name).Because(array.ServedElsewhere)
+		}
+	}
+	switch q.Kind {
+	case far.Begin:
+		if a, err = c.Begin(ctx, q, nonce); err == nil {
+			if _, g, k := c.running(); k >= 0 {
+				a.Group, a.ID, a.Systems, a.Of = g.Name, g.ID, n.systems(), g.Far[k].Of
+			}
+		}
+		return a, err
+	case far.Sums:
+		a.Lacks, err = c.Sums(ctx, q)
+		return a, err
+	case far.Pages:
+		return a, c.Pages(ctx, q)
+	case far.End:
+		return a, c.End(ctx, q)
+	case far.Drop:
+		return a, c.drop()
+	case far.Leave:
+		return a, n.leaveCopy(ctx, q.Group)
+	}
+	return a, array.Errorf(array.Invalid, "a request of the kind %.20q", string(q.Kind))
+}
+
+// drop removes the copy with its data: its source gave it up.
+func (c *farCopy) drop() error {
+	c.n.stopCopy(c.from)
+	c.n.command.Lock()
+	defer c.n.command.Unlock()
+	r, g, k := c.running()
+	switch {
+	case r == nil:
+		return nil
+	case !g.Far[k].Copy:
+		return array.Errorf(array.Conflict, "group %s on array %s has gone on by itself: 'removercopygroup' there removes it", g.Name, c.n.cfg.Name).Because(array.Served)
+	}
+	if c.n.paired() {
+		if err := c.n.dropOnOther(context.Background(), r); err != nil {
+			return err
+		}
+	}
+	if err := c.n.dropGroup(g.ID); err != nil {
+		return err
+	}
+	c.n.event(fmt.Sprintf("group %s, a periodic copy of group %s, was removed by its source", g.Name, g.Far[k].Remote))
+	return nil
+}
+
+// askFar brings a request to the array that serves the other group.
+func (n *Node) askFar(ctx context.Context, f Far, limit time.Duration, q far.Request) (a far.Answer, err error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err = array.Errorf(array.NotFound, "array %s has no target with the system id %s", n.cfg.Name, systemList(f.Systems)).Because(array.NoTarget)
+	for _, t := range n.fars() {
+		if !slices.Contains(f.Systems, t.SystemID) {
+			continue
+		}
+		if !t.tie.Reachable() {
+			err = array.Errorf(array.Unavailable, "target %s does not answer", t.Name).Because(array.TargetSilent)
+			continue
+		}
+		if a, err = t.tie.Ask(ctx, q); array.ReasonOf(err) != array.ServedElsewhere {
+			return a, err
+		}
+	}
+	return a, err
+}

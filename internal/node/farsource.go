@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/far"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// The array that orders a group's writes brings its far copies up to date, point after point.
+// Whichever that is finds the same points, so a copy goes on over any failover in the pair.
+
+const (
+	// farEvery is how often is looked whether a point is due, farAgain how long after a
+	// failure one is tried again.
+	farEvery = 500 * time.Millisecond
+	farAgain = 5 * time.Second
+	// maxFarRuns is how many copies are brought up to date at a time.
+	maxFarRuns = 4
+	// farAnswer is how long the copy may take for one request; making it empty takes longest.
+	farAnswer = 10 * time.Minute
+	// farFlush is how long snapshots may take to come to this array.
+	farFlush = 10 * time.Second
+)
+
+// watchFars sends points when they are due.
+func (n *Node) watchFars(ctx context.Context) {
+	var runs sync.WaitGroup
+	defer runs.Wait()
+	for pause(ctx, farEvery) {
+		if len(n.fars()) == 0 {
+			continue
+		}
+		all := n.shared()
+		n.farRuns.prune(all)
+		for _, r := range all {
+			for _, f := range r.rec.Far {
+				n.watchFarPeriod(r, f)
+				if !n.beginFarRun(r, f) {
+					continue
+				}
+				runs.Go(func() {
+					err := n.sendFarPoint(ctx, r.rec.ID, f.Systems[0])
+					n.endFarRun(ctx, r.rec, f, err)
+				})
+			}
+		}
+	}
+}
+
+// sendFarPoint brings a copy to the pending point, or to a new one.
+func (n *Node) sendFarPoint(ctx context.Context, id array.GroupID, to array.SystemID) error {
+	r, d, k, err := n.farSource(id, to)
+	if err != nil {
+		return err
+	}
+	if p := d.Group.Far[k].Pending; p == nil || !n.hasPoint(ctx, d, p) {
+		if d, err = n.newPoint(ctx, r, to, d); err != nil {
+			return err
+		}
+	}
+	if k = d.Group.farWith(to); k < 0 {
+		return array.Errorf(array.Conflict, "group %s has lost the target meanwhile", d.Group.Name)
+	}
+	f := d.Group.Far[k]
+	i, err := r.g.Info()
+	if err != nil {
+		return err
+	}
+	q := far.Request{
+		Kind: far.Begin, Group: id, Name: d.Group.Name, Systems: n.systems(), Period: f.Period, Epoch: i.View.Epoch, Term: i.End.Term,
+		Tag: f.Pending.Tag, Time: f.Pending.At.UnixNano(),
+	}
+	vvs, snaps := d.volumesOf(f.Pending)
+	if len(vvs) == 0 {
+		return array.Errorf(array.Conflict, "group %s has no volumes any more", d.Group.Name)
+	}
+	src := &farReader{n: n, now: snaps}
+	if f.Done != nil && n.hasPoint(ctx, d, f.Done) {
+		q.Base, src.base = f.Done.Tag, d.pointOf(f.Done)
+	}
+	for _, v := range vvs {
+		like, err := json.Marshal(likeOf(v))
+		if err != nil {
+			return err
+		}
+		q.Volumes = append(q.Volumes, far.Volume{ID: v.ID, Name: f.nameOf(v), Source: v.Name, CPG: f.CPG, Size: snaps[v.ID].Size, Like: like})
+	}
+	sent, err := far.Send(ctx, farAsker{n, f}, q, src, func(pages int64) {
+		n.farRuns.change(f.key(id), func(s *farRun) { s.sent = pages })
+	})
+	if err != nil {
+		return n.partedFrom(ctx, id, to, err)
+	}
+	if sent.Whole && f.Done != nil {
+		n.event(fmt.Sprintf("group %s: everything was compared with target %s, which got %d pages, since the points that both had were not to be had", d.Group.Name, n.farName(f), sent.Pages))
+	}
+	n.command.Lock()
+	defer n.command.Unlock()
+	if err := n.noteCopy(ctx, id, f, sent.Copy); err != nil {
+		return err
+	}
+	return n.pointDone(ctx, id, to, q.Tag)
+}
+
+// farSource returns a group that is served here, with a relation in which it is the source.
+func (n *Node) farSource(id array.GroupID, to array.SystemID) (*running, Description, int, error) {
+	n.mu.RLock()
+	r := n.groups[id]
+	var now running
+	if r != nil {
+		now = *r
+	}
+	n.mu.RUnlock()
+	if r == nil {
+		return nil, Description{}, 0, array.Errorf(array.Unavailable, "the group is not open")
+	}
+	d, err := n.describe(id)
+	if err != nil {
+		return nil, d, 0, err
+	}
+	k := d.Group.farWith(to)
+	if k < 0 || d.Group.Far[k].Copy {
+		return nil, d, 0, array.Errorf(array.Conflict, "group %s has lost the target meanwhile", d.Group.Name)
+	}
+	return &now, d, k, nil
+}
+
+// hasPoint reports whether a point's snapshots are all on this array.
+func (n *Node) hasPoint(ctx context.Context, d Description, p *FarPoint) bool {
+	snaps := d.pointOf(p)
+	if len(snaps) == 0 {
+		return false
+	}
+	for end := time.Now().Add(farFlush); ; {
+		here := true
+		for _, v := range snaps {
+			here = here && n.onPages(v.ID)
+		}
+		if here {
+			return true
+		}
+		if err := n.flushGroup(d.Group.ID); err != nil || time.Now().After(end) {
+			return false
+		}
+		for _, v := range snaps {
+			if !n.onPages(v.ID) {
+				return false // what was applied is on pages, and it is not there
+			}
+		}
+	}
+}
+
+// newPoint takes a point in place of one that was not made, if there is such.
+func (n *Node) newPoint(ctx context.Context, r *running, to array.SystemID, d Description) (Description, error) {
+	n.command.Lock()
+	defer n.command.Unlock()
+	if r.pages.Short() {
+		return d, n.giveFarWay(ctx, r, to, d)
+	}
+	if p := d.Group.Far[d.Group.farWith(to)].Pending; p != nil {
+		var lost []VV
+		for _, v := range d.pointOf(p) {
+			lost = append(lost, v)
+		}
+		if err := n.forgetPoint(ctx, r, to, lost, false); err != nil {
+			return d, err
+		}
+	}
+	if err := n.takePoint(ctx, r, to); err != nil {
+		return d, fmt.Errorf("take a point: %w", err)
+	}
+	return n.describe(r.rec.ID)
+}
+
+// giveFarWay gives room that points hold back to hosts.
+func (n *Node) giveFarWay(ctx context.Context, r *running, to array.SystemID, d Description) error {
+	var held []VV
+	f := d.Group.Far[d.Group.farWith(to)]
+	for _, p := range []*FarPoint{f.Done, f.Pending} {
+		for _, v := range d.pointOf(p) {
+			held = append(held, v)
+		}
+	}
+	if len(held) > 0 {
+		if err := n.forgetPoint(ctx, r, to, held, true); err != nil {
+			return err
+		}
+	}
+	return array.Errorf(array.Full, "this array's CPG is short of room: what points held is given back, and none is taken")
+}
+
+// partedFrom notes that the copy went on by itself.
+func (n *Node) partedFrom(ctx context.Context, id array.GroupID, to array.SystemID, err error) error {
+	if array.ReasonOf(err) != array.Served {
+		return err
+	}
+	n.command.Lock()
+	defer n.command.Unlock()
+	return errors.Join(err, n.changeFar(ctx, id, to, func(f *Far) { f.Parted = true }))
+}
+
+// changeFar changes one relation of a group.
+func (n *Node) changeFar(ctx context.Context, id array.GroupID, to array.SystemID, change func(*Far)) error {
+	return n.changeDescription(ctx, id, func(t *store.Tx) error {
+		g, k, err := farIn(t, id, to)
+		if err != nil {
+			return err
+		}
+		return groupsPut(t, g.withFar(k, change))
+	}, keepAsItWas)
+}
+
+// noteCopy remembers what the copy says of itself.
+func (n *Node) noteCopy(ctx context.Context, id array.GroupID, f Far, a far.Answer) error {
+	if a.Group == "" || !slices.Contains(a.Systems, f.Systems[0]) {
+		return nil
+	}
+	// The first one is what the relation is known by.
+	systems := append([]array.SystemID{f.Systems[0]}, slices.DeleteFunc(slices.Clone(a.Systems), func(id array.SystemID) bool { return id == f.Systems[0] })...)
+	of := map[array.VolumeID]array.VolumeID{}
+	for copied, own := range a.Of {
+		of[own] = copied
+	}
+	if a.Group == f.Remote && a.ID == f.ID && slices.Equal(systems, f.Systems) && maps.Equal(of, f.Of) {
+		return nil
+	}
+	return n.changeFar(ctx, id, f.Systems[0], func(f *Far) { f.Remote, f.ID, f.Systems, f.Of = a.Group, a.ID, systems, of })
+}
+
+// farAsker brings requests to the array that serves a copy.
+type farAsker struct {
+	n *Node
+	f Far
+}
+
+// Ask implements far.Asker.
+func (x farAsker) Ask(ctx context.Context, q far.Request) (far.Answer, error) {
+	return x.n.askFar(ctx, x.f, farAnswer, q)
+}

@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/far"
+	"github.com/perdure/perdure/internal/progress"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// How a copy comes to be the one that hosts use, and how what was used before follows it. The
+// two groups have different identities and names, so at no time is there one volume twice;
+// what may part is content, and a person says that it does.
+
+// failoverFar lets a copy go on by itself from its last point. Said again, it finishes what was
+// not finished.
+func (n *Node) failoverFar(a *args, g RCGroup, k int, force bool) error {
+	f := g.Far[k]
+	switch t := n.farOf(f.Systems); {
+	case f.Done == nil:
+		return array.Errorf(array.Conflict, "group %s has no point of group %s: no copy came whole yet", g.Name, f.Remote)
+	case !f.Parted && t != nil && t.tie.Reachable():
+		return array.Errorf(array.Conflict, "group %s is a copy of group %s, and %s can be reached: there 'setrcopygroup reverse -t <target> %s' hands it over without loss, and 'dismissrcopytarget -keepvv' lets it go on by itself", g.Name, f.Remote, t.Name, f.Remote)
+	case !force:
+		return array.Errorf(array.Conflict, "group %s has the state of %s, and what was written to group %s since is lost to it: say -f", g.Name, f.Done.At.Format(timeForPeople), f.Remote)
+	}
+	a.waits("remote_copy_failover", g.Name, func(ctx context.Context) error {
+		if err := n.goOnAlone(ctx, g.ID, f.Systems[0], a.tell); err != nil {
+			return err
+		}
+		a.printf("group %s goes on from the state of %s\n", g.Name, f.Done.At.Format(timeForPeople))
+		return nil
+	})
+	return nil
+}
+
+// timeForPeople is how times of points are shown.
+const timeForPeople = "2006-01-02 15:04:05 MST"
+
+// leaveCopy is failoverFar, asked for by the source, which gives the copy up.
+func (n *Node) leaveCopy(ctx context.Context, from array.GroupID) error {
+	c, err := n.copyOf(from)
+	if err != nil {
+		return err
+	}
+	r, g, k := c.running()
+	if r == nil {
+		return nil // it was told before
+	}
+	f := g.Far[k]
+	if f.Done == nil {
+		return array.Errorf(array.Conflict, "group %s has no point: no copy came whole yet", g.Name)
+	}
+	if err := n.goOnAlone(ctx, g.ID, f.Systems[0], nil); err != nil {
+		return err
+	}
+	n.command.Lock()
+	defer n.command.Unlock()
+	return n.forgetFar(ctx, g.ID, f.Systems[0])
+}
+
+// goOnAlone makes a copy's volumes what they were at its last point, and hosts' to use.
+func (n *Node) goOnAlone(ctx context.Context, id array.GroupID, to array.SystemID, tell func(progress.Step)) error {
+	n.command.Lock()
+	err := n.changeFar(ctx, id, to, func(f *Far) { f.Copy, f.Parted = false, true })
+	n.command.Unlock()
+	if err != nil {
+		return err
+	}
+	d, err := n.describe(id)
+	if err != nil {
+		return err
+	}
+	k := d.Group.farWith(to)
+	if k < 0 {
+		return array.Errorf(array.Conflict, "group %s has lost the target meanwhile", d.Group.Name)
+	}
+	f := d.Group.Far[k]
+	n.stopCopy(f.ID)
+	m := progress.NewMeter("failover of group "+d.Group.Name, tell)
+	vvs, snaps := d.volumesOf(f.Done)
+	for i, v := range vvs {
+		u := n.unitOf(id, v.ID)
+		if v.Taking == 0 {
+			continue // it was done before
+		}
+		if u == nil {
+			return array.Errorf(array.Unavailable, "volume %s is not open", v.Name)
+		}
+		if err := n.backTo(ctx, u, snaps[v.ID]); err != nil {
+			return fmt.Errorf("volume %s: %w", v.Name, err)
+		}
+		m.At(int64(i+1), int64(len(vvs)), 0, v.Name)
+	}
+	n.command.Lock()
+	defer n.command.Unlock()
+	return n.freeVolumes(ctx, d)
+}
+
+// freeVolumes ends that a group's volumes are being made what a point is. Those that no point
+// has are removed: they hold a part of something.
+func (n *Node) freeVolumes(ctx context.Context, d Description) error {
+	var parts []VV
+	err := n.changeDescription(ctx, d.Group.ID, func(t *store.Tx) error {
+		parts = nil
+		for _, v := range d.volumes() {
+			switch {
+			case v.Taking == v.ID:
+				parts = append(parts, v)
+			case v.Taking != 0:
+				v.Taking = 0
+				if err := tables.vvs.Put(t, store.Key(uint64(v.ID)), v); err != nil {
+					return err
+				}
+			}
+		}
+		_, err := n.strikePoint(t, d.Group.ID, parts)
+		return err
+	}, keepAsItWas)
+	for _, v := range parts {
+		n.warn(fmt.Sprintf("volume %s of group %s had not come whole, and was removed", v.Name, d.Group.Name))
+	}
+	return err
+}
+
+// recoverFar makes the former source of a copy that went on by itself follow it.
+func (n *Node) recoverFar(ctx context.Context, id array.GroupID, k int) error {
+	d, err := n.describe(id)
+	if err != nil {
+		return err
+	}
+	f := d.Group.Far[k]
+	if slices.ContainsFunc(d.volumes(), func(v VV) bool { return v.Taking != 0 }) {
+		return array.Errorf(array.Conflict, "group %s is not what its last point was yet: 'setrcopygroup failover -f %s' finishes that", d.Group.Name, d.Group.Name)
+	}
+	q := far.Request{Kind: far.Follow, Group: id, Name: d.Group.Name, Systems: n.systems(), Period: f.Period, Tag: f.Done.tag(), Of: map[array.VolumeID]array.VolumeID{}}
+	for own, other := range f.Of {
+		q.Of[other] = own
+	}
+	if _, err := n.askFar(ctx, f, farAnswer, q); err != nil {
+		return err
+	}
+	n.command.Lock()
+	defer n.command.Unlock()
+	return n.changeFar(ctx, id, f.Systems[0], func(f *Far) { f.Copy, f.Parted, f.Stopped = false, false, false })
+}
+
+// handFar hands a group over to its far copy, without loss: no host has it while that goes on.
+func (n *Node) handFar(ctx context.Context, id array.GroupID, k int) error {
+	d, err := n.describe(id)
+	if err != nil {
+		return err
+	}
+	f := d.Group.Far[k]
+	if !f.Copy { // else it was begun before
+		if err := n.unused(d); err != nil {
+			return err
+		}
+		if f.ID == 0 || f.Done == nil {
+			return array.Errorf(array.Conflict, "target %s has no point of group %s yet", n.farName(f), d.Group.Name).Because(array.NotSynced)
+		}
+		if err := n.syncFar(ctx, id, k); err != nil {
+			return err
+		}
+		if err := n.beginToFollow(ctx, id, k, n.unchanged); err != nil {
+			return err
+		}
+	}
+	_, err = n.askFar(ctx, f, farAnswer, far.Request{Kind: far.Lead, Group: id, Tag: n.doneTag(id, k)})
+	if err != nil {
+		return fmt.Errorf("group %s is nobody's to use until target %s takes it over: say it again: %w", d.Group.Name, n.farName(f), err)
+	}
+	n.event(fmt.Sprintf("group %s was handed over to %s, and follows it", d.Group.Name, n.farName(f)))
+	return nil
+}
+
+func (n *Node) doneTag(id array.GroupID, k int) uint64 {
+	d, err := n.describe(id)
+	if err != nil || k >= len(d.Group.Far) {
+		return 0
+	}
+	return d.Group.Far[k].Done.tag()
+}
+
+// unused refuses a group that hosts may write to.
+func (n *Node) unused(d Description) error {
+	if len(d.VLUNs) > 0 {
+		return array.Errorf(array.Conflict, "group %s has exported volumes, to which hosts may write: remove their VLUNs first", d.Group.Name).Because(array.Exported)
+	}
+	for _, v := range d.volumes() {
+		if v.Taking != 0 || v.Copy.underWay() {
+			return array.Errorf(array.Conflict, "volume %s of group %s is being written by this array itself: wait for that", v.Name, d.Group.Name).Because(array.Copied)
+		}
+	}
+	if len(d.Group.Far) > 1 {
+		return array.Errorf(array.Conflict, "group %s has %d targets for periodic copies, and may follow another group only without: dismiss the others", d.Group.Name, len(d.Group.Far))
+	}
+	return nil
+}
+
+// unchanged refuses a group that is used, or was written to after the point that its copy has.
+func (n *Node) unchanged(d Description) error {
+	if err := n.unused(d); err != nil {
+		return err
+	}
+	if err := n.flushGroup(d.Group.ID); err != nil {
+		return err
+	}
+	k := 0 // unused refuses more than one
+	snaps := d.pointOf(d.Group.Far[k].Done)
+	for _, v := range d.volumes() {
+		snap, ok := snaps[v.ID]
+		if !ok {
+			return array.Errorf(array.Busy, "volume %s was admitted after the last point: try again", v.Name).Because(array.NotSynced)
+		}
+		p, differs := n.cpgs[v.CPG], false
+		if err := p.Differ(snap.ID, v.ID, 0, func(int64) bool { differs = true; return false }); err != nil {
+			return fmt.Errorf("volume %s: %w", v.Name, err)
+		}
+		if differs {
+			return array.Errorf(array.Busy, "volume %s was written to after the last point: try again", v.Name).Because(array.NotSynced)
+		}
+	}
+	return nil
+}
+
+// beginToFollow makes a source's group a copy, that stands at its newest point.
+func (n *Node) beginToFollow(ctx context.Context, id array.GroupID, k int, may func(Description) error) error {
+	n.command.Lock()
+	defer n.command.Unlock()
+	d, err := n.describe(id)
+	if err == nil {
+		err = may(d)
+	}
+	if err != nil {
+		return err
+	}
+	return n.changeDescription(ctx, id, func(t *store.Tx) error {
+		g, _, err := tables.groups.Get(t, store.Key(uint64(id)))
+		if err != nil {
+			return err
+		}
+		g = g.withFar(k, func(f *Far) { f.Copy, f.Parted, f.Stopped = true, false, false })
+		if err := d.takePoints(t, g.Far[k].Done); err != nil {
+			return err
+		}
+		return groupsPut(t, g)
+	}, keepAsItWas)
+}
+
+// takePoints marks a group's volumes as being made what they were at a point.
+func (d Description) takePoints(t *store.Tx, p *FarPoint) error {
+	snaps := d.pointOf(p)
+	for _, v := range d.volumes() {
+		if v.Taking = v.ID; snaps[v.ID].ID != 0 {
+			v.Taking = snaps[v.ID].ID
+		}
+		if err := tables.vvs.Put(t, store.Key(uint64(v.ID)), v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// turnFar answers Follow and Lead.
+func (n *Node) turnFar(ctx context.Context, from array.SystemID, q far.Request) (a far.Answer, err error) {
+	for _, r := range n.shared() {
+		k := slices.IndexFunc(r.rec.Far, func(f Far) bool {
+			return slices.Contains(f.Systems, from) && (f.ID == q.Group || q.Kind == far.Follow && f.Remote == q.Name)
+		})
+		if k < 0 {
+			continue
+		}
+		if n.elsewhere(&r) {
+			return a, array.Errorf(array.Moved, "group %s is served by array %s", r.rec.Name, n.to().Name).Because(array.ServedElsewhere)
+		}
+		if q.Kind == far.Lead {
+			return a, n.lead(ctx, r, k, q)
+		}
+		return a, n.follow(ctx, r, k, q)
+	}
+	return a, array.Errorf(array.NotFound, "array %s has no group that has to do with group %.40q of system %d", n.cfg.Name, q.Name, from)
+}
+
+// lead makes a copy the one that hosts use: its source gave it up at the point where it stands.
+func (n *Node) lead(ctx context.Context, r running, k int, q far.Request) error {
+	f := r.rec.Far[k]
+	d, err := n.describe(r.rec.ID)
+	if err != nil {
+		return err
+	}
+	half := slices.ContainsFunc(d.volumes(), func(v VV) bool { return v.Taking != 0 })
+	switch {
+	case !f.Copy && !f.Parted && f.Done.tag() == q.Tag:
+		return nil // it was told before
+	case !f.Copy && !half:
+		return array.Errorf(array.Conflict, "group %s on array %s has gone on by itself", r.rec.Name, n.cfg.Name).Because(array.Served)
+	case f.Done.tag() != q.Tag:
+		return array.Errorf(array.Conflict, "group %s does not have the point at which it is to be taken over", r.rec.Name).Because(array.NotSynced)
+	}
+	n.stopCopy(f.ID)
+	if err := n.goOnAlone(ctx, r.rec.ID, f.Systems[0], nil); err != nil {
+		return err
+	}
+	n.command.Lock()
+	defer n.command.Unlock()
+	if err := n.changeFar(ctx, r.rec.ID, f.Systems[0], func(f *Far) { f.Parted = false }); err != nil {
+		return err
+	}
+	n.event(fmt.Sprintf("group %s was taken over from %s, which follows it", r.rec.Name, n.farName(f)))
+	return nil
+}
+
+// follow makes a former source the copy of what was its copy. If they have a point in common
+// that is where it goes back to, when the first pages come.
+func (n *Node) follow(ctx context.Context, r running, k int, q far.Request) error {
+	f := r.rec.Far[k]
+	if f.Copy {
+		return nil // it was told before
+	}
+	if q.Tag == f.Pending.tag() && f.Pending != nil {
+		n.command.Lock()
+		err := n.pointDone(ctx, r.rec.ID, f.Systems[0], q.Tag)
+		n.command.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return n.beginToFollowAs(ctx, r.rec.ID, k, q)
+}
+
+// beginToFollowAs is beginToFollow with what the group's new source says.
+func (n *Node) beginToFollowAs(ctx context.Context, id array.GroupID, k int, q far.Request) error {
+	n.command.Lock()
+	d, err := n.describe(id)
+	if err == nil {
+		err = n.unused(d)
+	}
+	if err == nil {
+		f := d.Group.Far[k]
+		var stale []VV
+		for _, p := range []*FarPoint{f.Done, f.Pending} {
+			if p.tag() == q.Tag {
+				continue
+			}
+			for _, v := range d.pointOf(p) {
+				stale = append(stale, v)
+			}
+		}
+		err = n.changeDescription(ctx, id, func(t *store.Tx) error {
+			g, err := n.strikePoint(t, id, stale)
+			if err != nil {
+				return err
+			}
+			return groupsPut(t, g.withFar(k, func(f *Far) {
+				f.ID, f.Of, f.Pending = q.Group, q.Of, nil
+				if f.Done.tag() != q.Tag {
+					f.Done = nil
+				}
+			}))
+		}, keepAsItWas)
+	}
+	n.command.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := n.beginToFollow(ctx, id, k, n.unused); err != nil {
+		return err
+	}
+	n.warn(fmt.Sprintf("group %s follows group %s of %s from now on, as a person said there: what was written here after the point that both have is given up", d.Group.Name, q.Name, n.farName(d.Group.Far[k])))
+	return nil
+}
