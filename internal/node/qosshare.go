@@ -172,16 +172,23 @@ func (n *Node) offerShares(ctx context.Context, offers []ruleShare) {
 	n.limiting.Lock()
 	defer n.limiting.Unlock()
 	l, now := &n.limiters, boottime.Now()
-	for i, x := range r.Shares {
-		if i >= len(offers) || x.Set != offers[i].Set {
-			return // no answer to this
+	answers := map[string]ruleShare{}
+	for _, x := range r.Shares {
+		answers[x.Set] = x
+	}
+	for _, o := range offers {
+		d, limit := l.shares.divide[o.Set], l.bySet[o.Set]
+		if d == nil || limit == nil {
+			continue
 		}
-		d, limit := l.shares.divide[x.Set], l.bySet[x.Set]
-		if d == nil || limit == nil || x.Mine == 0 { // it does not know the rule yet
+		x, knows := answers[o.Set]
+		if !knows || x.Mine == 0 {
+			// It does not know the rule, or is of an earlier version: it does not share.
+			d.Answered(now, limit, 0, qos.Need{Serves: true})
 			continue
 		}
 		d.Answered(now, limit, x.Share, x.Need)
-		l.shares.other[x.Set] = otherShare{x.Figures, x.Mine}
+		l.shares.other[o.Set] = otherShare{x.Figures, x.Mine}
 	}
 }
 

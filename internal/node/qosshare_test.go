@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/boottime"
+	"github.com/perdure/perdure/internal/qos"
 )
 
 // admits is how many commands a rule lets begin within ten seconds from now.
@@ -89,4 +90,26 @@ func TestAClassicGroupHasItsWholeLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.until("all to be here", func() bool { return share(b) == 1 && share(a) < 1 })
+}
+
+// TestAnArrayThatSharesNothing, because it does not know the rule, does not keep this one
+// from its part.
+func TestAnArrayThatSharesNothing(t *testing.T) {
+	as := openArrays(t, 2, quick)
+	a, b := as[0], as[1]
+	a.run("createvv", "cpg0", "v", "16m")
+	a.run("createvvset", "s", "v")
+	a.run("setqos", "-io", "100", "vvset:s")
+	b.until("it to have the rule", func() bool { f, err := b.QoS(); return err == nil && len(f) == 1 })
+	b.limiting.Lock()
+	b.limiters.bySet = nil
+	b.limiting.Unlock()
+	a.limiting.Lock()
+	a.limiters.shares = shares{} // as at the begin of a contact
+	a.limiting.Unlock()
+	a.until("the contact", a.otherMayServe)
+	a.shareLimits(t.Context())
+	if f, err := a.QoS(); err != nil || len(f) != 1 || f[0].Arrays[0].Share <= qos.Floor {
+		t.Errorf("%+v, %v", f, err)
+	}
 }
