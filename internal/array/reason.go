@@ -79,6 +79,14 @@ const (
 	TooLong
 	// NoAlert: no alert has that number.
 	NoAlert
+	// NoDomain, NoDomainSet: there is none of that name; DomainExists: there is one.
+	// DomainUsed: it holds something. OtherDomain: objects of different domains don't go
+	// together.
+	NoDomain
+	NoDomainSet
+	DomainExists
+	DomainUsed
+	OtherDomain
 	ReasonCount
 )
 

@@ -22,9 +22,11 @@ type Condition struct {
 type Alert struct {
 	ID AlertID `json:"id"`
 	Condition
-	Severity Severity  `json:"severity"`
-	Text     string    `json:"text"`
-	Since    time.Time `json:"since"`
+	Severity Severity `json:"severity"`
+	Text     string   `json:"text"`
+	// Domain is that of all that it names, empty for none.
+	Domain string    `json:"domain,omitempty"`
+	Since  time.Time `json:"since"`
 	// Ended is when the condition ended, zero while it lasts.
 	Ended time.Time `json:"ended,omitzero"`
 	// Seen: a person knows of it.
@@ -117,7 +119,7 @@ func (a *Alerts) Raise(c Condition, s Severity, text string, at time.Time) {
 	case x == nil && len(a.open) >= MostOpen:
 		return // nobody reads more
 	case x == nil:
-		x = &Alert{ID: a.next, Condition: c, Severity: s, Text: text, Since: at}
+		x = &Alert{ID: a.next, Condition: c, Severity: s, Text: text, Domain: a.log.domainOf(text), Since: at}
 		a.next++
 		a.open[c], a.all = x, append(a.all, x)
 		a.log.Add(Event{At: at, Severity: s, Text: text, Alert: x.ID, Mark: Began})

@@ -136,3 +136,39 @@ func TestAudit(t *testing.T) {
 		t.Errorf("%d bytes of words", n)
 	}
 }
+
+// TestDomains: an event and an alert have the domain that their text is about when they come.
+func TestDomains(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	s, l, _ := open(t, path, 5)
+	domain := "shop"
+	l.Ask(func(text string) string {
+		if strings.Contains(text, "v") {
+			return domain
+		}
+		return ""
+	})
+	a, err := OpenAlerts(s, l)
+	ok(t, err)
+	l.Add(Event{Text: "v"})
+	a.Raise(Condition{Kind: "k"}, Minor, "of v", time.Unix(1, 0))
+	domain = "office"
+	l.Add(Event{Text: "x", Domain: "forged"})
+	a.End(Condition{Kind: "k"}, "no more of v", time.Unix(2, 0))
+	a.Close()
+	l.Close()
+	ok(t, s.Close())
+	s, l, _ = open(t, path, 5)
+	defer s.Close()
+	defer l.Close()
+	a, err = OpenAlerts(s, l)
+	ok(t, err)
+	defer a.Close()
+	var got []string
+	for _, e := range l.Newest() {
+		got = append(got, e.Text+":"+e.Domain)
+	}
+	if text := strings.Join(got, " "); text != "v:shop of v:shop x: no more of v:office" || a.All()[0].Domain != "shop" {
+		t.Errorf("%s, %+v", text, a.All())
+	}
+}

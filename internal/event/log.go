@@ -29,6 +29,8 @@ type Event struct {
 	At       time.Time `json:"at"`
 	Severity Severity  `json:"severity"`
 	Text     string    `json:"text"`
+	// Domain is that of all that it names, empty for none.
+	Domain string `json:"domain,omitempty"`
 	// Alert is the alert that begins or ends, as Mark says; 0 if it is about none.
 	Alert AlertID `json:"alert,omitzero"`
 	Mark  Mark    `json:"mark,omitzero"`
@@ -70,6 +72,19 @@ type Log struct {
 	newest  []Event // the last of them is next-1
 	// watchers hear that there is something new.
 	watchers map[chan struct{}]bool
+	// domain finds out what domain a text is about.
+	domain func(text string) string
+}
+
+// Ask lets the log ask in which domain is what an event names. It is called before the first.
+func (l *Log) Ask(domain func(text string) string) { l.domain = domain }
+
+// domainOf asks it.
+func (l *Log) domainOf(text string) string {
+	if l.domain == nil {
+		return ""
+	}
+	return l.domain(text)
 }
 
 // Open reads the events there are. failed is told when one can't be stored.
@@ -108,7 +123,7 @@ func (l *Log) trim() {
 
 // Add tells of an event. It does not wait until that is stored.
 func (l *Log) Add(e Event) {
-	e.Text = cut(e.Text, maxText)
+	e.Text, e.Domain = cut(e.Text, maxText), l.domainOf(e.Text)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.newest = append(l.newest, e)

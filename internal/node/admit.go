@@ -45,9 +45,11 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 	case *size == "":
 		return array.Errorf(array.NotFound, "volume %s does not exist: create it, or say -size", name).Because(array.NoVolume)
 	default:
-		v = VV{Name: name, CPG: n.cfg.CPGs[0].Name}
-		if *cpg != "" {
-			v.CPG = *cpg
+		v = VV{Name: name, CPG: *cpg}
+		if v.CPG == "" {
+			if v.CPG, err = n.firstCPG(r.rec.Name); err != nil {
+				return err
+			}
 		}
 		if v.Size, err = parseSize(*size); err != nil {
 			return in("volume", name, err)

@@ -67,14 +67,14 @@ func showAlert(n *Node, _ context.Context, a *args) error {
 	}
 	var chosen []event.Alert
 	for _, id := range ids {
-		x, err := n.alerts.Find(id)
+		x, err := a.view().Alert(id)
 		if err != nil {
 			return err
 		}
 		chosen = append(chosen, x)
 	}
 	none := !*which[event.New] && !*which[event.Acknowledged] && !*which[event.Fixed]
-	for _, x := range n.Alerts() {
+	for _, x := range a.view().Alerts() {
 		if s := x.State(); len(ids) == 0 && (*all || *which[s] || none && s == event.New) {
 			chosen = append(chosen, x)
 		}
@@ -125,7 +125,7 @@ func (a *args) chosenAlerts(n *Node, all bool, meant func(event.Alert) bool) (id
 	if !all {
 		return a.alertIDs()
 	}
-	for _, x := range n.Alerts() {
+	for _, x := range a.view().Alerts() {
 		if meant(x) {
 			ids = append(ids, x.ID)
 		}
@@ -149,13 +149,13 @@ func setAlert(n *Node, _ context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	return n.eachAlert(ids, func(id event.AlertID) error { return n.alerts.Change(id, to) })
+	return a.eachAlert(ids, func(id event.AlertID) error { return n.alerts.Change(id, to) })
 }
 
 // eachAlert does it for those that exist, after it is known that all do.
-func (n *Node) eachAlert(ids []event.AlertID, do func(event.AlertID) error) error {
+func (a *args) eachAlert(ids []event.AlertID, do func(event.AlertID) error) error {
 	for _, id := range ids {
-		if _, err := n.alerts.Find(id); err != nil {
+		if _, err := a.view().Alert(id); err != nil {
 			return err
 		}
 	}
@@ -176,12 +176,14 @@ func removeAlert(n *Node, _ context.Context, a *args) error {
 		return err
 	}
 	for _, id := range ids {
-		if x, err := n.alerts.Find(id); err != nil || x.Ended.IsZero() {
+		if x, err := a.view().Alert(id); err != nil {
+			return err
+		} else if x.Ended.IsZero() {
 			return n.alerts.Remove(id) // which says why not
 		}
 	}
 	if err := sure("removealert forgets %d alerts that have ended", len(ids)); err != nil {
 		return err
 	}
-	return n.eachAlert(ids, n.alerts.Remove)
+	return a.eachAlert(ids, n.alerts.Remove)
 }

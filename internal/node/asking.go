@@ -22,12 +22,15 @@ type request struct {
 	Number  uint64 `json:"number,omitempty"`
 	GivenUp uint64 `json:"given_up,omitempty"`
 	// By is who gives the command to the other array.
-	By    *Caller            `json:"by,omitempty"`
-	Host  *hostChange        `json:"host,omitempty"`
-	User  *people.UserChange `json:"user,omitempty"`
-	Sets  []VVSet            `json:"sets,omitempty"`
-	LUNs  *lunQuestion       `json:"luns,omitempty"`
-	Lacks *lackQuestion      `json:"lacks,omitempty"`
+	By   *Caller            `json:"by,omitempty"`
+	Host *hostChange        `json:"host,omitempty"`
+	User *people.UserChange `json:"user,omitempty"`
+	Sets []VVSet            `json:"sets,omitempty"`
+	Book *book              `json:"book,omitempty"`
+	// Tied asks for all that belongs together with these objects.
+	Tied  []objectKey   `json:"tied,omitempty"`
+	LUNs  *lunQuestion  `json:"luns,omitempty"`
+	Lacks *lackQuestion `json:"lacks,omitempty"`
 	// Leaving: the asking array shuts down.
 	Leaving bool `json:"leaving,omitempty"`
 	// Service tells the State of Remote Copy, or asks for it.
@@ -44,8 +47,10 @@ type response struct {
 	Bits []byte `json:"bits,omitempty"`
 	// Shares answer those that were offered.
 	Shares []ruleShare `json:"shares,omitempty"`
-	Error  string      `json:"error,omitempty"`
-	Kind   array.Kind  `json:"kind,omitempty"`
+	// Tied are the objects that were asked for.
+	Tied  []objectKey `json:"tied,omitempty"`
+	Error string      `json:"error,omitempty"`
+	Kind  array.Kind  `json:"kind,omitempty"`
 	// Reason is the error's, if it has one.
 	Reason array.Reason `json:"reason,omitempty"`
 }
@@ -128,6 +133,10 @@ func (n *Node) serveCall(body []byte) []byte {
 		err = n.takeHost(*q.Host)
 	case len(q.Sets) > 0:
 		err = n.takeVVSets(q.Sets)
+	case q.Book != nil:
+		err = n.takeBook(*q.Book)
+	case len(q.Tied) > 0:
+		r.Tied, err = n.tiedHere(q.Tied)
 	case q.GivenUp != 0:
 		n.giveUpCommand(q.GivenUp)
 	case q.LUNs != nil:

@@ -14,15 +14,19 @@ import (
 
 // Caller is who gives a command, from which address, and over what.
 type Caller struct {
-	User string      `json:"user"`
-	Role people.Role `json:"role"`
-	From string      `json:"from"`
-	Over string      `json:"over"`
+	User string `json:"user"`
+	people.Grants
+	// Domain is the one that the caller's session is in; empty: all that the caller may see.
+	Domain string `json:"domain,omitempty"`
+	From   string `json:"from"`
+	Over   string `json:"over"`
+	// session is its key, empty if there is none.
+	session string
 }
 
 // CallerOf is one who has logged in.
 func CallerOf(s people.Session, over string) Caller {
-	return Caller{User: s.User, Role: s.Role, From: s.From, Over: over}
+	return Caller{User: s.User, Grants: s.Grants, Domain: s.Domain, From: s.From, Over: over, session: s.Key}
 }
 
 // itselfName is who carries out what nobody asked for at that moment.
@@ -45,12 +49,12 @@ func (n *Node) People() *people.Book { return n.people }
 
 // itself is a command that the array gives to itself.
 func (n *Node) itself(words ...string) Asked {
-	return Asked{By: Caller{User: itselfName, Role: people.Super, From: n.cfg.Name, Over: "schedule"}, Words: words}
+	return Asked{By: Caller{User: itselfName, Grants: people.Grants{Role: people.Super}, From: n.cfg.Name, Over: "schedule"}, Words: words}
 }
 
 // asked is a command that the other array passes on.
 func (n *Node) asked(q request) Asked {
-	by := Caller{User: itselfName, Role: people.Super}
+	by := Caller{User: itselfName, Grants: people.Grants{Role: people.Super}}
 	if q.By != nil {
 		by = *q.By
 	}
@@ -93,8 +97,12 @@ func (c *command) needs(words []string) people.Right {
 
 // permitted refuses a command that its caller may not give.
 func (q Asked) permitted(c *command) error {
-	if right := c.needs(q.Words[1:]); !q.By.Role.May(right) {
-		return array.Errorf(array.Denied, "%s: user %s has the role %s, which lacks the right %q; 'showrole' lists them", c.name, q.By.User, q.By.Role, right)
+	right := c.needs(q.Words[1:])
+	if !q.By.May(right) {
+		return array.Errorf(array.Denied, "%s: user %s has the role %s, which lacks the right %q; 'showrole' lists them", c.name, q.By.User, q.By.Text(), right)
+	}
+	if _, open := namings()[c.name]; !open && !q.By.Role.May(right) {
+		return array.Errorf(array.Denied, "%s concerns the whole array: user %s has the role %s, and none with the right %q in domain all", c.name, q.By.User, q.By.Text(), right)
 	}
 	return nil
 }

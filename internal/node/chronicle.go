@@ -20,6 +20,7 @@ func (n *Node) openLogs() (err error) {
 	if err != nil {
 		return err
 	}
+	n.events.Ask(n.domainOfText)
 	if n.audit, err = event.OpenAudit(n.store, event.MostActs); err != nil {
 		return err
 	}
@@ -61,7 +62,7 @@ func (n *Node) audited(q Asked, c *command, run func() (string, error)) (string,
 		run = func() (string, error) { return text, nil }
 	}
 	end, err := n.audit.Begin(event.Act{
-		At: time.Now(), User: q.By.User, Role: string(q.By.Role), From: q.By.From, Over: q.By.Over,
+		At: time.Now(), User: q.By.User, Role: q.By.Text(), From: q.By.From, Over: q.By.Over,
 		Words: wordsText(c.blanked(q.Words)),
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -62,8 +63,10 @@ func groupOfVolume(n *Node, words []string) *running {
 
 // args are a command's words, and where its answer goes.
 type args struct {
+	n     *Node
 	cmd   *command
 	by    Caller
+	words []string // as they were given
 	style table.Style
 	flags *flag.FlagSet
 	rest  []string
@@ -77,6 +80,13 @@ type args struct {
 	kind, obj string
 	// begun is where the number of a task that goes on by itself is left.
 	begun *uint64
+	// made is what the command makes, into a domain. touched are the objects with a place
+	// of their own in a domain that it names.
+	made    mention
+	into    string
+	touched []mention
+	// domains are those that -domain of a command that lists says.
+	domains []string
 }
 
 // waits makes a task of what the command waits for.
@@ -95,7 +105,7 @@ func (a *args) parse(low, high int) error {
 	if len(a.rest) < low || high >= 0 && len(a.rest) > high {
 		return a.miscounted(low, high)
 	}
-	return nil
+	return a.scoped()
 }
 
 // elsewhere reports whether the other array serves a group.
@@ -122,18 +132,21 @@ func (n *Node) runHere(ctx context.Context, q Asked) (string, error) {
 				return "", err
 			}
 		}
-		a := newArgs(c, q)
+		a := n.newArgs(c, q)
 		err := n.runAlone(ctx, c, a)
 		if err == nil && a.then != nil {
 			err = n.waitFor(ctx, q, a)
 		}
+		if touched := append(a.touched, a.made); len(touched) > 1 || a.made != (mention{}) {
+			err = errors.Join(err, n.forgetPlaces(ctx, touched))
+		}
 		_ = a.tab.Flush()
-		return a.out.String(), err
+		return a.out.String(), n.untoldOf(q, err)
 	})
 }
 
-func newArgs(c *command, q Asked) *args {
-	a := &args{cmd: c, by: q.By, style: q.Style, rest: q.Words[1:], out: &strings.Builder{}, tell: q.Tell, begun: q.begun, flags: flag.NewFlagSet(c.name, flag.ContinueOnError)}
+func (n *Node) newArgs(c *command, q Asked) *args {
+	a := &args{n: n, cmd: c, by: q.By, words: q.Words[1:], style: q.Style, rest: q.Words[1:], out: &strings.Builder{}, tell: q.Tell, begun: q.begun, flags: flag.NewFlagSet(c.name, flag.ContinueOnError)}
 	a.flags.SetOutput(io.Discard)
 	a.tab = tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 	if c.lists() {
@@ -168,7 +181,10 @@ func (n *Node) runAlone(ctx context.Context, c *command, a *args) error {
 			return array.Errorf(array.Aborted, "%s: whoever asked for it is gone", c.name)
 		}
 	}
-	return c.run(n, ctx, a)
+	if err := c.run(n, ctx, a); err != nil || a.made == (mention{}) {
+		return err
+	}
+	return n.placeNew(ctx, a.made, a.into)
 }
 
 func find(name string) *command {
@@ -183,7 +199,7 @@ func find(name string) *command {
 func commands() []command {
 	return slices.Concat([]command{
 		{name: "help", right: people.Look, usage: "help [command]", about: "lists the commands", run: help},
-	}, volumeCommands(), setCommands(), qosCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), targetCommands(), farCommands(), linkCommands(), serviceCommands(), groupCommands(), drillCommands(), integrityCommands(), taskCommands(), alertCommands(), showCommands(), userCommands())
+	}, volumeCommands(), setCommands(), qosCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), targetCommands(), farCommands(), linkCommands(), serviceCommands(), groupCommands(), drillCommands(), integrityCommands(), taskCommands(), alertCommands(), showCommands(), userCommands(), domainCommands())
 }
 
 func help(_ *Node, _ context.Context, a *args) error {

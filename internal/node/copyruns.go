@@ -165,6 +165,9 @@ func (n *Node) copiesStatus(a *args) {
 	n.copies.mu.Lock()
 	defer n.copies.mu.Unlock()
 	for _, r := range n.copies.runs {
+		if !a.view().has(vvKind, r.name) {
+			continue
+		}
 		a.printf("copy\t%s\tfrom %s, %d percent of %d MiB, %s\n", r.name, r.parent, r.percent(), r.size.Load()>>20, rateText(r.done.Load(), time.Since(r.began)))
 	}
 }

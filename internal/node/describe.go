@@ -112,7 +112,8 @@ func (d *Description) addHosts(t *store.Tx) error {
 func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
-	sent, refused, sets, turns := map[array.GroupID]uint64{}, map[string]string{}, map[string]uint64{}, map[string]int{}
+	sent, refused, sets, entries := map[array.GroupID]uint64{}, map[string]string{}, map[string]uint64{}, map[string]uint64{}
+	turns := map[string]int{}
 	var start array.StartID
 	service := false // whether the other array was told in this contact
 	busy := 0        // how often in a row a command ran
@@ -126,6 +127,7 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 			clear(sent)
 			clear(sets)
 			service = false
+			clear(entries)
 			continue
 		}
 		if s := p.System().Start; s != start {
@@ -133,6 +135,7 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 			clear(sent)
 			clear(sets)
 			service = false
+			clear(entries)
 			n.unmade.Store(true)
 		}
 		service = service || n.tellService(ctx) == nil
@@ -141,6 +144,7 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 		n.tellHosts(ctx, refused, turns)
 		n.tellUsers(ctx, refused)
 		n.tellAllVVSets(ctx, sets, refused)
+		n.tellAllBook(ctx, entries, refused)
 		for _, r := range n.shared() {
 			if sent[r.rec.ID] == r.rec.Version && !n.toTellAgain(r.rec.ID) {
 				continue

@@ -13,6 +13,9 @@
 //     twice is taking it up once.
 //   - A failed command changes nothing here. One that concerns both arrays is tried
 //     at the other first.
+//   - In which domain an object is, says the book of placings, by kind and name, on both
+//     arrays; a volume is where its CPG is. What a command's words name is looked up when
+//     they are read, and so before it does anything; faces get facts from a View only.
 //   - What goes on by itself (copies, schedules, expiry) is part of the description, and
 //     done by the array that serves the group. A schedule's run is noted on both arrays
 //     before it is begun.

@@ -9,11 +9,13 @@ import (
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/link"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // GroupFact is a Remote Copy group as this array sees it.
 type GroupFact struct {
 	RCGroup
+	Domain string // empty for none
 	// Role is this array's, in the incumbent's word; State and Sync are the group's.
 	Role, State, Sync string
 	// Serving is the name of the array that serves it, empty if none is known to.
@@ -79,6 +81,12 @@ func (n *Node) groupFact(r running) (GroupFact, error) {
 		ServedHere: i.Serving, Shared: i.Sharing, Owner: i.Owner == i.Self, Switching: i.Switching, Contact: i.Contact, Copy: i.Copy, VVs: d.VVs, VLUNs: d.VLUNs,
 	}
 	f.Serving = n.servingName(i)
+	if err := n.store.View(func(t *store.Tx) (err error) {
+		f.Domain, err = domainIn(t, keyOf(groupKind, d.Group.Name))
+		return err
+	}); err != nil {
+		return GroupFact{}, err
+	}
 	f.Outside = n.farFacts(d.Group)
 	f.Role = farRole(d.Group, f.Role, f.Outside)
 	f.LastSync, f.Late, f.PointTrouble = i.Period.At, i.Period.Late, i.Period.Trouble

@@ -56,6 +56,7 @@ type HostFact struct {
 	CHAP        string // the account's name, empty for none
 	Descriptors map[string]string
 	Sets        []string
+	Domain      string // empty for none
 	// Paths are its sessions with this array.
 	Paths []PathFact
 }
@@ -71,6 +72,10 @@ type PathFact struct {
 func (n *Node) Hosts() (all []HostFact, err error) {
 	sets := map[string][]string{}
 	err = n.store.View(func(t *store.Tx) error {
+		in, err := domainsOf(t)
+		if err != nil {
+			return err
+		}
 		if err := tables.sets.Each(t, func(_ string, s HostSet) error {
 			for _, h := range s.Hosts {
 				sets[h] = append(sets[h], s.Name)
@@ -80,7 +85,7 @@ func (n *Node) Hosts() (all []HostFact, err error) {
 			return err
 		}
 		return tables.hosts.Each(t, func(_ string, h Host) error {
-			f := HostFact{Name: h.Name, Persona: h.Persona, Initiators: slices.Clone(h.Initiators), Descriptors: h.Descriptors}
+			f := HostFact{Name: h.Name, Persona: h.Persona, Initiators: slices.Clone(h.Initiators), Descriptors: h.Descriptors, Domain: in[keyOf(hostKind, h.Name)]}
 			if h.CHAPSecret != "" {
 				f.CHAP = h.CHAPUser
 			}
@@ -117,6 +122,7 @@ func (n *Node) sessions() []iscsi.SessionInfo {
 // SetFact is a set of hosts or of volumes.
 type SetFact struct {
 	Name, Comment string
+	Domain        string // empty for none
 	Members       []string
 	// Limited: a rule limits what hosts do to the volumes.
 	Limited bool
@@ -125,8 +131,12 @@ type SetFact struct {
 // HostSets returns the sets of hosts, by name.
 func (n *Node) HostSets() (all []SetFact, err error) {
 	err = n.store.View(func(t *store.Tx) error {
+		in, err := domainsOf(t)
+		if err != nil {
+			return err
+		}
 		return tables.sets.Each(t, func(_ string, s HostSet) error {
-			all = append(all, SetFact{Name: s.Name, Comment: s.Comment, Members: slices.Clone(s.Hosts)})
+			all = append(all, SetFact{Name: s.Name, Domain: in[keyOf(hostSetKind, s.Name)], Comment: s.Comment, Members: slices.Clone(s.Hosts)})
 			return nil
 		})
 	})

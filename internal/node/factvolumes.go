@@ -18,8 +18,8 @@ import (
 // VolumeFact is a volume or snapshot.
 type VolumeFact struct {
 	VV
-	// Group is empty for an un-mirrored volume.
-	Group string
+	// Group is empty for an un-mirrored volume, Domain for one in none.
+	Group, Domain string
 	// CopyOf is the name of the volume or snapshot that it is of, or was made from.
 	CopyOf string
 	WWN    array.WWN
@@ -35,7 +35,11 @@ func (v VolumeFact) Prov() string { return prov(v.VV) }
 // Volumes returns all volumes and snapshots, by name.
 func (n *Node) Volumes() (all []VolumeFact, err error) {
 	names, groups := map[array.VolumeID]string{}, map[array.GroupID]RCGroup{}
-	err = n.store.View(func(t *store.Tx) error {
+	var in map[objectKey]string
+	err = n.store.View(func(t *store.Tx) (err error) {
+		if in, err = domainsOf(t); err != nil {
+			return err
+		}
 		if err := tables.groups.Each(t, func(_ string, g RCGroup) error { groups[g.ID] = g; return nil }); err != nil {
 			return err
 		}
@@ -57,6 +61,7 @@ func (n *Node) Volumes() (all []VolumeFact, err error) {
 		if g := groups[f.VV.Group]; !g.Private {
 			f.Group = g.Name
 		}
+		f.Domain = in[keyOf(cpgKind, f.CPG)]
 		f.CopyOf = cmp.Or(names[f.Of], names[f.Base])
 		f.WWN, f.Serving = array.MakeWWN(f.ID), serving[f.VV.Group]
 		f.Used, f.State = n.usedBy(f.VV)
@@ -78,7 +83,11 @@ func (n *Node) Volume(name string) (f VolumeFact, err error) {
 	if err != nil {
 		return f, err
 	}
-	f = VolumeFact{VV: v, WWN: array.MakeWWN(v.ID), Serving: n.seenHere(g.ID)}
+	domain := ""
+	if err := n.store.View(func(t *store.Tx) (err error) { domain, err = domainIn(t, keyOf(cpgKind, v.CPG)); return err }); err != nil {
+		return f, err
+	}
+	f = VolumeFact{VV: v, WWN: array.MakeWWN(v.ID), Serving: n.seenHere(g.ID), Domain: domain}
 	if !g.Private {
 		f.Group = g.Name
 	}
@@ -113,14 +122,15 @@ type VLUNFact struct {
 	Host   string
 	WWN    array.WWN
 	Of     array.VolumeID
+	Domain string // empty for none
 	// Initiators are those that see it so.
 	Initiators []string
 }
 
 // VLUNs returns the exports, by host and LUN.
 func (n *Node) VLUNs() (all []VLUNFact, err error) {
-	var s *sight
-	if err := n.store.View(func(t *store.Tx) (err error) { s, err = loadSight(t); return err }); err != nil {
+	s, err := n.sightNow()
+	if err != nil {
 		return nil, err
 	}
 	return s.exported(), nil
@@ -141,6 +151,9 @@ func (n *Node) VLUNsOf(volume string) (all []VLUNFact, err error) {
 		if err := tables.vluns.With(t, byVolume, store.Key(uint64(v.ID)), func(_ string, l VLUN) error { s.vluns = append(s.vluns, l); return nil }); err != nil {
 			return err
 		}
+		if err := s.placed(t); err != nil {
+			return err
+		}
 		all = s.exported()
 		return nil
 	})
@@ -152,7 +165,7 @@ func (s *sight) exported() (all []VLUNFact) {
 	for _, l := range s.vluns {
 		all = append(all, VLUNFact{
 			LUN: l.LUN, Volume: s.vvs[l.Volume].Name, Host: l.Host, WWN: array.MakeWWN(l.Volume), Of: l.Volume,
-			Initiators: s.initiators(l.Host),
+			Initiators: s.initiators(l.Host), Domain: s.in[keyOf(cpgKind, s.vvs[l.Volume].CPG)],
 		})
 	}
 	slices.SortFunc(all, func(a, b VLUNFact) int { return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.LUN, b.LUN)) })
@@ -162,6 +175,7 @@ func (s *sight) exported() (all []VLUNFact) {
 // CPGFact is a common provisioning group of this array.
 type CPGFact struct {
 	Name, Dir, Device string
+	Domain            string // empty for none
 	volume.Capacity
 	// Warn and Stop are what a person set, in bytes; 0 for none.
 	Warn, Stop int64
@@ -211,7 +225,11 @@ func (n *Node) HasCPG(name string) bool { return n.cpgs[name] != nil }
 // CPGs returns the CPGs, as configured.
 func (n *Node) CPGs() (all []CPGFact, err error) {
 	vols, snaps := map[string]int{}, map[string]int{}
-	if err := n.store.View(func(t *store.Tx) error {
+	var in map[objectKey]string
+	if err := n.store.View(func(t *store.Tx) (err error) {
+		if in, err = domainsOf(t); err != nil {
+			return err
+		}
 		return tables.vvs.Each(t, func(_ string, v VV) error {
 			if v.Of != 0 {
 				snaps[v.CPG]++
@@ -229,7 +247,7 @@ func (n *Node) CPGs() (all []CPGFact, err error) {
 			return nil, err
 		}
 		all = append(all, CPGFact{
-			Name: c.Name, Dir: c.Dir, Device: c.Device, Capacity: n.cpgs[c.Name].Capacity(), Warn: l.Warn, Stop: l.Limit, Level: n.cpgs[c.Name].Level(),
+			Name: c.Name, Dir: c.Dir, Device: c.Device, Domain: in[keyOf(cpgKind, c.Name)], Capacity: n.cpgs[c.Name].Capacity(), Warn: l.Warn, Stop: l.Limit, Level: n.cpgs[c.Name].Level(),
 			Volumes: vols[c.Name], Snapshots: snaps[c.Name], Scrub: n.scrubs[c.Name].fact(n.cfg.Scrub.MiBPerSecond << 20),
 		})
 	}

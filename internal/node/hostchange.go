@@ -28,17 +28,17 @@ type hostChange struct {
 	NowSet *HostSet `json:"now_set,omitempty"`
 }
 
-// hostOrSet is one of them, or neither.
-type hostOrSet struct {
+// hostState is one of them, or neither.
+type hostState struct {
 	host *Host
 	set  *HostSet
 }
 
-func (c hostChange) was() hostOrSet { return hostOrSet{c.Was, c.WasSet} }
-func (c hostChange) now() hostOrSet { return hostOrSet{c.Now, c.NowSet} }
+func (c hostChange) was() hostState { return hostState{c.Was, c.WasSet} }
+func (c hostChange) now() hostState { return hostState{c.Now, c.NowSet} }
 
 // from is the change to what c makes of it, from something else.
-func (c hostChange) from(was hostOrSet) hostChange {
+func (c hostChange) from(was hostState) hostChange {
 	c.Was, c.WasSet = was.host, was.set
 	return c
 }
@@ -75,7 +75,7 @@ func (c hostChange) check() error {
 }
 
 // thereIs returns what is stored of that name.
-func thereIs(t *store.Tx, name string) (x hostOrSet, err error) {
+func thereIs(t *store.Tx, name string) (x hostState, err error) {
 	if set, is := strings.CutPrefix(name, "set:"); is {
 		s, ok, err := tables.sets.Get(t, set)
 		if ok {
@@ -99,7 +99,7 @@ func (n *Node) changeHosts(ctx context.Context, c hostChange) error {
 		switch {
 		case err != nil:
 			return err
-		case c.was() == hostOrSet{} && cur.host != nil:
+		case c.was() == hostState{} && cur.host != nil:
 			return array.Errorf(array.Exists, "host %s exists already", c.Name).Because(array.HostExists)
 		case !reflect.DeepEqual(cur, c.was()):
 			return array.Errorf(array.Conflict, "%s was changed meanwhile", c.what())
@@ -267,11 +267,11 @@ func (n *Node) takeHost(c hostChange) error {
 		switch {
 		case err != nil || reflect.DeepEqual(cur, c.now()):
 			return err
-		case reflect.DeepEqual(cur, c.was()) || cur == hostOrSet{}:
+		case reflect.DeepEqual(cur, c.was()) || cur == hostState{}:
 			return c.apply(t, ours)
 		case c.removes():
 			return nil // it is another one, and stays
-		case c.was() == hostOrSet{}:
+		case c.was() == hostState{}:
 			reason := array.HostExists
 			if cur.set != nil {
 				reason = array.SetExists

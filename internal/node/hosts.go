@@ -45,11 +45,16 @@ func (h *Host) check() error {
 		}
 	}
 	for _, i := range h.Initiators {
-		if len(i) > 223 || !strings.HasPrefix(i, "iqn.") && !strings.HasPrefix(i, "eui.") && !strings.HasPrefix(i, "naa.") {
+		if len(i) > 223 || !initiatorName(i) {
 			return array.Errorf(array.Invalid, "host %s: initiator name %.80q: want an iSCSI name (iqn., eui. or naa.) of at most 223 bytes", h.Name, i)
 		}
 	}
 	return nil
+}
+
+// initiatorName reports whether a text could be an iSCSI name.
+func initiatorName(s string) bool {
+	return strings.HasPrefix(s, "iqn.") || strings.HasPrefix(s, "eui.") || strings.HasPrefix(s, "naa.")
 }
 
 // rightToHost: -add changes a host that exists.
@@ -63,6 +68,7 @@ func rightToHost(words []string) people.Right {
 }
 
 func createHost(n *Node, ctx context.Context, a *args) error {
+	a.domainFlag()
 	persona := a.flags.Int("persona", 2, "")
 	chap, add, about := a.flags.String("chap", "", ""), a.flags.Bool("add", false, ""), descriptorFlags(a)
 	if err := a.parse(2, 1+maxInitiators); err != nil {

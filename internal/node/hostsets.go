@@ -92,6 +92,7 @@ func (n *Node) seenBySet(set string) (groups []array.GroupID, err error) {
 }
 
 func createHostSet(n *Node, ctx context.Context, a *args) error {
+	a.domainFlag()
 	add, comment := a.flags.Bool("add", false, ""), a.flags.String("comment", "", "")
 	if err := a.parse(1, 1+maxSetMembers); err != nil {
 		return err

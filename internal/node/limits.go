@@ -127,6 +127,8 @@ func orDash(n int64) string {
 }
 
 func showCPG(n *Node, _ context.Context, a *args) error {
+	a.domainFlag()
+	detail := a.flags.Bool("d", false, "")
 	if err := a.parse(0, -1); err != nil {
 		return err
 	}
@@ -146,12 +148,20 @@ func showCPG(n *Node, _ context.Context, a *args) error {
 	}); err != nil {
 		return err
 	}
-	t := table.New("Name", ">VVs", ">TPVVs", ">Snps", ">Used_MB", ">Rsvd_MB", ">Free_MB", ">Total_MB", ">Written_MB", ">Savings", ">SDGw_MB", ">SDGl_MB")
+	cols := []string{"Name", ">VVs", ">TPVVs", ">Snps", ">Used_MB", ">Rsvd_MB", ">Free_MB", ">Total_MB", ">Written_MB", ">Savings", ">SDGw_MB", ">SDGl_MB"}
+	if *detail {
+		cols = append(cols, "Domain")
+	}
+	domains, err := a.view().scope()
+	if err != nil {
+		return err
+	}
+	t := table.New(cols...)
 	found := map[string]bool{}
 	var sum volume.Capacity
 	var free int64
 	for _, c := range n.cfg.CPGs {
-		if len(a.rest) > 0 && !a.names(c.Name, found) {
+		if !domains.object(cpgKind, c.Name) || len(a.rest) > 0 && !a.names(c.Name, found) {
 			continue
 		}
 		s := n.cpgs[c.Name].Capacity()
@@ -165,7 +175,7 @@ func showCPG(n *Node, _ context.Context, a *args) error {
 		}
 		room := max(0, s.Cap-s.Used-s.Reserved)
 		k := count[c.Name]
-		t.Row(c.Name, k[0], k[1], k[2], mib(s.Used), mib(s.Reserved), mib(room), s.Limit>>20, mib(s.Written), savings, orDash(l.Warn>>20), orDash(l.Limit>>20))
+		t.Row(c.Name, k[0], k[1], k[2], mib(s.Used), mib(s.Reserved), mib(room), s.Limit>>20, mib(s.Written), savings, orDash(l.Warn>>20), orDash(l.Limit>>20), orDashText(domains.in[keyOf(cpgKind, c.Name)]))
 		sum.Used, sum.Reserved, sum.Limit, sum.Written, free = sum.Used+s.Used, sum.Reserved+s.Reserved, sum.Limit+s.Limit, sum.Written+s.Written, free+room
 	}
 	if err := a.unnamed("CPG", found); err != nil {

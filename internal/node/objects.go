@@ -259,6 +259,10 @@ var tables = struct {
 	// drills are of this array, by group.
 	drills store.Bucket[drillOf]
 	tasks  store.Bucket[keptTask]
+	// placings say what is in which domain.
+	domains    store.Bucket[Domain]
+	domainsets store.Bucket[DomainSet]
+	placings   store.Bucket[placing]
 	// fars are the targets outside the pair.
 	fars store.Bucket[Target]
 }{
@@ -288,6 +292,9 @@ var tables = struct {
 	store.Bucket[joined]{Name: "relation"},
 	store.Bucket[drillOf]{Name: "drills"},
 	store.Bucket[keptTask]{Name: "tasks"},
+	store.Bucket[Domain]{Name: "domains"},
+	store.Bucket[DomainSet]{Name: "domainsets"},
+	store.Bucket[placing]{Name: "placings"},
 	store.Bucket[Target]{Name: "fars"},
 }
 

@@ -165,7 +165,7 @@ func (n *Node) rules(a *args) ([]QoSFact, error) {
 			return nil, array.Errorf(array.Invalid, "%s %.60q: want vvset: and the name of a set of volumes", a.cmd.name, w)
 		}
 	}
-	facts, err := n.QoS()
+	facts, err := a.view().QoS()
 	if err != nil || len(a.rest) == 0 {
 		return facts, err
 	}

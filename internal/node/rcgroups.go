@@ -19,7 +19,7 @@ import (
 
 func groupCommands() []command {
 	return []command{
-		{name: "creatercopygroup", right: people.Change, usage: "creatercopygroup <group> <target>:sync|periodic", about: "creates a Remote Copy group here and on the target", run: createRCGroup},
+		{name: "creatercopygroup", right: people.Change, usage: "creatercopygroup [-domain <domain>] <group> <target>:sync|periodic", about: "creates a Remote Copy group here and on the target", run: createRCGroup},
 		{name: "protectvvset", right: people.Change, usage: "protectvvset [-pol <policy>[,<policy>...]] [-period <n>[s|m|h|d]] [-host <host|set:hosts>[,...]] [-proximity primary|secondary|all] [-wait] <set> <group> <target>:sync|periodic", about: "makes a group of all volumes of a set, with their exports, policies and proximities, or of none", run: protectVVSet},
 		{name: "removercopygroup", right: people.Change, usage: "removercopygroup -f <group>", about: "removes a group without exports, and its volumes' copies on the target", of: lastGroup, run: removeRCGroup},
 		{name: "admitrcopyvv", right: people.Change, usage: "admitrcopyvv -createvv [-size <size>] [-cpg <cpg>] [-tpvv|-full|-tdvv] [-compr] <vv> <group>", about: "adds a volume; its copy on the target gets the same name, size and WWN", of: lastGroup, run: admitVV},
@@ -40,6 +40,7 @@ func nonce() uint64 {
 }
 
 func createRCGroup(n *Node, ctx context.Context, a *args) error {
+	a.domainFlag()
 	if err := a.parse(2, 2); err != nil {
 		return err
 	}

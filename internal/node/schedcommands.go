@@ -192,7 +192,7 @@ func showSched(n *Node, _ context.Context, a *args) error {
 	if err := a.parse(0, 0); err != nil {
 		return err
 	}
-	all, err := n.schedules()
+	all, err := a.view().schedules()
 	if err != nil {
 		return err
 	}

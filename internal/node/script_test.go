@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -25,6 +26,7 @@ var update = flag.Bool("node.update", false, "write what commands say into testd
 //
 //	a showvv          the array's owner, on array-a; b: on array-b; c: on a third one
 //	as ann a showvv   a user who has logged in
+//	login ann a       with the password 'correct horse': ann's commands to array-a are of that session
 //	! a removevv x    fails, and says why on standard error
 //	hold a            physical copies of array-a wait for their turn
 //	alert a 3 New     waits until alert 3 of array-a is New
@@ -65,8 +67,9 @@ func TestScripts(t *testing.T) {
 				}
 			}
 			owner := func(ts *testscript.TestScript, neg bool, args []string) {
-				give(ts, neg, Caller{User: people.Local, Role: people.Super, From: "local", Over: "socket"}, args)
+				give(ts, neg, Caller{User: people.Local, Grants: people.Grants{Role: people.Super}, From: "local", Over: "socket"}, args)
 			}
+			sessions := map[string]string{}
 			testscript.Run(t, testscript.Params{
 				Files: []string{f}, UpdateScripts: *update, RequireExplicitExec: true,
 				Setup: func(e *testscript.Env) error {
@@ -92,10 +95,21 @@ func TestScripts(t *testing.T) {
 						})
 					},
 					"hold": func(_ *testscript.TestScript, _ bool, args []string) { on[args[0]].holdCopies() },
+					"login": func(ts *testscript.TestScript, _ bool, args []string) {
+						s, err := on[args[1]].people.Login(args[0], "correct horse", "192.0.2.9:1", time.Now())
+						ts.Check(err)
+						sessions[args[0]+args[1]] = s.Key
+					},
 					"as": func(ts *testscript.TestScript, neg bool, args []string) {
+						if key, is := sessions[args[0]+args[1]]; is {
+							s, err := on[args[1]].people.Session(key, time.Now())
+							ts.Check(err)
+							give(ts, neg, CallerOf(s, "ssh"), args[1:])
+							return
+						}
 						u, err := arrays[0].people.User(args[0])
 						ts.Check(err)
-						give(ts, neg, Caller{User: u.Name, Role: u.Role, From: "192.0.2.9:1", Over: "ssh"}, args[1:])
+						give(ts, neg, Caller{User: u.Name, Grants: u.Grants, Domain: u.Default, From: "192.0.2.9:1", Over: "ssh"}, args[1:])
 					},
 				},
 			})

@@ -19,12 +19,12 @@ func showCommands() []command {
 	return []command{
 		{name: "status", right: look, usage: "status", about: "shows the pair, the witness and who serves which group", run: status},
 		{name: "explain", right: look, usage: "explain <group>", about: "shows who may serve a group, why, and what was decided", run: explain},
-		{name: "showrcopy", right: look, usage: "showrcopy [-d] [-qw] [links|groups [<group>...]|targets [<target>...]]", about: "shows targets, links and groups; -d: more of groups, -qw: the witness", run: showRCopy},
-		{name: "showvv", right: look, usage: "showvv [-d] [-showcols <column>[,<column>...]] [-cpg <cpg>] [<vv>...]", about: "lists volumes and snapshots, and what they take here; -d: all columns", run: showVV},
+		{name: "showrcopy", right: look, usage: "showrcopy [-d] [-qw] [-domain <domain>[,...]] [links|groups [<group>...]|targets [<target>...]]", about: "shows targets, links and groups; -d: more of groups, -qw: the witness", run: showRCopy},
+		{name: "showvv", right: look, usage: "showvv [-d] [-showcols <column>[,<column>...]] [-cpg <cpg>] [-domain <domain>[,...]] [<vv>...]", about: "lists volumes and snapshots, and what they take here; -d: all columns", run: showVV},
 		{name: "setcpg", right: people.Change, usage: "setcpg [-sdgw <size>] [-sdgl <size>] <cpg>", about: "changes at which size people and hosts are told of a CPG of this array, and beyond which it takes no more; 0 is none", run: setCPG},
-		{name: "showcpg", right: look, usage: "showcpg [<cpg>...]", about: "lists the common provisioning groups of this array and how full they are", run: showCPG},
-		{name: "showvlun", right: look, usage: "showvlun [-t|-a] [-v <pattern>] [-host <pattern>] [-l <lun>]", about: "lists the exports of volumes and hosts by name or pattern, with * and ?: -t: those made (templates), -a: those that a host is logged in for here (active)", run: showVLUN},
-		{name: "showhost", right: look, usage: "showhost [-d] [<host>...]", about: "lists the hosts with their iSCSI names, and the ports they are logged in at; -d: and their addresses", run: showHost},
+		{name: "showcpg", right: look, usage: "showcpg [-d] [-domain <domain>[,...]] [<cpg>...]", about: "lists the common provisioning groups of this array and how full they are; -d: and their domains", run: showCPG},
+		{name: "showvlun", right: look, usage: "showvlun [-t|-a] [-v <pattern>] [-host <pattern>] [-l <lun>] [-domain <domain>[,...]]", about: "lists the exports of volumes and hosts by name or pattern, with * and ?: -t: those made (templates), -a: those that a host is logged in for here (active)", run: showVLUN},
+		{name: "showhost", right: look, usage: "showhost [-d] [-domain <domain>[,...]] [<host>...]", about: "lists the hosts with their iSCSI names, and the ports they are logged in at; -d: and their addresses and domains", run: showHost},
 		{name: "showport", right: look, usage: "showport [-iscsi|-rcip]", about: "lists the iSCSI portals and the links of this array", run: showPort},
 		{name: "showiscsisession", right: look, usage: "showiscsisession", about: "lists the iSCSI sessions of this array", run: showISCSISession},
 		{name: "showsys", right: look, usage: "showsys [-d]", about: "shows this array and how full it is", run: showSys},
@@ -143,14 +143,24 @@ func status(n *Node, _ context.Context, a *args) error {
 			a.printf("witness\t%s\tlost since %v: %s\n", rel.witness.Address, w.LastSeen.Format(time.TimeOnly), w.Error)
 		}
 	}
-	for _, c := range n.cfg.CPGs {
+	cpgs, err := a.view().CPGs()
+	if err != nil {
+		return err
+	}
+	for _, c := range cpgs {
 		a.printf("scrub\t%s\t%s\n", c.Name, n.scrubs[c.Name].text(n.cfg.Scrub.MiBPerSecond))
 	}
 	n.copiesStatus(a)
 	for _, u := range n.leftOut() {
-		a.printf("failed\t%v\n", u.err())
+		if a.by.everything() {
+			a.printf("failed\t%v\n", u.err())
+		}
 	}
-	for _, r := range n.shared() {
+	groups, err := a.view().shared()
+	if err != nil {
+		return err
+	}
+	for _, r := range groups {
 		i, err := infoNow(r)
 		if err != nil {
 			return err

@@ -43,7 +43,7 @@ func showDrill(n *Node, _ context.Context, a *args) error {
 	if err := a.parse(0, -1); err != nil {
 		return err
 	}
-	all, err := n.Drills()
+	all, err := a.view().Drills()
 	if err != nil {
 		return err
 	}

@@ -145,7 +145,7 @@ func showEvents(n *Node, _ context.Context, a *args) error {
 		return n.showAudit(a, f)
 	}
 	t := table.New("Time", "Severity", "Message")
-	for _, e := range n.Events() {
+	for _, e := range a.view().Events() {
 		if f.shows(e.At, e.Severity, e.Text) {
 			t.Row(e.At.Local().Format(eventTime), e.Severity, e.Text)
 		}

@@ -37,24 +37,27 @@ func (n *Node) sessionsOf() map[string][]iscsi.SessionInfo {
 
 func (n *Node) sightNow() (s *sight, err error) {
 	err = n.store.View(func(t *store.Tx) error {
-		s, err = loadSight(t)
+		if s, err = loadSight(t); err == nil {
+			err = s.placed(t)
+		}
 		return err
 	})
 	return s, err
 }
 
 func showHost(n *Node, _ context.Context, a *args) error {
+	a.domainFlag()
 	detail := a.flags.Bool("d", false, "")
 	if err := a.parse(0, -1); err != nil {
 		return err
 	}
-	s, err := n.sightNow()
+	s, err := a.view().sight()
 	if err != nil {
 		return err
 	}
 	cols := []string{"Name", "Persona", "-WWN/iSCSI_Name-", "Port"}
 	if *detail {
-		cols = append(cols, "IP_addr", "CHAP", "Proximity")
+		cols = append(cols, "IP_addr", "CHAP", "Proximity", "Domain")
 	}
 	t := table.New(cols...)
 	found, sessions := map[string]bool{}, n.sessionsOf()
@@ -66,14 +69,14 @@ func showHost(n *Node, _ context.Context, a *args) error {
 		}
 		hosts++
 		slices.Sort(h.Initiators)
-		near := s.nearness(name)
+		near, domain := s.nearness(name), orDashText(s.in[keyOf(hostKind, name)])
 		for _, i := range h.Initiators {
 			ports := sessions[i]
 			if len(ports) == 0 {
-				t.Row(name, personaName(h.Persona), i, "---", "-", yesNo(h.CHAPUser != ""), near)
+				t.Row(name, personaName(h.Persona), i, "---", "-", yesNo(h.CHAPUser != ""), near, domain)
 			}
 			for _, x := range ports {
-				t.Row(name, personaName(h.Persona), i, portalPort(int(x.Tag)-1), x.Remote, yesNo(h.CHAPUser != ""), near)
+				t.Row(name, personaName(h.Persona), i, portalPort(int(x.Tag)-1), x.Remote, yesNo(h.CHAPUser != ""), near, domain)
 			}
 		}
 	}
@@ -158,6 +161,7 @@ func anyLike[V any](pattern string, named map[string]V) bool {
 
 func showVLUN(n *Node, _ context.Context, a *args) error {
 	templates, active := a.flags.Bool("t", false, ""), a.flags.Bool("a", false, "")
+	a.domainFlag()
 	vv, host, lun := a.flags.String("v", "", ""), a.flags.String("host", "", ""), a.flags.Int("l", -1, "")
 	if err := a.parse(0, 0); err != nil {
 		return err
@@ -165,7 +169,7 @@ func showVLUN(n *Node, _ context.Context, a *args) error {
 	if *templates && *active {
 		return array.Errorf(array.Invalid, "showvlun: want one of -t and -a; usage: %s", a.cmd.usage)
 	}
-	s, err := n.sightNow()
+	s, err := a.view().sight()
 	if err != nil {
 		return err
 	}

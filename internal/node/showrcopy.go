@@ -14,6 +14,7 @@ import (
 )
 
 func showRCopy(n *Node, _ context.Context, a *args) error {
+	a.domainFlag()
 	detail, witness := a.flags.Bool("d", false, ""), a.flags.Bool("qw", false, "")
 	if err := a.parse(0, -1); err != nil {
 		return err
@@ -138,7 +139,15 @@ func (n *Node) showLinks(a *args) error {
 func (n *Node) showGroups(a *args, detail bool) error {
 	a.title("\nGroup Information")
 	found := map[string]bool{}
-	for _, r := range n.shared() {
+	groups, err := a.view().shared()
+	if err != nil {
+		return err
+	}
+	in, err := n.places()
+	if err != nil {
+		return err
+	}
+	for _, r := range groups {
 		if len(a.rest) > 0 && !a.names(r.rec.Name, found) {
 			continue
 		}
@@ -152,7 +161,7 @@ func (n *Node) showGroups(a *args, detail bool) error {
 		}
 		a.title("")
 		if detail {
-			n.showGroupInDetail(a, r, i, d)
+			n.showGroupInDetail(a, r, i, d, in[keyOf(groupKind, r.rec.Name)])
 			continue
 		}
 		if !n.paired() && len(d.Group.Far) > 0 { // it is a copy of another array's
@@ -199,13 +208,13 @@ func showNear(a *args, near []Nearness) {
 	a.table(t)
 }
 
-func (n *Node) showGroupInDetail(a *args, r running, i group.Info, d Description) {
+func (n *Node) showGroupInDetail(a *args, r running, i group.Info, d Description, domain string) {
 	cpg := "-"
 	if len(d.VVs) > 0 {
 		cpg = d.VVs[0].CPG
 	}
-	t := table.New("Name", ">ID", "Target", "Status", "Role", "Mode", `"Options`, "LocalUserCpg", "RmUserCpg")
-	t.Row(r.rec.Name, n.GroupNumber(r.rec.ID), n.to().Name, stateOf(i), n.roleOf(r, i), d.Group.Mode(), n.optionsOf(d.Group, i), cpg, cpg)
+	t := table.New("Name", ">ID", "Target", "Status", "Role", "Mode", `"Options`, "LocalUserCpg", "RmUserCpg", "Domain")
+	t.Row(r.rec.Name, n.GroupNumber(r.rec.ID), n.to().Name, stateOf(i), n.roleOf(r, i), d.Group.Mode(), n.optionsOf(d.Group, i), cpg, cpg, orDashText(domain))
 	a.table(t)
 	t = table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "Resync_ss", "Sync_ss", "VV_iter", "R_iter", "S_iter", "LastSyncTime", "LocalSet", "RemoteSet")
 	for _, v := range d.volumes() {

@@ -15,21 +15,22 @@ import (
 func setCommands() []command {
 	const look = people.Look
 	return []command{
-		{name: "showhostset", right: look, usage: "showhostset [-d] [-host] [<set or host>...]", about: "lists the sets of hosts; -host: those that such hosts are in, -d: with their comments", run: showHostSet},
-		{name: "showvvset", right: look, usage: "showvvset [-d] [-vv] [<set or vv>...]", about: "lists the sets of volumes; -vv: those that such volumes are in, -d: with their comments", run: showVVSet},
+		{name: "showhostset", right: look, usage: "showhostset [-d] [-host] [-domain <domain>[,...]] [<set or host>...]", about: "lists the sets of hosts; -host: those that such hosts are in, -d: with their comments and domains", run: showHostSet},
+		{name: "showvvset", right: look, usage: "showvvset [-d] [-vv] [-domain <domain>[,...]] [<set or vv>...]", about: "lists the sets of volumes; -vv: those that such volumes are in, -d: with their comments and domains", run: showVVSet},
 	}
 }
 
 func showHostSet(n *Node, _ context.Context, a *args) error {
-	return n.showSets(a, "host", n.HostSets)
+	return n.showSets(a, "host", (*View).HostSets)
 }
 
 func showVVSet(n *Node, _ context.Context, a *args) error {
-	return n.showSets(a, "vv", n.VolumeSets)
+	return n.showSets(a, "vv", (*View).VolumeSets)
 }
 
 // showSets lists sets, a row for each member, as the incumbent does.
-func (n *Node) showSets(a *args, member string, facts func() ([]SetFact, error)) error {
+func (n *Node) showSets(a *args, member string, facts func(*View) ([]SetFact, error)) error {
+	a.domainFlag()
 	detail, by := a.flags.Bool("d", false, ""), a.flags.Bool(member, false, "")
 	if err := a.parse(0, -1); err != nil {
 		return err
@@ -37,13 +38,13 @@ func (n *Node) showSets(a *args, member string, facts func() ([]SetFact, error))
 	if *by && len(a.rest) == 0 {
 		return array.Errorf(array.Invalid, "%s -%s: want names; usage: %s", a.cmd.name, member, a.cmd.usage)
 	}
-	all, err := facts()
+	all, err := facts(a.view())
 	if err != nil {
 		return err
 	}
 	cols := []string{">Id", "Name", "Members"}
 	if *detail {
-		cols = append(cols, "Comment")
+		cols = append(cols, "Comment", "Domain")
 	}
 	t, found, sets := table.New(cols...), map[string]bool{}, 0
 	for _, s := range all {
@@ -64,7 +65,7 @@ func (n *Node) showSets(a *args, member string, facts func() ([]SetFact, error))
 }
 
 func showSet(t *table.Table, s SetFact) {
-	t.Row(array.NumberOfName(s.Name), s.Name, firstOr(s.Members, "-"), orDashText(s.Comment))
+	t.Row(array.NumberOfName(s.Name), s.Name, firstOr(s.Members, "-"), orDashText(s.Comment), orDashText(s.Domain))
 	for i := 1; i < len(s.Members); i++ {
 		t.Row("", "", s.Members[i])
 	}

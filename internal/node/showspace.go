@@ -33,6 +33,7 @@ type vvRow struct {
 	bsID   string
 	group  string
 	status string
+	domain string
 }
 
 func vvColumns() []vvColumn {
@@ -64,6 +65,7 @@ func vvColumns() []vvColumn {
 		{"RcopyStatus", false, func(r vvRow) any { return r.status }},
 		{">AWrn%", false, func(r vvRow) any { return orDash(int64(r.v.AllocWarn)) }},
 		{">ALim%", false, func(r vvRow) any { return orDash(int64(r.v.AllocLimit)) }},
+		{"Domain", false, func(r vvRow) any { return orDashText(r.domain) }},
 		{"Comment", false, func(r vvRow) any { return cmp.Or(r.v.Comment, "-") }},
 	}
 }
@@ -116,6 +118,7 @@ func chosenColumns(a *args, all bool, names string) (cols []vvColumn, err error)
 }
 
 func showVV(n *Node, _ context.Context, a *args) error {
+	a.domainFlag()
 	all, names, cpg := a.flags.Bool("d", false, ""), a.flags.String("showcols", "", ""), a.flags.String("cpg", "", "")
 	if err := a.parse(0, -1); err != nil {
 		return err
@@ -124,10 +127,14 @@ func showVV(n *Node, _ context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	if *cpg != "" && n.cpgs[*cpg] == nil {
+	view := a.view()
+	if *cpg != "" && !view.HasCPG(*cpg) {
+		if !a.by.everything() {
+			return mention{kind: cpgKind, name: *cpg}.missing()
+		}
 		return n.noCPG(*cpg)
 	}
-	rows, err := n.vvRows()
+	rows, err := n.vvRows(view)
 	if err != nil {
 		return err
 	}
@@ -185,8 +192,8 @@ func (a *args) unnamed(what string, found map[string]bool) error {
 }
 
 // vvRows returns what there is to show of all volumes, in the order of their ids.
-func (n *Node) vvRows() ([]vvRow, error) {
-	facts, err := n.Volumes()
+func (n *Node) vvRows(view *View) ([]vvRow, error) {
+	facts, err := view.Volumes()
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +207,7 @@ func (n *Node) vvRows() ([]vvRow, error) {
 	rows := make([]vvRow, len(facts))
 	for k, f := range facts {
 		rows[k] = vvRow{
-			v: f.VV, number: n.VolumeNumber(f.ID), used: f.Used, state: f.State, of: cmp.Or(f.CopyOf, "---"), group: "--", status: "none",
+			v: f.VV, domain: f.Domain, number: n.VolumeNumber(f.ID), used: f.Used, state: f.State, of: cmp.Or(f.CopyOf, "---"), group: "--", status: "none",
 			bsID: fmt.Sprint(n.VolumeNumber(cmp.Or(f.Of, f.Base, f.ID))),
 		}
 		if f.Group != "" {

@@ -79,8 +79,20 @@ func showISCSISession(n *Node, _ context.Context, a *args) error {
 		return err
 	}
 	var all []iscsi.SessionInfo
-	for _, l := range n.sessionsOf() {
-		all = append(all, l...)
+	s, err := a.view().sight()
+	if err != nil {
+		return err
+	}
+	own := map[string]bool{}
+	for _, h := range s.hosts {
+		for _, i := range h.Initiators {
+			own[i] = true
+		}
+	}
+	for i, l := range n.sessionsOf() {
+		if own[i] || a.by.everything() {
+			all = append(all, l...)
+		}
 	}
 	slices.SortFunc(all, func(x, y iscsi.SessionInfo) int {
 		return cmp.Or(cmp.Compare(x.Tag, y.Tag), cmp.Compare(x.TSIH, y.TSIH))

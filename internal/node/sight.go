@@ -23,6 +23,8 @@ type sight struct {
 	vvs   map[array.VolumeID]VV
 	// groups are those with hosts of a proximity.
 	groups map[array.GroupID]RCGroup
+	// in is in which domains they are; nil where nobody asks.
+	in map[objectKey]string
 }
 
 // loadHosts is the sight without volumes and exports: what there are as many of as there
@@ -33,6 +35,12 @@ func loadHosts(t *store.Tx) (*sight, error) {
 		return nil, err
 	}
 	return s, tables.sets.Each(t, func(_ string, x HostSet) error { s.sets[x.Name] = x; return nil })
+}
+
+// placed is the sight with the domains of what is in it.
+func (s *sight) placed(t *store.Tx) (err error) {
+	s.in, err = domainsOf(t)
+	return err
 }
 
 func loadSight(t *store.Tx) (*sight, error) {

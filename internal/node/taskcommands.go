@@ -58,7 +58,7 @@ func showTask(n *Node, _ context.Context, a *args) error {
 		return err
 	}
 	for _, id := range ids {
-		if _, err := n.tasks.find(id); err != nil {
+		if _, err := a.view().Task(id); err != nil {
 			return err
 		}
 	}
@@ -68,7 +68,7 @@ func showTask(n *Node, _ context.Context, a *args) error {
 	if *detail {
 		t = table.New(">Id", "Type", "Name", "Status", "Phase", ">Percent", ">MiB/s", ">Left", "StartTime", "FinishTime", "User", "Detail")
 	}
-	for _, f := range n.Tasks() {
+	for _, f := range a.view().Tasks() {
 		switch {
 		case len(ids) > 0 && !slices.Contains(ids, f.ID):
 			continue
@@ -113,7 +113,7 @@ func waitTask(n *Node, _ context.Context, a *args) error {
 		return err
 	}
 	for _, id := range ids {
-		if _, err := n.tasks.find(id); err != nil {
+		if _, err := a.view().Task(id); err != nil {
 			return err
 		}
 	}
@@ -148,7 +148,7 @@ func cancelTask(n *Node, _ context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	f, err := n.Task(ids[0])
+	f, err := a.view().Task(ids[0])
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ const (
 // newTask gives a task a number, and stores it. It ends with the context that it returns.
 func (n *Node) newTask(ctx context.Context, k keptTask) (context.Context, *task, error) {
 	k.Status, k.Phase, k.Phases, k.Began, k.User = TaskActive, 1, max(k.Phases, 1), n.now().Round(0), k.By.User
+	k.Domain = n.domainOfText(taskText(k.Kind, k.Name))
 	if c := k.command(); c != nil {
 		k.Words = c.blanked(k.Words)
 	}
@@ -55,6 +56,14 @@ func (n *Node) newTask(ctx context.Context, k keptTask) (context.Context, *task,
 	x := &task{keptTask: k, stop: stop, ended: make(chan struct{}), saved: time.Now()}
 	n.forgetTasks(n.tasks.add(x))
 	return ctx, x, nil
+}
+
+// taskText names what a task is about, as an event would.
+func taskText(kind, name string) string {
+	if kind == kindCopy {
+		return "volume " + name
+	}
+	return "group " + name
 }
 
 // command is what the task was made by, nil if it only waits for something.

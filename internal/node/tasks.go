@@ -46,6 +46,8 @@ type TaskFact struct {
 	Name   string     `json:"name"`
 	User   string     `json:"user"`
 	Status TaskStatus `json:"status"`
+	// Domain is that of what it is about, empty for none.
+	Domain string `json:"domain,omitempty"`
 	// Phase is which of its Phases it is in, from 1 on.
 	Phase   int     `json:"phase"`
 	Phases  int     `json:"phases"`
@@ -106,7 +108,7 @@ func (n *Node) StartTask(ctx context.Context, kind, name string, q Asked) (TaskF
 		if err == nil {
 			f, err = n.goOn(keptTask{TaskFact: TaskFact{Kind: kind, Name: name}, By: q.By, Words: q.Words}, do)
 		}
-		return "", err
+		return "", n.untoldOf(q, err)
 	})
 	return f, err
 }
@@ -118,7 +120,7 @@ func (n *Node) begun(ctx context.Context, c *command, q Asked) (work, error) {
 			return n.askWithin(ctx, commandWithin, request{Command: q.Words, By: &q.By})
 		}, nil
 	}
-	a := newArgs(c, q)
+	a := n.newArgs(c, q)
 	if err := n.runAlone(ctx, c, a); err != nil {
 		return nil, err
 	}
@@ -144,7 +146,7 @@ func (n *Node) copyWithTask(ctx context.Context, q Asked) (TaskFact, error) {
 	if id != 0 {
 		return n.Task(id)
 	}
-	return n.startCopyTask(newArgs(find(q.Words[0]), q), q.Words[len(q.Words)-1])
+	return n.startCopyTask(n.newArgs(find(q.Words[0]), q), q.Words[len(q.Words)-1])
 }
 
 // startCopyTask makes a task that waits for a physical copy. To cancel it is to halt the copy.
@@ -266,7 +268,11 @@ func (t *tasks) find(id uint64) (*task, error) {
 			return x, nil
 		}
 	}
-	return nil, array.Errorf(array.NotFound, "task %d does not exist: 'showtask -all' lists them", id).Because(array.NoTask)
+	return nil, noTask(id)
+}
+
+func noTask(id uint64) error {
+	return array.Errorf(array.NotFound, "task %d does not exist: 'showtask -all' lists them", id).Because(array.NoTask)
 }
 
 // WaitTask returns a task when it has ended, or as it stands when ctx does.

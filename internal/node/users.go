@@ -5,6 +5,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,8 +19,8 @@ func always([]string) bool { return true }
 
 func userCommands() []command {
 	return []command{
-		{name: "createuser", right: people.Users, secret: []string{"c"}, free: always, usage: "createuser [-c <password>|-nopassword] <user> all <role>", about: "makes a user on both arrays, who may do what the role says; one without a password logs in with an SSH key", run: createUser},
-		{name: "setuser", right: people.Users, free: always, usage: "setuser -role <role> <user>", about: "gives a user another role, on both arrays, and ends the user's sessions", run: setUser},
+		{name: "createuser", right: people.Users, secret: []string{"c"}, free: always, usage: "createuser [-c <password>|-nopassword] <user> <domain>|all <role>", about: "makes a user on both arrays, who may do what the role says, everywhere or to what is in a domain; one without a password logs in with an SSH key", run: createUser},
+		{name: "setuser", right: people.Users, free: always, usage: "setuser [-role <role>] [-adddomain <domain>:<role>[,...]] [-rmdomain <domain>[,...]] [-defaultdomain <domain>|-unset] <user>", about: "gives a user another role, or roles in domains, on both arrays, and ends the user's sessions; -defaultdomain: the domain that they begin in", run: setUser},
 		{name: "setpassword", right: people.Own, secret: []string{"c", "old"}, free: always, usage: "setpassword [-old <password>] [-c <password>] [-u <user>]", about: "changes the own password, which takes the old one, or that of another user", run: setPassword},
 		{name: "removeuser", right: people.Users, free: always, usage: "removeuser [-f] <user>", about: "removes a user on both arrays, and ends the user's sessions", run: removeUser},
 		{name: "setsshkey", right: people.Own, free: always, usage: "setsshkey [-add] [-u <user>] <type> <key> [<comment>]", about: "sets the own SSH public key, or that of another user; -add keeps those there are", run: setSSHKey},
@@ -39,8 +40,8 @@ func createUser(n *Node, ctx context.Context, a *args) error {
 	if (*password == "") != *none {
 		return array.Errorf(array.Invalid, "createuser: want a password with -c, or -nopassword; usage: %s", a.cmd.usage)
 	}
-	if a.rest[1] != "all" {
-		return array.Errorf(array.Invalid, "domain %q: there is only one, all", a.rest[1])
+	if err := n.hasDomain(a.rest[1]); err != nil {
+		return err
 	}
 	role, err := people.ParseRole(a.rest[2])
 	if err != nil {
@@ -49,7 +50,7 @@ func createUser(n *Node, ctx context.Context, a *args) error {
 	if err := a.mayGive(role); err != nil {
 		return err
 	}
-	c, err := n.people.NewUser(a.rest[0], role, *password)
+	c, err := n.people.NewUser(a.rest[0], people.Grants{}.With(a.rest[1], role), *password)
 	if err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func (n *Node) changeUser(ctx context.Context, a *args, name string, f func(*peo
 		return err
 	}
 	if name != a.by.User {
-		if !a.by.Role.May(people.Users) {
+		if !a.by.May(people.Users) {
 			return array.Errorf(array.Denied, "%s: user %s may change only the own password and keys", a.cmd.name, a.by.User)
 		}
 		if err := a.mayGive(was.Role); err != nil {
@@ -97,21 +98,60 @@ func (a *args) whom(name string) (string, error) {
 }
 
 func setUser(n *Node, ctx context.Context, a *args) error {
-	text := a.flags.String("role", "", "")
+	text, add := a.flags.String("role", "", ""), a.flags.String("adddomain", "", "")
+	remove, start := a.flags.String("rmdomain", "", ""), a.flags.String("defaultdomain", "", "")
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
-	if *text == "" {
-		return array.Errorf(array.Invalid, "setuser: want the role with -role; usage: %s", a.cmd.usage)
+	if *text == "" && *add == "" && *remove == "" && *start == "" {
+		return array.Errorf(array.Invalid, "setuser: want the role with -role, -adddomain, -rmdomain or -defaultdomain; usage: %s", a.cmd.usage)
 	}
-	role, err := people.ParseRole(*text)
-	if err != nil {
-		return err
+	var more []people.Privilege
+	for _, x := range list(*add) {
+		domain, role, _ := strings.Cut(x, ":")
+		if err := n.hasDomain(domain); err != nil {
+			return err
+		}
+		more = append(more, people.Privilege{Domain: domain, Role: people.Role(role)})
 	}
-	if err := a.mayGive(role); err != nil {
-		return err
+	if *text != "" {
+		more = append(more, people.Privilege{Domain: people.All, Role: people.Role(*text)})
 	}
-	return n.changeUser(ctx, a, a.rest[0], func(u *people.User) error { u.Role = role; return nil })
+	for _, p := range more {
+		if _, err := people.ParseRole(string(p.Role)); err != nil {
+			return err
+		}
+		if err := a.mayGive(p.Role); err != nil {
+			return err
+		}
+	}
+	return n.changeUser(ctx, a, a.rest[0], func(u *people.User) error {
+		if *text != "" && u.Role == "" {
+			return array.Errorf(array.Invalid, "user %s has no role in domain all: 'setuser -adddomain all:%s %s' gives one", u.Name, *text, u.Name)
+		}
+		for _, d := range list(*remove) {
+			if !u.In(d) && (d != people.All || u.Role == "") {
+				return array.Errorf(array.NotFound, "user %s is not in domain %.40s", u.Name, d).Because(array.NoDomain)
+			}
+			u.Grants = u.Without(d)
+		}
+		for _, p := range more {
+			u.Grants = u.With(p.Domain, p.Role)
+		}
+		if !u.In(u.Default) && u.Role == "" {
+			u.Default = ""
+		}
+		switch {
+		case *start == noDomainWord || *start == people.All:
+			u.Default = ""
+		case *start != "":
+			if err := n.hasDomain(*start); err != nil {
+				return err
+			}
+			u.Default = *start
+		}
+		return nil
+	})
 }
 
 func setPassword(n *Node, ctx context.Context, a *args) error {
@@ -200,7 +240,7 @@ func showSSHKey(n *Node, _ context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	if name != a.by.User && !a.by.Role.May(people.Users) {
+	if name != a.by.User && !a.by.May(people.Users) {
 		return array.Errorf(array.Denied, "showsshkey: user %s may see only the own keys", a.by.User)
 	}
 	u, err := n.people.User(name)
@@ -225,12 +265,24 @@ func showUser(n *Node, _ context.Context, a *args) error {
 		return err
 	}
 	if *own {
-		all, a.rest = []people.User{{Name: a.by.User, Role: a.by.Role}}, nil
+		a.rest = nil
+	}
+	if *own || !a.by.everything() {
+		me := people.User{Name: a.by.User, Grants: a.by.Grants}
+		if i := slices.IndexFunc(all, func(u people.User) bool { return u.Name == me.Name }); i >= 0 {
+			me = all[i]
+		}
+		all = []people.User{me}
 	}
 	t, found := table.New("Username", "Domain", "Role", "Default"), map[string]bool{}
 	for _, u := range all {
 		if len(a.rest) == 0 || a.names(u.Name, found) {
-			t.Row(u.Name, "all", u.Role, "N")
+			if u.Role != "" {
+				t.Row(u.Name, people.All, u.Role, "N")
+			}
+			for _, p := range u.Domains {
+				t.Row(u.Name, p.Domain, p.Role, map[bool]string{true: "Y", false: "N"}[p.Domain == u.Default])
+			}
 		}
 	}
 	if err := a.unnamed("user", found); err != nil {
@@ -247,7 +299,7 @@ func showUserConn(n *Node, _ context.Context, a *args) error {
 	}
 	t := table.New("Name", "IP_Addr", "Role", "Connected_since")
 	for _, s := range n.people.Sessions(time.Now()) {
-		t.Row(s.User, s.From, s.Role, showTime(s.Began))
+		t.Row(s.User, s.From, s.Text(), showTime(s.Began))
 	}
 	t.Total(fmt.Sprintf("%d total", t.Rows()))
 	a.table(t)

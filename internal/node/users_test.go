@@ -23,7 +23,7 @@ func (a *testArray) as(user, words string) (string, error) {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	return a.Do(a.t.Context(), Asked{By: Caller{User: user, Role: u.Role, From: "192.0.2.9:1", Over: "ssh"}, Words: strings.Fields(words)})
+	return a.Do(a.t.Context(), Asked{By: Caller{User: user, Grants: u.Grants, Domain: u.Default, From: "192.0.2.9:1", Over: "ssh"}, Words: strings.Fields(words)})
 }
 
 func (a *testArray) users() string {
@@ -41,7 +41,7 @@ func TestUsersAreOnBothArrays(t *testing.T) {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	b.refuses("exists already", "createuser", "-c", "correct horse", "ann", "all", "edit")
-	a.refuses("there is only one, all", "createuser", "-c", "correct horse", "bob", "x", "edit")
+	a.refuses("domain x does not exist", "createuser", "-c", "correct horse", "bob", "x", "edit")
 	a.refuses("want super, security_admin", "createuser", "-c", "correct horse", "bob", "all", "god")
 	a.refuses("want a password", "createuser", "bob", "all", "edit")
 	a.refuses("want 8 to 128", "createuser", "-c", "short", "bob", "all", "edit")
@@ -114,7 +114,7 @@ func TestRolesAreObeyed(t *testing.T) {
 	a.run("creatercopygroup", "g", "array-b:sync")
 	a.run("startrcopygroup", "-wait", "g")
 	a.until("the group to be served", func() bool { return b.elsewhere(lastGroup(b.Node, []string{"g"})) })
-	by := Caller{User: "browse", Role: people.Browse}
+	by := Caller{User: "browse", Grants: people.Grants{Role: people.Browse}}
 	if _, err := b.ask(t.Context(), request{Command: []string{"stoprcopygroup", "-f", "g"}, By: &by}); array.KindOf(err) != array.Denied {
 		t.Errorf("the other array: %v", err)
 	}

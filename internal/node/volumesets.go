@@ -31,7 +31,11 @@ func (n *Node) VolumeSets() (all []SetFact, err error) {
 		}
 		return sets[name]
 	}
-	err = n.store.View(func(t *store.Tx) error {
+	var in map[objectKey]string
+	err = n.store.View(func(t *store.Tx) (err error) {
+		if in, err = domainsOf(t); err != nil {
+			return err
+		}
 		if err := tables.vvsets.Each(t, func(_ string, s VVSet) error {
 			if !s.Removed {
 				f := set(s.Name)
@@ -51,6 +55,7 @@ func (n *Node) VolumeSets() (all []SetFact, err error) {
 	})
 	for _, s := range sets {
 		slices.Sort(s.Members)
+		s.Domain = in[keyOf(vvSetKind, s.Name)]
 		all = append(all, *s)
 	}
 	slices.SortFunc(all, func(a, b SetFact) int { return cmp.Compare(a.Name, b.Name) })
@@ -67,6 +72,7 @@ func (n *Node) volumeSet(name string) (*SetFact, error) {
 }
 
 func createVVSet(n *Node, ctx context.Context, a *args) error {
+	a.domainFlag()
 	add, comment := a.flags.Bool("add", false, ""), a.flags.String("comment", "", "")
 	if err := a.parse(1, 1+maxSetMembers); err != nil {
 		return err

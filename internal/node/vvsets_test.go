@@ -24,7 +24,7 @@ func TestVolumeSetsMeet(t *testing.T) {
 	b.run("createvvset", "-add", "-comment", "b1", "both")
 	b.run("createvvset", "-add", "-comment", "b2", "both")
 	a.open()
-	want := "[{both b2 [] false} {new  [] false}]"
+	want := "[{both b2  [] false} {new   [] false}]"
 	for _, x := range as {
 		x.until("the sets to be "+want, func() bool { s, err := x.VolumeSets(); return err == nil && fmt.Sprint(s) == want })
 	}

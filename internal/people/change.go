@@ -3,6 +3,7 @@
 package people
 
 import (
+	"reflect"
 	"slices"
 
 	"github.com/perdure/perdure/internal/array"
@@ -21,8 +22,8 @@ type UserChange struct {
 
 // NewUser is the change that makes a user. An empty password means that only keys are
 // taken.
-func (b *Book) NewUser(name string, role Role, password string) (UserChange, error) {
-	u := User{Name: name, Role: role}
+func (b *Book) NewUser(name string, may Grants, password string) (UserChange, error) {
+	u := User{Name: name, Grants: may}
 	if err := u.check(); err != nil {
 		return UserChange{}, err
 	}
@@ -92,7 +93,7 @@ func (b *Book) Make(c UserChange) (tell *UserChange, err error) {
 
 // after ends the sessions that a change leaves no ground for.
 func (b *Book) after(c UserChange) {
-	if c.Was == nil || c.Now == nil || c.Was.Role != c.Now.Role || c.Was.Password != c.Now.Password {
+	if c.Was == nil || c.Now == nil || !reflect.DeepEqual(c.Was.Grants, c.Now.Grants) || c.Was.Default != c.Now.Default || c.Was.Password != c.Now.Password {
 		b.endOf(c.Name)
 	}
 }
@@ -193,7 +194,7 @@ func (b *Book) Take(c UserChange, here string) error {
 		case cur == nil && pending && own.Now == nil && c.Was != nil:
 			return nil // the other array is yet to hear of that
 		case cur == nil:
-		case c.Founder != 0 && c.Was == nil && cur.Role == c.Now.Role:
+		case c.Founder != 0 && c.Was == nil && reflect.DeepEqual(cur.Grants, c.Now.Grants):
 			if c.Founder > b.o.Self {
 				return nil // this array's counts, on the other one too
 			}

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -48,7 +49,7 @@ func open(t *testing.T, o Options) *Book {
 
 func (b *Book) add(t *testing.T, name string, role Role, password string) UserChange {
 	t.Helper()
-	c, err := b.NewUser(name, role, password)
+	c, err := b.NewUser(name, Grants{Role: role}, password)
 	ok(t, err)
 	_, err = b.Make(c)
 	ok(t, err)
@@ -111,11 +112,11 @@ func TestLogin(t *testing.T) {
 		is(t, err, array.Denied)
 	}
 	for _, bad := range []string{"short", strings.Repeat("x", 129), "with\nline", "bad\xff utf-8"} {
-		_, err := b.NewUser("bob", Browse, bad)
+		_, err := b.NewUser("bob", Grants{Role: Browse}, bad)
 		is(t, err, array.Invalid)
 	}
 	for _, bad := range []string{"", Local, "-x", ".x", "a b", "ä", strings.Repeat("a", 32)} {
-		_, err := b.NewUser(bad, Browse, "long enough")
+		_, err := b.NewUser(bad, Grants{Role: Browse}, "long enough")
 		is(t, err, array.Invalid)
 	}
 	// One with keys only has no password that fits, the empty one neither.
@@ -387,9 +388,9 @@ func TestWhatTheOtherArraySends(t *testing.T) {
 	b.add(t, "bob", Edit, "")
 	c := a.add(t, "bob", Super, "")
 	is(t, b.Take(c, "b"), array.Exists)
-	evil := User{Name: "eve", Role: "god"}
-	heavy := User{Name: "eve", Role: Super, Password: strings.Replace(newHash("x", cheap()), "m=8", "m=99999999", 1)}
-	for _, c := range []UserChange{{}, {Name: "eve"}, {Name: "eve", Now: &evil}, {Name: "eve", Now: &heavy}, {Name: "eva", Now: &User{Name: "eve", Role: Edit}}, {Name: Local, Now: &User{Name: Local, Role: Super}}} {
+	evil := User{Name: "eve", Grants: Grants{Role: "god"}}
+	heavy := User{Name: "eve", Grants: Grants{Role: Super}, Password: strings.Replace(newHash("x", cheap()), "m=8", "m=99999999", 1)}
+	for _, c := range []UserChange{{}, {Name: "eve"}, {Name: "eve", Now: &evil}, {Name: "eve", Now: &heavy}, {Name: "eva", Now: &User{Name: "eve", Grants: Grants{Role: Edit}}}, {Name: Local, Now: &User{Name: Local, Grants: Grants{Role: Super}}}} {
 		is(t, a.Take(c, "a"), array.Invalid)
 	}
 	is(t, func() error { _, err := a.Make(UserChange{Name: "bob", Now: c.Now}); return err }(), array.Exists)
@@ -415,4 +416,64 @@ func FuzzKey(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestGrants(t *testing.T) {
+	edit := Grants{}.With("b", Edit).With("a", Browse)
+	for _, x := range []struct {
+		g      Grants
+		domain string
+		right  Right
+		may    bool
+	}{
+		{edit, "b", Change, true},
+		{edit, "a", Change, false},
+		{edit, "a", Look, true},
+		{edit, "", Look, false},
+		{edit, "c", Look, false},
+		{edit.With(All, Browse), "c", Look, true},
+		{edit.With(All, Browse), "", Change, false},
+		{edit.With(All, Browse), "b", Change, true},
+		{Grants{Role: Edit}, "b", Change, true},
+		{edit.Without("b"), "b", Look, false},
+		{Grants{}, "", Look, false},
+	} {
+		if x.g.MayIn(x.domain, x.right) != x.may {
+			t.Errorf("%s: %s in %q: want %v", x.g.Text(), x.right, x.domain, x.may)
+		}
+	}
+	if edit.Role.May(Look) || !edit.May(Change) || edit.May(Users) || edit.With("b", Browse).May(Change) {
+		t.Errorf("%+v", edit)
+	}
+	if got := edit.With(All, Create).Text(); got != "create, browse in domain a, edit in domain b" {
+		t.Error(got)
+	}
+	many := Grants{}
+	for i := range maxPrivileges + 1 {
+		many = many.With(fmt.Sprintf("d%02d", i), Edit)
+	}
+	for _, bad := range []Grants{{}, {Role: "god"}, Grants{}.With("a", Super), Grants{}.With("a", Service), many, {Domains: []Privilege{{"a", Edit}, {"a", Edit}}}, {Domains: []Privilege{{All, Edit}}}, {Domains: []Privilege{{"", Edit}}}} {
+		u := User{Name: "ann", Grants: bad}
+		if err := u.check(); err == nil {
+			t.Errorf("%+v is taken", bad)
+		}
+	}
+	if err := (&User{Name: "ann", Grants: edit, Default: "c"}).check(); err == nil {
+		t.Error("a default domain that the user is not in is taken")
+	}
+	u := User{Name: "ann", Grants: edit, Default: "b"}
+	if !u.Rename("b", "z") || u.Rename("b", "z") || u.Default != "z" || !u.MayIn("z", Change) || u.In("b") || u.check() != nil {
+		t.Errorf("%+v", u)
+	}
+}
+
+// TestUserBeforeDomains: a user as stores had it before is one with a role in all domains.
+func TestUserBeforeDomains(t *testing.T) {
+	var u User
+	if err := json.Unmarshal([]byte(`{"name":"ann","role":"edit"}`), &u); err != nil || u.check() != nil || !u.MayIn("", Change) || !u.MayIn("any", Change) {
+		t.Errorf("%+v, %v", u, err)
+	}
+	if b, err := json.Marshal(u); err != nil || string(b) != `{"name":"ann","role":"edit"}` {
+		t.Errorf("%s, %v", b, err)
+	}
 }

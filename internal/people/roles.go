@@ -41,6 +41,8 @@ const (
 	// Users is to change users, Audit to see who did what.
 	Users Right = "users"
 	Audit Right = "audit"
+	// Domains is to change domains, and what is in them.
+	Domains Right = "domains"
 )
 
 // roleRow is what a role is for, and its rights.
@@ -53,7 +55,7 @@ type roleRow struct {
 // roleTable is the one place that says who may do what, the mightiest first.
 func roleTable() []roleRow {
 	return []roleRow{
-		{Super, "may do all", []Right{Look, Own, Make, Change, Force, Maintain, Users, Audit}},
+		{Super, "may do all", []Right{Look, Own, Make, Change, Force, Maintain, Users, Audit, Domains}},
 		{SecurityAdmin, "looks after users and sees who did what", []Right{Look, Own, Users, Audit}},
 		{Service, "looks after the array: scrub, verify", []Right{Look, Own, Maintain, Audit}},
 		{Edit, "makes, changes and removes volumes, hosts, exports and groups", []Right{Look, Own, Make, Change, Maintain}},

@@ -24,19 +24,18 @@ type Session struct {
 	// Key is what its holder names it by. It is secret, and drawn at random.
 	Key  string
 	User string
-	Role Role
+	Grants
+	// Domain is the one that the session is in; empty: all that its user may see.
+	Domain string
 	// From is the address.
 	From string
 	// Began is when, Used when it was last used, Expires when it ends if it is not used.
 	Began, Used, Expires time.Time
 }
 
-// May reports whether the session has a right.
-func (s Session) May(r Right) bool { return s.Role.May(r) }
-
 // LocalSession is that of the array's own socket, which only its owner can open.
 func LocalSession(now time.Time) Session {
-	return Session{User: Local, Role: Super, From: "local", Began: now, Used: now}
+	return Session{User: Local, Grants: Grants{Role: Super}, From: "local", Began: now, Used: now}
 }
 
 func newKey() string {
@@ -70,7 +69,7 @@ func (b *Book) begin(name, password, from string, now time.Time) (Session, error
 	case len(b.sessions) >= maxSessions:
 		return Session{}, array.Errorf(array.Busy, "there are %d sessions, the most there may be", maxSessions)
 	}
-	s := Session{Key: newKey(), User: u.Name, Role: u.Role, From: printable(from, 64), Began: now, Used: now, Expires: now.Add(b.o.Idle)}
+	s := Session{Key: newKey(), User: u.Name, Grants: u.Grants, Domain: u.Default, From: printable(from, 64), Began: now, Used: now, Expires: now.Add(b.o.Idle)}
 	b.sessions[s.Key] = &s
 	return s, nil
 }

@@ -32,7 +32,9 @@ const Local = "root"
 // User is one who may log in.
 type User struct {
 	Name string `json:"name"`
-	Role Role   `json:"role"`
+	Grants
+	// Default is the domain that a session begins in; empty: all that the user may see.
+	Default string `json:"default,omitempty"`
 	// Password is its argon2id hash; empty: only keys are taken.
 	Password string `json:"password,omitempty"`
 	Keys     []Key  `json:"keys,omitempty"`
@@ -115,8 +117,11 @@ func (u *User) check() error {
 	if err := checkName(u.Name); err != nil {
 		return err
 	}
-	if _, err := ParseRole(string(u.Role)); err != nil {
+	if err := u.Grants.check(u.Name); err != nil {
 		return err
+	}
+	if u.Default != "" && !u.In(u.Default) && u.Role == "" {
+		return array.Errorf(array.Invalid, "user %s: the default domain %q is none that the user is in", u.Name, printable(u.Default, 40))
 	}
 	if u.Password != "" {
 		if _, err := parseHash(u.Password); err != nil {

@@ -51,7 +51,7 @@ func newRig(t *testing.T, l Limits) *rig {
 	r := &rig{t: t, waits: make(chan struct{}, 1)}
 	r.book = people.Open(st, people.Options{Cost: people.Cost{MemoryKiB: 8, Passes: 1, Lanes: 1}})
 	for name, role := range map[string]people.Role{"ann": people.Edit, "bob": people.Browse} {
-		c, err := r.book.NewUser(name, role, password)
+		c, err := r.book.NewUser(name, people.Grants{Role: role}, password)
 		ok(t, err)
 		if name == "ann" {
 			r.key = r.newKey()
@@ -132,6 +132,10 @@ func (r *rig) run(ctx context.Context, by people.Session, words []string, style 
 			return "", array.Errorf(array.Invalid, "remove removes it: say -f").Because(array.Unconfirmed)
 		}
 		return "", nil
+	case "changedomain":
+		return "", r.book.Enter(by.Key, words[1])
+	case "domain":
+		return by.Domain + "\n", nil
 	case "wait":
 		r.waits <- struct{}{}
 		<-ctx.Done()
@@ -474,3 +478,22 @@ func TestHostKeysStay(t *testing.T) {
 }
 
 func netDial(r *rig) (net.Conn, error) { return net.Dial("tcp", r.server.Addrs()[0].String()) }
+
+// TestSessionInADomain: a session is in the domain that it entered, until it ends, and no other
+// session is.
+func TestSessionInADomain(t *testing.T) {
+	r := newRig(t, Limits{})
+	out, errs, status := r.exec("ann", "domain; changedomain shop; domain")
+	if out != "\nshop\n" || status != 0 {
+		t.Errorf("%q, %q, %d", out, errs, status)
+	}
+	if out, _, _ := r.exec("ann", "domain"); out != "\n" {
+		t.Errorf("another session is in domain %q", out)
+	}
+	if got := r.shell("ann", false, "changedomain shop\ndomain\nexit\n"); !strings.Contains(got, "\r\nshop\r\n") && !strings.Contains(got, "\nshop\n") {
+		t.Errorf("%q", got)
+	}
+	if err := r.book.Enter("", "shop"); err == nil {
+		t.Error("no session entered a domain")
+	}
+}

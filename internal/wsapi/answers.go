@@ -94,6 +94,11 @@ var reasonCodes = map[array.Reason]Code{
 	array.NotSynchronous:  BadPeriodic,
 	array.TooShort:        BelowRange,
 	array.TooLong:         AboveRange,
+	array.NoDomain:        NoDomain,
+	array.NoDomainSet:     NoSet,
+	array.DomainExists:    DomainExists,
+	array.DomainUsed:      DomainUsed,
+	array.OtherDomain:     OtherDomain,
 }
 
 // CodeOf returns what a client hears of an error.

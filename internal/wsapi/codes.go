@@ -110,6 +110,11 @@ var (
 	NoLink           = Code{http.StatusNotFound, 1034, "NON_EXISTENT_RCOPY_LINK"}
 	NoUser           = Code{http.StatusNotFound, 1035, "NON_EXISTENT_USER"}
 	NoRole           = Code{http.StatusNotFound, 1036, "NON_EXISTENT_ROLE"}
+	OtherDomain      = Code{http.StatusForbidden, 1037, "INV_OPERATION_NOT_IN_SAME_DOMAIN"}
+	CPGOtherDomain   = Code{http.StatusForbidden, 1038, "RCOPY_GROUP_CPG_NOT_IN_SAME_DOMAIN"}
+	VVOtherDomain    = Code{http.StatusForbidden, 1039, "RCOPY_GROUP_VOL_NOT_IN_SAME_DOMAIN"}
+	DomainExists     = Code{http.StatusConflict, 1040, "EXISTENT_DOMAIN"}
+	DomainUsed       = Code{http.StatusConflict, 1041, "DOMAIN_IN_USE"}
 	BadPeriodic      = Code{http.StatusForbidden, 1047, "RCOPY_GROUP_INV_POLICY_FOR_PERIODIC_GROUP"}
 
 	Exists        = Code{http.StatusConflict, 1101, "EXISTENT_OBJECT"}

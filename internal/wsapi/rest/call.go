@@ -30,7 +30,8 @@ type call struct {
 	body []byte
 }
 
-func (c *call) array() *node.Node { return c.s.cfg.Array }
+// array is it as the caller sees it.
+func (c *call) array() *node.View { return c.s.cfg.Array.As(node.CallerOf(c.who, "rest")) }
 
 // run carries a command out.
 func (c *call) run(words ...string) error {

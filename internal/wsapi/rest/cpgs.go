@@ -23,6 +23,7 @@ func cpgRoutes() []route {
 type cpg struct {
 	ID                 uint32   `json:"id"`
 	Name               string   `json:"name"`
+	Domain             string   `json:"domain,omitempty"`
 	NumFPVVs           int      `json:"numFPVVs"`
 	NumTPVVs           int      `json:"numTPVVs"`
 	NumTDVVs           int      `json:"numTDVVs"`
@@ -61,7 +62,7 @@ type layout struct {
 
 func cpgOf(f node.CPGFact, volumes []node.VolumeFact) cpg {
 	g := cpg{
-		ID: array.NumberOfName(f.Name), Name: f.Name, State: stateNormal, FailedStates: []string{}, DegradedStates: []string{}, AdditionalStates: []string{},
+		ID: array.NumberOfName(f.Name), Name: f.Name, Domain: f.Domain, State: stateNormal, FailedStates: []string{}, DegradedStates: []string{}, AdditionalStates: []string{},
 		TotalSpaceMiB: mib(f.Cap), FreeSpaceMiB: mib(f.Free()), UsableFreeSpaceMiB: mib(f.Free()), WrittenMiB: mib(f.Written),
 	}
 	if state := f.State(); state != "normal" {

@@ -205,7 +205,7 @@ func groupErrors() []wrong {
 		{501, 9, "POST", g + "/g", `{"action":6,"localGroupsDirection":true}`},
 		{404, 1016, "GET", g + "/g/volumes/own", ""},
 		{404, 1033, "GET", g + "/g/targets/none", ""},
-		{409, 1001, "POST", g + "/g/targets", `{}`},
+		{409, 1001, "POST", g + "/g/targets", `{"targetName":"array-b","mode":2}`},
 		{403, 1010, "DELETE", g + "/g/targets/array-b", ""},
 		{404, 1033, "GET", "/remotecopytargets/none", ""},
 		{501, 9, "PUT", "/remotecopytargets/array-b", `{"policies":{"mirrorConfig":false}}`},

@@ -41,6 +41,8 @@ type entry struct {
 	Severity     int    `json:"severity"`
 	SeverityName string `json:"severityName"`
 	Description  string `json:"description"`
+	// Domain is that of all that it names.
+	Domain string `json:"domain,omitempty"`
 	// Alert is the alert that begins or ends, as Mark says.
 	Alert uint64 `json:"alert,omitempty"`
 	Mark  string `json:"alertMark,omitempty"`
@@ -48,7 +50,7 @@ type entry struct {
 
 func eventOf(e event.Numbered, sys string) entry {
 	sec, iso := stamps(e.At)
-	return entry{ID: e.ID, Time: iso, TimeSecs: sec, SysName: sys, Description: e.Text, SeverityName: string(e.Severity), Severity: severity(e.Severity), Alert: uint64(e.Alert), Mark: string(e.Mark)}
+	return entry{ID: e.ID, Time: iso, TimeSecs: sec, SysName: sys, Description: e.Text, Domain: e.Domain, SeverityName: string(e.Severity), Severity: severity(e.Severity), Alert: uint64(e.Alert), Mark: string(e.Mark)}
 }
 
 // severity is the incumbent's number.

@@ -16,7 +16,7 @@ import (
 // become a pair by them. One that has to wait for what was begun before is sent again: what
 // is refused changes nothing.
 func TestExamples(t *testing.T) {
-	faces, listen := openStrangers(t)
+	faces, listen := openStrangers(t, 2)
 	a, b := faces[0], faces[1]
 	key := get[system](b, "/api/v1/system").IdentityKey
 	played := map[string]bool{}

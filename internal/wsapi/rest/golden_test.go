@@ -68,7 +68,7 @@ func goldenPaths() map[string]string {
 		"remotecopy": "/remotecopy", "targets": "/remotecopytargets", "target": "/remotecopytargets/array-b", "links": "/remotecopylinks",
 		"link": "/remotecopylinks/array-b_0_0_1", "groups": "/remotecopygroups", "group": "/remotecopygroups/g", "groupvolumes": "/remotecopygroups/g/volumes",
 		"groupvolume": "/remotecopygroups/g/volumes/shop", "grouptargets": "/remotecopygroups/g/targets", "grouptarget": "/remotecopygroups/g/targets/array-b",
-		"explain": "/remotecopygroups/g/explain", "switchover": "/remotecopygroups/g/switchover", "scrubs": "/scrubs", "proximities": "/remotecopygroups/g/hosts", "qos": "/qos", "qosrule": "/qos/vvset:apps",
+		"explain": "/remotecopygroups/g/explain", "switchover": "/remotecopygroups/g/switchover", "scrubs": "/scrubs", "proximities": "/remotecopygroups/g/hosts", "domains": "/domains", "domain": "/domains/office", "domainsets": "/domainsets", "domainset": "/domainsets/both", "qos": "/qos", "qosrule": "/qos/vvset:apps",
 	}
 }
 
@@ -76,6 +76,9 @@ func goldenPaths() map[string]string {
 func TestGolden(t *testing.T) {
 	a, b := furnish(t)
 	a.wants(http.StatusOK, "PUT", "/api/v1/remotecopygroups/g", `{"action":5}`)
+	a.command("createdomain", "-comment", "of the office", "office")
+	a.command("createhost", "-domain", "office", "desk", "iqn.2026-01.org.example:desk")
+	a.command("createdomainset", "-comment", "for lists", "both", "office")
 	a.until("the sync", func() bool { return get[task](a, "/api/v1/tasks/1").Status == 1 })
 	reads := func(f *face, path string) func() []byte {
 		return func() []byte { return f.wants(http.StatusOK, "GET", path, "").body }

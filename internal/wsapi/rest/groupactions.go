@@ -90,6 +90,9 @@ func putGroup(c *call) (answer, error) {
 	if err := c.decode(&in); err != nil {
 		return answer{}, err
 	}
+	if _, is := outside(f, in.TargetName); is && in.Action != nil {
+		return actOutside(c, f, in)
+	}
 	if err := ofTarget(c, in.TargetName); err != nil {
 		return answer{}, err
 	}
@@ -158,6 +161,9 @@ func changeGroup(c *call, f node.GroupFact, in groupMods) (answer, error) {
 	var words []string
 	var timing groupTargetMod
 	for _, t := range in.Targets {
+		if _, is := outside(f, t.TargetName); is && len(in.Targets) == 1 {
+			return changeOutside(c, f, t)
+		}
 		w, err := t.words(c, f)
 		if err != nil {
 			return answer{}, err
@@ -324,8 +330,17 @@ func postGroupAction(c *call) (answer, error) {
 	if err := c.decode(&in); err != nil {
 		return answer{}, err
 	}
-	if err := ofTarget(c, in.TargetName); err != nil {
-		return answer{}, err
+	x, is := outside(f, in.TargetName)
+	if !is {
+		if err := ofTarget(c, in.TargetName); err != nil {
+			return answer{}, err
+		}
+	}
+	if is && in.Action == actionReverse {
+		if err := c.run("setrcopygroup", "reverse", "-t", x.Target, f.Name); err != nil {
+			return answer{}, err
+		}
+		return done(atGroup(f))
 	}
 	words, err := in.words(f)
 	if err != nil {
@@ -349,7 +364,7 @@ func (in recovery) words(f node.GroupFact) ([]string, error) {
 		switch {
 		case in.Force:
 			return set("failover", "-f")
-		case f.ServedHere:
+		case f.ServedHere && !slices.ContainsFunc(f.Outside, func(x node.FarFact) bool { return x.Copy }):
 			return nil, fail(wsapi.RoleConflict, "", "group %s is served by this array already", f.Name)
 		case f.State == "Started" && f.Contact:
 			return nil, fail(wsapi.NotStopped, "", "group %s is started and served by the other array: switch it over", f.Name)

@@ -20,8 +20,8 @@ func groupPartRoutes() []route {
 		{method: "DELETE", path: volumes + "/{volume}", right: people.Change, about: "dismiss a volume, which goes on both arrays: say removeVolume and removeSecondaryVolume", query: []string{"keepSnap", "removeVolume", "removeSecondaryVolume"}, do: deleteGroupVolume},
 		{method: "GET", path: targets, right: people.Look, about: "a group's targets", out: collection[groupTarget]{}, query: filtered, do: getGroupTargets},
 		{method: "GET", path: targets + "/{target}", right: people.Look, about: "one of them", out: groupTarget{}, do: getGroupTarget},
-		{method: "POST", path: targets, right: people.Change, about: "refused: a group has one target", status: 409, do: postGroupTarget},
-		{method: "DELETE", path: targets + "/{target}", right: people.Change, about: "refused: a group has one target", status: 403, do: deleteGroupTarget},
+		{method: "POST", path: targets, right: people.Change, about: "add a periodic copy on a target outside the pair", in: newGroupTarget{}, status: 201, do: postGroupTarget},
+		{method: "DELETE", path: targets + "/{target}", right: people.Change, about: "remove it; with keepVolumes it goes on by itself there", query: []string{"keepVolumes"}, do: deleteGroupTarget},
 	}
 }
 
@@ -61,7 +61,7 @@ func admit(c *call, f node.GroupFact, in groupMods) (answer, error) {
 		if array.ReasonOf(err) == array.Exported || array.ReasonOf(err) == array.InSet {
 			return answer{}, fail(wsapi.AddVolumeFailed, "volumeName", "%v", err)
 		}
-		return answer{}, err
+		return answer{}, otherDomain(err, wsapi.VVOtherDomain)
 	}
 	return done(atGroup(f))
 }
@@ -167,24 +167,10 @@ func getGroupTarget(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := ofTarget(c, which); err != nil {
+	all := groupOf(f, c.array().System()).Targets
+	i := slices.IndexFunc(all, func(t groupTarget) bool { return t.TargetName == which })
+	if i < 0 {
 		return answer{}, fail(wsapi.NoTarget, "", "%s is no target of group %s", which, f.Name)
 	}
-	return ok(groupOf(f, c.array().System()).Targets[0])
-}
-
-func postGroupTarget(c *call) (answer, error) {
-	f, err := c.group()
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{}, fail(wsapi.TooManyTargets, "", "group %s has its target: there is no second", f.Name)
-}
-
-func deleteGroupTarget(c *call) (answer, error) {
-	f, err := c.group()
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{}, fail(wsapi.WrongTargetCount, "", "group %s has one target, which it keeps: remove the group", f.Name)
+	return ok(all[i])
 }

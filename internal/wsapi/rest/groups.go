@@ -33,6 +33,7 @@ type group struct {
 	ID              uint64        `json:"id"`
 	Name            string        `json:"name"`
 	Role            int           `json:"role"`
+	Domain          string        `json:"domain,omitempty"`
 	RoleName        string        `json:"roleName"`
 	RemoteGroupName string        `json:"remoteGroupName"`
 	LocalUserCPG    string        `json:"localUserCPG,omitempty"`
@@ -67,6 +68,8 @@ type groupTarget struct {
 	PointNotSentBecause string `json:"pointNotSentBecause,omitempty"`
 	RemoteUserCPG       string `json:"remoteUserCPG,omitempty"`
 	RemoteSnapCPG       string `json:"remoteSnapCPG,omitempty"`
+	// RemoteGroupName is what a target outside the pair calls the group.
+	RemoteGroupName string `json:"remoteGroupName,omitempty"`
 }
 
 type policies struct {
@@ -119,7 +122,7 @@ func otherName(g node.GroupFact) string { return fmt.Sprintf("%s.r%d", g.Name, c
 
 func groupOf(f node.GroupFact, s node.SystemFact) group {
 	g := group{
-		ID: s.Number(uint64(f.ID)), Name: f.Name, Role: roleSecondary, RoleName: f.Role, RemoteGroupName: f.Name, ServingArray: f.Serving, HomeArray: f.HomeArray,
+		ID: s.Number(uint64(f.ID)), Name: f.Name, Domain: f.Domain, Role: roleSecondary, RoleName: f.Role, RemoteGroupName: f.Name, ServingArray: f.Serving, HomeArray: f.HomeArray,
 		SharedHere: f.Shared, NotServedHereFor: f.Reason, Volumes: []groupVolume{}, Links: []link{{base + "/remotecopygroups/" + f.Name, "self"}},
 	}
 	if strings.HasPrefix(f.Role, "Primary") {
@@ -128,10 +131,12 @@ func groupOf(f node.GroupFact, s node.SystemFact) group {
 	if creator(f.ID) == uint32(s.ID) {
 		g.RemoteGroupName = otherName(f)
 	}
+	var vvs []node.VV
 	for _, v := range f.VVs {
 		if v.Of != 0 {
 			continue
 		}
+		vvs = append(vvs, v)
 		if g.LocalUserCPG == "" {
 			g.LocalUserCPG, g.LocalSnapCPG = v.CPG, v.CPG
 		}
@@ -148,6 +153,10 @@ func groupOf(f node.GroupFact, s node.SystemFact) group {
 		RemoteUserCPG: g.LocalUserCPG, RemoteSnapCPG: g.LocalSnapCPG,
 	}}
 	g.Targets[0].GroupLastSyncTime, g.Targets[0].GroupLastSyncTimeSec = lastSync(f)
+	if s.Target == "" { // a copy of another array's group
+		g.Targets, g.RemoteGroupName = []groupTarget{}, ""
+	}
+	g.addOutside(f, vvs)
 	return g
 }
 
@@ -163,23 +172,36 @@ func lastSync(f node.GroupFact) (string, int64) {
 	if f.Period == 0 || f.LastSync.IsZero() {
 		return "", 0
 	}
-	return f.LastSync.Format("2006-01-02 15:04:05 MST"), f.LastSync.Unix()
+	return f.LastSync.Format(timeOfPoint), f.LastSync.Unix()
 }
 
+// timeOfPoint is how clients are told of a moment that a copy is of.
+const timeOfPoint = "2006-01-02 15:04:05 MST"
+
 func groupVolumeOf(f node.GroupFact, v node.VV, s node.SystemFact) groupVolume {
-	r := remoteVolume{TargetName: s.Target, RemoteVolumeName: v.Name, RemoteVolumeID: s.Number(uint64(v.ID)), SyncStatus: syncNotSyncd, SyncStatusName: f.Sync}
-	switch f.Sync {
-	case "Synced":
-		r.SyncStatus = syncSynced
-	case "Syncing":
-		r.SyncStatus = syncSyncing
-	case "New":
-		r.SyncStatus = syncNew
-	case "Stale":
-		r.SyncStatus = syncStale
+	x := groupVolume{LocalVolumeName: v.Name, LocalVolumeID: s.Number(uint64(v.ID)), RemoteVolumes: []remoteVolume{}}
+	if s.Target == "" {
+		return x
 	}
+	r := remoteVolume{TargetName: s.Target, RemoteVolumeName: v.Name, RemoteVolumeID: s.Number(uint64(v.ID)), SyncStatus: syncStatus(f.Sync), SyncStatusName: f.Sync}
 	r.VolumeLastSyncTime, r.VolumeLastSyncTimeSec = lastSync(f)
-	return groupVolume{LocalVolumeName: v.Name, LocalVolumeID: s.Number(uint64(v.ID)), RemoteVolumes: []remoteVolume{r}}
+	x.RemoteVolumes = append(x.RemoteVolumes, r)
+	return x
+}
+
+// syncStatus is the number of the incumbent's word.
+func syncStatus(word string) int {
+	switch word {
+	case "Synced":
+		return syncSynced
+	case "Syncing":
+		return syncSyncing
+	case "New":
+		return syncNew
+	case "Stale":
+		return syncStale
+	}
+	return syncNotSyncd
 }
 
 func groupState(state string) int {
@@ -263,9 +285,6 @@ func (g newGroup) check(c *call) error {
 	if len(g.Name) > maxGroupName {
 		return fail(wsapi.TooLong, "name", "name has %d characters: want at most %d", len(g.Name), maxGroupName)
 	}
-	if err := noDomain(g.Domain); err != nil {
-		return err
-	}
 	switch {
 	case len(g.Targets) == 0:
 		return fail(wsapi.Missing, "targets", "targets are missing")
@@ -291,9 +310,26 @@ func (g newGroup) check(c *call) error {
 		if err := c.hasCPG(ref, cpg); err != nil {
 			return err
 		}
+		if err := g.goesWith(c, ref, cpg); err != nil {
+			return err
+		}
 	}
 	if g.LocalUserCPG != "" && t.UserCPG != "" && g.LocalUserCPG != t.UserCPG {
 		return fail(wsapi.Unsupported, "userCPG", "a volume lies in the CPG of the same name on both arrays: %s and %s differ", g.LocalUserCPG, t.UserCPG)
+	}
+	return nil
+}
+
+// goesWith wants a CPG to be in the group's domain, if it is known.
+func (g newGroup) goesWith(c *call, ref, cpg string) error {
+	all, err := c.array().CPGs()
+	if err != nil {
+		return err
+	}
+	for _, f := range all {
+		if f.Name == cpg && f.Domain != g.Domain && (g.Domain != "" || c.who.Role != "" && c.who.Domain == "") {
+			return fail(wsapi.CPGOtherDomain, ref, "CPG %s is in domain %q, and the group would be in %q", cpg, f.Domain, g.Domain)
+		}
 	}
 	return nil
 }
@@ -317,7 +353,11 @@ func postGroup(c *call) (answer, error) {
 	if err := in.check(c); err != nil {
 		return answer{}, err
 	}
-	if err := c.run("creatercopygroup", in.Name, in.Targets[0].TargetName+":"+modeWord(in.Targets[0].Mode)); err != nil {
+	into, err := c.inDomain(in.Domain)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := c.run(append(append([]string{"creatercopygroup"}, into...), in.Name, in.Targets[0].TargetName+":"+modeWord(in.Targets[0].Mode))...); err != nil {
 		return answer{}, err
 	}
 	return created(base + "/remotecopygroups/" + in.Name)

@@ -25,6 +25,7 @@ type host struct {
 	ID          uint32          `json:"id"`
 	Name        string          `json:"name"`
 	Persona     int             `json:"persona"`
+	Domain      string          `json:"domain,omitempty"`
 	Descriptors hostDescriptors `json:"descriptors"`
 	FCPaths     []fcPath        `json:"FCPaths"`
 	ISCSIPaths  []iscsiPath     `json:"iSCSIPaths"`
@@ -60,7 +61,7 @@ type iscsiPath struct {
 func hostOf(f node.HostFact) host {
 	d := f.Descriptors
 	h := host{
-		ID: array.NumberOfName(f.Name), Name: f.Name, Persona: personaNumber(f.Persona), FCPaths: []fcPath{}, ISCSIPaths: []iscsiPath{}, HostSets: f.Sets,
+		ID: array.NumberOfName(f.Name), Name: f.Name, Domain: f.Domain, Persona: personaNumber(f.Persona), FCPaths: []fcPath{}, ISCSIPaths: []iscsiPath{}, HostSets: f.Sets,
 		Descriptors: hostDescriptors{Location: d["loc"], IPAddr: d["ip"], OS: d["os"], Model: d["model"], Contact: d["contact"], Comment: d["comment"]},
 		CHAPEnabled: f.CHAP != "", CHAPName: f.CHAP, Links: []link{{base + "/hosts/" + f.Name, "self"}},
 	}
@@ -181,7 +182,8 @@ func postHost(c *call) (answer, error) {
 	if err := required("name", in.Name); err != nil {
 		return answer{}, err
 	}
-	if err := noDomain(in.Domain); err != nil {
+	into, err := c.inDomain(in.Domain)
+	if err != nil {
 		return answer{}, err
 	}
 	if err := iscsiNames(in.ISCSINames, in.FCWWNs); err != nil {
@@ -194,7 +196,7 @@ func postHost(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	words = append([]string{"createhost"}, words...)
+	words = append(append([]string{"createhost"}, into...), words...)
 	if in.Persona != nil {
 		p, err := personaWord(*in.Persona)
 		if err != nil {

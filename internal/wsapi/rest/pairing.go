@@ -36,6 +36,8 @@ type targetSpec struct {
 	// SystemID and Key are the other array's, which GET /system tells there.
 	SystemID uint32 `json:"systemId"`
 	Key      string `json:"key"`
+	// Outside: it is an array outside the pair, for periodic copies.
+	Outside bool `json:"outsideThePair,omitempty"`
 }
 
 type portAndLink struct {
@@ -88,7 +90,11 @@ func postTarget(c *call) (answer, error) {
 	if err := key(in.Key); err != nil {
 		return answer{}, err
 	}
-	words := []string{"creatercopytarget", "-sysid", strconv.FormatUint(uint64(in.SystemID), 10), "-key", in.Key, in.Name, "IP"}
+	words := []string{"creatercopytarget"}
+	if in.Outside {
+		words = append(words, "-periodic")
+	}
+	words = append(words, "-sysid", strconv.FormatUint(uint64(in.SystemID), 10), "-key", in.Key, in.Name, "IP")
 	for i, l := range in.Links {
 		w, err := l.word(fmt.Sprintf("portPosAndLink[%d].link", i))
 		if err != nil {

@@ -14,15 +14,15 @@ import (
 	"github.com/perdure/perdure/internal/pki"
 )
 
-// openStrangers opens two arrays that know nothing of each other.
-func openStrangers(t *testing.T) (faces []*face, listen [2]string) {
+// openStrangers opens arrays that know nothing of each other.
+func openStrangers(t *testing.T, count int) (faces []*face, listen []string) {
 	t.Helper()
-	for i := range 2 {
+	for i := range count {
 		dir := t.TempDir()
 		if _, err := pki.LoadOrCreate(filepath.Join(dir, "identity"), "array", time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		listen[i] = freePort(t)
+		listen = append(listen, freePort(t))
 		c := node.Config{Name: fmt.Sprintf("array-%c", 'a'+i), SystemID: array.SystemID(i + 1), DataDir: dir}
 		c.LoginCost = people.Cost{MemoryKiB: 8, Passes: 1, Lanes: 1}
 		c.ISCSI = node.ISCSI{Name: "iqn.2026-01.io.perdure:" + c.Name, Portals: []string{"127.0.0.1:0"}}
@@ -40,7 +40,7 @@ func openStrangers(t *testing.T) (faces []*face, listen [2]string) {
 // TestPairByREST: two arrays become a pair by what each tells of itself, and are none again.
 func TestPairByREST(t *testing.T) {
 	const v = "/api/v1"
-	faces, listen := openStrangers(t)
+	faces, listen := openStrangers(t, 2)
 	a, b := faces[0], faces[1]
 	a.refuses(404, 1033, "POST", v+"/witness", `{"address":"192.0.2.9","key":"sha256:00"}`)
 	a.refuses(404, 1112, "PUT", v+"/witness", `{"action":1}`)

@@ -30,7 +30,7 @@ type route struct {
 func routes() []route {
 	return slices.Concat(
 		systemRoutes(), userRoutes(), cpgRoutes(), volumeRoutes(), keyRoutes(), setRoutes(), hostRoutes(), vlunRoutes(), portRoutes(),
-		taskRoutes(), eventRoutes(), alertRoutes(), groupRoutes(), groupPartRoutes(), targetRoutes(), pairingRoutes(), protectRoutes(), ownRoutes(), cliRoutes(), qosRoutes(), proximityRoutes(), absentRoutes(),
+		taskRoutes(), eventRoutes(), alertRoutes(), groupRoutes(), groupPartRoutes(), targetRoutes(), pairingRoutes(), protectRoutes(), ownRoutes(), cliRoutes(), qosRoutes(), proximityRoutes(), domainRoutes(), absentRoutes(),
 	)
 }
 

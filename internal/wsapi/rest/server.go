@@ -187,7 +187,7 @@ func (c *call) enter(right people.Right) error {
 		return fail(wsapi.BadSession, "", "the session key is not valid, or its time is over: log in")
 	}
 	if c.who = who; !who.May(right) {
-		return array.Errorf(array.Denied, "%s, with the role %s, may not do this", c.who.User, c.who.Role)
+		return array.Errorf(array.Denied, "%s, with the role %s, may not do this", c.who.User, c.who.Text())
 	}
 	return nil
 }

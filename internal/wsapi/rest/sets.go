@@ -14,8 +14,8 @@ import (
 func setRoutes() []route {
 	var all []route
 	for _, k := range []setKind{
-		{"/volumesets", "volumes", "createvvset", "removevvset", people.Change, (*node.Node).VolumeSets},
-		{"/hostsets", "hosts", "createhostset", "removehostset", people.Make, (*node.Node).HostSets},
+		{"/volumesets", "volumes", "createvvset", "removevvset", people.Change, (*node.View).VolumeSets},
+		{"/hostsets", "hosts", "createhostset", "removehostset", people.Make, (*node.View).HostSets},
 	} {
 		all = append(
 			all,
@@ -35,13 +35,14 @@ func setRoutes() []route {
 type setKind struct {
 	path, of, make, drop string
 	right                people.Right
-	facts                func(*node.Node) ([]node.SetFact, error)
+	facts                func(*node.View) ([]node.SetFact, error)
 }
 
 type set struct {
 	ID         uint32   `json:"id"`
 	Name       string   `json:"name"`
 	Comment    string   `json:"comment,omitempty"`
+	Domain     string   `json:"domain,omitempty"`
 	SetMembers []string `json:"setmembers"`
 	Count      int      `json:"count"`
 	// FlashCachePolicy is always off; QoSEnabled says that a rule limits hosts.
@@ -55,7 +56,7 @@ func (k setKind) sets(c *call) (all []set, err error) {
 	facts, err := k.facts(c.array())
 	for _, f := range facts {
 		all = append(all, set{
-			ID: array.NumberOfName(f.Name), Name: f.Name, Comment: f.Comment, SetMembers: append([]string{}, f.Members...), Count: len(f.Members), FlashCachePolicy: flashCacheOff, QoSEnabled: f.Limited,
+			ID: array.NumberOfName(f.Name), Name: f.Name, Comment: f.Comment, Domain: f.Domain, SetMembers: append([]string{}, f.Members...), Count: len(f.Members), FlashCachePolicy: flashCacheOff, QoSEnabled: f.Limited,
 		})
 	}
 	return all, err
@@ -119,7 +120,8 @@ func (k setKind) create(c *call) (answer, error) {
 	if err := required("name", in.Name); err != nil {
 		return answer{}, err
 	}
-	if err := noDomain(in.Domain); err != nil {
+	into, err := c.inDomain(in.Domain)
+	if err != nil {
 		return answer{}, err
 	}
 	if err := text("comment", in.Comment, maxComment); err != nil {
@@ -128,7 +130,7 @@ func (k setKind) create(c *call) (answer, error) {
 	if err := members("setmembers", in.SetMembers); err != nil {
 		return answer{}, err
 	}
-	words := []string{k.make}
+	words := append([]string{k.make}, into...)
 	if in.Comment != "" {
 		words = append(words, "-comment="+in.Comment)
 	}
@@ -221,16 +223,8 @@ func (k setKind) remove(c *call) (answer, error) {
 	return done("")
 }
 
-// noDomain refuses domains: there is one, which has no name.
-func noDomain(domain string) error {
-	if domain == "" {
-		return nil
-	}
-	return fail(wsapi.NoDomain, "domain", "domain %.40q does not exist: there are none", domain)
-}
-
 func postVolumeSet(c *call) (answer, error) {
-	k := setKind{of: "volumes", facts: (*node.Node).VolumeSets}
+	k := setKind{of: "volumes", facts: (*node.View).VolumeSets}
 	s, err := k.find(c)
 	if err != nil {
 		return answer{}, err

@@ -13,8 +13,8 @@ import (
 func targetRoutes() []route {
 	return []route{
 		{method: "GET", path: "/remotecopy", right: people.Look, about: "Remote Copy as a whole", out: remoteCopy{}, do: getRemoteCopy},
-		{method: "GET", path: "/remotecopytargets", right: people.Look, about: "the other array", out: collection[target]{}, query: filtered, do: getTargets},
-		{method: "GET", path: "/remotecopytargets/{target}", right: people.Look, about: "the same, by its name", out: target{}, do: getTarget},
+		{method: "GET", path: "/remotecopytargets", right: people.Look, about: "the other array, and arrays outside the pair", out: collection[target]{}, query: filtered, do: getTargets},
+		{method: "GET", path: "/remotecopytargets/{target}", right: people.Look, about: "one of them", out: target{}, do: getTarget},
 		{method: "PUT", path: "/remotecopytargets/{target}", right: people.Change, about: "mirrorConfig, which is always on", in: targetMods{}, do: putTarget},
 		{method: "GET", path: "/remotecopylinks", right: people.Look, about: "the ways to it", out: collection[remoteLink]{}, query: filtered, do: getLinks},
 		{method: "GET", path: "/remotecopylinks/{link}", right: people.Look, about: "one of them", out: remoteLink{}, do: getLink},
@@ -53,6 +53,8 @@ type target struct {
 	State    int            `json:"state"`
 	Policies targetPolicies `json:"policies"`
 	Links    []remoteLink   `json:"remoteCopyLinks"`
+	// OutsideThePair: it has periodic copies, and no part in who serves.
+	OutsideThePair bool `json:"outsideThePair,omitempty"`
 	// QuorumWitness is what the incumbent has no interface for.
 	QuorumWitness *witness `json:"quorumWitness,omitempty"`
 }
@@ -95,19 +97,29 @@ func linksOf(t node.TargetFact) (all []remoteLink) {
 }
 
 func targets(c *call) (all []target) {
+	for _, t := range c.array().FarTargets() {
+		x := targetOf(t)
+		x.OutsideThePair = true
+		all = append(all, x)
+	}
 	t, ok := c.array().Target()
 	if !ok {
-		return nil
+		return all
 	}
-	x := target{ID: uint32(t.ID), Name: t.Name, Type: targetIP, State: targetFailed, Policies: targetPolicies{MirrorConfig: true}, Links: linksOf(t)}
-	if t.Reachable {
-		x.State = targetReady
-	}
+	x := targetOf(t)
 	if w, ok := c.array().Witness(); ok {
 		q := witnessOf(w)
 		x.QuorumWitness = &q
 	}
-	return []target{x}
+	return append([]target{x}, all...)
+}
+
+func targetOf(t node.TargetFact) target {
+	x := target{ID: uint32(t.ID), Name: t.Name, Type: targetIP, State: targetFailed, Policies: targetPolicies{MirrorConfig: true}, Links: linksOf(t)}
+	if t.Reachable {
+		x.State = targetReady
+	}
+	return x
 }
 
 func getTargets(c *call) (answer, error) { return collect(c, targets(c)) }
@@ -158,11 +170,14 @@ func putTarget(c *call) (answer, error) {
 }
 
 func links(c *call) []remoteLink {
-	t, ok := c.array().Target()
-	if !ok {
-		return nil
+	var all []remoteLink
+	if t, ok := c.array().Target(); ok {
+		all = linksOf(t)
 	}
-	return linksOf(t)
+	for _, t := range c.array().FarTargets() {
+		all = append(all, linksOf(t)...)
+	}
+	return all
 }
 
 func getLinks(c *call) (answer, error) { return collect(c, links(c)) }

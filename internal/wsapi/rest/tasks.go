@@ -153,7 +153,7 @@ func putTask(c *call) (answer, error) {
 	if in.Action != cancelTask {
 		return answer{}, fail(wsapi.BadEnum, "action", "action %d: want 1, to cancel it", in.Action)
 	}
-	if err := c.array().CancelTask(c.r.Context(), c.asked().By, id); err != nil {
+	if err := c.array().CancelTask(c.r.Context(), id); err != nil {
 		return answer{}, err
 	}
 	return done(base + "/tasks/" + strconv.FormatUint(id, 10))

@@ -82,6 +82,7 @@ func logout(c *call) (answer, error) {
 type user struct {
 	Name             string      `json:"name"`
 	DomainPrivileges []privilege `json:"domainPrivileges"`
+	DefaultDomain    string      `json:"defaultDomain,omitempty"`
 	SSHKeys          int         `json:"sshKeys"`
 }
 
@@ -93,7 +94,14 @@ type privilege struct {
 func users(c *call) (all []user, err error) {
 	us, err := c.s.cfg.People.Users()
 	for _, u := range us {
-		all = append(all, user{Name: u.Name, DomainPrivileges: []privilege{{"all", string(u.Role)}}, SSHKeys: len(u.Keys)})
+		p := []privilege{}
+		if u.Role != "" {
+			p = append(p, privilege{people.All, string(u.Role)})
+		}
+		for _, d := range u.Domains {
+			p = append(p, privilege{d.Domain, string(d.Role)})
+		}
+		all = append(all, user{Name: u.Name, DomainPrivileges: p, DefaultDomain: u.Default, SSHKeys: len(u.Keys)})
 	}
 	slices.SortFunc(all, func(a, b user) int { return cmp.Compare(a.Name, b.Name) })
 	return all, err

@@ -30,6 +30,7 @@ type vlun struct {
 	PortPos    *portPos `json:"portPos,omitempty"`
 	Type       int      `json:"type"`
 	VolumeWWN  string   `json:"volumeWWN"`
+	Domain     string   `json:"domain,omitempty"`
 
 	Multipathing       int    `json:"multipathing"`
 	FailedPathPol      int    `json:"failedPathPol"`
@@ -48,7 +49,7 @@ const (
 
 func templateOf(f node.VLUNFact) vlun {
 	v := vlun{
-		LUN: int(f.LUN), VolumeName: f.Volume, Hostname: f.Host, Type: typeHost, VolumeWWN: strings.ToUpper(f.WWN.String()), Multipathing: roundRobin, FailedPathPol: 1,
+		LUN: int(f.LUN), VolumeName: f.Volume, Domain: f.Domain, Hostname: f.Host, Type: typeHost, VolumeWWN: strings.ToUpper(f.WWN.String()), Multipathing: roundRobin, FailedPathPol: 1,
 	}
 	if strings.HasPrefix(f.Host, "set:") {
 		v.Type = typeHostSet

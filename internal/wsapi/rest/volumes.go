@@ -58,6 +58,7 @@ type volume struct {
 	CompressionState    int          `json:"compressionState"`
 	DeduplicationState  int          `json:"deduplicationState"`
 	Policies            volumePolicy `json:"policies"`
+	Domain              string       `json:"domain,omitempty"`
 	RcopyGroup          string       `json:"rcopyGroup,omitempty"`
 	ServedByThisArray   bool         `json:"servedByThisArray"`
 	VolumeSets          []string     `json:"volumeSets,omitempty"`
@@ -98,7 +99,7 @@ const (
 func volumeOf(f node.VolumeFact, s node.SystemFact) volume {
 	v := volume{
 		ID: s.Number(uint64(f.ID)), Name: f.Name, CopyOf: f.CopyOf, ReadOnly: f.Of != 0, SizeMiB: f.Size >> 20, WWN: strings.ToUpper(f.WWN.String()), UUID: uuidOf(f.WWN),
-		UserCPG: f.CPG, SnapCPG: f.CPG, Comment: f.Comment, RcopyGroup: f.Group, ServedByThisArray: f.Serving, VolumeSets: f.Sets, NumberOfKeyedValues: len(f.Keys),
+		UserCPG: f.CPG, SnapCPG: f.CPG, Comment: f.Comment, RcopyGroup: f.Group, Domain: f.Domain, ServedByThisArray: f.Serving, VolumeSets: f.Sets, NumberOfKeyedValues: len(f.Keys),
 		UsrSpcAllocWarning: f.AllocWarn, UsrSpcAllocLimit: f.AllocLimit, CopyType: copyBase, State: stateNormal, ProvisioningType: provThin,
 		FailedStates: []string{}, DegradedStates: []string{}, AdditionalStates: []string{}, CompressionState: stateNo, DeduplicationState: stateNo,
 		Policies: volumePolicy{StaleSS: true, ZeroDetect: true, Caching: true, HostDIF: 1},
