@@ -131,7 +131,7 @@ func (g *Group) look() {
 	}
 	g.cursor, g.told = 0, 0
 	if was.Epoch != v.Epoch || v.Role != arb.Paired {
-		g.endCalled(array.Errorf(array.Busy, "group %s is changing hands", g.cfg.Name))
+		g.endCalled(array.Errorf(array.Busy, "%s is changing hands", g.what()))
 	}
 	g.stopCopy()
 	g.newStretch()
@@ -159,12 +159,12 @@ func (g *Group) disown() {
 		}
 		err := g.refusal(gateStandby)
 		if e.work.called { // there a refusal means that it has no place
-			err = array.Errorf(array.Unknown, "group %s went to the other array", g.cfg.Name)
+			err = array.Errorf(array.Unknown, "%s went to the other array", g.what())
 		}
 		e.work.finish(err)
 		e.work = nil
 	}
-	g.endSwitch(array.Errorf(array.Conflict, "group %s went to the other array by itself", g.cfg.Name))
+	g.endSwitch(array.Errorf(array.Conflict, "%s went to the other array by itself", g.what()))
 }
 
 // heldLong reports whether the array is undecided for longer than a command waits.
@@ -189,7 +189,7 @@ func (g *Group) disownLate(now time.Time) {
 
 // endPlaced ends all commands that have a place, or may have one, and no outcome.
 func (g *Group) endPlaced() {
-	unknown := array.Errorf(array.Unknown, "group %s: %s", g.cfg.Name, g.m.Reason())
+	unknown := array.Errorf(array.Unknown, "%s: %s", g.what(), g.m.Reason())
 	for _, e := range g.tail {
 		if w := e.work; w != nil {
 			e.work = nil
@@ -289,14 +289,20 @@ func (g *Group) tellStuck(out *arb.Output) {
 
 // WitnessSeen passes on the register as it is now. answer says that it comes with
 // the outcome of a swap. While one is under way, reads count for nothing: they may
-// be older, and would spoil the vote.
+// be older, and would spoil the vote. A group at rest that has seen this very register is
+// not woken: there may be a thousand of them, and each is read every moment.
 func (g *Group) WitnessSeen(w arb.WitnessView, answer bool) {
+	seen := registerSeen{w.Incarnation, w.Version}
+	if at := g.rested.Load(); !answer && at != nil && *at == seen {
+		return
+	}
 	g.post(func() {
 		if g.swapping && !answer {
 			return
 		}
 		g.swapping = false
 		var out arb.Output
+		g.seen = &seen
 		g.m.WitnessSeen(nonce(), w, &out)
 		g.carry(&out)
 	})
@@ -310,6 +316,7 @@ func (g *Group) WitnessLost(answer bool) {
 		}
 		g.swapping = false
 		var out arb.Output
+		g.seen = nil
 		g.m.WitnessLost(nonce(), &out)
 		g.carry(&out)
 	})

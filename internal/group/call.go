@@ -224,12 +224,12 @@ func (u *Unit) Reset(op *scsi.Op, scope scsi.Scope, done func(error)) {
 			g.send(call{Type: "reset", Volume: u.id.Volume, Nexus: op.Nexus, Scope: scope, answer: func(r reply) { part(r.err()) }})
 		default:
 			left++
-			part(array.Errorf(array.Unavailable, "group %s: the other array can't be reached, and may have commands under way", g.cfg.Name))
+			part(array.Errorf(array.Unavailable, "%s: the other array can't be reached, and may have commands under way", g.what()))
 		}
 		g.resetHere(u, scope, op.Nexus, func() { part(nil) })
 	})
 	if !ok {
-		done(array.Errorf(array.Busy, "group %s is closing", g.cfg.Name))
+		done(array.Errorf(array.Busy, "%s is closing", g.what()))
 	}
 }
 

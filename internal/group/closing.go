@@ -7,7 +7,7 @@ import "github.com/perdure/perdure/internal/array"
 // end answers all that is under way, and lets go of the memory that it held. What has a
 // place, here or at the owner, may have taken effect.
 func (g *Group) end() {
-	unknown := array.Errorf(array.Unknown, "group %s is closing", g.cfg.Name)
+	unknown := array.Errorf(array.Unknown, "%s is closing", g.what())
 	g.ending = true
 	g.gate.Store(&gate{state: gateHold}) // units outlive their group in hosts' commands under way
 	g.stopCopy()
@@ -26,7 +26,7 @@ func (g *Group) end() {
 	for _, w := range g.waiting {
 		w.running = false // nobody reads for it any more
 	}
-	g.refuseAll(array.Errorf(array.Busy, "group %s is closing", g.cfg.Name))
+	g.refuseAll(array.Errorf(array.Busy, "%s is closing", g.what()))
 	for _, e := range g.tail {
 		if e.work != nil {
 			e.work.finish(unknown)

@@ -138,7 +138,7 @@ func (g *Group) Stop() error {
 			return
 		}
 		if g.view.Role != arb.Paired || g.core.Owner() != g.cfg.Self {
-			err = array.Errorf(array.Conflict, "group %s can't be stopped from here: the other array serves it", g.cfg.Name).Because(array.ServedElsewhere)
+			err = array.Errorf(array.Conflict, "%s can't be stopped from here: the other array serves it", g.what()).Because(array.ServedElsewhere)
 			return
 		}
 		g.stopped = true
@@ -168,7 +168,7 @@ func (g *Group) Retire() error {
 		return nil
 	case <-time.After(retireWithin):
 	}
-	err := array.Errorf(array.Busy, "group %s: writes under way take longer than %v: try again", g.cfg.Name, retireWithin)
+	err := array.Errorf(array.Busy, "%s: writes under way take longer than %v: try again", g.what(), retireWithin)
 	return errors.Join(err, g.ask(func() { g.retiring = nil }))
 }
 
@@ -224,15 +224,15 @@ func (g *Group) Force(contrary bool) error {
 	var err error
 	if e := g.ask(func() {
 		if in := g.m.Inputs(); g.contact && !(in.PeerBehind && g.view.Role == arb.Held) {
-			err = array.Errorf(array.Conflict, "group %s can't be forced: the other array can be reached and holds %v", g.cfg.Name, g.m.Stored().Current)
+			err = array.Errorf(array.Conflict, "%s can't be forced: the other array can be reached and holds %v", g.what(), g.m.Stored().Current)
 			return
 		}
 		if g.state() == gateServe {
-			err = array.Errorf(array.Conflict, "group %s is served here already", g.cfg.Name).Because(array.Served)
+			err = array.Errorf(array.Conflict, "%s is served here already", g.what()).Because(array.Served)
 			return
 		}
 		if g.view.Role == arb.Out && g.m.Inputs().Witness != 0 && !contrary {
-			err = array.Errorf(array.Conflict, "group %s: the witness holds %v, so the other array went on alone; only override gives up what it did", g.cfg.Name, g.m.Stored().Current)
+			err = array.Errorf(array.Conflict, "%s: the witness holds %v, so the other array went on alone; only override gives up what it did", g.what(), g.m.Stored().Current)
 			return
 		}
 		if err = g.leaveCopy(); err != nil {

@@ -312,7 +312,7 @@ func (g *Group) cutLog(after array.Place) error {
 		}
 	}
 	g.core.CutDone(after)
-	g.endSwitch(array.Errorf(array.Conflict, "group %s: the hand-over was undone by a failure", g.cfg.Name))
+	g.endSwitch(array.Errorf(array.Conflict, "%s: the hand-over was undone by a failure", g.what()))
 	keep := g.tail[:0]
 	for _, e := range g.tail {
 		if e.pos.Place <= after {
@@ -342,7 +342,7 @@ func (g *Group) dropEntry(e *entry) {
 		u.reserving = false
 	}
 	if e.work != nil {
-		e.work.finish(array.Errorf(array.Busy, "group %s changed hands", g.cfg.Name))
+		e.work.finish(array.Errorf(array.Busy, "%s changed hands", g.what()))
 	}
 	if e.then != nil {
 		e.then() // a reset that waited for it

@@ -250,7 +250,7 @@ func (g *Group) lateForward(now time.Time) (late bool) {
 		case w.attempt.talk == g.talk:
 			late = late || waited > callWithin
 		case waited > 2*callWithin:
-			w.finish(array.Errorf(array.Unknown, "group %s: the owner was lost", g.cfg.Name))
+			w.finish(array.Errorf(array.Unknown, "%s: the owner was lost", g.what()))
 			return true
 		}
 		return false

@@ -59,13 +59,13 @@ func (g *Group) readForward(p Packet, w *work) error {
 	age := time.Duration(p.Commit)
 	switch u := g.units[p.Volume]; {
 	case p.Epoch != g.view.Epoch:
-		return array.Errorf(array.Moved, "group %s is changing hands", g.cfg.Name)
+		return array.Errorf(array.Moved, "%s is changing hands", g.what())
 	case g.core.Owner() != g.cfg.Self || g.switching != nil || g.view.Members != array.Both:
-		return array.Errorf(array.Moved, "this array does not own group %s", g.cfg.Name)
+		return array.Errorf(array.Moved, "this array does not own %s", g.what())
 	case w.foreign == 0 || passed < 0 || passed > scsi.Late || age < 0 || age > scsi.Late || passed+age > scsi.Late:
 		return array.Errorf(array.Busy, "the command was late on its way to the owner")
 	case u == nil:
-		return array.Errorf(array.Busy, "volume %v is not in group %s here", p.Volume, g.cfg.Name)
+		return array.Errorf(array.Busy, "volume %v is not in %s here", p.Volume, g.what())
 	case u.id.ReadOnly:
 		return array.Errorf(array.Denied, "snapshot %s can't be written to", u.id.Name)
 	case p.Offset > u.Size()-p.Length && g.applied < g.core.End().Place:
@@ -73,7 +73,7 @@ func (g *Group) readForward(p Packet, w *work) error {
 	case p.Length <= 0 || p.Length%block.Sector != 0 || p.Offset%block.Sector != 0 || p.Offset > u.Size()-p.Length:
 		return array.Errorf(array.Range, "change of %d bytes at %d is beyond the end of volume %s, %d bytes", p.Length, p.Offset, u.id.Name, u.Size())
 	case len(g.waiting) >= maxWaiting:
-		return array.Errorf(array.Busy, "too many commands wait for group %s", g.cfg.Name)
+		return array.Errorf(array.Busy, "too many commands wait for %s", g.what())
 	default:
 		w.unit = u
 	}
@@ -117,7 +117,7 @@ func (g *Group) readCompare(p Packet, w *work) error {
 
 // moveCalled sends back what the other array asked for and has no place: it orders now.
 func (g *Group) moveCalled() {
-	g.endCalled(array.Errorf(array.Moved, "group %s went to the other array", g.cfg.Name))
+	g.endCalled(array.Errorf(array.Moved, "%s went to the other array", g.what()))
 }
 
 // endCalled ends what the other array asked for and has no place yet. What is being read

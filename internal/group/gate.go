@@ -107,7 +107,7 @@ func (g *Group) valid(gt *gate) (uint64, bool) {
 
 func (g *Group) refusal(st gateState) error {
 	if st == gateLost {
-		return array.Errorf(array.Unavailable, "group %s is served by the other array", g.cfg.Name)
+		return array.Errorf(array.Unavailable, "%s is served by the other array", g.what())
 	}
-	return array.Errorf(array.Standby, "group %s is served by the other array", g.cfg.Name)
+	return array.Errorf(array.Standby, "%s is served by the other array", g.what())
 }

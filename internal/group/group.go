@@ -25,7 +25,10 @@ const maxDecisions = 64
 type Config struct {
 	ID   array.GroupID
 	Name string
-	Self array.Side
+	// Volume is the name of the volume that is all there is of the group, for people: they
+	// know nothing of a group of an un-mirrored volume. Empty: they know the group.
+	Volume string
+	Self   array.Side
 	// Arrays are the names of the arrays for people, by side.
 	Arrays [2]string
 	// Ports are the relative target port ids of each side's array.
@@ -73,8 +76,15 @@ type Config struct {
 
 // Group is one group on one array.
 type Group struct {
-	cfg  Config
-	gate atomic.Pointer[gate]
+	cfg Config
+	// label is what people know the group as.
+	label atomic.Pointer[string]
+	gate  atomic.Pointer[gate]
+	// seen is the register that the core saw last, of the loop; rested is that while the
+	// group waits for nothing.
+	seen   *registerSeen
+	rested atomic.Pointer[registerSeen]
+	whole  atomic.Bool
 	// hosts are the proximities of initiators, by node name.
 	hosts atomic.Pointer[map[string]Proximity]
 	// out: this array is not a member.
@@ -221,7 +231,7 @@ func Open(cfg Config, found arb.Record) (*Group, error) {
 		g.gone[v] = true
 	}
 	if err := g.load(found); err != nil {
-		return nil, fmt.Errorf("open group %s: %w", cfg.Name, err)
+		return nil, fmt.Errorf("open %s: %w", cfg.what(), err)
 	}
 	g.setGate()
 	return g, nil
@@ -265,13 +275,13 @@ func (g *Group) Wake() { g.poke() }
 func (g *Group) ask(f func()) error {
 	ready := make(chan struct{})
 	if !g.post(func() { f(); close(ready) }) {
-		return array.Errorf(array.Conflict, "group %s is closed", g.cfg.Name)
+		return array.Errorf(array.Conflict, "%s is closed", g.what())
 	}
 	select {
 	case <-ready:
 		return nil
 	case <-g.done:
-		return array.Errorf(array.Conflict, "group %s is closed", g.cfg.Name)
+		return array.Errorf(array.Conflict, "%s is closed", g.what())
 	}
 }
 
@@ -298,6 +308,7 @@ func (g *Group) loop() {
 			every = p
 			tick.Reset(every)
 		}
+		g.noteRest(every)
 		if closed {
 			g.end()
 			return
@@ -443,9 +454,30 @@ func (g *Group) sayFailed() {
 	}
 }
 
+// what is the group as people know it.
+func (g *Group) what() string {
+	if l := g.label.Load(); l != nil {
+		return *l
+	}
+	return g.cfg.what()
+}
+
+func (c *Config) what() string {
+	if c.Volume != "" {
+		return "volume " + c.Volume
+	}
+	return "group " + c.Name
+}
+
+// Called gives the un-mirrored volume that the group is of another name.
+func (g *Group) Called(volume string) {
+	text := "volume " + volume
+	g.label.Store(&text)
+}
+
 func (g *Group) event(text string) {
 	if g.cfg.Event != nil {
-		g.cfg.Event("group " + g.cfg.Name + ": " + text)
+		g.cfg.Event(g.what() + ": " + text)
 	}
 }
 
@@ -455,7 +487,7 @@ func (g *Group) alarm(text string) {
 		g.event(text)
 		return
 	}
-	g.cfg.Alarm("group " + g.cfg.Name + ": " + text)
+	g.cfg.Alarm(g.what() + ": " + text)
 }
 
 func nonce() uint64 {

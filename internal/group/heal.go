@@ -68,7 +68,7 @@ func (g *Group) Mend(v array.VolumeID, page int64) ([]byte, error) {
 		err  error
 	}
 	out := make(chan result, 1)
-	closed := array.Errorf(array.Busy, "group %s is closing", g.cfg.Name)
+	closed := array.Errorf(array.Busy, "%s is closing", g.what())
 	if !g.post(func() { g.startHeal(v, page, func(b []byte, err error) { out <- result{b, err} }) }) {
 		return nil, closed
 	}
@@ -91,7 +91,7 @@ func (g *Group) startHeal(v array.VolumeID, page int64, done func([]byte, error)
 	h, u := g.heals[key], g.units[v]
 	switch {
 	case u == nil:
-		done(nil, array.Errorf(array.NotFound, "volume %v is not in group %s", v, g.cfg.Name))
+		done(nil, array.Errorf(array.NotFound, "volume %v is not in %s", v, g.what()))
 		return
 	case h != nil && (h.sent || len(h.waiters) >= maxHealers):
 		done(nil, errAgain)
@@ -100,7 +100,7 @@ func (g *Group) startHeal(v array.VolumeID, page int64, done func([]byte, error)
 		h.waiters = append(h.waiters, done)
 		return
 	case len(g.heals) >= maxHeals:
-		done(nil, array.Errorf(array.Busy, "group %s: %d damaged pages are being repaired already", g.cfg.Name, len(g.heals)))
+		done(nil, array.Errorf(array.Busy, "%s: %d damaged pages are being repaired already", g.what(), len(g.heals)))
 		return
 	}
 	h = &heal{damage: key, unit: u, began: g.cfg.Now(), waiters: []func([]byte, error){done}}
@@ -286,7 +286,7 @@ func (g *Group) tellDamage(h *heal, err error) {
 			g.alarm(text)
 			return
 		}
-		g.cfg.Unrepaired(h.volume, h.page, "group "+g.cfg.Name+": "+text)
+		g.cfg.Unrepaired(h.volume, h.page, g.what()+": "+text)
 	}
 }
 
@@ -303,7 +303,7 @@ func (g *Group) dropQuestions() {
 
 func (g *Group) endHeals() {
 	for _, h := range g.heals {
-		g.endHeal(h, nil, array.Errorf(array.Busy, "group %s is closing", g.cfg.Name))
+		g.endHeal(h, nil, array.Errorf(array.Busy, "%s is closing", g.what()))
 	}
 }
 

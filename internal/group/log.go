@@ -18,13 +18,13 @@ const logWithin = 5 * time.Second
 func (g *Group) log(n note, check func() error) error {
 	result := make(chan error, 1)
 	if !g.post(func() { g.placeNote(n, check, func(err error) { result <- err }) }) {
-		return array.Errorf(array.Busy, "group %s is closing", g.cfg.Name)
+		return array.Errorf(array.Busy, "%s is closing", g.what())
 	}
 	select {
 	case err := <-result:
 		return err
 	case <-time.After(logWithin):
-		return array.Errorf(array.Unknown, "group %s: the change is still under way: the other array's journal does not answer", g.cfg.Name)
+		return array.Errorf(array.Unknown, "%s: the change is still under way: the other array's journal does not answer", g.what())
 	}
 }
 
@@ -34,29 +34,29 @@ func (g *Group) placeNote(n note, check func() error, done func(error)) {
 		return
 	}
 	if g.state() != gateServe {
-		done(array.Errorf(array.Busy, "group %s is not served here at this moment: try again", g.cfg.Name))
+		done(array.Errorf(array.Busy, "%s is not served here at this moment: try again", g.what()))
 		return
 	}
 	body := encodeNote(n)
 	need := journal.Cost(len(body))
 	if !g.cfg.Space.Reserve(need) {
-		done(array.Errorf(array.Full, "group %s: the journal has no room for the entry", g.cfg.Name))
+		done(array.Errorf(array.Full, "%s: the journal has no room for the entry", g.what()))
 		return
 	}
 	pos, err := g.core.Place()
 	if err != nil {
 		g.cfg.Space.Unreserve(need)
-		done(array.Errorf(array.Busy, "group %s is changing hands: try again", g.cfg.Name))
+		done(array.Errorf(array.Busy, "%s is changing hands: try again", g.what()))
 		return
 	}
 	e := &entry{pos: pos, rec: journal.Record{Group: g.cfg.ID, Pos: pos, Kind: journal.Entry, Payload: body}}
 	e.then = func() {
 		if g.ending && g.applied < pos.Place {
-			done(array.Errorf(array.Unknown, "group %s is closing: whether the change was made shows when it is open again", g.cfg.Name))
+			done(array.Errorf(array.Unknown, "%s is closing: whether the change was made shows when it is open again", g.what()))
 			return
 		}
 		if g.applied < pos.Place {
-			done(array.Errorf(array.Busy, "group %s changed hands: the change was not made", g.cfg.Name))
+			done(array.Errorf(array.Busy, "%s changed hands: the change was not made", g.what()))
 			return
 		}
 		done(nil)
@@ -70,7 +70,7 @@ func (g *Group) Grow(id array.VolumeID, size int64) error {
 	return g.log(note{Type: noteSize, Volume: id, Size: size}, func() error {
 		u := g.units[id]
 		if u == nil || u.id.ReadOnly {
-			return array.Errorf(array.NotFound, "volume %v is not in group %s", id, g.cfg.Name)
+			return array.Errorf(array.NotFound, "volume %v is not in %s", id, g.what())
 		}
 		return u.disk.MayGrow(size)
 	})

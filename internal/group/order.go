@@ -71,7 +71,7 @@ func (w *work) finish(err error) {
 // admit lets a command wait for its place.
 func (g *Group) admit(w *work) {
 	if len(g.waiting) >= maxWaiting {
-		w.finish(array.Errorf(array.Busy, "too many commands wait for group %s", g.cfg.Name))
+		w.finish(array.Errorf(array.Busy, "too many commands wait for %s", g.what()))
 		return
 	}
 	g.waiting = append(g.waiting, w)
@@ -163,7 +163,7 @@ func (g *Group) placeOne(w *work, now time.Time) bool {
 	case g.retiring != nil && w.buf == nil: // what has read its old data holds its range
 		return false
 	case st == gateShare && w.called:
-		w.finish(array.Errorf(array.Moved, "this array does not own group %s", g.cfg.Name))
+		w.finish(array.Errorf(array.Moved, "this array does not own %s", g.what()))
 		return true
 	case (st == gateStandby || st == gateShare) && w.forwardable() && g.contact && g.view.Role == arb.Paired:
 		g.forward(w)

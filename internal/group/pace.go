@@ -48,3 +48,24 @@ func (g *Group) atRest() bool {
 	}
 	return false
 }
+
+// registerSeen names a state of the group's register at the witness.
+type registerSeen struct{ incarnation, version uint64 }
+
+// noteRest publishes which register a group has seen that waits for nothing, nil if it does.
+func (g *Group) noteRest(every time.Duration) {
+	var at *registerSeen
+	if every == quietTick {
+		at = g.seen
+	}
+	if g.rested.Load() != at {
+		g.rested.Store(at)
+	}
+	if whole := every == quietTick && g.cfg.Peer != nil; g.whole.Load() != whole {
+		g.whole.Store(whole)
+	}
+}
+
+// Whole reports whether both arrays are members, talk, and have the same, as of the last
+// turn in which anything happened. It waits for nobody; where it says no, Info says why.
+func (g *Group) Whole() bool { return g.whole.Load() }

@@ -133,6 +133,42 @@ func TestAQuietGroupSeldomLooksAtTheClock(t *testing.T) {
 	})
 }
 
+// TestAGroupAtRestIsNotWoken by the register that it has seen, and by any other.
+func TestAGroupAtRestIsNotWoken(t *testing.T) {
+	g, _, _ := alone(t)
+	known := arb.WitnessView{Incarnation: 5, Version: 7}
+	told := func(v arb.WitnessView, every time.Duration, answer bool) (woken bool) {
+		var was, is *registerSeen
+		if err := g.ask(func() { // within a turn, or the loop would note what it finds itself
+			g.seen = &registerSeen{known.Incarnation, known.Version}
+			was = g.seen
+			g.noteRest(every)
+			g.WitnessSeen(v, answer)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		_ = g.ask(func() { is = g.seen })
+		return was != is
+	}
+	for _, c := range []struct {
+		what   string
+		v      arb.WitnessView
+		every  time.Duration
+		answer bool
+		want   bool
+	}{
+		{"what it has seen", known, quietTick, false, false},
+		{"what it has seen, while it waits for something", known, tickEvery, false, true},
+		{"the outcome of a swap", known, quietTick, true, true},
+		{"a newer register", arb.WitnessView{Incarnation: 5, Version: 8}, quietTick, false, true},
+		{"another witness", arb.WitnessView{Incarnation: 6, Version: 7}, quietTick, false, true},
+	} {
+		if got := told(c.v, c.every, c.answer); got != c.want {
+			t.Errorf("%s: woken %v", c.what, got)
+		}
+	}
+}
+
 func TestATurnWithoutAChangeMakesNoGarbage(t *testing.T) {
 	g, u, _ := alone(t)
 	zero(t, u) // it serves now

@@ -59,11 +59,11 @@ func (g *Group) SyncNow() (array.Place, error) {
 	var err error
 	if e := g.ask(func() {
 		if !g.periodic() {
-			err = array.Errorf(array.Conflict, "group %s is not periodic", g.cfg.Name)
+			err = array.Errorf(array.Conflict, "%s is not periodic", g.what())
 			return
 		}
 		if g.view.Role != arb.Alone {
-			err = array.Errorf(array.Conflict, "group %s is not served here alone", g.cfg.Name).Because(array.ServedElsewhere)
+			err = array.Errorf(array.Conflict, "%s is not served here alone", g.what()).Because(array.ServedElsewhere)
 			return
 		}
 		g.period.asked, g.period.retryAt, g.period.trouble = true, time.Time{}, ""
@@ -90,9 +90,9 @@ func (g *Group) HandOver(on bool) error {
 				g.newStretch()
 			}
 		case !g.periodic():
-			err = array.Errorf(array.Conflict, "group %s is not periodic", g.cfg.Name)
+			err = array.Errorf(array.Conflict, "%s is not periodic", g.what())
 		case p.run != nil || p.busy || p.kept.Pending != nil:
-			err = array.Errorf(array.Busy, "group %s: a point is on its way to the other array: try again", g.cfg.Name)
+			err = array.Errorf(array.Busy, "%s: a point is on its way to the other array: try again", g.what())
 		default:
 			p.handing, p.handUntil = true, g.cfg.Now().Add(handWithin)
 			g.newStretch()

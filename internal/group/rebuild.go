@@ -230,13 +230,13 @@ func (g *Group) leaveCopy() error {
 	r := g.rebuild
 	switch t := g.taking; {
 	case t != nil && t.turn != nil:
-		return array.Errorf(array.Busy, "group %s is turning to the point of %s: try again in a moment", g.cfg.Name, time.Unix(0, t.turn.Time).Format(time.DateTime))
+		return array.Errorf(array.Busy, "%s is turning to the point of %s: try again in a moment", g.what(), time.Unix(0, t.turn.Time).Format(time.DateTime))
 	case g.shadowed && g.dropping == 0:
 		g.event("the point that has not come whole is given up; the last one goes on")
 		g.dropTaking()
 		return nil
 	case g.dropping > 0 || r != nil && r.until != 0 && r.putting:
-		return array.Errorf(array.Busy, "group %s is ending a copy: try again in a moment", g.cfg.Name)
+		return array.Errorf(array.Busy, "%s is ending a copy: try again in a moment", g.what())
 	case r == nil:
 		return nil
 	case r.until != 0:

@@ -29,7 +29,7 @@ func (g *Group) MakeSnapshots(snaps []Snapshot) error {
 		of := map[array.VolumeID]bool{}
 		for _, s := range snaps {
 			if g.units[s.Of] == nil {
-				return array.Errorf(array.NotFound, "volume %v is not in group %s", s.Of, g.cfg.Name)
+				return array.Errorf(array.NotFound, "volume %v is not in %s", s.Of, g.what())
 			}
 			if of[s.Of] {
 				return array.Errorf(array.Invalid, "two snapshots of volume %v at one moment", s.Of)

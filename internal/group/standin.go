@@ -27,3 +27,10 @@ func (g *Group) StandIn(on bool) {
 		}
 	})
 }
+
+// MayServe reports whether hosts may be served through this array now, or as soon as it is
+// decided: only one that knows that the other array serves alone says no.
+func (g *Group) MayServe() bool {
+	gt := g.gate.Load()
+	return gt != nil && gt.state != gateStandby && gt.state != gateLost
+}

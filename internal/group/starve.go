@@ -59,7 +59,7 @@ func (g *Group) checkRoom(now time.Time) {
 func (g *Group) lateError(now time.Time) error {
 	// Beside the other array it is no error of the host's: that one goes on soon.
 	if g.view.Role == arb.Alone && !g.starved.IsZero() && now.Sub(g.starved) > starvedFor {
-		return array.Errorf(array.Full, "group %s: there is no room for the write, in the journal or in a CPG", g.cfg.Name)
+		return array.Errorf(array.Full, "%s: there is no room for the write, in the journal or in a CPG", g.what())
 	}
-	return array.Errorf(array.Busy, "group %s: %s", g.cfg.Name, g.m.Reason())
+	return array.Errorf(array.Busy, "%s: %s", g.what(), g.m.Reason())
 }

@@ -24,30 +24,30 @@ const switchWithin = 30 * time.Second
 func (g *Group) Switchover() error {
 	result := make(chan error, 1)
 	if !g.post(func() { g.startSwitch(func(err error) { result <- err }) }) {
-		return array.Errorf(array.Conflict, "group %s is closed", g.cfg.Name)
+		return array.Errorf(array.Conflict, "%s is closed", g.what())
 	}
 	select {
 	case err := <-result:
 		return err
 	case <-time.After(switchWithin):
-		return array.Errorf(array.Busy, "group %s: the switchover is still under way: the other array's journal does not answer", g.cfg.Name)
+		return array.Errorf(array.Busy, "%s: the switchover is still under way: the other array's journal does not answer", g.what())
 	}
 }
 
 func (g *Group) startSwitch(done func(error)) {
 	switch {
 	case g.view.Role != arb.Paired || !g.core.Met():
-		done(array.Errorf(array.Conflict, "group %s can't be switched over: the other array's copy is not in sync", g.cfg.Name).Because(array.NotSynced))
+		done(array.Errorf(array.Conflict, "%s can't be switched over: the other array's copy is not in sync", g.what()).Because(array.NotSynced))
 	case g.core.Owner() == g.cfg.Self && !g.core.Ready() && g.switching == nil:
-		done(array.Errorf(array.Busy, "group %s can't be switched over this moment: the arrays are comparing their logs; try again", g.cfg.Name))
+		done(array.Errorf(array.Busy, "%s can't be switched over this moment: the arrays are comparing their logs; try again", g.what()))
 	case g.core.Owner() != g.cfg.Self:
-		done(array.Errorf(array.Conflict, "group %s can't be switched over from here: the other array serves it", g.cfg.Name).Because(array.ServedElsewhere))
+		done(array.Errorf(array.Conflict, "%s can't be switched over from here: the other array serves it", g.what()).Because(array.ServedElsewhere))
 	case !g.m.Inputs().Synced && g.m.Stored().Current.Rule != arb.Majority:
-		done(array.Errorf(array.Busy, "group %s can't be switched over this moment: the other copy is still catching up; try again", g.cfg.Name).Because(array.NotSynced))
+		done(array.Errorf(array.Busy, "%s can't be switched over this moment: the other copy is still catching up; try again", g.what()).Because(array.NotSynced))
 	case g.switching != nil:
-		done(array.Errorf(array.Conflict, "group %s is being switched over already", g.cfg.Name))
+		done(array.Errorf(array.Conflict, "%s is being switched over already", g.what()))
 	case !g.cfg.Space.Reserve(noteCost(note{Type: noteOwner, Owner: 1})):
-		done(array.Errorf(array.Full, "group %s can't be switched over: the journal is full", g.cfg.Name))
+		done(array.Errorf(array.Full, "%s can't be switched over: the journal is full", g.what()))
 	default:
 		g.switching = &switchover{done: done, epoch: g.view.Epoch}
 		g.placeOwner(g.cfg.Self.Other())
@@ -55,7 +55,7 @@ func (g *Group) startSwitch(done func(error)) {
 		e := g.tail[len(g.tail)-1]
 		e.then = func() {
 			if g.view.Role != arb.Paired || g.switching == nil || g.view.Epoch != g.switching.epoch {
-				g.endSwitch(array.Errorf(array.Conflict, "group %s was not switched over: the other array was lost meanwhile", g.cfg.Name))
+				g.endSwitch(array.Errorf(array.Conflict, "%s was not switched over: the other array was lost meanwhile", g.what()))
 				return
 			}
 			g.endSwitch(nil)

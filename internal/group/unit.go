@@ -201,13 +201,13 @@ func (u *Unit) hold(r *reading) {
 		r.done(array.Errorf(array.Aborted, "the command was aborted"))
 		return
 	case now.Sub(r.op.Arrived) > scsi.Late:
-		r.done(array.Errorf(array.Busy, "group %s is not served yet", u.g.cfg.Name))
+		r.done(array.Errorf(array.Busy, "%s is not served yet", u.g.what()))
 		return
 	}
 	u.mu.Lock()
 	if len(u.heldRead) >= maxHeldReads {
 		u.mu.Unlock()
-		r.done(array.Errorf(array.Busy, "too many commands wait for group %s", u.g.cfg.Name))
+		r.done(array.Errorf(array.Busy, "too many commands wait for %s", u.g.what()))
 		return
 	}
 	u.heldRead = append(u.heldRead, r)
@@ -276,7 +276,7 @@ func (u *Unit) answerInspect(w *work, err error) {
 
 func (u *Unit) submit(w *work) {
 	if !u.g.deliver(posted{work: w}) {
-		err := array.Errorf(array.Busy, "group %s is closing", u.g.cfg.Name)
+		err := array.Errorf(array.Busy, "%s is closing", u.g.what())
 		if w.inspect != nil {
 			w.inspect(scsi.Facts{}, err)
 			return

@@ -237,7 +237,7 @@ func (g *Group) askSums(ctx context.Context, u *Unit, from, end int64, upTo arra
 		g.questions[id] = func(p Packet, err error) { out <- result{p, err} }
 		g.sends = append(g.sends, p)
 	}) {
-		return sums{}, array.Errorf(array.Conflict, "group %s is closed", g.cfg.Name)
+		return sums{}, array.Errorf(array.Conflict, "%s is closed", g.what())
 	}
 	select {
 	case r := <-out:
@@ -249,7 +249,7 @@ func (g *Group) askSums(ctx context.Context, u *Unit, from, end int64, upTo arra
 		g.post(func() { delete(g.questions, id) })
 		return sums{}, &array.Error{Kind: array.Unavailable, Text: "the other array does not answer", Err: ctx.Err()}
 	case <-g.done:
-		return sums{}, array.Errorf(array.Conflict, "group %s is closed", g.cfg.Name)
+		return sums{}, array.Errorf(array.Conflict, "%s is closed", g.what())
 	}
 }
 

@@ -25,6 +25,7 @@ const (
 	kindCPG         = "cpg"
 	kindAllocation  = "allocation"
 	kindPage        = "page"
+	kindCopies      = "copies"
 	kindCertificate = "certificate"
 )
 

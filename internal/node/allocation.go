@@ -33,11 +33,13 @@ func (n *Node) watchAllocation(ctx context.Context) {
 
 // threshold is one of them.
 type threshold struct {
-	name    string // unique
-	is, at  int64  // bytes
-	above   string // what people are told above, and below again
-	below   string
-	tellsTo []*group.Unit // whose hosts are told above
+	name string // unique
+	// severity is how much it matters: beyond a limit writes are refused.
+	severity event.Severity
+	is, at   int64  // bytes
+	above    string // what people are told above, and below again
+	below    string
+	tellsTo  []*group.Unit // whose hosts are told above
 }
 
 // lookAtAllocation tells what was passed since it was called last.
@@ -56,7 +58,7 @@ func (n *Node) lookAtAllocation() {
 		now[t.name] = is
 		switch was := a.above[t.name]; {
 		case is && !was:
-			n.raise(c, event.Minor, t.above)
+			n.raise(c, t.severity, t.above)
 			for _, u := range t.tellsTo {
 				u.ThresholdCrossed()
 			}
@@ -83,13 +85,13 @@ func (n *Node) thresholds() (all []threshold, err error) {
 		is := c.Used + c.Reserved
 		if l.Warn > 0 {
 			all = append(all, threshold{
-				"cpg warn " + name, is, l.Warn, fmt.Sprintf("CPG %s passed its warning: %d MiB are allocated, the warning is at %d", name, is>>20, l.Warn>>20),
+				"cpg warn " + name, event.Minor, is, l.Warn, fmt.Sprintf("CPG %s passed its warning: %d MiB are allocated, the warning is at %d", name, is>>20, l.Warn>>20),
 				fmt.Sprintf("CPG %s is below its warning of %d MiB again", name, l.Warn>>20), n.thinUnits(name),
 			})
 		}
 		if l.Limit > 0 {
 			all = append(all, threshold{
-				"cpg limit " + name, is, volume.Reached(l.Limit), fmt.Sprintf("CPG %s reached its limit: %d MiB are allocated, the limit is %d; it takes little or nothing new", name, is>>20, l.Limit>>20),
+				"cpg limit " + name, event.Major, is, volume.Reached(l.Limit), fmt.Sprintf("CPG %s reached its limit: %d MiB are allocated, the limit is %d; it takes little or nothing new", name, is>>20, l.Limit>>20),
 				fmt.Sprintf("CPG %s is below its limit of %d MiB again", name, l.Limit>>20), n.thinUnits(name),
 			})
 		}
@@ -112,7 +114,7 @@ func (n *Node) volumeThresholds() (all []threshold) {
 		is := p.Volume(v.ID).Used().Stored
 		if v.AllocWarn > 0 {
 			all = append(all, threshold{
-				"vv warn " + v.ID.String(), is, v.Size / 100 * int64(v.AllocWarn),
+				"vv warn " + v.ID.String(), event.Minor, is, v.Size / 100 * int64(v.AllocWarn),
 				fmt.Sprintf("volume %s passed its allocation warning of %d percent: %d of %d MiB are allocated", v.Name, v.AllocWarn, is>>20, v.Size>>20),
 				fmt.Sprintf("volume %s is below its allocation warning of %d percent again", v.Name, v.AllocWarn),
 				[]*group.Unit{u},
@@ -120,7 +122,7 @@ func (n *Node) volumeThresholds() (all []threshold) {
 		}
 		if v.AllocLimit > 0 {
 			all = append(all, threshold{
-				"vv limit " + v.ID.String(), is, volume.Reached(v.mayTake()),
+				"vv limit " + v.ID.String(), event.Major, is, volume.Reached(v.mayTake()),
 				fmt.Sprintf("volume %s reached its allocation limit of %d percent: %d of %d MiB are allocated, and new writes are refused", v.Name, v.AllocLimit, is>>20, v.Size>>20),
 				fmt.Sprintf("volume %s is below its allocation limit of %d percent again", v.Name, v.AllocLimit),
 				[]*group.Unit{u},

@@ -42,8 +42,11 @@ type request struct {
 	// initiators have a session here that works.
 	Initiators []string `json:"initiators,omitempty"`
 	Working    bool     `json:"working,omitempty"`
-	// Service stops or starts Remote Copy, or asks whether it is stopped.
-	Service string `json:"service,omitempty"`
+	// Service tells the State of Remote Copy, or asks for it.
+	Service string   `json:"service,omitempty"`
+	State   *service `json:"state,omitempty"`
+	// Shares are those of limits for hosts.
+	Shares *shareOffers `json:"shares,omitempty"`
 }
 
 // response answers it.
@@ -52,6 +55,8 @@ type response struct {
 	Initiators []string `json:"initiators,omitempty"`
 	// Bits are of the LUNs, or snapshots, that were asked for.
 	Bits []byte `json:"bits,omitempty"`
+	// Shares answer those that were offered.
+	Shares []ruleShare `json:"shares,omitempty"`
 	// Tied are the objects that were asked for.
 	Tied  []objectKey `json:"tied,omitempty"`
 	Error string      `json:"error,omitempty"`
@@ -151,9 +156,15 @@ func (n *Node) serveCall(body []byte) []byte {
 	case q.LUNs != nil:
 		r.Bits, err = n.takenLUNs(*q.LUNs)
 	case q.Service != "":
-		r.Text, err = n.takeService(q.Service)
+		var told service
+		if q.State != nil {
+			told = *q.State
+		}
+		r.Text, err = n.takeService(q.Service, told)
 	case q.Lacks != nil:
 		r.Bits, err = n.lacks(*q.Lacks)
+	case q.Shares != nil:
+		r.Shares, err = n.takeShares(*q.Shares)
 	case q.Leaving:
 		err = n.letGo(q.Initiators)
 	case q.Working:

@@ -54,6 +54,7 @@ func (n *Node) watchConditions(ctx context.Context) {
 		n.lookAt(n.conditions(), turn)
 		if turn%pagesEvery == pagesEvery-1 {
 			n.lookAtPages(ctx)
+			n.lookAtCopies()
 		}
 		if turn%certificatesEvery == 0 {
 			n.lookAtCertificates()
@@ -161,6 +162,9 @@ func (n *Node) relationConditions() (all []holding) {
 }
 
 func (n *Node) groupConditions(r running) (all []holding) {
+	if r.g.Whole() {
+		return nil // as nearly all are nearly always, for which none has to be woken
+	}
 	i, err := infoNow(r)
 	if err != nil || i.Stopped {
 		return nil // it is closing, or a person stopped it

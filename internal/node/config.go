@@ -181,6 +181,9 @@ func LoadConfig(path string) (Config, error) {
 	if u := md.Undecoded(); len(u) > 0 {
 		return c, array.Errorf(array.Invalid, "configuration %s: unknown key %s", path, u[0])
 	}
+	if err := c.zeros(md.IsDefined); err != nil {
+		return c, fmt.Errorf("configuration %s: %w", path, err)
+	}
 	c.fill()
 	if err := c.check(); err != nil {
 		return c, fmt.Errorf("configuration %s: %w", path, err)
@@ -188,7 +191,13 @@ func LoadConfig(path string) (Config, error) {
 	return c, nil
 }
 
-const defaultJournalMiB = 1024
+// The sizes of an array whose file says nothing of them, in MiB.
+const (
+	defaultJournalMiB  = 1024
+	defaultBuffersMiB  = 512
+	defaultOverlayMiB  = 256
+	defaultMapCacheMiB = 32
+)
 
 func (c *Config) fill() {
 	if c.Socket == "" {
@@ -198,13 +207,13 @@ func (c *Config) fill() {
 		c.Journal.SizeMiB = defaultJournalMiB
 	}
 	if c.Memory.BuffersMiB == 0 {
-		c.Memory.BuffersMiB = 512
+		c.Memory.BuffersMiB = defaultBuffersMiB
 	}
 	if c.Memory.OverlayMiB == 0 {
-		c.Memory.OverlayMiB = 256
+		c.Memory.OverlayMiB = defaultOverlayMiB
 	}
 	if c.Memory.MapCacheMiB == 0 {
-		c.Memory.MapCacheMiB = 32
+		c.Memory.MapCacheMiB = defaultMapCacheMiB
 	}
 	if len(c.CPGs) == 0 {
 		c.CPGs = []CPG{{Name: "cpg0", Dir: c.DataDir + "/cpg0", LimitGiB: 1024}}

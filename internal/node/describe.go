@@ -120,8 +120,10 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	sent, refused, sets, entries := map[array.GroupID]uint64{}, map[string]string{}, map[string]uint64{}, map[string]uint64{}
+	turns := map[string]int{}
 	var start array.StartID
-	busy := 0 // how often in a row a command ran
+	service := false // whether the other array was told in this contact
+	busy := 0        // how often in a row a command ran
 	for {
 		select {
 		case <-ctx.Done():
@@ -131,6 +133,7 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 		if !p.Reachable() {
 			clear(sent)
 			clear(sets)
+			service = false
 			clear(entries)
 			continue
 		}
@@ -138,11 +141,14 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 			start = s
 			clear(sent)
 			clear(sets)
+			service = false
 			clear(entries)
 			n.unmade.Store(true)
 		}
+		service = service || n.tellService(ctx) == nil
+		n.obeyService(ctx)
 		n.tellDrops(ctx, refused)
-		n.tellHosts(ctx, refused)
+		n.tellHosts(ctx, refused, turns)
 		n.tellUsers(ctx, refused)
 		n.tellAllVVSets(ctx, sets, refused)
 		n.tellAllBook(ctx, entries, refused)

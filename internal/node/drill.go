@@ -179,15 +179,28 @@ func (n *Node) carryDrillOut(ctx context.Context, a *args, d *drillOf) error {
 			if err != nil {
 				return err
 			}
-			a.out.WriteString(strings.TrimSuffix(text, "\n") + ", as " + p.Of + " was\n")
+			fmt.Fprintf(a.out, "%s: a copy of %s\n", strings.TrimSuffix(text, "\n"), p.Of)
 		}
 	}
 	d.Ready = n.now().UTC()
 	if err := n.store.Update(func(t *store.Tx) error { return tables.drills.Put(t, d.Group, *d) }); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "group %s as of %s, %d volumes, %v after that\n", d.Group, d.At.Format(time.RFC3339), len(d.Parts), d.Ready.Sub(d.At).Round(time.Millisecond))
+	shown := "ready"
+	if len(d.Hosts) == 0 {
+		shown = "not exported to any host, and ready"
+	}
+	fmt.Fprintf(a.out, "drill of group %s on array %s: %s as at %s, %s %v later; 'stoprcopydrill -f %s' ends it\n",
+		d.Group, n.cfg.Name, volumesOf(len(d.Parts)), d.At.Format(time.RFC3339), shown, d.Ready.Sub(d.At).Round(time.Millisecond), d.Group)
 	return nil
+}
+
+// volumesOf counts volumes for people.
+func volumesOf(count int) string {
+	if count == 1 {
+		return "1 volume"
+	}
+	return fmt.Sprintf("%d volumes", count)
 }
 
 func stopDrill(n *Node, _ context.Context, a *args) error {
@@ -205,13 +218,17 @@ func stopDrill(n *Node, _ context.Context, a *args) error {
 	}); err != nil {
 		return err
 	}
-	if err := sure("stoprcopydrill removes the %d volumes of the drill of group %s, with what hosts wrote to them", len(d.Parts), d.Group); err != nil {
+	if err := sure("stoprcopydrill removes %s of the drill of group %s, with what hosts wrote there", volumesOf(len(d.Parts)), d.Group); err != nil {
 		return err
 	}
 	a.then = func(ctx context.Context) error {
 		n.drills.mu.Lock()
 		defer n.drills.mu.Unlock()
-		return n.endDrill(ctx, a.by, d)
+		if err := n.endDrill(ctx, a.by, d); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.out, "drill of group %s on array %s: ended, %s removed\n", d.Group, n.cfg.Name, volumesOf(len(d.Parts)))
+		return nil
 	}
 	return nil
 }

@@ -179,9 +179,22 @@ type CPGFact struct {
 	volume.Capacity
 	// Warn and Stop are what a person set, in bytes; 0 for none.
 	Warn, Stop int64
+	// Level is how full it is: 75, 85 or 95 percent, or volume.IsFull; 0 if it is less.
+	Level int
 	// Volumes and Snapshots lie in it.
 	Volumes, Snapshots int
 	Scrub              ScrubFact
+}
+
+// State says in a word whether the CPG takes what hosts write.
+func (f CPGFact) State() string {
+	switch {
+	case f.Level == volume.IsFull || f.Stop > 0 && f.Used+f.Reserved >= volume.Reached(f.Stop):
+		return "full"
+	case f.Level >= nearlyFull:
+		return "nearly_full"
+	}
+	return "normal"
 }
 
 // Together adds up what CPGs have; what several could take of one file system is counted once.
@@ -234,7 +247,7 @@ func (n *Node) CPGs() (all []CPGFact, err error) {
 			return nil, err
 		}
 		all = append(all, CPGFact{
-			Name: c.Name, Dir: c.Dir, Device: c.Device, Domain: in[keyOf(cpgKind, c.Name)], Capacity: n.cpgs[c.Name].Capacity(), Warn: l.Warn, Stop: l.Limit,
+			Name: c.Name, Dir: c.Dir, Device: c.Device, Domain: in[keyOf(cpgKind, c.Name)], Capacity: n.cpgs[c.Name].Capacity(), Warn: l.Warn, Stop: l.Limit, Level: n.cpgs[c.Name].Level(),
 			Volumes: vols[c.Name], Snapshots: snaps[c.Name], Scrub: n.scrubs[c.Name].fact(n.cfg.Scrub.MiBPerSecond << 20),
 		})
 	}

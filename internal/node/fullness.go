@@ -4,6 +4,7 @@ package node
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/perdure/perdure/internal/event"
 	"github.com/perdure/perdure/internal/group"
@@ -11,18 +12,31 @@ import (
 	"github.com/perdure/perdure/internal/volume"
 )
 
-// cpgLevel tells people that a CPG reached a level of fullness, or fell below all, and
-// hosts of its thin volumes that a threshold was crossed.
+// cpgLevel tells people that a CPG reached a level of fullness, or fell below one, and hosts
+// of its thin volumes that a threshold was crossed.
 func (n *Node) cpgLevel(cpg string, percent int) {
-	h := cpgLevelIs(cpg, percent)
-	if percent == 0 {
+	n.fullness.turn.Lock()
+	defer n.fullness.turn.Unlock()
+	was, h := n.fullness.told[cpg], cpgLevelIs(cpg, percent)
+	if n.fullness.told == nil {
+		n.fullness.told = map[string]int{}
+	}
+	n.fullness.told[cpg] = percent
+	switch lasts := n.alerts.Lasts(h.Condition); {
+	case percent == 0:
 		n.over(h.Condition, endedText(h.Condition))
 		return
-	}
-	if n.alerts.Lasts(h.Condition) && h.severity == event.Minor {
-		n.warn(h.text) // it is the same alert, and news all the same
+	case percent < was && was == volume.IsFull:
+		n.event("CPG " + cpg + " is not full any more, and takes writes")
+	case percent < was:
+		n.event(fmt.Sprintf("CPG %s is less full than %d percent again", cpg, was))
+	case lasts && severityOf(was) == h.severity:
+		n.tellPeople(h.severity, h.text) // it is the same alert, and news all the same
 	}
 	n.raise(h.Condition, h.severity, h.text)
+	if percent < was {
+		return
+	}
 	n.wg.Go(func() {
 		for _, u := range n.thinUnits(cpg) {
 			u.ThresholdCrossed()
@@ -30,16 +44,32 @@ func (n *Node) cpgLevel(cpg string, percent int) {
 	})
 }
 
+// fullness is which level of each CPG people were told of last.
+type fullness struct {
+	turn sync.Mutex
+	told map[string]int
+}
+
 // cpgLevelIs is what people are told of a level.
 func cpgLevelIs(cpg string, percent int) holding {
-	h := holding{
-		Condition: event.Condition{Kind: kindCPG, Object: cpg}, severity: event.Minor,
-		text: fmt.Sprintf("CPG %s is %d percent full or more: remove snapshots, or give it more room", cpg, percent),
+	is := fmt.Sprintf("%d percent full or more", percent)
+	if percent == volume.IsFull {
+		is = "full, and writes that need room are refused"
 	}
-	if percent >= 95 {
-		h.severity = event.Major
+	return holding{
+		Condition: event.Condition{Kind: kindCPG, Object: cpg}, severity: severityOf(percent),
+		text: "CPG " + cpg + " is " + is + ": remove snapshots, or give it more room",
 	}
-	return h
+}
+
+// nearlyFull is the level from which a CPG needs a person at once.
+const nearlyFull = 95
+
+func severityOf(percent int) event.Severity {
+	if percent >= nearlyFull {
+		return event.Major
+	}
+	return event.Minor
 }
 
 // thinUnits returns the units of a CPG's volumes that could run out of space.

@@ -284,6 +284,7 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 	if r.Private {
 		cfg.Ports[0] = n.ports(n.side(), len(n.cfg.ISCSI.Portals))
 		cfg.Arrays[0] = n.cfg.Name
+		cfg.Volume = volumeOfPrivate(r, vvs)
 	} else if p = n.other(); p != nil {
 		cfg.Peer = p.Way(r.ID)
 		cfg.Doubted = n.witnessStarted()
@@ -424,4 +425,14 @@ func (n *Node) findGroup(name string) (*running, error) {
 		}
 	}
 	return nil, array.Errorf(array.NotFound, "Remote Copy group %s does not exist", name).Because(array.NoGroup)
+}
+
+// volumeOfPrivate is the name of the volume that a private group is of.
+func volumeOfPrivate(r RCGroup, vvs []VV) string {
+	for _, v := range vvs {
+		if v.Of == 0 {
+			return v.Name
+		}
+	}
+	return r.Name
 }

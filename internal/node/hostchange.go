@@ -8,43 +8,103 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
 )
 
-// Hosts are defined on both arrays by one command. A change says what the host was, so
-// that the other array can tell whether it means the same host; one that it could not be
-// told of is kept, and told when it answers.
+// Hosts, and sets of them, are defined on both arrays by one command. A change says what the
+// host was, so that the other array can tell whether it means the same host; one that it
+// could not be told of is kept, and told when it answers.
 
-// hostChange makes a host another one: Was is nil if there was none, Now if there is none
-// any more.
+// hostChange makes a host or, as set:name, a set of hosts another one: Was is nil if there
+// was none, Now if there is none any more.
 type hostChange struct {
-	Name string `json:"name"`
-	Was  *Host  `json:"was,omitempty"`
-	Now  *Host  `json:"now,omitempty"`
+	Name   string   `json:"name"`
+	Was    *Host    `json:"was,omitempty"`
+	Now    *Host    `json:"now,omitempty"`
+	WasSet *HostSet `json:"was_set,omitempty"`
+	NowSet *HostSet `json:"now_set,omitempty"`
+}
+
+// hostState is one of them, or neither.
+type hostState struct {
+	host *Host
+	set  *HostSet
+}
+
+func (c hostChange) was() hostState { return hostState{c.Was, c.WasSet} }
+func (c hostChange) now() hostState { return hostState{c.Now, c.NowSet} }
+
+// from is the change to what c makes of it, from something else.
+func (c hostChange) from(was hostState) hostChange {
+	c.Was, c.WasSet = was.host, was.set
+	return c
+}
+
+// back is the change that takes c back.
+func (c hostChange) back() hostChange {
+	return hostChange{Name: c.Name, Was: c.Now, Now: c.Was, WasSet: c.NowSet, NowSet: c.WasSet}
+}
+
+// removes reports whether nothing is left.
+func (c hostChange) removes() bool { return c.Now == nil && c.NowSet == nil }
+
+// what is it for people.
+func (c hostChange) what() string {
+	if set, is := strings.CutPrefix(c.Name, "set:"); is {
+		return "host set " + set
+	}
+	return "host " + c.Name
+}
+
+// check finds what can't be meant.
+func (c hostChange) check() error {
+	set, is := strings.CutPrefix(c.Name, "set:")
+	switch {
+	case is && (c.Was != nil || c.Now != nil) || !is && (c.WasSet != nil || c.NowSet != nil),
+		c.Now != nil && c.Now.Name != c.Name, c.NowSet != nil && c.NowSet.Name != set:
+		return array.Errorf(array.Invalid, "a change of %q to something of another name", c.Name)
+	case c.Now != nil:
+		return c.Now.check()
+	case c.NowSet != nil:
+		return c.NowSet.check()
+	}
+	return nil
+}
+
+// thereIs returns what is stored of that name.
+func thereIs(t *store.Tx, name string) (x hostState, err error) {
+	if set, is := strings.CutPrefix(name, "set:"); is {
+		s, ok, err := tables.sets.Get(t, set)
+		if ok {
+			x.set = &s
+		}
+		return x, err
+	}
+	x.host, err = hostIn(t, name)
+	return x, err
 }
 
 // changeHosts carries a change out here and at the other array, or, if that refuses it,
 // nowhere.
 func (n *Node) changeHosts(ctx context.Context, c hostChange) error {
-	if c.Now != nil {
-		if err := c.Now.check(); err != nil {
-			return err
-		}
+	if err := c.check(); err != nil {
+		return err
 	}
 	var mark *hostChange
 	err := n.store.Update(func(t *store.Tx) error {
-		cur, err := hostIn(t, c.Name)
+		cur, err := thereIs(t, c.Name)
 		switch {
 		case err != nil:
 			return err
-		case c.Was == nil && cur != nil:
+		case c.was() == hostState{} && cur.host != nil:
 			return array.Errorf(array.Exists, "host %s exists already", c.Name).Because(array.HostExists)
-		case !reflect.DeepEqual(cur, c.Was):
-			return array.Errorf(array.Conflict, "host %s was changed meanwhile", c.Name)
+		case !reflect.DeepEqual(cur, c.was()):
+			return array.Errorf(array.Conflict, "%s was changed meanwhile", c.what())
 		}
-		if err := c.apply(t); err != nil {
+		if err := c.apply(t, everywhere); err != nil {
 			return err
 		}
 		mark, err = n.noteUntold(t, c)
@@ -63,9 +123,9 @@ func (n *Node) changeHosts(ctx context.Context, c hostChange) error {
 	if err == nil || errors.As(err, new(unanswered)) {
 		return nil // it hears of it when it answers
 	}
-	back := hostChange{Name: c.Name, Was: c.Now, Now: c.Was}
+	back := c.back()
 	if e := n.store.Update(func(t *store.Tx) error {
-		if err := back.apply(t); err != nil {
+		if err := back.apply(t, everywhere); err != nil {
 			return err
 		}
 		_, err := n.noteUntold(t, back)
@@ -96,9 +156,9 @@ func (n *Node) noteUntold(t *store.Tx, c hostChange) (*hostChange, error) {
 		return nil, err
 	}
 	if ok {
-		c.Was = old.Was // what the other array knows
+		c = c.from(old.was()) // what the other array knows
 	}
-	if reflect.DeepEqual(c.Was, c.Now) {
+	if reflect.DeepEqual(c.was(), c.now()) {
 		return nil, tables.untold.Delete(t, c.Name)
 	}
 	return &c, tables.untold.Put(t, c.Name, c)
@@ -114,41 +174,52 @@ func (n *Node) tellHost(ctx context.Context, c hostChange) error {
 		switch {
 		case err != nil || !ok:
 			return err
-		case reflect.DeepEqual(now.Now, c.Now):
+		case reflect.DeepEqual(now.now(), c.now()):
 			return tables.untold.Delete(t, c.Name)
 		}
-		now.Was = c.Now // it was changed again meanwhile
-		return tables.untold.Put(t, c.Name, now)
+		return tables.untold.Put(t, c.Name, now.from(c.now())) // it was changed again meanwhile
 	})
 }
 
+// patienceToTell is how often in a row the other array may refuse a change until people are
+// told: it may have to hear of other changes first, or of what groups are exported to.
+const patienceToTell = 3
+
 // tellHosts tells the other array of all changes it has not heard of. refused is what it
-// said of those it does not take.
-func (n *Node) tellHosts(ctx context.Context, refused map[string]string) {
-	all := n.untold()
-	if len(all) == 0 || !n.command.TryLock() { // the command may be telling it
+// said of those it does not take, turns how often in a row.
+func (n *Node) tellHosts(ctx context.Context, refused map[string]string, turns map[string]int) {
+	if len(n.untold()) == 0 || !n.command.TryLock() { // the command may be telling it
 		return
 	}
 	defer n.command.Unlock()
-	for _, c := range n.untold() {
-		err := n.forgetStale(c)
-		if err == nil {
-			err = n.tellHost(ctx, c)
+	failed := map[string]error{}
+	for told := true; told; { // one may be in the way of another, and a removal of both
+		told = false
+		for _, c := range n.untold() {
+			err := n.forgetStale(c)
+			if err == nil {
+				err = n.tellHost(ctx, c)
+			}
+			switch {
+			case errors.Is(err, errStale):
+				continue
+			case errors.As(err, new(unanswered)):
+				return
+			case err == nil:
+				told = true
+				delete(failed, c.what())
+				delete(turns, c.what())
+				delete(refused, c.what())
+			default:
+				failed[c.what()] = err
+			}
 		}
-		switch {
-		case errors.Is(err, errStale):
-			continue
-		case errors.As(err, new(unanswered)):
-			return
+	}
+	for key, err := range failed {
+		if turns[key]++; turns[key] >= patienceToTell && refused[key] != err.Error() {
+			refused[key] = err.Error()
+			n.warn(fmt.Sprintf("%s was changed here while the other array did not answer, which does not take it: %v", key, err))
 		}
-		key, text := "host "+c.Name, ""
-		if err != nil {
-			text = err.Error()
-		}
-		if text != "" && refused[key] != text {
-			n.warn(fmt.Sprintf("host %s was changed here while the other array did not answer, which does not take it: %v", c.Name, err))
-		}
-		refused[key] = text
 	}
 }
 
@@ -159,8 +230,8 @@ var errStale = errors.New("stale")
 func (n *Node) forgetStale(c hostChange) error {
 	stale := false
 	err := n.store.Update(func(t *store.Tx) error {
-		cur, err := hostIn(t, c.Name)
-		if stale = !reflect.DeepEqual(cur, c.Now); err != nil || !stale {
+		cur, err := thereIs(t, c.Name)
+		if stale = !reflect.DeepEqual(cur, c.now()); err != nil || !stale {
 			return err
 		}
 		return tables.untold.Delete(t, c.Name)
@@ -187,27 +258,27 @@ func (n *Node) untold() (all []hostChange) {
 func (n *Node) takeHost(c hostChange) error {
 	n.taking.Lock()
 	defer n.taking.Unlock()
-	if c.Now != nil && c.Now.Name != c.Name {
-		return array.Errorf(array.Invalid, "a change of host %q to %q", c.Name, c.Now.Name)
+	if err := c.check(); err != nil {
+		return err
 	}
-	if c.Now != nil {
-		if err := c.Now.check(); err != nil {
-			return err
-		}
-	}
+	ours := n.describedHere()
 	err := n.store.Update(func(t *store.Tx) error {
-		cur, err := hostIn(t, c.Name)
+		cur, err := thereIs(t, c.Name)
 		switch {
-		case err != nil || reflect.DeepEqual(cur, c.Now):
+		case err != nil || reflect.DeepEqual(cur, c.now()):
 			return err
-		case reflect.DeepEqual(cur, c.Was) || cur == nil:
-			return c.apply(t)
-		case c.Now == nil:
+		case reflect.DeepEqual(cur, c.was()) || cur == hostState{}:
+			return c.apply(t, ours)
+		case c.removes():
 			return nil // it is another one, and stays
-		case c.Was == nil:
-			return array.Errorf(array.Exists, "host %s exists already on array %s, and is another one", c.Name, n.cfg.Name).Because(array.HostExists)
+		case c.was() == hostState{}:
+			reason := array.HostExists
+			if cur.set != nil {
+				reason = array.SetExists
+			}
+			return array.Errorf(array.Exists, "%s exists already on array %s, and is another one", c.what(), n.cfg.Name).Because(reason)
 		}
-		return array.Errorf(array.Conflict, "host %s is another one on array %s", c.Name, n.cfg.Name)
+		return array.Errorf(array.Conflict, "%s is another one on array %s", c.what(), n.cfg.Name)
 	})
 	if err != nil {
 		return err
@@ -215,13 +286,45 @@ func (n *Node) takeHost(c hostChange) error {
 	return n.exports.rebuild()
 }
 
-// apply stores a change, unless it is one that hosts must not see.
-func (c hostChange) apply(t *store.Tx) error {
-	if c.Now == nil {
-		if err := hostUnused(t, c.Name); err != nil {
+// everywhere is for changes that a person makes here.
+func everywhere(array.VolumeID, array.GroupID) bool { return true }
+
+// describedHere returns what reports whether this array says what a volume is exported to, or
+// a group, if there is no volume: what it has of the others may be out of date, and the array
+// that changes hosts knows better.
+func (n *Node) describedHere() func(array.VolumeID, array.GroupID) bool {
+	volumes, groups := map[array.VolumeID]bool{}, map[array.GroupID]bool{} // of others
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	for id, r := range n.groups {
+		if r.rec.Private || r.g.MayServe() {
+			continue
+		}
+		groups[id] = true
+		for v := range r.units {
+			volumes[v] = true
+		}
+	}
+	return func(v array.VolumeID, id array.GroupID) bool { return !volumes[v] && !groups[id] }
+}
+
+// apply stores a change, unless it is one that hosts must not see. A host is not removed
+// that sees something, as far as ours says that this array knows.
+func (c hostChange) apply(t *store.Tx, ours func(array.VolumeID, array.GroupID) bool) error {
+	switch {
+	case c.removes():
+		if err := hostUnused(t, c.Name, ours); err != nil {
 			return err
 		}
+		if set, is := strings.CutPrefix(c.Name, "set:"); is {
+			return tables.sets.Delete(t, set)
+		}
 		return tables.hosts.Delete(t, c.Name)
+	case c.NowSet != nil:
+		if err := tables.sets.Put(t, c.NowSet.Name, *c.NowSet); err != nil {
+			return err
+		}
+		return checkSight(t)
 	}
 	if err := tables.hosts.Each(t, func(_ string, o Host) error {
 		for _, i := range c.Now.Initiators {
@@ -239,14 +342,13 @@ func (c hostChange) apply(t *store.Tx) error {
 	return checkSight(t)
 }
 
-// hostUnused refuses to remove a host that sees something or is in a set.
-func hostUnused(t *store.Tx, name string) error {
-	if err := tables.vluns.From(t, vlunsOf(name), func(_ string, v VLUN) error {
-		return array.Errorf(array.Conflict, "host %s sees LUN %d: remove its VLUNs first", name, v.LUN).Because(array.Exported)
-	}); err != nil {
+// hostUnused refuses to remove a host or, as set:name, a set that sees something, or a host
+// that is in a set.
+func hostUnused(t *store.Tx, name string, ours func(array.VolumeID, array.GroupID) bool) error {
+	if err := notSeen(t, name, ours); err != nil {
 		return err
 	}
-	if err := notNear(t, name); err != nil {
+	if err := notNear(t, name, ours); err != nil {
 		return err
 	}
 	return tables.sets.Each(t, func(_ string, s HostSet) error {
@@ -257,7 +359,7 @@ func hostUnused(t *store.Tx, name string) error {
 	})
 }
 
-// keepUntold takes hosts out of a description that are known better here: the other
+// keepUntold takes hosts and sets out of a description that are known better here: the other
 // array has not heard of their change yet.
 func (n *Node) keepUntold(d *Description) error {
 	return n.store.View(func(t *store.Tx) error {
@@ -268,6 +370,15 @@ func (n *Node) keepUntold(d *Description) error {
 			}
 			if ok && c.Now != nil && c.Was != nil && reflect.DeepEqual(*c.Was, h) {
 				d.Hosts[i] = *c.Now
+			}
+		}
+		for i, s := range d.Sets {
+			c, ok, err := tables.untold.Get(t, "set:"+s.Name)
+			if err != nil {
+				return err
+			}
+			if ok && c.NowSet != nil && c.WasSet != nil && reflect.DeepEqual(*c.WasSet, s) {
+				d.Sets[i] = *c.NowSet
 			}
 		}
 		return nil

@@ -12,6 +12,7 @@ const (
 	iqn1 = "iqn.2026-01.org.example:1"
 	iqn2 = "iqn.2026-01.org.example:2"
 	iqn3 = "iqn.2026-01.org.example:3"
+	iqn4 = "iqn.2026-01.org.example:4"
 )
 
 // hosts returns what showhost says, in one line: of each host its name, its persona's

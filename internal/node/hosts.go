@@ -138,7 +138,7 @@ func removeHost(n *Node, ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	if err := n.store.View(func(t *store.Tx) error { return hostUnused(t, name) }); err != nil {
+	if err := n.store.View(func(t *store.Tx) error { return hostUnused(t, name, everywhere) }); err != nil {
 		return err
 	}
 	if err := sure("removehost removes host %s on both arrays", name); err != nil {

@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -97,40 +98,45 @@ func createHostSet(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	name, hosts := a.rest[0], a.rest[1:]
-	switch {
-	case !validName(name):
-		return array.Errorf(array.Invalid, "host set name %q: %s", name, nameWanted)
-	case len(*comment) > maxComment:
-		return array.Errorf(array.Invalid, "host set %s: the comment has %d bytes, want at most %d", name, len(*comment), maxComment)
-	}
-	return n.changeHostSet(ctx, name, func(t *store.Tx) error {
-		s, ok, err := tables.sets.Get(t, name)
+	return n.changeHostSet(ctx, name, func(t *store.Tx, was *HostSet) (*HostSet, error) {
 		switch {
-		case err != nil:
-			return err
-		case ok && !*add:
-			return array.Errorf(array.Exists, "host set %s exists already", name).Because(array.SetExists)
-		case !ok && *add:
-			return array.Errorf(array.NotFound, "host set %s does not exist", name).Because(array.NoHostSet)
+		case was != nil && !*add:
+			return nil, array.Errorf(array.Exists, "host set %s exists already", name).Because(array.SetExists)
+		case was == nil && *add:
+			return nil, array.Errorf(array.NotFound, "host set %s does not exist", name).Because(array.NoHostSet)
 		}
-		s.Name = name
+		s := HostSet{Name: name}
+		if was != nil {
+			s = *was
+			s.Hosts = slices.Clone(was.Hosts)
+		}
 		if a.given("comment") {
 			s.Comment = *comment
 		}
 		for _, h := range hosts {
 			if err := hostExists(t, h); err != nil {
-				return err
+				return nil, err
 			}
 			if slices.Contains(s.Hosts, h) {
-				return array.Errorf(array.Exists, "host %s is in host set %s already", h, name).Because(array.MemberTwice)
+				return nil, array.Errorf(array.Exists, "host %s is in host set %s already", h, name).Because(array.MemberTwice)
 			}
 			s.Hosts = append(s.Hosts, h)
 		}
-		if len(s.Hosts) > maxSetMembers {
-			return array.Errorf(array.Full, "host set %s would have %d hosts, want at most %d", name, len(s.Hosts), maxSetMembers)
-		}
-		return tables.sets.Put(t, name, s)
+		return &s, nil
 	})
+}
+
+// check finds what can't be meant.
+func (s *HostSet) check() error {
+	switch {
+	case !validName(s.Name):
+		return array.Errorf(array.Invalid, "host set name %q: %s", s.Name, nameWanted)
+	case len(s.Comment) > maxComment:
+		return array.Errorf(array.Invalid, "host set %s: the comment has %d bytes, want at most %d", s.Name, len(s.Comment), maxComment)
+	case len(s.Hosts) > maxSetMembers:
+		return array.Errorf(array.Full, "host set %s would have %d hosts, want at most %d", s.Name, len(s.Hosts), maxSetMembers)
+	}
+	return nil
 }
 
 func removeHostSet(n *Node, ctx context.Context, a *args) error {
@@ -139,73 +145,115 @@ func removeHostSet(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	name, hosts := a.rest[0], a.rest[1:]
-	return n.changeHostSet(ctx, name, func(t *store.Tx) error {
-		s, ok, err := tables.sets.Get(t, name)
-		if err != nil || !ok {
-			return orElse(err, array.Errorf(array.NotFound, "host set %s does not exist", name).Because(array.NoHostSet))
+	return n.changeHostSet(ctx, name, func(t *store.Tx, was *HostSet) (*HostSet, error) {
+		if was == nil {
+			return nil, array.Errorf(array.NotFound, "host set %s does not exist", name).Because(array.NoHostSet)
 		}
 		if len(hosts) == 0 {
-			if err := notSeen(t, "set:"+name); err != nil {
-				return err
+			if err := hostUnused(t, "set:"+name, everywhere); err != nil {
+				return nil, err
 			}
-			if err := notNear(t, "set:"+name); err != nil {
-				return err
-			}
-			if err := sure("removehostset removes host set %s; its hosts stay", name); err != nil {
-				return err
-			}
-			return tables.sets.Delete(t, name)
+			return nil, sure("removehostset removes host set %s on both arrays; its hosts stay", name)
 		}
+		s := *was
 		for _, h := range hosts {
 			if !slices.Contains(s.Hosts, h) {
-				return array.Errorf(array.NotFound, "host %s is not in host set %s", h, name).Because(array.NoMember)
+				return nil, array.Errorf(array.NotFound, "host %s is not in host set %s", h, name).Because(array.NoMember)
 			}
 			s.Hosts = slices.DeleteFunc(slices.Clone(s.Hosts), func(o string) bool { return o == h })
 		}
-		if err := sure("removehostset takes %s out of host set %s, with what they see by way of it", strings.Join(hosts, ", "), name); err != nil {
+		return &s, sure("removehostset takes %s out of host set %s, with what they see by way of it", strings.Join(hosts, ", "), name)
+	})
+}
+
+// notSeen refuses to remove a host, or set:name, that sees something which is ours.
+func notSeen(t *store.Tx, host string, ours func(array.VolumeID, array.GroupID) bool) error {
+	return tables.vluns.From(t, vlunsOf(host), func(_ string, l VLUN) error {
+		if !ours(l.Volume, 0) {
+			return nil
+		}
+		what := host
+		if !strings.HasPrefix(host, "set:") {
+			what = "host " + host
+		}
+		return array.Errorf(array.Conflict, "%s sees LUN %d: remove its VLUNs first", what, l.LUN).Because(array.Exported)
+	})
+}
+
+// changeHostSet makes a set of hosts what f makes of it, nil for none, here and at the other
+// array, or, if that refuses it, nowhere. If volumes of groups are exported to it, that is a
+// change of these groups' descriptions too.
+func (n *Node) changeHostSet(ctx context.Context, name string, f func(t *store.Tx, was *HostSet) (*HostSet, error)) error {
+	c := hostChange{Name: "set:" + name}
+	if err := n.store.View(func(t *store.Tx) error {
+		was, err := thereIs(t, c.Name)
+		if err != nil {
 			return err
 		}
-		return tables.sets.Put(t, name, s)
-	})
-}
-
-// notSeen refuses to remove a set of hosts that sees something.
-func notSeen(t *store.Tx, host string) error {
-	return tables.vluns.From(t, vlunsOf(host), func(_ string, l VLUN) error {
-		return array.Errorf(array.Conflict, "%s sees LUN %d: remove its VLUNs first", host, l.LUN).Because(array.Exported)
-	})
-}
-
-// changeHostSet changes a set of hosts. If volumes of groups are exported to it, that is a
-// change of these groups' descriptions, and the other array hears of it with them.
-func (n *Node) changeHostSet(ctx context.Context, name string, f func(*store.Tx) error) error {
+		c.WasSet = was.set
+		c.NowSet, err = f(t, was.set)
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := c.check(); err != nil {
+		return err
+	}
 	groups, err := n.seenBySet(name)
 	if err != nil {
 		return err
 	}
-	checked := func(t *store.Tx) error {
-		if err := f(t); err != nil {
-			return err
-		}
-		return checkSight(t)
-	}
 	if len(groups) == 0 {
-		if err := n.store.Update(checked); err != nil {
-			return err
-		}
-		return n.exports.rebuild()
+		return n.changeHosts(ctx, c)
 	}
 	for _, id := range groups {
 		if _, err := n.mayChange(id); err != nil {
 			return err
 		}
 	}
-	for i, id := range groups {
-		change := checked
-		if i > 0 { // the set is changed already; the description has it
-			change = func(*store.Tx) error { return nil }
+	var mark *hostChange
+	note := func(c hostChange) func(t *store.Tx) error {
+		return func(t *store.Tx) (err error) {
+			mark, err = n.noteUntold(t, c)
+			return err
 		}
-		if err := n.changeGroup(ctx, id, change); err != nil {
+	}
+	for i, id := range groups {
+		change, undo := func(*store.Tx) error { return nil }, func(*store.Tx) error { return nil }
+		if i == 0 { // then the set is changed; the other descriptions have it
+			undo = note(c.back())
+			change = func(t *store.Tx) error {
+				if err := c.apply(t, everywhere); err != nil {
+					return err
+				}
+				return note(c)(t)
+			}
+		}
+		if err := n.changeGroupOr(ctx, id, change, undo); err != nil {
+			return err
+		}
+	}
+	if mark == nil || !n.reachable() {
+		return nil
+	}
+	if err := n.tellHost(ctx, *mark); err != nil && !errors.As(err, new(unanswered)) {
+		return err // which has taken it with the groups
+	}
+	return nil
+}
+
+// tellAllSets notes that the other array is to hear of all sets of hosts.
+func tellAllSets(t *store.Tx) error {
+	var sets []HostSet
+	if err := tables.sets.Each(t, func(_ string, s HostSet) error {
+		sets = append(sets, s)
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, s := range sets {
+		c := hostChange{Name: "set:" + s.Name, NowSet: &s}
+		if err := tables.untold.Put(t, c.Name, c); err != nil {
 			return err
 		}
 	}

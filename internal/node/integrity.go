@@ -10,6 +10,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/event"
 	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/progress"
@@ -57,7 +58,7 @@ func verify(n *Node, _ context.Context, a *args) error {
 			return fmt.Errorf("verify group %s: %w", r.rec.Name, err)
 		}
 		text := fmt.Sprintf("group %s was verified: %s", r.rec.Name, verifiedText(v))
-		n.event(text)
+		n.verified(r.rec.Name, v, text)
 		a.printf("%s\n", text)
 		if v.Different+v.Damaged > 0 {
 			return array.Errorf(array.Medium, "the copies of group %s are not alike: 'showeventlog' says where", r.rec.Name)
@@ -65,6 +66,31 @@ func verify(n *Node, _ context.Context, a *args) error {
 		return nil
 	})
 	return nil
+}
+
+// verified tells what a comparison found. That copies are not alike lasts until another one
+// finds that they are, or there is no such group any more.
+func (n *Node) verified(group string, v group.Verified, text string) {
+	c := event.Condition{Kind: kindCopies, Object: group}
+	switch {
+	case v.Different+v.Damaged > 0:
+		n.raise(c, event.Major, fmt.Sprintf("the copies of group %s are not alike: %s; events say where, and 'verify %s' whether they are again", group, verifiedText(v), group))
+		n.event(text)
+	case !n.over(c, text):
+		n.event(text)
+	}
+}
+
+// lookAtCopies ends the alerts of groups that are gone.
+func (n *Node) lookAtCopies() {
+	for _, x := range n.alerts.All() {
+		if x.Kind != kindCopies || !x.Ended.IsZero() {
+			continue
+		}
+		if _, err := n.findGroup(x.Object); array.ReasonOf(err) == array.NoGroup {
+			n.over(x.Condition, "there is no group "+x.Object+" any more")
+		}
+	}
 }
 
 func verifiedText(v group.Verified) string {

@@ -40,6 +40,17 @@ const (
 	maxInterval   = 60
 )
 
+// turnsWithin looks at how often and how far apart figures are to be shown.
+func turnsWithin(command string, turns, every int) error {
+	switch {
+	case turns < 1 || turns > maxIterations:
+		return array.Errorf(array.Invalid, "%s -iter %d: want 1 to %d", command, turns, maxIterations)
+	case every < 1 || every > maxInterval:
+		return array.Errorf(array.Invalid, "%s -d %d: want 1 to %d seconds", command, every, maxInterval)
+	}
+	return nil
+}
+
 func statRCopy(n *Node, ctx context.Context, a *args) error {
 	beats, unit := a.flags.Bool("hb", false, ""), a.flags.String("u", "k", "")
 	turns, every := a.flags.Int("iter", 1, ""), a.flags.Int("d", 2, "")
@@ -47,13 +58,11 @@ func statRCopy(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	shift, is := map[string]uint{"k": 10, "m": 20, "g": 30}[*unit]
-	switch {
-	case !is:
+	if !is {
 		return array.Errorf(array.Invalid, "statrcopy -u %.20q: want k, m or g", *unit)
-	case *turns < 1 || *turns > maxIterations:
-		return array.Errorf(array.Invalid, "statrcopy -iter %d: want 1 to %d", *turns, maxIterations)
-	case *every < 1 || *every > maxInterval:
-		return array.Errorf(array.Invalid, "statrcopy -d %d: want 1 to %d seconds", *every, maxInterval)
+	}
+	if err := turnsWithin("statrcopy", *turns, *every); err != nil {
+		return err
 	}
 	p := n.other()
 	if p == nil {

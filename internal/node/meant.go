@@ -4,11 +4,13 @@ package node
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/perdure/perdure/internal/array"
 )
@@ -34,6 +36,42 @@ func (c *Config) check() error {
 	return nil
 }
 
+// The least sizes that an array works with, in MiB.
+const (
+	minJournalMiB  = 64
+	minBuffersMiB  = 32
+	minOverlayMiB  = 16
+	minMapCacheMiB = 1
+)
+
+// zeros refuses a size of 0 that the file has: who wrote it did not mean the default.
+func (c *Config) zeros(isThere func(key ...string) bool) error {
+	for _, n := range []struct {
+		table, key      string
+		value           int64
+		from, otherwise int64
+	}{
+		{"journal", "size_mib", c.Journal.SizeMiB, minJournalMiB, defaultJournalMiB},
+		{"memory", "buffers_mib", c.Memory.BuffersMiB, minBuffersMiB, defaultBuffersMiB},
+		{"memory", "overlay_mib", c.Memory.OverlayMiB, minOverlayMiB, defaultOverlayMiB},
+		{"memory", "map_cache_mib", c.Memory.MapCacheMiB, minMapCacheMiB, defaultMapCacheMiB},
+	} {
+		if n.value == 0 && isThere(n.table, n.key) {
+			return bad(n.table+"."+n.key, n.value, "want a number of MiB from %d to %d, or leave it out for %d", n.from, maxMiB, n.otherwise)
+		}
+	}
+	return nil
+}
+
+// machineMiB is the memory of this machine; without a limit if it can't be told.
+func machineMiB() int64 {
+	var s syscall.Sysinfo_t
+	if err := syscall.Sysinfo(&s); err != nil || s.Totalram == 0 {
+		return math.MaxInt64
+	}
+	return int64(s.Totalram/(1<<10)) * int64(max(1, s.Unit)) >> 10
+}
+
 // maxTargetLinks bounds the links to the other array.
 const maxTargetLinks = 4
 
@@ -47,8 +85,8 @@ func (c *Config) checkSelf() error {
 		return bad("system_id", c.SystemID, "want a number from 1, different on every array")
 	case c.DataDir == "":
 		return bad("data_dir", "", "want a directory")
-	case !strings.HasPrefix(c.ISCSI.Name, "iqn."):
-		return bad("iscsi.name", c.ISCSI.Name, "want an iSCSI qualified name, iqn.yyyy-mm.reverse.domain:string")
+	case !isQualified(c.ISCSI.Name):
+		return bad("iscsi.name", c.ISCSI.Name, "want an iSCSI qualified name of at most 223 bytes, iqn.yyyy-mm.reverse.domain:string")
 	case len(c.ISCSI.Portals) == 0 || len(c.ISCSI.Portals) > 16:
 		return bad("iscsi.portals", c.ISCSI.Portals, "want 1 to 16 addresses host:port")
 	}
@@ -63,6 +101,16 @@ func (c *Config) checkSelf() error {
 		seen[a] = true
 	}
 	return nil
+}
+
+// isQualified reports whether a name is an iSCSI qualified name, as far as initiators look
+// at it: RFC 3720 3.2.6.
+func isQualified(name string) bool {
+	rest, is := strings.CutPrefix(name, "iqn.")
+	if !is || len(name) > 223 || len(rest) < len("yyyy-mm.x") || rest[4] != '-' || rest[7] != '.' {
+		return false
+	}
+	return !strings.ContainsFunc(rest, func(r rune) bool { return r <= ' ' || r == 0x7f })
 }
 
 func (c *Config) checkWSAPI() error {
@@ -100,15 +148,16 @@ func (c *Config) checkMemory() error {
 	if n := c.Scrub.MiBPerSecond; n < 0 || n > maxMiB {
 		return bad("scrub.mib_per_second", n, "want a number of MiB a second from 1 to %d, or 0 for none", maxMiB)
 	}
+	machine := machineMiB()
 	for _, n := range []struct {
 		key         string
 		value, from int64
 		open        bool // 0 leaves it open
 	}{
-		{"journal.size_mib", c.Journal.SizeMiB, 64, c.Journal.Device != ""},
-		{"memory.buffers_mib", c.Memory.BuffersMiB, 32, false},
-		{"memory.overlay_mib", c.Memory.OverlayMiB, 16, false},
-		{"memory.map_cache_mib", c.Memory.MapCacheMiB, 1, false},
+		{"journal.size_mib", c.Journal.SizeMiB, minJournalMiB, c.Journal.Device != ""},
+		{"memory.buffers_mib", c.Memory.BuffersMiB, minBuffersMiB, false},
+		{"memory.overlay_mib", c.Memory.OverlayMiB, minOverlayMiB, false},
+		{"memory.map_cache_mib", c.Memory.MapCacheMiB, minMapCacheMiB, false},
 		{"memory.read_cache_mib", c.Memory.readCacheMiB(), 0, false},
 	} {
 		if n.open && n.value == 0 {
@@ -116,6 +165,9 @@ func (c *Config) checkMemory() error {
 		}
 		if n.value < n.from || n.value > maxMiB {
 			return bad(n.key, n.value, "want a number of MiB from %d to %d", n.from, maxMiB)
+		}
+		if strings.HasPrefix(n.key, "memory.") && n.value > machine {
+			return bad(n.key, n.value, "this machine has %d MiB of memory: want less than that", machine)
 		}
 	}
 	return nil
@@ -132,6 +184,8 @@ func (c *Config) checkCPGs() error {
 			return bad("cpg.name", p.Name, "it is there twice: every CPG has a name of its own")
 		case p.Dir == "":
 			return bad("cpg.dir", "", "want a directory for CPG %s", p.Name)
+		case c.uses(dir) != "":
+			return bad("cpg.dir", p.Dir, "the array keeps its %s there: want another directory for CPG %s", c.uses(dir), p.Name)
 		case dirs[dir] != "":
 			return bad("cpg.dir", p.Dir, "CPG %s is there already: want another directory for CPG %s", dirs[dir], p.Name)
 		case p.LimitGiB == 0 && p.Device != "":
@@ -141,6 +195,16 @@ func (c *Config) checkCPGs() error {
 		names[p.Name], dirs[dir] = true, p.Name
 	}
 	return nil
+}
+
+// uses says what of its own the array has in a directory, or around it.
+func (c *Config) uses(dir string) string {
+	for _, own := range []string{"journal", "identity", "ssh"} {
+		if at := filepath.Join(c.DataDir, own); dir == at || strings.HasPrefix(dir, at+"/") {
+			return own
+		}
+	}
+	return ""
 }
 
 // alone reports whether nothing is said of another array.

@@ -75,10 +75,13 @@ type Node struct {
 	tasks  tasks
 	scheds scheds
 	drills drills
+	// servicing is held while the state of Remote Copy is changed.
+	servicing sync.Mutex
 	// limiting is held while rules for hosts are looked at or changed.
 	limiting sync.Mutex
 	limiters limiters
 	allocs   allocs
+	fullness fullness
 
 	repeated repeated
 	passed   passed
@@ -236,7 +239,7 @@ func (n *Node) openCPGs() error {
 			OnBad:      n.damaged,
 			OnSnapshot: n.snapshotMade,
 			OnLevel:    func(percent int) { n.cpgLevel(c.Name, percent) },
-			Alarm:      func(err error) { n.eventOnce("CPG " + c.Name + ": " + err.Error()) },
+			Alarm:      func(err error) { n.alarmOnce("CPG " + c.Name + ": " + err.Error()) },
 		}
 		if n.cfg.Pages != nil {
 			n.cfg.Pages(&o)

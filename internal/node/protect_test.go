@@ -123,7 +123,7 @@ func TestDrill(t *testing.T) {
 
 	b.refuses("host nobody does not exist", "startrcopydrill", "-host", "nobody", "g")
 	text := b.run("startrcopydrill", "-host", "test", "g")
-	if !strings.Contains(text, "volume d1.g is LUN 0 of test, as v0 was\n") || !strings.Contains(text, "2 volumes, ") {
+	if !strings.Contains(text, "volume d1.g is LUN 0 of test: a copy of v0\n") || !strings.Contains(text, "2 volumes as at ") {
 		t.Error(text)
 	}
 	a.write("v0", 0, filled(4096, 7)) // the group goes on

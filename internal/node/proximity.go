@@ -113,10 +113,10 @@ func hostThere(t *store.Tx, host string) error {
 	return nil
 }
 
-// notNear refuses to remove a host, or set:name, that has a proximity.
-func notNear(t *store.Tx, host string) error {
+// notNear refuses to remove a host, or set:name, that has a proximity in a group that is ours.
+func notNear(t *store.Tx, host string, ours func(array.VolumeID, array.GroupID) bool) error {
 	return tables.groups.Each(t, func(_ string, g RCGroup) error {
-		if slices.ContainsFunc(g.Near, func(x Nearness) bool { return x.Host == host }) {
+		if ours(0, g.ID) && slices.ContainsFunc(g.Near, func(x Nearness) bool { return x.Host == host }) {
 			return array.Errorf(array.Conflict, "%s has a proximity in Remote Copy group %s: 'dismissrcopyhost -f %s %s' first", host, g.Name, g.Name, host)
 		}
 		return nil

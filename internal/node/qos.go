@@ -5,16 +5,18 @@ package node
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/boottime"
 	"github.com/perdure/perdure/internal/qos"
 	"github.com/perdure/perdure/internal/store"
 )
 
-// QoSRule says how much hosts may do to the volumes of a set, through each array that
-// serves them. It is part of the set, and so on both arrays.
+// QoSRule says how much hosts may do to the volumes of a set, through both arrays together.
+// It is part of the set, and so on both arrays.
 type QoSRule struct {
 	Enabled bool     `json:"enabled"`
 	Rule    qos.Rule `json:"rule"`
@@ -52,11 +54,20 @@ func (r QoSRule) check(set string) error {
 	return nil
 }
 
-// limiters are the rules that are carried out; guarded by making.
+// limiters are the rules that are carried out; guarded by limiting.
 type limiters struct {
 	engine qos.Engine
 	bySet  map[string]*qos.Limiter
 	rules  map[string]qos.Rule
+	// volumes are those under each rule.
+	volumes map[string][]volumeOf
+	shares  shares
+}
+
+// volumeOf is a volume, and the group that it is in.
+type volumeOf struct {
+	id    array.VolumeID
+	group array.GroupID
 }
 
 // limitVolumes makes the rules of the sets those of their volumes. A rule that did not
@@ -65,7 +76,7 @@ func (n *Node) limitVolumes() error {
 	n.limiting.Lock()
 	defer n.limiting.Unlock()
 	l := &n.limiters
-	rules, members := map[string]qos.Rule{}, map[array.VolumeID][]string{}
+	rules, members, volumes := map[string]qos.Rule{}, map[array.VolumeID][]string{}, map[string][]volumeOf{}
 	if err := n.store.View(func(t *store.Tx) error {
 		if err := tables.vvsets.Each(t, func(_ string, s VVSet) error {
 			if s.QoS != nil && s.QoS.Enabled && !s.Removed {
@@ -75,7 +86,13 @@ func (n *Node) limitVolumes() error {
 		}); err != nil || len(rules) == 0 {
 			return err
 		}
-		return tables.vvs.Each(t, func(_ string, v VV) error { members[v.ID] = v.Sets; return nil })
+		return tables.vvs.Each(t, func(_ string, v VV) error {
+			members[v.ID] = v.Sets
+			for _, name := range v.Sets {
+				volumes[name] = append(volumes[name], volumeOf{v.ID, v.Group})
+			}
+			return nil
+		})
 	}); err != nil {
 		return err
 	}
@@ -84,6 +101,9 @@ func (n *Node) limitVolumes() error {
 		x := l.bySet[name]
 		if x == nil {
 			x = qos.NewLimiter(rule)
+			if l.shares.contact {
+				x.SetShare(boottime.Now(), qos.Floor) // until the arrays have told each other
+			}
 		} else if l.rules[name] != rule {
 			x.Set(rule)
 		}
@@ -97,7 +117,8 @@ func (n *Node) limitVolumes() error {
 			}
 		}
 	}
-	l.bySet, l.rules = bySet, rules
+	l.bySet, l.rules, l.volumes = bySet, rules, volumes
+	l.shares.keep(bySet)
 	l.engine.Use(limits)
 	return nil
 }
@@ -106,35 +127,47 @@ func (n *Node) limitVolumes() error {
 func (n *Node) watchGoals(ctx context.Context) {
 	for pause(ctx, time.Second) {
 		n.limiting.Lock()
-		all := make([]*qos.Limiter, 0, len(n.limiters.bySet))
-		for _, x := range n.limiters.bySet {
-			all = append(all, x)
-		}
+		all := slices.Collect(maps.Values(n.limiters.bySet))
 		n.limiting.Unlock()
-		qos.Second(all)
+		if len(all) > 0 {
+			qos.Second(all)
+			n.shareLimits(ctx)
+		}
 	}
 }
 
-// QoSFact is a rule, and how it stands on this array.
+// QoSFact is a rule, and how it stands.
 type QoSFact struct {
 	Set string
 	QoSRule
+	// Arrays are this array, and the other one if it told of itself.
+	Arrays []QoSOfArray
+}
+
+// QoSOfArray is how a rule stands on an array.
+type QoSOfArray struct {
+	Array string
 	qos.Figures
+	// Share is the part of the limits that the array may use.
+	Share float64
 }
 
 // QoS returns the rules, by set.
 func (n *Node) QoS() (all []QoSFact, err error) {
 	n.limiting.Lock()
-	by := n.limiters.bySet
-	n.limiting.Unlock()
+	defer n.limiting.Unlock()
+	l := &n.limiters
 	err = n.store.View(func(t *store.Tx) error {
 		return tables.vvsets.Each(t, func(_ string, s VVSet) error {
 			if s.QoS == nil || s.Removed {
 				return nil
 			}
-			f := QoSFact{Set: s.Name, QoSRule: *s.QoS}
-			if x := by[s.Name]; x != nil {
-				f.Figures = x.Figures()
+			f := QoSFact{Set: s.Name, QoSRule: *s.QoS, Arrays: []QoSOfArray{{Array: n.cfg.Name, Share: 1}}}
+			if x := l.bySet[s.Name]; x != nil {
+				f.Arrays[0].Figures, f.Arrays[0].Share = x.Figures(), x.Share()
+			}
+			if o, told := l.shares.other[s.Name]; told && l.shares.contact {
+				f.Arrays = append(f.Arrays, QoSOfArray{n.to().Name, o.Figures, o.Share})
 			}
 			all = append(all, f)
 			return nil

@@ -4,7 +4,8 @@ package node
 
 import (
 	"context"
-	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ func qosCommands() []command {
 	return []command{
 		{name: "setqos", right: people.Change, usage: "setqos [-io [<min>-]<max>] [-bw [<min>-]<max>[k|m|g]] [-lt <goal>[ms|us]] [-pri low|normal|high] [-on|-off|-clear] vvset:<set>", about: "limits what hosts may do to the volumes of a set: commands and KiB a second, a goal for their latency in ms; none takes one off, -clear the rule", run: setQoS},
 		{name: "showqos", right: people.Look, usage: "showqos [vvset:<set>...]", about: "lists the rules that limit hosts", run: showQoS},
-		{name: "statqos", right: people.Look, usage: "statqos [vvset:<set>...]", about: "shows what the rules admitted, delayed and refused in the last second, on this array", run: statQoS},
+		{name: "statqos", right: people.Look, usage: "statqos [-iter <n>] [-d <seconds>] [vvset:<set>...]", about: "shows what the rules admitted, delayed and refused in the last second, on each array, and which share of the limits each has", run: statQoS},
 	}
 }
 
@@ -206,16 +207,42 @@ func priorityName(p qos.Priority) string {
 	return map[qos.Priority]string{qos.Low: "low", qos.Normal: "normal", qos.High: "high"}[p]
 }
 
-func statQoS(n *Node, _ context.Context, a *args) error {
+func statQoS(n *Node, ctx context.Context, a *args) error {
+	turns, every := a.flags.Int("iter", 1, ""), a.flags.Int("d", 1, "")
 	facts, err := n.rules(a)
 	if err != nil {
 		return err
 	}
-	ms := func(d time.Duration) string { return fmt.Sprintf("%.3f", float64(d.Microseconds())/1000) }
-	t := table.New("Type", "Name", ">IO_per_s", ">KB_per_s", ">Wait_ms", ">Svct_ms", ">Rej_per_s")
-	for _, f := range facts {
-		t.Row("vvset", f.Set, f.IOPS, f.Bytes>>10, ms(f.Wait), ms(f.Took), f.Refused)
+	if err := turnsWithin("statqos", *turns, *every); err != nil {
+		return err
 	}
-	a.table(t)
+	for turn := range *turns {
+		if turn > 0 {
+			if !pause(ctx, time.Duration(*every)*time.Second) {
+				return ctx.Err()
+			}
+			if facts, err = n.rulesAgain(facts); err != nil {
+				return err
+			}
+		}
+		t := table.New("Type", "Name", ">IO_per_s", ">KB_per_s", ">Wait_ms", ">Svct_ms", ">Rej_per_s", "Array", ">Share_pct")
+		for _, f := range facts {
+			for _, x := range f.Arrays {
+				t.Row("vvset", f.Set, x.IOPS, x.Bytes>>10, ms(x.Wait), ms(x.Took), x.Refused, x.Array, math.Round(100*x.Share))
+			}
+		}
+		a.table(t)
+	}
 	return nil
+}
+
+// rulesAgain returns how those rules stand now, as far as there still are.
+func (n *Node) rulesAgain(was []QoSFact) (now []QoSFact, err error) {
+	all, err := n.QoS()
+	for _, f := range all {
+		if slices.ContainsFunc(was, func(o QoSFact) bool { return o.Set == f.Set }) {
+			now = append(now, f)
+		}
+	}
+	return now, err
 }

@@ -50,6 +50,13 @@ func (n *Node) eventOnce(text string) {
 	}
 }
 
+// alarmOnce does so with what a person has to look at.
+func (n *Node) alarmOnce(text string) {
+	if n.repeated.fresh(text, time.Now()) {
+		n.alarm(text + fmt.Sprintf(" (more like it are not told for %v)", tellAgain))
+	}
+}
+
 // refused takes the news of a link connection that was refused.
 func (n *Node) refused(from net.Addr, err error) {
 	host, _, e := net.SplitHostPort(from.String())

@@ -9,13 +9,14 @@ import (
 	"slices"
 	"strings"
 
+	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/store"
 )
 
-// Remote Copy as a whole may be stopped by a person. Each array notes it: one that was told
-// while the other did not answer refuses for both when they meet.
+// Remote Copy as a whole may be stopped by a person, on either array. What the other one
+// missed it hears when it returns: of two states the newer counts, on both arrays the same.
 
 func serviceCommands() []command {
 	always := func([]string) bool { return true }
@@ -26,50 +27,122 @@ func serviceCommands() []command {
 	}
 }
 
-const serviceKey = "remote copy stopped"
+// What is stored of it: whether it is stopped, how often that was changed on the pair, and
+// whether this array has groups to stop for it, which it served while it heard nothing.
+const (
+	serviceKey        = "remote copy stopped"
+	serviceVersionKey = "remote copy changes"
+	serviceObeyKey    = "remote copy groups to stop"
+)
 
-// RemoteCopyStarted reports whether a person has not stopped Remote Copy on this array.
-func (n *Node) RemoteCopyStarted() bool {
-	var stopped uint64
-	if err := n.store.View(func(t *store.Tx) (err error) { stopped, _, err = tables.count.Get(t, serviceKey); return err }); err != nil {
-		n.eventOnce("read whether Remote Copy is stopped: " + err.Error())
-	}
-	return stopped == 0
+// service is the state of Remote Copy. Of two with the same version, the one that stopped it
+// counts.
+type service struct {
+	Version uint64 `json:"version"`
+	Stopped bool   `json:"stopped,omitempty"`
+	// Groups: all groups are to be stopped, too.
+	Groups bool `json:"groups,omitempty"`
 }
 
-// noteService stores whether it is stopped, and tells people of a change.
-func (n *Node) noteService(stopped bool, by string) error {
-	if n.RemoteCopyStarted() == !stopped {
-		return nil
+func (s service) over(o service) bool {
+	return s.Version > o.Version || s.Version == o.Version && s.Stopped && !o.Stopped
+}
+
+// serviceNow is the state as this array knows it.
+func (n *Node) serviceNow() (s service) {
+	if err := n.store.View(func(t *store.Tx) error {
+		stopped, _, err := tables.count.Get(t, serviceKey)
+		if err != nil {
+			return err
+		}
+		s.Stopped = stopped != 0
+		s.Groups = stopped > 1
+		s.Version, _, err = tables.count.Get(t, serviceVersionKey)
+		return err
+	}); err != nil {
+		n.eventOnce("read whether Remote Copy is stopped: " + err.Error())
 	}
-	value, word := uint64(0), "started"
-	if stopped {
-		value, word = 1, "stopped"
+	return s
+}
+
+// RemoteCopyStarted reports whether a person has not stopped Remote Copy on this array.
+func (n *Node) RemoteCopyStarted() bool { return !n.serviceNow().Stopped }
+
+// noteService stores a state, and tells people of a change.
+func (n *Node) noteService(s service, by string, obey bool) error {
+	was, word := n.serviceNow(), "started"
+	value, toStop := uint64(0), uint64(0)
+	if s.Stopped {
+		word, value = "stopped", 1
+		if s.Groups {
+			value = 2
+		}
+		if s.Groups && obey {
+			toStop = 1
+		}
 	}
-	if err := n.store.Update(func(t *store.Tx) error { return tables.count.Put(t, serviceKey, value) }); err != nil {
+	if err := n.store.Update(func(t *store.Tx) error {
+		return errors.Join(tables.count.Put(t, serviceKey, value), tables.count.Put(t, serviceVersionKey, s.Version), tables.count.Put(t, serviceObeyKey, toStop))
+	}); err != nil {
 		return fmt.Errorf("store that Remote Copy is %s: %w", word, err)
 	}
-	n.event("Remote Copy was " + word + " by " + by)
+	if was.Stopped != s.Stopped {
+		n.event("Remote Copy was " + word + " by " + by)
+	}
 	return nil
 }
 
 // The words that travel about the service.
 const (
-	serviceAsk   = "ask"
+	serviceAsk  = "ask"
+	serviceTell = "tell"
+	// serviceStop and serviceStart answer.
 	serviceStop  = "stop"
 	serviceStart = "start"
 )
 
 // takeService answers the other array.
-func (n *Node) takeService(word string) (string, error) {
-	switch word {
-	case serviceStop, serviceStart:
-		return "", n.noteService(word == serviceStop, "a command to array "+n.to().Name)
+func (n *Node) takeService(word string, told service) (string, error) {
+	n.servicing.Lock()
+	defer n.servicing.Unlock()
+	if word == serviceTell && told.over(n.serviceNow()) {
+		if err := n.noteService(told, "a command to array "+n.to().Name, true); err != nil {
+			return "", err
+		}
 	}
 	if n.RemoteCopyStarted() {
 		return serviceStart, nil
 	}
 	return serviceStop, nil
+}
+
+// tellService tells the other array how it is here, which it may have missed.
+func (n *Node) tellService(ctx context.Context) error {
+	s := n.serviceNow()
+	if s.Version == 0 {
+		return nil // nobody ever stopped it
+	}
+	_, err := n.ask(ctx, request{Service: serviceTell, State: &s})
+	return err
+}
+
+// obeyService stops the groups that this array serves, for a command that it missed.
+func (n *Node) obeyService(ctx context.Context) {
+	var toStop uint64
+	if err := n.store.View(func(t *store.Tx) (err error) { toStop, _, err = tables.count.Get(t, serviceObeyKey); return err }); err != nil || toStop == 0 {
+		return
+	}
+	for _, r := range n.shared() {
+		if i, err := infoNow(r); err == nil && i.Serving && !i.Stopped {
+			if _, err := n.Do(ctx, n.itself("stoprcopygroup", "-f", r.rec.Name)); err != nil {
+				n.eventOnce("stop group " + r.rec.Name + ", since Remote Copy was stopped while the arrays did not reach each other: " + err.Error())
+				return
+			}
+		}
+	}
+	if err := n.store.Update(func(t *store.Tx) error { return tables.count.Put(t, serviceObeyKey, 0) }); err != nil {
+		n.eventOnce("store that all groups are stopped: " + err.Error())
+	}
 }
 
 // serviceStarted refuses what begins replication while it is stopped on either array.
@@ -105,21 +178,23 @@ func startRCopy(n *Node, ctx context.Context, a *args) error {
 	if err := a.parse(0, 0); err != nil {
 		return err
 	}
-	if err := n.noteService(false, "user "+a.by.User); err != nil {
-		return err
-	}
-	n.tellService(ctx, a, serviceStart)
-	return nil
+	return n.changeService(ctx, a, service{})
 }
 
-// tellService lets the other array know, and people if it could not be told.
-func (n *Node) tellService(ctx context.Context, a *args, word string) {
-	if !n.paired() {
-		return
+// changeService stores a new state here, and lets the other array know, and people if it has
+// to hear of it later.
+func (n *Node) changeService(ctx context.Context, a *args, s service) error {
+	n.servicing.Lock()
+	s.Version = n.serviceNow().Version + 1
+	err := n.noteService(s, "user "+a.by.User, false)
+	n.servicing.Unlock()
+	if err != nil || !n.paired() {
+		return err
 	}
-	if _, err := n.ask(ctx, request{Service: word}); err != nil {
-		a.printf("%s is done on array %s; array %s could not be told: %v. Give it there too\n", a.cmd.name, n.cfg.Name, n.to().Name, err)
+	if err := n.tellService(ctx); err != nil {
+		a.printf("%s is done on array %s; array %s does not answer, and hears of it when it returns\n", a.cmd.name, n.cfg.Name, n.to().Name)
 	}
+	return nil
 }
 
 func stopRCopy(n *Node, ctx context.Context, a *args) error {
@@ -137,7 +212,11 @@ func stopRCopy(n *Node, ctx context.Context, a *args) error {
 		if err != nil {
 			return err
 		}
-		if !i.Stopped {
+		switch {
+		case i.Stopped:
+		case !n.reachable() && i.View.Role == arb.Out:
+			// The other array serves it without this one, and stops it when it hears of this.
+		default:
 			started = append(started, r.rec.Name)
 		}
 	}
@@ -147,17 +226,21 @@ func stopRCopy(n *Node, ctx context.Context, a *args) error {
 	if err := sure("stoprcopy leaves %d groups with one current copy each, which nothing protects", len(started)); err != nil {
 		return err
 	}
+	for k, name := range started {
+		if _, err := n.Do(ctx, Asked{By: a.by, Words: []string{"stoprcopygroup", "-f", name}}); err != nil {
+			return errors.Join(fmt.Errorf("stop the groups: %w; Remote Copy goes on", err), n.startAgain(context.WithoutCancel(ctx), a, started[:k]))
+		}
+	}
+	return n.changeService(ctx, a, service{Stopped: true, Groups: *groups})
+}
+
+// startAgain starts groups that were stopped for nothing.
+func (n *Node) startAgain(ctx context.Context, a *args, names []string) error {
 	var errs []error
-	for _, name := range started {
-		_, err := n.Do(ctx, Asked{By: a.by, Words: []string{"stoprcopygroup", "-f", name}})
-		errs = append(errs, err)
+	for _, name := range names {
+		if _, err := n.Do(ctx, Asked{By: a.by, Words: []string{"startrcopygroup", name}}); err != nil {
+			errs = append(errs, fmt.Errorf("group %s stays stopped: %w", name, err))
+		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("stop the groups: %w; Remote Copy goes on", err)
-	}
-	if err := n.noteService(true, "user "+a.by.User); err != nil {
-		return err
-	}
-	n.tellService(ctx, a, serviceStop)
-	return nil
+	return errors.Join(errs...)
 }

@@ -249,6 +249,9 @@ func (n *Node) apply(d Description, gone []array.VolumeID) error {
 	stopped := run.rec.Stopped
 	run.rec = d.Group
 	n.mu.Unlock()
+	if d.Group.Private {
+		run.g.Called(volumeOfPrivate(d.Group, d.VVs))
+	}
 	run.g.SetPolicy(n.policy(d.Group))
 	if stopped != d.Group.Stopped { // where it stayed as it was, a policy may have stopped it since
 		if err := run.g.SetStopped(d.Group.Stopped); err != nil {

@@ -165,6 +165,9 @@ func (n *Node) tellAll(t *store.Tx) error {
 			return err
 		}
 	}
+	if err := tellAllSets(t); err != nil {
+		return err
+	}
 	return people.TellAll(t, n.cfg.SystemID)
 }
 

@@ -187,7 +187,7 @@ func (p *Pair) Add(id array.GroupID, g Group) {
 	if known, restored := p.w.start(); known {
 		_ = g.Doubted(restored)
 	}
-	p.readWitness()
+	p.readWitness(id)
 }
 
 // Remove forgets a group.

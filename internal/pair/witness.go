@@ -52,6 +52,10 @@ type witnessState struct {
 	status WitnessStatus
 	swaps  map[array.GroupID]arb.Swap
 	poke   chan struct{}
+	// asked are the groups that want a fresh look at their registers.
+	asked map[array.GroupID]bool
+	// parsed are the registers as they were read last; of the watching goroutine.
+	parsed map[array.GroupID]arb.WitnessView
 	// checked is the incarnation for which this start was compared. It belongs to the
 	// watching goroutine.
 	checked witness.Incarnation
@@ -77,6 +81,7 @@ func (p *Pair) Restored() bool {
 
 func (w *witnessState) init(c *witness.Client) {
 	w.swaps, w.poke = map[array.GroupID]arb.Swap{}, make(chan struct{}, 1)
+	w.parsed = map[array.GroupID]arb.WitnessView{}
 	w.client, w.status.Configured = c, c != nil
 }
 
@@ -100,10 +105,30 @@ func (p *Pair) WitnessStatus() WitnessStatus {
 	return p.w.status
 }
 
-func (p *Pair) readWitness() { p.w.wake() }
+// readWitness has a group's register read soon.
+func (p *Pair) readWitness(id array.GroupID) {
+	p.w.mu.Lock()
+	if p.w.asked == nil {
+		p.w.asked = map[array.GroupID]bool{}
+	}
+	p.w.asked[id] = true
+	p.w.mu.Unlock()
+	p.w.wake()
+}
 
-// ReadWitness asks for a fresh look at the registers.
-func (w way) ReadWitness(array.GroupID) { w.readWitness() }
+// takeAsked returns who asked since it was called last.
+func (w *witnessState) takeAsked() (ids []array.GroupID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id := range w.asked {
+		ids = append(ids, id)
+	}
+	clear(w.asked)
+	return ids
+}
+
+// ReadWitness asks for a fresh look at the group's register.
+func (w way) ReadWitness(id array.GroupID) { w.readWitness(id) }
 
 // Swap queues a swap; all that have gathered go in one request.
 func (w way) Swap(g array.GroupID, s arb.Swap) {
@@ -180,11 +205,12 @@ func (p *Pair) watchWitness(ctx context.Context, w *witness.Client) {
 	t := time.NewTicker(pollEvery)
 	defer t.Stop()
 	var last time.Time
-	for {
+	for all := true; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+			all = true
 		case <-p.w.poke:
 		}
 		p.w.mu.Lock()
@@ -195,9 +221,18 @@ func (p *Pair) watchWitness(ctx context.Context, w *witness.Client) {
 		if len(swaps) > 0 {
 			p.swapAll(ctx, w, in, swaps)
 		}
-		if time.Since(last) > 50*time.Millisecond {
-			p.readAll(ctx, w)
-			last = time.Now()
+		if time.Since(last) <= 50*time.Millisecond {
+			continue // who asked is looked at with the next
+		}
+		// All of them now and then, and between only those of groups that asked: with a
+		// thousand groups, of which one asks, the others' would be most of the work.
+		ids := p.w.takeAsked()
+		if all {
+			ids = p.ids()
+		}
+		if all || len(ids) > 0 {
+			p.read(ctx, w, ids)
+			all, last = false, time.Now()
 		}
 	}
 }
@@ -212,10 +247,10 @@ func (p *Pair) ids() []array.GroupID {
 	return ids
 }
 
-func (p *Pair) readAll(ctx context.Context, w *witness.Client) {
+// read reads the registers of groups and tells them.
+func (p *Pair) read(ctx context.Context, w *witness.Client, ids []array.GroupID) {
 	ctx, cancel := context.WithTimeout(ctx, witnessWithin)
 	defer cancel()
-	ids := p.ids()
 	for first := true; first || len(ids) > 0; first = false {
 		n := min(len(ids), witness.MaxBatch-1)
 		part := ids[:n]
@@ -237,10 +272,15 @@ func (p *Pair) readAll(ctx context.Context, w *witness.Client) {
 			g := p.group(id)
 			switch {
 			case g == nil:
+				delete(p.w.parsed, id)
 			case !usable || regs[i].Result != witness.OK:
 				g.WitnessLost(false)
+			case p.w.parsed[id].Incarnation == number(in) && p.w.parsed[id].Version == regs[i].Version:
+				g.WitnessSeen(p.w.parsed[id], false) // of one version there is one value
 			default:
-				deliver(g, in, regs[i].Version, regs[i].Value, false)
+				if v, ok := deliver(g, in, regs[i].Version, regs[i].Value, false); ok {
+					p.w.parsed[id] = v
+				}
 			}
 		}
 		if err != nil {
@@ -250,17 +290,18 @@ func (p *Pair) readAll(ctx context.Context, w *witness.Client) {
 }
 
 // deliver passes a register on; one that can't be read is as good as none.
-func deliver(g Group, in witness.Incarnation, version uint64, value []byte, answer bool) {
+func deliver(g Group, in witness.Incarnation, version uint64, value []byte, answer bool) (arb.WitnessView, bool) {
 	v := arb.WitnessView{Incarnation: number(in), Version: version}
 	if version != 0 {
 		r, err := arb.ParseRegister(value)
 		if err != nil {
 			g.WitnessLost(answer)
-			return
+			return v, false
 		}
 		v.Register = r
 	}
 	g.WitnessSeen(v, answer)
+	return v, true
 }
 
 // ForgetRegister removes the register of a group that is gone for good on both arrays.

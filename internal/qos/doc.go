@@ -9,6 +9,8 @@
 //     and what fits in burst; so many commands or bytes, and not one more.
 //   - Who is not admitted within the time that he has is refused at once, and takes nothing
 //     from those behind him.
+//   - Two arrays that share a rule admit together, over any time, what one would admit: each
+//     has a share of the limits, and none gets more before the other has less.
 //   - A goal pushes no rule below its own minimum, and none of the same or a higher priority.
 //
 // # Concurrency

@@ -43,6 +43,11 @@ type Limiter struct {
 	// squeeze, from 0 to 1, is how far the limits are lowered toward the minimums for the
 	// sake of others.
 	squeeze float64
+	// share is the part of the limits that this array may use; past are larger ones, under
+	// which commands were admitted that have not begun yet.
+	share float64
+	past  []formerShare
+	now   time.Time // the newest that was told
 
 	commands, bytes, refused, served int64
 	waited, took                     time.Duration
@@ -51,7 +56,7 @@ type Limiter struct {
 
 // NewLimiter returns one for a rule.
 func NewLimiter(r Rule) *Limiter {
-	l := &Limiter{}
+	l := &Limiter{share: 1}
 	l.Set(r)
 	return l
 }
@@ -69,17 +74,22 @@ func (l *Limiter) rates() {
 	between := func(low, high int64) float64 {
 		return max(1, float64(high)-l.squeeze*float64(high-min(low, high)))
 	}
-	l.io.rate, l.bw.rate = 0, 0
+	var io, bw float64
 	if l.rule.MaxIOPS > 0 {
-		l.io.rate = between(l.rule.MinIOPS, l.rule.MaxIOPS)
+		io = between(l.rule.MinIOPS, l.rule.MaxIOPS) * l.share
 	}
 	if l.rule.MaxBytes > 0 {
-		l.bw.rate = between(l.rule.MinBytes, l.rule.MaxBytes)
+		bw = between(l.rule.MinBytes, l.rule.MaxBytes) * l.share
 	}
+	l.io.set(l.now, io)
+	l.bw.set(l.now, bw)
 }
 
 // wait is how long a command that comes now waits. The lock is held.
-func (l *Limiter) wait(now time.Time) time.Duration { return max(l.io.wait(now), l.bw.wait(now)) }
+func (l *Limiter) wait(now time.Time) time.Duration {
+	l.now = now
+	return max(l.io.wait(now), l.bw.wait(now))
+}
 
 // take counts a command that begins after a wait, which is at least this rule's. The lock is
 // held.

@@ -46,7 +46,7 @@ type Options struct {
 	// OnSnapshot is told that a snapshot is made and can be read.
 	OnSnapshot func(VolumeSpec)
 	// OnLevel is told when the pool's fullness reaches, or falls below, 75, 85 or 95
-	// percent: which of these it has reached now, 0 for none.
+	// percent or IsFull: which of these it has reached now, 0 for none.
 	OnLevel func(percent int)
 	// OnRoom is told when memory has become free. It must not wait, nor use the pool.
 	OnRoom func()

@@ -224,10 +224,17 @@ func (v *Volume) keepsOf(tx *bolt.Tx, page, off, n int64) (keeps int64, err erro
 // levels are the fullness, in percent, at which people are told.
 var levels = [...]int{75, 85, 95}
 
+// IsFull is the level at which large writes are refused: the last of the room is kept for
+// what is on its way.
+const IsFull = 100
+
 // Level returns the highest level that the pool has reached, 0 for none.
 func (p *Pool) Level() (reached int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if limit := p.units.limit; limit-p.spare()-underWay(limit)-p.units.used-p.aside < block.MaxIO/unitSize {
+		return IsFull
+	}
 	for _, l := range levels {
 		if (p.units.used+p.aside)*100 >= p.units.limit*int64(l) {
 			reached = l

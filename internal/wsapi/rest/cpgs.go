@@ -62,8 +62,11 @@ type layout struct {
 
 func cpgOf(f node.CPGFact, volumes []node.VolumeFact) cpg {
 	g := cpg{
-		ID: array.NumberOfName(f.Name), Name: f.Name, Domain: f.Domain, State: 1, FailedStates: []string{}, DegradedStates: []string{}, AdditionalStates: []string{},
+		ID: array.NumberOfName(f.Name), Name: f.Name, Domain: f.Domain, State: stateNormal, FailedStates: []string{}, DegradedStates: []string{}, AdditionalStates: []string{},
 		TotalSpaceMiB: mib(f.Cap), FreeSpaceMiB: mib(f.Free()), UsableFreeSpaceMiB: mib(f.Free()), WrittenMiB: mib(f.Written),
+	}
+	if state := f.State(); state != "normal" {
+		g.State, g.DegradedStates = stateDegraded, []string{state}
 	}
 	used := mib(f.Used)
 	total := used + mib(f.Reserved)
