@@ -64,6 +64,9 @@ func (n *Node) leaving(v VV, r *running) (*becoming, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := n.farless(d.Group); err != nil {
+		return nil, err
+	}
 	switch {
 	case v.Copy.underWay() || v.Taking != 0:
 		return nil, array.Errorf(array.Conflict, "volume %s is being made a copy: wait for that, or 'createvvcopy -halt' it", v.Name).Because(array.Copied)

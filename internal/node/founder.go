@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
@@ -79,6 +80,8 @@ func (n *Node) becoming(ctx context.Context, v VV, r *running) (*becoming, error
 		return nil, array.Errorf(array.Conflict, "group %s has volumes: volume %s can't be its first", r.rec.Name, v.Name).Because(array.NotEmpty)
 	case len(empty.Schedules) > 0:
 		return nil, array.Errorf(array.Conflict, "group %s has the schedule %s: removesched it first", r.rec.Name, empty.Schedules[0].Name).Because(array.Scheduled)
+	case slices.ContainsFunc(empty.Group.Far, func(f Far) bool { return f.ID != 0 }):
+		return nil, array.Errorf(array.Conflict, "group %s had other volumes, of which a target has periodic copies: 'dismissrcopytarget' it, and admit it again after volume %s", r.rec.Name, v.Name)
 	case v.Of != 0:
 		return nil, array.Errorf(array.Invalid, "%s is a snapshot, which is protected with its volume", v.Name).Because(array.IsSnapshot)
 	case v.Base != 0:
