@@ -136,26 +136,6 @@ func TestWhatBelongsTogetherMoves(t *testing.T) {
 	domainsAre(as, "", "")
 }
 
-// TestASetOfEach: of two sets of hosts with one name, of which each array has its own, one stays
-// in the domain when the other goes.
-func TestASetOfEach(t *testing.T) {
-	as := openArrays(t, 2, quick)
-	a, b := as[0], as[1]
-	a.run("createdomain", "d")
-	a.run("createhost", "-domain", "d", "h", iqn1)
-	a.run("createhostset", "s", "h")
-	b.until("the host", func() bool { return strings.Contains(b.placed(), "host/h") })
-	b.run("createhostset", "s", "h")
-	domainsAre(as, "d", "d:host/h d:hostset/s")
-	a.run("removehostset", "-f", "s")
-	b.until("it to hear of that", func() bool {
-		in := placing{}
-		err := b.store.View(func(t *store.Tx) (err error) { in, _, err = tables.placings.Get(t, "hostset/s"); return err })
-		return err == nil && in.Version > 2
-	})
-	domainsAre(as, "d", "d:host/h d:hostset/s")
-}
-
 // TestManyDomains: more than one message has room for come whole, with their comments, to an array
 // that was away.
 func TestManyDomains(t *testing.T) {
