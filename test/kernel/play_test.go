@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -34,12 +35,13 @@ type outcome struct {
 type hostOutcome struct {
 	name  string
 	pause time.Duration
-	lost  bool // the only array that it sees had left the group
+	lost  bool // the only array that it sees had left the group, or could not be reached
 }
 
 // play plays a row in a world that is in good order, and leaves it so.
 func (w *world) play(ctx context.Context, r matrix.Row) (o outcome, err error) {
 	members := w.watchMembers(ctx)
+	members.cut = r.Do
 	defer members.end()
 	for _, h := range w.hosts {
 		if err := h.startLoad(ctx); err != nil {
@@ -280,6 +282,7 @@ func (w *world) explain() (text string) {
 type members struct {
 	w     *world
 	alone [2]atomic.Bool // an array was in it without the other
+	cut   []string       // what is done in the row
 	both  atomic.Bool    // both arrays said that they serve
 	end   context.CancelFunc
 	done  chan struct{}
@@ -311,9 +314,10 @@ func (w *world) watchMembers(ctx context.Context) *members {
 	return m
 }
 
-// lost reports whether a host sees one array only, and that one was left out.
+// lost reports whether a host sees one array only, and that one was left out, or the host has
+// no path to it.
 func (m *members) lost(h *linux) bool {
-	return len(h.arrays) == 1 && m.alone[1-h.arrays[0]].Load()
+	return len(h.arrays) == 1 && (m.alone[1-h.arrays[0]].Load() || slices.Contains(m.cut, "cut host "+string(rune('A'+h.arrays[0]))))
 }
 
 func (m *members) stop() {

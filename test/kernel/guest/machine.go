@@ -196,9 +196,9 @@ func (m *Machine) Start(ctx context.Context, script string) (*Job, error) {
 		case r.StatusCode != http.StatusOK:
 			j.err = fmt.Errorf("script on %s: the agent answers %s", m.name, r.Status)
 		case err != nil:
-			j.err = fmt.Errorf("script on %s: %w\n%s", m.name, err, last(j.Text(), 2000))
+			j.err = fmt.Errorf("script on %s: %w\n%s", m.name, err, last(j.Text(), 12000))
 		case code != "0":
-			j.err = fmt.Errorf("script on %s: it ends with %q\n%s", m.name, code, last(j.Text(), 2000))
+			j.err = fmt.Errorf("script on %s: it ends with %q\n%s", m.name, code, last(j.Text(), 12000))
 		}
 	}()
 	return j, nil
