@@ -57,7 +57,10 @@ func OpenTie(cfg link.Config, serve func(Request) Answer, log *slog.Logger) (*Ti
 func (t *Tie) Start() { t.peer.Start() }
 
 // Close ends the relation.
-func (t *Tie) Close() { t.peer.Close() }
+func (t *Tie) Close() {
+	t.peer.Close()
+	t.calls.Close()
+}
 
 // Peer returns the link, for the server and for status.
 func (t *Tie) Peer() *link.Peer { return t.peer }

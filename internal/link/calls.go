@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/perdure/perdure/internal/array"
 )
@@ -109,6 +110,25 @@ func (c *Calls) take(f Frame) {
 	if ch != nil {
 		delete(c.waiting, uint64(f.Offset))
 		ch <- append([]byte(nil), f.Payload...) // has room for one
+	}
+}
+
+// closeWithin is how long requests that are being answered may take when the relation ends.
+const closeWithin = 5 * time.Second
+
+// Close waits until no request of the other array is being answered, so that what it is
+// answered from can be closed; not for ever. It comes after the relation's end, when no more
+// arrive.
+func (c *Calls) Close() {
+	late := time.NewTimer(closeWithin)
+	defer late.Stop()
+	for range cap(c.serving) {
+		select {
+		case c.serving <- struct{}{}:
+		case <-late.C:
+			c.log.Warn("requests of the other array are still being answered")
+			return
+		}
 	}
 }
 

@@ -168,6 +168,7 @@ func (p *Pair) Close() {
 	p.stop()
 	p.w.turning.Unlock()
 	p.peer.Close()
+	p.calls.Close()
 	p.wg.Wait()
 }
 
