@@ -237,7 +237,7 @@ func (n *Node) syncFar(ctx context.Context, id array.GroupID, k int) error {
 	asked := n.now()
 	ctx, cancel := context.WithTimeout(ctx, syncWithin)
 	defer cancel()
-	for {
+	for first := true; ; first = false {
 		d, err := n.describe(id)
 		if err != nil {
 			return err
@@ -246,6 +246,9 @@ func (n *Node) syncFar(ctx context.Context, id array.GroupID, k int) error {
 			return array.Errorf(array.Conflict, "group %s has lost the target meanwhile", d.Group.Name)
 		}
 		f := d.Group.Far[k]
+		if first { // what failed before is tried again at once
+			n.farRuns.change(f.key(d.Group.ID), func(s *farRun) { s.trouble, s.retryAt = "", time.Time{} })
+		}
 		s := n.farRuns.state(f.key(d.Group.ID))
 		switch {
 		case !f.Done.when().Before(asked.UTC()):
