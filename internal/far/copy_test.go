@@ -185,7 +185,11 @@ func (w *wire) Ask(ctx context.Context, q Request) (a Answer, err error) {
 // another past, to a copy that fails and is restarted: whenever a point is said to be there
 // the copy is that point, and what it keeps meanwhile is always the last one.
 func TestPointsArriveWhole(t *testing.T) {
-	for seed := range uint64(20) {
+	seeds := uint64(10)
+	if testing.Short() {
+		seeds = 3
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			var rm sync.Mutex

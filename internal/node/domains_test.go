@@ -139,6 +139,7 @@ func TestWhatBelongsTogetherMoves(t *testing.T) {
 // TestManyDomains: more than one message has room for come whole, with their comments, to an array
 // that was away.
 func TestManyDomains(t *testing.T) {
+	t.Parallel()
 	as := openArrays(t, 2, quick)
 	a, b := as[0], as[1]
 	b.Close()
@@ -285,6 +286,7 @@ func TestEveryCommandIsHeldToDomains(t *testing.T) {
 // TestNothingIsTold: each command answers one who is in another domain as it answers about what
 // does not exist, word for word.
 func TestNothingIsTold(t *testing.T) {
+	t.Parallel()
 	as := openArrays(t, 2, quick)
 	a, b := as[0], as[1]
 	a.run("createdomain", "shop")

@@ -57,6 +57,7 @@ func pagesOfByte(x byte, n int) []byte { return bytes.Repeat([]byte{x}, n*block.
 // TestFarCopy: a group of a pair has a periodic copy on a third array, which goes on when the
 // array that sent it is lost, and is what hosts use when both are.
 func TestFarCopy(t *testing.T) {
+	t.Parallel()
 	a, b, c := withFarArray(t)
 	a.run("creatercopygroup", "g", "array-b:sync")
 	a.run("admitrcopyvv", "-createvv", "-size", "64", "v", "g")
@@ -164,6 +165,7 @@ func TestFarCopy(t *testing.T) {
 // TestFarCopyIsCompared: an array that was away when the last point was made has to send the
 // next one. It sends what differs, found by checksums, and what is zeros since is emptied.
 func TestFarCopyIsCompared(t *testing.T) {
+	t.Parallel()
 	a, b, c := withFarArray(t)
 	a.run("creatercopygroup", "g", "array-b:sync")
 	a.run("admitrcopyvv", "-createvv", "-size", "64", "v", "g")
