@@ -66,6 +66,8 @@ func (j *Journal) mayBeEarly() bool { return time.Now().After(j.earlyFrom) }
 func (j *Journal) complete(batch []*item) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	w := &waited{batch: batch}
+	defer func() { w.over = true }()
 	var limit *time.Timer
 	whole := true
 	for _, it := range batch {
@@ -73,7 +75,7 @@ func (j *Journal) complete(batch []*item) bool {
 			continue
 		}
 		if it.waits && limit == nil {
-			limit = time.AfterFunc(earlyFor, func() { j.tooLong(batch) })
+			limit = time.AfterFunc(earlyFor, func() { j.tooLong(w) })
 			defer limit.Stop()
 		}
 		for it.waits {
@@ -85,11 +87,21 @@ func (j *Journal) complete(batch []*item) bool {
 	return whole
 }
 
+// waited is a flush whose payloads are waited for. A timer that has gone off already can't be
+// stopped: it may come when that is over, and the items serve other records.
+type waited struct {
+	batch []*item
+	over  bool // guarded by Journal.mu
+}
+
 // tooLong ends the wait for what is still on its way.
-func (j *Journal) tooLong(batch []*item) {
+func (j *Journal) tooLong(w *waited) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for _, it := range batch {
+	if w.over {
+		return
+	}
+	for _, it := range w.batch {
 		if it.early && it.waits {
 			it.giveUp()
 			j.earlyFrom = time.Now().Add(earlyRest)

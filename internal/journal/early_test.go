@@ -149,3 +149,24 @@ func TestWhatIsCutIsTold(t *testing.T) {
 	}
 	ok(t, again.Close())
 }
+
+// TestTheTimerComesLate: the end of the wait for a flush's payloads may come when they were
+// durable just before, and the flush's items are free again, or other records'.
+func TestTheTimerComesLate(t *testing.T) {
+	s := newShelf()
+	j := mustOpen(t, vfs.NewMem(), shelfOptions(s))
+	defer j.Close()
+	other := &item{early: true, waits: true}
+	w := &waited{batch: []*item{nil, other}}
+	j.mu.Lock()
+	w.over = true // as complete leaves it
+	j.mu.Unlock()
+	j.tooLong(w)
+	if !other.waits {
+		t.Error("a record of the next flush was given up")
+	}
+	batch := []*item{{}}
+	if !j.complete(batch) {
+		t.Error("a flush without payloads is not whole")
+	}
+}
