@@ -26,6 +26,8 @@ const (
 	Pages Kind = "pages"
 	// End says that all have come: the copy stands at the point from then on.
 	End Kind = "end"
+	// Look asks whether the copy follows.
+	Look Kind = "look"
 	// Drop removes the copy.
 	Drop Kind = "drop"
 	// Leave lets the copy go on without its source.

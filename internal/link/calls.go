@@ -4,6 +4,8 @@ package link
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -33,7 +35,12 @@ type Calls struct {
 // type answer, both in one class. Serve answers those of the other array, each in a goroutine
 // of its own; nil answers them with nothing.
 func NewCalls(p *Peer, class Class, ask, answer Type, serve func(body []byte) []byte, log *slog.Logger) *Calls {
-	return &Calls{peer: p, class: class, ask: ask, answer: answer, serve: serve, log: log, serving: make(chan struct{}, maxCalls), waiting: map[uint64]chan []byte{}}
+	c := &Calls{peer: p, class: class, ask: ask, answer: answer, serve: serve, log: log, serving: make(chan struct{}, maxCalls), waiting: map[uint64]chan []byte{}}
+	// An answer to a former process's request, or to one of another contact, is nobody's.
+	var b [8]byte
+	_, _ = rand.Read(b[:])
+	c.id.Store(binary.BigEndian.Uint64(b[:]) >> 2)
+	return c
 }
 
 // Ask sends a request to the other array and waits for the answer. If that does not come, the

@@ -64,8 +64,8 @@ func (n *Node) leaving(v VV, r *running) (*becoming, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := n.farless(d.Group); err != nil {
-		return nil, err
+	if len(d.Group.Far) > 0 {
+		return nil, array.Errorf(array.Conflict, "group %s has to do with target %s: 'dismissrcopytarget' ends that first", d.Group.Name, n.farName(d.Group.Far[0]))
 	}
 	switch {
 	case v.Copy.underWay() || v.Taking != 0:

@@ -29,6 +29,8 @@ type Far struct {
 	// Stopped: a person stopped it. Parted: the copy went on by itself.
 	Stopped bool `json:"stopped,omitempty"`
 	Parted  bool `json:"parted,omitempty"`
+	// Handing: a person hands the group over, which is to be finished.
+	Handing bool `json:"handing,omitempty"`
 	// CPG is that of new volumes there, Names what the other group's volumes are called that
 	// don't have their name here.
 	CPG   string                    `json:"cpg,omitempty"`
@@ -132,6 +134,15 @@ func (n *Node) recordOf(r *running) RCGroup {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	return r.rec
+}
+
+// marked reports whether a volume is being made what it is at a point, or has none yet, and not
+// by a promotion of somebody's snapshot.
+func (d Description) marked(v VV) bool {
+	if v.Taking == 0 || v.Taking == v.ID {
+		return v.Taking != 0
+	}
+	return slices.ContainsFunc(d.VVs, func(s VV) bool { return s.ID == v.Taking && s.Point != 0 })
 }
 
 // isPoint refuses a snapshot that belongs to a far copy: it comes and goes by itself.

@@ -68,6 +68,8 @@ func admitTarget(n *Node, ctx context.Context, a *args) error {
 		switch {
 		case g.farWith(t.SystemID) >= 0:
 			return array.Errorf(array.Exists, "Target is already in this group. Group %s has a periodic copy on target %s", g.Name, target)
+		case slices.ContainsFunc(g.Far, func(f Far) bool { return f.Copy || f.Parted || !f.Origin }):
+			return array.Errorf(array.Conflict, "group %s follows another group, or its copy went on by itself: it has no further copies meanwhile", g.Name)
 		case len(g.Far) >= maxGroupFars:
 			return array.Errorf(array.Full, "group %s has %d targets for periodic copies, the most there may be", g.Name, maxGroupFars)
 		case g.Period > 0:
@@ -99,6 +101,15 @@ func (n *Node) farNames(r *running, words []string) (map[array.VolumeID]string, 
 			return nil, array.Errorf(array.Invalid, "admitrcopytarget %s: the volume or the name is there twice", w)
 		}
 		names[v.ID], taken[name] = name, true
+	}
+	d, err := n.describe(n.recordOf(r).ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range d.volumes() {
+		if names[v.ID] == "" && taken[v.Name] {
+			return nil, array.Errorf(array.Invalid, "admitrcopytarget: volume %s would have the name there that another one is given: name it, too", v.Name)
+		}
 	}
 	return names, nil
 }
@@ -142,6 +153,7 @@ func dismissTarget(n *Node, ctx context.Context, a *args) error {
 	if err := n.changeFar(ctx, g.ID, f.Systems[0], func(f *Far) { f.Stopped = true }); err != nil {
 		return err
 	}
+	n.farRuns.end(f.key(g.ID))
 	name := a.rest[0]
 	a.waits("remote_copy_dismiss", g.Name, func(ctx context.Context) error {
 		if err := n.farAtRest(ctx, f.key(g.ID)); err != nil {
@@ -229,12 +241,16 @@ func (n *Node) stopFar(ctx context.Context, r *running, target string, stopped b
 	if !stopped && f.Parted {
 		return array.Errorf(array.Conflict, "the copy of group %s on target %s went on by itself: 'setrcopygroup recover %s' there lets this group follow, or 'dismissrcopytarget' ends the relation", g.Name, target, f.Remote)
 	}
-	return n.changeFar(ctx, g.ID, f.Systems[0], func(f *Far) { f.Stopped = stopped })
+	err = n.changeFar(ctx, g.ID, f.Systems[0], func(f *Far) { f.Stopped = stopped })
+	if err == nil && stopped {
+		n.farRuns.end(f.key(g.ID))
+	}
+	return err
 }
 
 // syncFar sends a point now and waits until the copy stands there.
 func (n *Node) syncFar(ctx context.Context, id array.GroupID, k int) error {
-	asked := n.now()
+	was := map[uint64]bool{}
 	ctx, cancel := context.WithTimeout(ctx, syncWithin)
 	defer cancel()
 	for first := true; ; first = false {
@@ -246,12 +262,13 @@ func (n *Node) syncFar(ctx context.Context, id array.GroupID, k int) error {
 			return array.Errorf(array.Conflict, "group %s has lost the target meanwhile", d.Group.Name)
 		}
 		f := d.Group.Far[k]
-		if first { // what failed before is tried again at once
+		if first { // points that there are are of before, and what failed before is tried again at once
+			was[f.Done.tag()], was[f.Pending.tag()] = true, true
 			n.farRuns.change(f.key(d.Group.ID), func(s *farRun) { s.trouble, s.retryAt = "", time.Time{} })
 		}
 		s := n.farRuns.state(f.key(d.Group.ID))
 		switch {
-		case !f.Done.when().Before(asked.UTC()):
+		case !was[f.Done.tag()]:
 			return nil
 		case f.Stopped || f.Copy || f.Parted:
 			return array.Errorf(array.Conflict, "target %s gets no points of group %s: 'startrcopygroup -t %s %s' first", n.farName(f), d.Group.Name, n.farName(f), d.Group.Name)
@@ -336,5 +353,5 @@ func (n *Node) turnsFar(a *args, r *running, verb, target string, force bool) (b
 // unfinished reports whether a group's volumes are still being made what they were at a point.
 func (n *Node) unfinished(id array.GroupID) bool {
 	d, err := n.describe(id)
-	return err == nil && slices.ContainsFunc(d.volumes(), func(v VV) bool { return v.Taking != 0 })
+	return err == nil && slices.ContainsFunc(d.volumes(), d.marked)
 }

@@ -71,9 +71,11 @@ func (n *Node) stopCopy(from array.GroupID) {
 }
 
 // running returns the copy's group, nil if there is none yet, with the index of its relation.
-func (c *farCopy) running() (*running, RCGroup, int) {
-	for _, r := range c.n.shared() {
-		if k := slices.IndexFunc(r.rec.Far, func(f Far) bool { return f.ID == c.from }); k >= 0 {
+func (c *farCopy) running() (*running, RCGroup, int) { return c.n.runningOf(c.from) }
+
+func (n *Node) runningOf(from array.GroupID) (*running, RCGroup, int) {
+	for _, r := range n.shared() {
+		if k := slices.IndexFunc(r.rec.Far, func(f Far) bool { return f.ID == from && from != 0 }); k >= 0 {
 			return &r, r.rec, k
 		}
 	}

@@ -27,9 +27,6 @@ func (c *farCopy) Keep(ctx context.Context, q far.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := c.n.dropUnasked(ctx, r, k, d, q); err != nil {
-		return err
-	}
 	var old []VV
 	for _, v := range d.VVs {
 		if v.Point != 0 {
@@ -46,6 +43,9 @@ func (c *farCopy) Keep(ctx context.Context, q far.Request) error {
 func (c *farCopy) keepPoint(t *store.Tx, id array.GroupID, k int, q far.Request, old []VV) error {
 	g, err := c.n.strikePoint(t, id, old)
 	if err != nil {
+		return err
+	}
+	if g, err = c.n.strikeUnasked(t, g, k, q); err != nil {
 		return err
 	}
 	made := g.Far[k].Pending.tag()
@@ -80,34 +80,29 @@ func (c *farCopy) keepPoint(t *store.Tx, id array.GroupID, k int, q far.Request,
 	return groupsPut(t, g.withFar(k, func(f *Far) { f.Done, f.Pending = &FarPoint{q.Tag, at}, nil }))
 }
 
-// dropUnasked removes the copies of volumes that the point does not have.
-func (n *Node) dropUnasked(ctx context.Context, r *running, k int, d Description, q far.Request) error {
+// strikeUnasked takes the copies of volumes that the point does not have off the list, with
+// their snapshots.
+func (n *Node) strikeUnasked(t *store.Tx, g RCGroup, k int, q far.Request) (RCGroup, error) {
 	var gone []VV
-	for _, v := range d.volumes() {
-		of := d.Group.Far[k].Of[v.ID]
-		if !slices.ContainsFunc(q.Volumes, func(x far.Volume) bool { return x.ID == of }) {
-			gone = append(gone, v)
+	of, names := maps.Clone(g.Far[k].Of), maps.Clone(g.Far[k].Names)
+	if err := tables.vvs.With(t, byGroup, store.Key(uint64(g.ID)), func(_ string, v VV) error {
+		own := v.ID
+		if v.Of != 0 {
+			own = v.Of
 		}
-	}
-	if len(gone) == 0 {
+		if !slices.ContainsFunc(q.Volumes, func(x far.Volume) bool { return x.ID == g.Far[k].Of[own] }) {
+			gone = append(gone, v)
+			delete(of, own)
+			delete(names, own)
+		}
 		return nil
+	}); err != nil || len(gone) == 0 {
+		return g, err
 	}
-	for _, v := range d.VVs {
-		if v.Of != 0 && slices.ContainsFunc(gone, func(g VV) bool { return g.ID == v.Of }) {
-			gone = append(gone, v)
-		}
+	g, err := n.strikePoint(t, g.ID, gone)
+	if err != nil {
+		return g, err
 	}
-	return n.changeDescription(ctx, r.rec.ID, func(t *store.Tx) error {
-		g, err := n.strikePoint(t, r.rec.ID, gone)
-		if err != nil {
-			return err
-		}
-		return groupsPut(t, g.withFar(k, func(f *Far) {
-			f.Of, f.Names = maps.Clone(f.Of), maps.Clone(f.Names)
-			for _, v := range gone {
-				delete(f.Of, v.ID)
-				delete(f.Names, v.ID)
-			}
-		}))
-	}, keepAsItWas)
+	g = g.withFar(k, func(f *Far) { f.Of, f.Names = of, names })
+	return g, groupsPut(t, g)
 }

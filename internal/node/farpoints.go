@@ -54,6 +54,11 @@ func (n *Node) takePoint(ctx context.Context, r *running, to array.SystemID) err
 		}); err != nil {
 			return err
 		}
+		for _, v := range vvs {
+			if !g.Far[k].Copy && (v.Taking != 0 || v.Copy.partial()) {
+				return array.Errorf(array.Conflict, "volume %s is being made what a snapshot or another volume is, and is neither meanwhile", v.Name)
+			}
+		}
 		if len(vvs) == 0 || len(vvs) > group.MaxSnapshots {
 			return array.Errorf(array.Conflict, "group %s has %d volumes: a point is of 1 to %d", g.Name, len(vvs), group.MaxSnapshots)
 		}
@@ -79,8 +84,13 @@ func (n *Node) takePoint(ctx context.Context, r *running, to array.SystemID) err
 	if err = whileServed(func() error { return r.g.MakeSnapshots(snaps) }); err == nil {
 		err = r.pages.Flush(r.rec.ID)
 	}
+	for _, v := range made {
+		if err == nil && !n.onPages(v.ID) { // it has as many as it may have
+			err = array.Errorf(array.Full, "snapshot %s of a volume could not be made: it has too many", v.Name)
+		}
+	}
 	if err != nil {
-		if e := n.forgetPoint(ctx, r, to, made, false); e != nil {
+		if e := n.forgetPoint(ctx, r, to, made); e != nil {
 			n.log.Warn("forget a point that could not be made", "group", r.rec.Name, "err", e)
 		}
 	}
@@ -98,8 +108,8 @@ func farIn(t *store.Tx, id array.GroupID, to array.SystemID) (g RCGroup, k int, 
 	return g, k, nil
 }
 
-// forgetPoint removes a point's snapshots. It is Done no more, or not Pending.
-func (n *Node) forgetPoint(ctx context.Context, r *running, to array.SystemID, snaps []VV, done bool) error {
+// forgetPoint removes snapshots of points. None is pending then; how old the copy is stays known.
+func (n *Node) forgetPoint(ctx context.Context, r *running, to array.SystemID, snaps []VV) error {
 	return n.changeDescription(ctx, r.rec.ID, func(t *store.Tx) error {
 		if _, err := n.strikePoint(t, r.rec.ID, snaps); err != nil {
 			return err
@@ -108,11 +118,7 @@ func (n *Node) forgetPoint(ctx context.Context, r *running, to array.SystemID, s
 		if err != nil {
 			return err
 		}
-		return groupsPut(t, g.withFar(k, func(f *Far) {
-			if f.Pending = nil; done {
-				f.Done = nil
-			}
-		}))
+		return groupsPut(t, g.withFar(k, func(f *Far) { f.Pending = nil }))
 	}, keepAsItWas)
 }
 
@@ -134,7 +140,7 @@ func (n *Node) strikePoint(t *store.Tx, id array.GroupID, snaps []VV) (g RCGroup
 func (n *Node) pointDone(ctx context.Context, id array.GroupID, to array.SystemID, tag uint64) error {
 	return n.changeDescription(ctx, id, func(t *store.Tx) error {
 		g, k, err := farIn(t, id, to)
-		if err != nil || g.Far[k].Pending.tag() != tag {
+		if err != nil || g.Far[k].Copy || g.Far[k].Pending.tag() != tag {
 			return err
 		}
 		var old []VV

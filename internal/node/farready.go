@@ -19,6 +19,9 @@ import (
 
 // Ready implements far.Volumes.
 func (c *farCopy) Ready(ctx context.Context, q far.Request) error {
+	if err := c.sensible(q); err != nil {
+		return err
+	}
 	c.n.command.Lock()
 	defer c.n.command.Unlock()
 	r, g, k := c.running()
@@ -59,6 +62,21 @@ func (c *farCopy) Ready(ctx context.Context, q far.Request) error {
 		return nil
 	}
 	return c.admit(ctx, r, k, q, fresh)
+}
+
+// sensible refuses what no source asks for.
+func (c *farCopy) sensible(q far.Request) error {
+	if q.Period < minPeriod || q.Period > maxPeriod {
+		return array.Errorf(array.Invalid, "a period of %d s: want %d to %d", q.Period, minPeriod, maxPeriod)
+	}
+	names, ids := map[string]bool{}, map[array.VolumeID]bool{}
+	for _, v := range q.Volumes {
+		if names[v.Name] || ids[v.ID] || v.ID == 0 {
+			return array.Errorf(array.Invalid, "volume %.40q is there twice, or has the name there that another one has", v.Name)
+		}
+		names[v.Name], ids[v.ID] = true, true
+	}
+	return nil
 }
 
 // newVolume is the copy of one, without numbers yet.

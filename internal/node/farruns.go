@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/far"
 )
 
 // farKey is a group's relation to another pair or array.
@@ -21,6 +22,9 @@ type farKey struct {
 // farRun is how the copies of one relation stand, on this array.
 type farRun struct {
 	running bool
+	end     context.CancelFunc
+	// looked: since it can be reached the copy was asked whether it follows.
+	looked  bool
 	asked   bool // a person wants a point now
 	retryAt time.Time
 	trouble string
@@ -57,6 +61,43 @@ func (x *farRuns) change(key farKey, f func(*farRun)) {
 	f(x.of(key))
 }
 
+// end breaks off what is being sent.
+func (x *farRuns) end(key farKey) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if s := x.of(key); s.running && s.end != nil {
+		s.end()
+	}
+}
+
+// lookWithin is how long a copy may take to say whether it follows: others wait meanwhile.
+const lookWithin = 2 * time.Second
+
+// lookAtFar asks a copy that can be reached again whether it follows still: a person may have let it
+// go on by itself, and people here are to know before the next point is due.
+func (n *Node) lookAtFar(ctx context.Context, r running, f Far) {
+	if f.Copy || f.Parted {
+		return
+	}
+	key := f.key(r.rec.ID)
+	t := n.farOf(f.Systems)
+	if t == nil || !t.tie.Reachable() {
+		n.farRuns.change(key, func(s *farRun) { s.looked = false })
+		return
+	}
+	if i, err := r.g.Info(); n.farRuns.state(key).looked || err != nil || !i.Serving || i.Owner != i.Self {
+		return
+	}
+	_, err := n.askFar(ctx, f, lookWithin, far.Request{Kind: far.Look, Group: r.rec.ID, Name: r.rec.Name, Systems: n.systems()})
+	n.farRuns.change(key, func(s *farRun) { s.looked = err == nil || array.ReasonOf(err) == array.Served })
+	if array.ReasonOf(err) == array.Served {
+		if err := n.partedFrom(ctx, r.rec.ID, f.Systems[0], err); array.ReasonOf(err) != array.Served {
+			n.log.Warn("note that a copy went on by itself", "group", r.rec.Name, "err", err)
+		}
+		n.warn(fmt.Sprintf("group %s: its copy on target %s went on by itself; 'setrcopygroup recover %s' there lets this group follow", r.rec.Name, n.farName(f), f.Remote))
+	}
+}
+
 // prune forgets relations that are no more.
 func (x *farRuns) prune(groups []running) {
 	x.mu.Lock()
@@ -79,14 +120,18 @@ func (n *Node) beginFarRun(r running, f Far) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	s, now := x.of(f.key(r.rec.ID)), n.now()
-	busy := 0
-	for _, o := range x.all {
+	busy, same := 0, 0
+	for key, o := range x.all {
 		if o.running {
 			busy++
 		}
+		if o.running && key.system == f.Systems[0] {
+			same++
+		}
 	}
-	due := f.Pending != nil || f.Done == nil || s.asked || now.Sub(f.Done.At) >= f.period()
-	if s.running || !due || busy >= maxFarRuns || time.Now().Before(s.retryAt) {
+	// The last point may be of another array's clock.
+	due := f.Pending != nil || f.Done == nil || s.asked || now.Sub(f.Done.At) >= f.period() || now.Before(f.Done.At)
+	if s.running || !due || busy >= maxFarRuns || same >= maxFarRuns/2 || time.Now().Before(s.retryAt) {
 		return false
 	}
 	if i, err := r.g.Info(); err != nil || !i.Serving || i.Owner != i.Self {
@@ -116,12 +161,12 @@ func (n *Node) endFarRun(ctx context.Context, g RCGroup, f Far, err error) {
 
 // watchFarPeriod tells once when a copy is older than two periods.
 func (n *Node) watchFarPeriod(r running, f Far) {
-	if f.Copy || f.Done == nil {
+	if f.Done == nil {
 		return
 	}
 	age := n.now().Sub(f.Done.At)
 	late := age > 2*f.period() && !f.Stopped && !f.Parted
-	if late {
+	if late && !f.Copy {
 		if i, err := r.g.Info(); err != nil || !i.Serving || i.Owner != i.Self {
 			return
 		}
@@ -129,6 +174,11 @@ func (n *Node) watchFarPeriod(r running, f Far) {
 	n.farRuns.change(f.key(r.rec.ID), func(s *farRun) {
 		if late && !s.late {
 			why := s.trouble
+			if f.Copy {
+				n.warn(fmt.Sprintf("group %s, a copy of group %s of %s, has the state of %s: its period of %s is not kept", r.rec.Name, f.Remote, n.farName(f), f.Done.At.Format(time.DateTime), periodText(f.Period)))
+				s.late = late
+				return
+			}
 			if why == "" {
 				why = "sending takes longer"
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/far"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // noCopy refuses to change a group that is a copy: only its source does.
@@ -47,18 +48,16 @@ func (n *Node) answerFar(ctx context.Context, from array.SystemID, q far.Request
 	if q.Kind == far.Follow || q.Kind == far.Lead {
 		return n.turnFar(ctx, from, q)
 	}
-	c, err := n.copyOf(q.Group)
-	if err != nil {
-		return a, err
-	}
-	r, g, k := c.running()
+	r, g, k := n.runningOf(q.Group)
 	switch {
 	case r == nil && (q.Kind == far.Drop || q.Kind == far.Leave):
+		return a, n.unknownCopy(q.Group)
+	case q.Kind == far.Begin && !slices.Contains(q.Systems, from):
+		return a, array.Errorf(array.Denied, "system %d asks for a copy in the name of %s", from, systemList(q.Systems))
+	case r == nil && q.Kind == far.Look:
 		return a, nil
 	case r == nil && q.Kind != far.Begin:
 		return a, array.Errorf(array.NotFound, "array %s has no copy of the group", n.cfg.Name)
-	case r == nil && !slices.Contains(q.Systems, from):
-		return a, array.Errorf(array.Denied, "system %d asks for a copy in the name of %s", from, systemList(q.Systems))
 	case r != nil && !slices.Contains(g.Far[k].Systems, from):
 		return a, array.Errorf(array.Denied, "system %d is not the source of group %s: that is %s", from, g.Name, systemList(g.Far[k].Systems))
 	}
@@ -67,7 +66,14 @@ func (n *Node) answerFar(ctx context.Context, from array.SystemID, q far.Request
 			return a, array.Errorf(array.Moved, "group %s is served by array %s", g.Name, n.to().Name).Because(array.ServedElsewhere)
 		}
 	}
+	c, err := n.copyOf(q.Group)
+	if err != nil {
+		return a, err
+	}
 	switch q.Kind {
+	case far.Look:
+		a.Have, err = c.Have()
+		return a, err
 	case far.Begin:
 		if a, err = c.Begin(ctx, q, nonce); err == nil {
 			if _, g, k := c.running(); k >= 0 {
@@ -88,6 +94,19 @@ func (n *Node) answerFar(ctx context.Context, from array.SystemID, q far.Request
 		return a, n.leaveCopy(ctx, q.Group)
 	}
 	return a, array.Errorf(array.Invalid, "a request of the kind %.20q", string(q.Kind))
+}
+
+// unknownCopy refuses what is said of a copy that is here and not open; of one that is not
+// here, nothing is to be done.
+func (n *Node) unknownCopy(from array.GroupID) error {
+	return n.store.View(func(t *store.Tx) error {
+		return tables.groups.Each(t, func(_ string, g RCGroup) error {
+			if slices.ContainsFunc(g.Far, func(f Far) bool { return f.ID == from }) {
+				return array.Errorf(array.Unavailable, "group %s is not open on array %s", g.Name, n.cfg.Name)
+			}
+			return nil
+		})
+	})
 }
 
 // drop removes the copy with its data: its source gave it up.

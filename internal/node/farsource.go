@@ -38,18 +38,20 @@ func (n *Node) watchFars(ctx context.Context) {
 	var runs sync.WaitGroup
 	defer runs.Wait()
 	for pause(ctx, farEvery) {
-		if len(n.fars()) == 0 {
-			continue
-		}
 		all := n.shared()
 		n.farRuns.prune(all)
 		for _, r := range all {
+			n.giveFarWay(ctx, r)
 			for _, f := range r.rec.Far {
 				n.watchFarPeriod(r, f)
+				n.lookAtFar(ctx, r, f)
 				if !n.beginFarRun(r, f) {
 					continue
 				}
+				ctx, end := context.WithCancel(ctx)
+				n.farRuns.change(f.key(r.rec.ID), func(s *farRun) { s.end = end })
 				runs.Go(func() {
+					defer end()
 					err := n.sendFarPoint(ctx, r.rec.ID, f.Systems[0])
 					n.endFarRun(ctx, r.rec, f, err)
 				})
@@ -165,15 +167,23 @@ func (n *Node) hasPoint(ctx context.Context, d Description, p *FarPoint) bool {
 func (n *Node) newPoint(ctx context.Context, r *running, to array.SystemID, d Description) (Description, error) {
 	n.command.Lock()
 	defer n.command.Unlock()
-	if r.pages.Short() {
-		return d, n.giveFarWay(ctx, r, to, d)
+	d, err := n.describe(d.Group.ID)
+	if err != nil {
+		return d, err
 	}
-	if p := d.Group.Far[d.Group.farWith(to)].Pending; p != nil {
+	k := d.Group.farWith(to)
+	switch {
+	case k < 0 || d.Group.Far[k].Copy:
+		return d, array.Errorf(array.Conflict, "group %s has lost the target meanwhile", d.Group.Name)
+	case r.pages.Short():
+		return d, array.Errorf(array.Full, "this array's CPG is short of room: no point is taken, and those that there were are given back")
+	}
+	if p := d.Group.Far[k].Pending; p != nil {
 		var lost []VV
 		for _, v := range d.pointOf(p) {
 			lost = append(lost, v)
 		}
-		if err := n.forgetPoint(ctx, r, to, lost, false); err != nil {
+		if err := n.forgetPoint(ctx, r, to, lost); err != nil {
 			return d, err
 		}
 	}
@@ -183,21 +193,35 @@ func (n *Node) newPoint(ctx context.Context, r *running, to array.SystemID, d De
 	return n.describe(r.rec.ID)
 }
 
-// giveFarWay gives room that points hold back to hosts.
-func (n *Node) giveFarWay(ctx context.Context, r *running, to array.SystemID, d Description) error {
-	var held []VV
-	f := d.Group.Far[d.Group.farWith(to)]
-	for _, p := range []*FarPoint{f.Done, f.Pending} {
-		for _, v := range d.pointOf(p) {
-			held = append(held, v)
-		}
+// giveFarWay gives room that points hold back to hosts, whatever the relations are: the next
+// point is compared. A copy keeps its point, since it has nothing else.
+func (n *Node) giveFarWay(ctx context.Context, r running) {
+	short := slices.ContainsFunc(r.rec.Far, func(f Far) bool { return !f.Copy && (f.Done != nil || f.Pending != nil) }) && r.pages.Short()
+	if i, err := r.g.Info(); !short || err != nil || !i.Serving || i.Owner != i.Self || !n.command.TryLock() {
+		return
 	}
-	if len(held) > 0 {
-		if err := n.forgetPoint(ctx, r, to, held, true); err != nil {
-			return err
-		}
+	defer n.command.Unlock()
+	d, err := n.describe(r.rec.ID)
+	if err != nil {
+		return
 	}
-	return array.Errorf(array.Full, "this array's CPG is short of room: what points held is given back, and none is taken")
+	for _, f := range d.Group.Far {
+		var held []VV
+		for _, p := range []*FarPoint{f.Done, f.Pending} {
+			for _, v := range d.pointOf(p) {
+				held = append(held, v)
+			}
+		}
+		if f.Copy || len(held) == 0 {
+			continue
+		}
+		n.farRuns.end(f.key(r.rec.ID))
+		if err := n.forgetPoint(ctx, &r, f.Systems[0], held); err != nil {
+			n.log.Warn("give back what points hold", "group", r.rec.Name, "err", err)
+			continue
+		}
+		n.warn(fmt.Sprintf("group %s: a CPG is short of room, and what points for target %s held is given back", r.rec.Name, n.farName(f)))
+	}
 }
 
 // partedFrom notes that the copy went on by itself.
@@ -207,7 +231,7 @@ func (n *Node) partedFrom(ctx context.Context, id array.GroupID, to array.System
 	}
 	n.command.Lock()
 	defer n.command.Unlock()
-	return errors.Join(err, n.changeFar(ctx, id, to, func(f *Far) { f.Parted = true }))
+	return errors.Join(err, n.changeFar(ctx, id, to, func(f *Far) { f.Parted = f.Parted || !f.Copy }))
 }
 
 // changeFar changes one relation of a group.

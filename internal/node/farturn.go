@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/far"
@@ -53,7 +54,10 @@ func (n *Node) leaveCopy(ctx context.Context, from array.GroupID) error {
 		return nil // it was told before
 	}
 	f := g.Far[k]
-	if f.Done == nil {
+	switch {
+	case !f.Copy:
+		return array.Errorf(array.Conflict, "group %s on array %s has gone on by itself", g.Name, n.cfg.Name).Because(array.Served)
+	case f.Done == nil:
 		return array.Errorf(array.Conflict, "group %s has no point: no copy came whole yet", g.Name)
 	}
 	if err := n.goOnAlone(ctx, g.ID, f.Systems[0], nil); err != nil {
@@ -86,7 +90,7 @@ func (n *Node) goOnAlone(ctx context.Context, id array.GroupID, to array.SystemI
 	vvs, snaps := d.volumesOf(f.Done)
 	for i, v := range vvs {
 		u := n.unitOf(id, v.ID)
-		if v.Taking == 0 {
+		if !d.marked(v) {
 			continue // it was done before
 		}
 		if u == nil {
@@ -112,7 +116,7 @@ func (n *Node) freeVolumes(ctx context.Context, d Description) error {
 			switch {
 			case v.Taking == v.ID:
 				parts = append(parts, v)
-			case v.Taking != 0:
+			case d.marked(v):
 				v.Taking = 0
 				if err := tables.vvs.Put(t, store.Key(uint64(v.ID)), v); err != nil {
 					return err
@@ -128,6 +132,9 @@ func (n *Node) freeVolumes(ctx context.Context, d Description) error {
 	return err
 }
 
+// partedWithin is how long the former source may take to learn that its copy went on.
+const partedWithin = 30 * time.Second
+
 // recoverFar makes the former source of a copy that went on by itself follow it.
 func (n *Node) recoverFar(ctx context.Context, id array.GroupID, k int) error {
 	d, err := n.describe(id)
@@ -135,14 +142,21 @@ func (n *Node) recoverFar(ctx context.Context, id array.GroupID, k int) error {
 		return err
 	}
 	f := d.Group.Far[k]
-	if slices.ContainsFunc(d.volumes(), func(v VV) bool { return v.Taking != 0 }) {
+	if slices.ContainsFunc(d.volumes(), d.marked) {
 		return array.Errorf(array.Conflict, "group %s is not what its last point was yet: 'setrcopygroup failover -f %s' finishes that", d.Group.Name, d.Group.Name)
 	}
 	q := far.Request{Kind: far.Follow, Group: id, Name: d.Group.Name, Systems: n.systems(), Period: f.Period, Tag: f.Done.tag(), Of: map[array.VolumeID]array.VolumeID{}}
 	for own, other := range f.Of {
 		q.Of[other] = own
 	}
-	if _, err := n.askFar(ctx, f, farAnswer, q); err != nil {
+	// The former source learns that the copy went on when it asks it to take a point.
+	if err := await(ctx, partedWithin, func() (bool, error) {
+		_, err := n.askFar(ctx, f, farAnswer, q)
+		if array.ReasonOf(err) == array.NotSynced {
+			return false, nil
+		}
+		return err == nil, err
+	}, array.Errorf(array.Conflict, "group %s of %s still takes group %s for its copy: stop the target there first", f.Remote, n.farName(f), d.Group.Name)); err != nil {
 		return err
 	}
 	n.command.Lock()
@@ -157,6 +171,9 @@ func (n *Node) handFar(ctx context.Context, id array.GroupID, k int) error {
 		return err
 	}
 	f := d.Group.Far[k]
+	if f.Copy && !f.Handing {
+		return array.Errorf(array.Conflict, "group %s follows group %s of %s: it is handed over there", d.Group.Name, f.Remote, n.farName(f))
+	}
 	if !f.Copy { // else it was begun before
 		if err := n.unused(d); err != nil {
 			return err
@@ -167,13 +184,19 @@ func (n *Node) handFar(ctx context.Context, id array.GroupID, k int) error {
 		if err := n.syncFar(ctx, id, k); err != nil {
 			return err
 		}
-		if err := n.beginToFollow(ctx, id, k, n.unchanged); err != nil {
+		if err := n.beginToFollow(ctx, id, k, true, n.unchanged); err != nil {
 			return err
 		}
 	}
 	_, err = n.askFar(ctx, f, farAnswer, far.Request{Kind: far.Lead, Group: id, Tag: n.doneTag(id, k)})
 	if err != nil {
 		return fmt.Errorf("group %s is nobody's to use until target %s takes it over: say it again: %w", d.Group.Name, n.farName(f), err)
+	}
+	n.command.Lock()
+	err = n.changeFar(ctx, id, f.Systems[0], func(f *Far) { f.Handing = false })
+	n.command.Unlock()
+	if err != nil {
+		return err
 	}
 	n.event(fmt.Sprintf("group %s was handed over to %s, and follows it", d.Group.Name, n.farName(f)))
 	return nil
@@ -230,7 +253,7 @@ func (n *Node) unchanged(d Description) error {
 }
 
 // beginToFollow makes a source's group a copy, that stands at its newest point.
-func (n *Node) beginToFollow(ctx context.Context, id array.GroupID, k int, may func(Description) error) error {
+func (n *Node) beginToFollow(ctx context.Context, id array.GroupID, k int, handing bool, may func(Description) error) error {
 	n.command.Lock()
 	defer n.command.Unlock()
 	d, err := n.describe(id)
@@ -241,11 +264,15 @@ func (n *Node) beginToFollow(ctx context.Context, id array.GroupID, k int, may f
 		return err
 	}
 	return n.changeDescription(ctx, id, func(t *store.Tx) error {
-		g, _, err := tables.groups.Get(t, store.Key(uint64(id)))
+		var pending []VV // of a run that began meanwhile
+		for _, v := range d.pointOf(d.Group.Far[k].Pending) {
+			pending = append(pending, v)
+		}
+		g, err := n.strikePoint(t, id, pending)
 		if err != nil {
 			return err
 		}
-		g = g.withFar(k, func(f *Far) { f.Copy, f.Parted, f.Stopped = true, false, false })
+		g = g.withFar(k, func(f *Far) { f.Copy, f.Handing, f.Parted, f.Stopped, f.Pending = true, handing, false, false, nil })
 		if err := d.takePoints(t, g.Far[k].Done); err != nil {
 			return err
 		}
@@ -294,7 +321,7 @@ func (n *Node) lead(ctx context.Context, r running, k int, q far.Request) error 
 	if err != nil {
 		return err
 	}
-	half := slices.ContainsFunc(d.volumes(), func(v VV) bool { return v.Taking != 0 })
+	half := slices.ContainsFunc(d.volumes(), d.marked)
 	switch {
 	case !f.Copy && !f.Parted && f.Done.tag() == q.Tag:
 		return nil // it was told before
@@ -320,8 +347,13 @@ func (n *Node) lead(ctx context.Context, r running, k int, q far.Request) error 
 // that is where it goes back to, when the first pages come.
 func (n *Node) follow(ctx context.Context, r running, k int, q far.Request) error {
 	f := r.rec.Far[k]
-	if f.Copy {
+	switch {
+	case f.Copy && f.ID == q.Group:
 		return nil // it was told before
+	case f.Copy:
+		return array.Errorf(array.Conflict, "group %s follows another group", r.rec.Name)
+	case !f.Parted && !f.Stopped:
+		return array.Errorf(array.Conflict, "group %s takes its copy for one that follows", r.rec.Name).Because(array.NotSynced)
 	}
 	if q.Tag == f.Pending.tag() && f.Pending != nil {
 		n.command.Lock()
@@ -369,7 +401,7 @@ func (n *Node) beginToFollowAs(ctx context.Context, id array.GroupID, k int, q f
 	if err != nil {
 		return err
 	}
-	if err := n.beginToFollow(ctx, id, k, n.unused); err != nil {
+	if err := n.beginToFollow(ctx, id, k, false, n.unused); err != nil {
 		return err
 	}
 	n.warn(fmt.Sprintf("group %s follows group %s of %s from now on, as a person said there: what was written here after the point that both have is given up", d.Group.Name, q.Name, n.farName(d.Group.Far[k])))
