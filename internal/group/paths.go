@@ -4,6 +4,7 @@ package group
 
 import (
 	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/scsi"
 )
 
@@ -34,8 +35,10 @@ func (g *Group) pathStates(p Proximity) (mine, theirs scsi.PathState) {
 		// for two seconds.
 		// Of the other's ports only its own word counts: it may be serving.
 		mine, theirs = scsi.Standby, scsi.Optimized
-		// An owner that stays undecided lets its hosts look there.
-		if g.core.Owner() == g.cfg.Self && g.view.Members.Has(g.cfg.Self) && !g.heldLong(g.cfg.Now()) {
+		// An owner that stays undecided lets its hosts look there. One that was just opened, and
+		// whose record names nobody else, is the owner in a moment.
+		owns := g.core.Owner() == g.cfg.Self && g.view.Members.Has(g.cfg.Self)
+		if (owns || g.m.Stored().Current.Members == array.Only(g.cfg.Self)) && !g.heldLong(g.cfg.Now()) {
 			mine, theirs = scsi.Optimized, scsi.Standby
 		}
 		return mine, theirs

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
 	"testing"
 	"time"
 
@@ -93,4 +94,37 @@ func protectInUse(t *testing.T, prepare func(*pair)) {
 		}
 	}
 	t.Logf("%d writes, the longest took %v", last, longest)
+}
+
+// TestAHostWithOnePath is told to wait, if anything, while its volume becomes the first of a
+// group: it has no other path that it could be sent to.
+func TestAHostWithOnePath(t *testing.T) {
+	p := newRig(t)
+	p.must(p.StartPair(t.Context()))
+	p.command(rig.A, "createhost", "host", rig.Initiator)
+	l := &late{pair: p, t: t}
+	for n := range 4 {
+		vv, g := fmt.Sprintf("v%d", n), fmt.Sprintf("g%d", n)
+		p.command(rig.A, "createvv", "cpg0", vv, "64m")
+		p.command(rig.A, "createvlun", vv, "0", "host")
+		c := l.dial(rig.A, 1)
+		p.must(c.Do(write(0, 'a')).Err)
+		p.command(rig.A, "creatercopygroup", g, rig.Name(rig.B)+":sync")
+		writing, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for k := 0; writing.Err() == nil; k++ {
+				if r := c.Do(write(k%8, 'b')); r.Err != nil || r.Code()>>16 == 0x02 {
+					t.Errorf("write %d while the volume becomes a group's: %v, sense %06x", k, r.Err, r.Code())
+					return
+				}
+			}
+		}()
+		p.command(rig.A, "admitrcopyvv", "-createvv", vv, g)
+		p.must(p.UntilSync(t.Context(), g, setUpIn))
+		stop()
+		<-ended
+		p.command(rig.A, "removevlun", "-f", vv, "0", "host")
+	}
 }
