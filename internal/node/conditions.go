@@ -3,6 +3,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,7 +136,36 @@ func (n *Node) conditions() (all []holding) {
 		all = append(all, holding{Condition: event.Condition{Kind: kindUnopened, Object: u.rec.Name}, severity: event.Major, text: u.err().Error()})
 	}
 	for _, r := range n.shared() {
-		all = append(all, n.groupConditions(r)...)
+		if n.paired() { // else it is a copy of another array's, or was
+			all = append(all, n.groupConditions(r)...)
+		}
+		all = append(all, n.farConditions(r)...)
+	}
+	return all
+}
+
+// farConditions are those of copies outside the pair, where the group is served.
+func (n *Node) farConditions(r running) (all []holding) {
+	for _, f := range r.rec.Far {
+		if f.Stopped || f.Parted && !f.Origin {
+			continue // as a person wants it
+		}
+		s, text := n.farRuns.state(f.key(r.rec.ID)), ""
+		switch name := n.farName(f); {
+		case f.Parted:
+			text = fmt.Sprintf("group %s: its copy on target %s went on by itself: 'setrcopygroup recover %s' there lets this group follow, 'dismissrcopytarget' ends the relation", r.rec.Name, name, f.Remote)
+		case s.late && f.Copy:
+			text = fmt.Sprintf("group %s is a copy that is older than it should be: of %s", r.rec.Name, farTime(f.Done))
+		case s.late:
+			text = fmt.Sprintf("group %s: the copy on target %s is older than it should be, of %s: %s", r.rec.Name, name, farTime(f.Done), cmp.Or(s.trouble, "sending takes longer"))
+		case s.trouble != "" && f.Done == nil:
+			text = fmt.Sprintf("group %s: target %s has no copy yet: %s", r.rec.Name, name, s.trouble)
+		default:
+			continue
+		}
+		all = append(all, holding{
+			Condition: event.Condition{Kind: kindPeriod, Object: fmt.Sprintf("%s to %s", r.rec.Name, n.farName(f))}, severity: event.Major, patience: patience, text: text,
+		})
 	}
 	return all
 }

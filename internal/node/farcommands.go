@@ -162,14 +162,17 @@ func dismissTarget(n *Node, ctx context.Context, a *args) error {
 		if !f.Parted {
 			q := far.Request{Kind: kind, Group: g.ID, Name: g.Name, Systems: n.systems()}
 			if _, err := n.askFar(ctx, f, farAnswer, q); err != nil && array.ReasonOf(err) != array.Served {
-				return fmt.Errorf("target %s keeps its copy, and group %s the target: %w", name, g.Name, err)
+				return fmt.Errorf("target %s keeps its copy, and group %s the target, which is sent no points until 'startrcopygroup -t %s %s': %w", name, g.Name, name, g.Name, err)
 			}
 		}
 		n.command.Lock()
 		defer n.command.Unlock()
-		return n.forgetFar(ctx, g.ID, f.Systems[0])
+		if err := n.forgetFar(ctx, g.ID, f.Systems[0]); err != nil {
+			return err
+		}
+		a.printf("target %s has been dismissed from group %s\n", name, g.Name)
+		return nil
 	})
-	a.printf("target %s has been dismissed from group %s\n", name, g.Name)
 	return nil
 }
 
@@ -270,7 +273,9 @@ func (n *Node) syncFar(ctx context.Context, id array.GroupID, k int) error {
 		switch {
 		case !was[f.Done.tag()]:
 			return nil
-		case f.Stopped || f.Copy || f.Parted:
+		case f.Parted:
+			return array.Errorf(array.Conflict, "the copy of group %s on target %s went on by itself: 'setrcopygroup recover %s' there lets this group follow", d.Group.Name, n.farName(f), f.Remote)
+		case f.Stopped || f.Copy:
 			return array.Errorf(array.Conflict, "target %s gets no points of group %s: 'startrcopygroup -t %s %s' first", n.farName(f), d.Group.Name, n.farName(f), d.Group.Name)
 		case s.trouble != "" && !s.running && time.Now().Before(s.retryAt):
 			return array.Errorf(array.Unavailable, "target %s does not get its point of group %s: %s", n.farName(f), d.Group.Name, s.trouble).Because(array.NotSynced)

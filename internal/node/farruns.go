@@ -113,7 +113,7 @@ func (f Far) key(id array.GroupID) farKey { return farKey{id, f.Systems[0]} }
 
 // beginFarRun reports whether a point is due that this array is to send, and takes the run.
 func (n *Node) beginFarRun(r running, f Far) bool {
-	if f.Copy || f.Stopped || f.Parted {
+	if f.Copy || f.Stopped || f.Parted || !n.RemoteCopyStarted() {
 		return false
 	}
 	x := &n.farRuns

@@ -103,7 +103,11 @@ func (n *Node) goOnAlone(ctx context.Context, id array.GroupID, to array.SystemI
 	}
 	n.command.Lock()
 	defer n.command.Unlock()
-	return n.freeVolumes(ctx, d)
+	if err := n.freeVolumes(ctx, d); err != nil {
+		return err
+	}
+	n.warn(fmt.Sprintf("group %s, a copy of group %s of %s, goes on by itself from the state of %s", d.Group.Name, f.Remote, n.farName(f), farTime(f.Done)))
+	return nil
 }
 
 // freeVolumes ends that a group's volumes are being made what a point is. Those that no point

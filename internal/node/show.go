@@ -143,6 +143,13 @@ func status(n *Node, _ context.Context, a *args) error {
 			a.printf("witness\t%s\tlost since %v: %s\n", rel.witness.Address, w.LastSeen.Format(time.TimeOnly), w.Error)
 		}
 	}
+	for _, f := range n.FarTargets() {
+		state := "does not answer"
+		if f.Reachable {
+			state = "answers"
+		}
+		a.printf("target\t%s\t%s, for periodic copies\n", f.Name, state)
+	}
 	cpgs, err := a.view().CPGs()
 	if err != nil {
 		return err
@@ -171,6 +178,14 @@ func status(n *Node, _ context.Context, a *args) error {
 			serving = n.cfg.Name
 		case i.View.Role.String() == "out" || i.View.Role.String() == "paired" && i.Owner != i.Self:
 			serving = n.arrayName(i.Self.Other())
+		}
+		far := n.farFacts(n.recordOf(&r))
+		if k := r.rec.follows(); k >= 0 {
+			a.printf("group\t%s\tcopy of group %s on %s, %s, %s, newest point %s\n", r.rec.Name, far[k].Remote, far[k].Target, far[k].Role(), far[k].State, far[k].lastSync())
+			continue
+		}
+		for _, f := range far {
+			a.printf("far\t%s\tcopy on %s, %s, %s, newest point %s\n", r.rec.Name, f.Target, f.State, f.Sync, f.lastSync())
 		}
 		a.printf("group\t%s\tserving array %s, home array %s, %s, %s, %s\n", r.rec.Name, serving, n.homeName(r.rec), n.roleOf(r, i), stateOf(i), syncOf(i)+activeText(r.rec.Policies)+sharesText(i))
 		if i.Reason != "" {
