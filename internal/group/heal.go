@@ -252,9 +252,13 @@ func (g *Group) giveUpHeal(h *heal) {
 		return
 	}
 	err := &array.Error{Kind: array.Medium, Text: "neither could it be repaired nor read through the other array", Err: h.why}
-	g.endHeal(h, nil, err)
 	// The one chosen in advance stays: nobody could go on without it.
-	if g.view.Role == arb.Paired && g.partner() == partnerReady && !g.aside.on && !g.m.Stored().Current.DecidedBy(g.cfg.Self) {
+	aside := g.view.Role == arb.Paired && g.partner() == partnerReady && !g.aside.on && !g.m.Stored().Current.DecidedBy(g.cfg.Self)
+	if aside {
+		g.shut() // before a reader is told, which would find the gate as it was, and tell its host
+	}
+	g.endHeal(h, nil, err)
+	if aside {
 		g.standAside(h, err)
 	}
 }
