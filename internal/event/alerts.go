@@ -109,30 +109,32 @@ func OpenAlerts(s *store.Store, log *Log) (*Alerts, error) {
 }
 
 // Raise tells that a condition lasts. What is known already is told again only if it matters
-// more now. It does not wait for a disk.
-func (a *Alerts) Raise(c Condition, s Severity, text string, at time.Time) {
+// more now: it reports whether it was told. It does not wait for a disk.
+func (a *Alerts) Raise(c Condition, s Severity, text string, at time.Time) (told bool) {
 	text = cut(text, maxText)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	x := a.open[c]
 	switch {
 	case x == nil && len(a.open) >= MostOpen:
-		return // nobody reads more
+		return false // nobody reads more
 	case x == nil:
+		told = true
 		x = &Alert{ID: a.next, Condition: c, Severity: s, Text: text, Domain: a.log.domainOf(text), Since: at}
 		a.next++
 		a.open[c], a.all = x, append(a.all, x)
 		a.log.Add(Event{At: at, Severity: s, Text: text, Alert: x.ID, Mark: Began})
 	case x.Severity == s && x.Text == text:
-		return
+		return false
 	default:
-		if more(s, x.Severity) {
+		if told = more(s, x.Severity); told {
 			x.Seen = false
 			a.log.Add(Event{At: at, Severity: s, Text: text, Alert: x.ID})
 		}
 		x.Severity, x.Text = s, text
 	}
 	a.changed(x.ID, x)
+	return told
 }
 
 // more reports whether s matters more than t.

@@ -29,13 +29,12 @@ const (
 	kindCertificate = "certificate"
 )
 
-// raise tells that a condition lasts, once; over that it has ended, and reports whether it
-// lasted.
+// raise tells that a condition lasts, or matters more now, once; over that it has ended, and
+// reports whether it lasted.
 func (n *Node) raise(c event.Condition, s event.Severity, text string) {
-	if !n.alerts.Lasts(c) {
+	if n.alerts.Raise(c, s, text, time.Now()) {
 		n.log.Info("alert", "severity", string(s), "text", text)
 	}
-	n.alerts.Raise(c, s, text, time.Now())
 }
 
 func (n *Node) over(c event.Condition, text string) bool {

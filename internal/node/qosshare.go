@@ -82,19 +82,18 @@ func (s *shares) keep(rules map[string]*qos.Limiter) {
 	}
 }
 
-// begin begins or ends a contact: each array has the least until it is told more, and all
-// when there is nobody to share with.
+// begin begins or ends a contact. An array has all when there is nobody to share with, and
+// what it has until the first turn of a contact.
 func (s *shares) begin(contact bool, now time.Time, rules map[string]*qos.Limiter) {
 	if contact == s.contact {
 		return
 	}
 	*s = shares{contact: contact, turn: s.turn, divide: map[string]*qos.Divider{}, follow: map[string]*qos.Follower{}, other: map[string]otherShare{}}
-	share := 1.0
 	if contact {
-		share = qos.Floor
+		return
 	}
 	for _, x := range rules {
-		x.SetShare(now, share)
+		x.SetShare(now, 1)
 	}
 }
 

@@ -19,11 +19,12 @@ func (a *testArray) admits(vv string) (count int) {
 	if !a.limiters.engine.Limited(id) {
 		a.t.Fatalf("%s: %s has no limit", a.cfg.Name, vv)
 	}
-	for now := boottime.Now(); ; count++ {
-		if _, _, ok := a.limiters.engine.Admit(id, now, 4096, 10*time.Second); !ok || count > 1e5 {
-			return count
+	for now := boottime.Now(); count < 1e5; count++ {
+		if _, _, ok := a.limiters.engine.Admit(id, now, 4096, 10*time.Second); !ok {
+			break
 		}
 	}
+	return count
 }
 
 // TestALimitIsOfBothArrays: what a rule lets through both arrays together is its limit, and
@@ -38,10 +39,7 @@ func TestALimitIsOfBothArrays(t *testing.T) {
 	a.run("createvvset", "s", "v")
 	a.run("setqos", "-io", "100", "vvset:s")
 	for _, x := range as {
-		x.until("both arrays to be known", func() bool {
-			f, err := x.QoS()
-			return err == nil && len(f) == 1 && len(f[0].Arrays) == 2
-		})
+		x.until("both arrays to be known", x.knowsBoth)
 		if text := x.run("statqos", "-iter", "2", "vvset:s"); strings.Count(text, "array-a") != 2 || strings.Count(text, "array-b") != 2 {
 			t.Errorf("%s shows\n%s", x.cfg.Name, text)
 		}
@@ -85,11 +83,25 @@ func TestAClassicGroupHasItsWholeLimit(t *testing.T) {
 		}
 		return f[0].Arrays[0].Share
 	}
-	a.until("all to be here", func() bool { return share(a) == 1 && share(b) < 1 })
+	a.until("all to be here", func() bool { return share(a) == 1 && share(b) == 1 })
 	if _, err := a.Run(context.Background(), []string{"setrcopygroup", "switchover", "g"}); err != nil {
 		t.Fatal(err)
 	}
-	b.until("all to be here", func() bool { return share(b) == 1 && share(a) < 1 })
+	if got := share(b); got != 1 {
+		t.Errorf("the first commands after a switchover have %v of the limit", got)
+	}
+	for range 3 {
+		a.shareLimits(t.Context())
+		if got := share(b); got != 1 {
+			t.Errorf("commands after a switchover have %v of the limit", got)
+		}
+	}
+}
+
+// knowsBoth reports whether it has heard how the other array stands with its first rule.
+func (a *testArray) knowsBoth() bool {
+	f, err := a.QoS()
+	return err == nil && len(f) == 1 && len(f[0].Arrays) == 2
 }
 
 // TestAnArrayThatSharesNothing, because it does not know the rule, does not keep this one

@@ -16,9 +16,12 @@ const (
 
 // Divider divides a rule's limits between the two arrays, on the one of them that says how.
 // It lowers what it uses itself before it offers more to the other array, and uses more only
-// when the other one has said that it uses less. The zero value is at the begin of a contact.
+// when the other one has said that it uses less. An array that serves nothing under the rule
+// has all of it, which nobody uses: its first commands after a switchover would wait for
+// seconds under the least share. The zero value is at the begin of a contact.
 type Divider struct {
 	begun    bool
+	both     bool    // both serve, by what was known in the turn before
 	target   float64 // what this array is to have
 	given    float64 // the most that the other may use
 	offered  float64
@@ -44,14 +47,21 @@ func (d *Divider) Offer(now time.Time, l *Limiter, mine Need) float64 {
 		d.given = Floor
 	}
 	d.target = divide(mine, d.theirs, d.target)
-	offer := min(most, 1-d.target)
-	l.SetShare(now, min(l.Share(), d.target))
-	if mine.Serves {
-		offer = min(offer, 1-l.Held(now))
+	was := d.both
+	d.both = mine.Serves && d.theirs.Serves
+	switch {
+	case !d.both:
+		l.SetShare(now, 1)
+		d.offered = most
+	case !was:
+		// Both have all, and one may have ceased to serve since: its answer tells.
+		d.offered = min(most, 1-d.target)
+	default:
+		l.SetShare(now, min(l.Share(), d.target))
+		d.offered = max(0, min(most, 1-d.target, 1-l.Held(now)))
+		l.SetShare(now, min(d.target, 1-max(d.given, d.offered)))
 	}
-	d.offered = max(0, offer)
 	d.given = max(d.given, d.offered)
-	l.SetShare(now, min(d.target, 1-d.given))
 	return d.offered
 }
 
@@ -62,11 +72,12 @@ func (d *Divider) Answered(now time.Time, l *Limiter, held float64, theirs Need)
 		return
 	}
 	d.theirs, d.answered = theirs.within(), true
-	d.given = d.offered
-	if d.theirs.Serves {
-		d.given = max(d.given, bounded(held, 1))
+	d.given = max(d.offered, bounded(held, 1))
+	if d.both = d.both && d.theirs.Serves; d.both {
+		l.SetShare(now, min(d.target, 1-d.given))
+	} else {
+		l.SetShare(now, 1)
 	}
-	l.SetShare(now, min(d.target, 1-d.given))
 }
 
 // Follower is the other array's part for a rule. The zero value is at the begin of a contact.
@@ -79,9 +90,12 @@ func (f *Follower) Take(now time.Time, l *Limiter, offer float64) (held float64)
 	return l.Held(now)
 }
 
-// Tick looks whether what this array was told still holds; before it was told anything it
-// has the least.
+// Tick looks whether what this array was told still holds; so does what it had when the
+// contact began.
 func (f *Follower) Tick(now time.Time, l *Limiter) {
+	if f.told.IsZero() {
+		f.told = now
+	}
 	if now.Sub(f.told) > offerHolds {
 		l.SetShare(now, Floor)
 	}

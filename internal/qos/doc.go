@@ -10,7 +10,9 @@
 //   - Who is not admitted within the time that he has is refused at once, and takes nothing
 //     from those behind him.
 //   - Two arrays that share a rule admit together, over any time, what one would admit: each
-//     has a share of the limits, and none gets more before the other has less.
+//     has a share of the limits, and none gets more before the other has less. One that
+//     serves nothing under the rule, or does not hear the other one, has all: when both begin
+//     to serve beside each other, there can be twice the limit for a second.
 //   - A goal pushes no rule below its own minimum, and none of the same or a higher priority.
 //
 // # Concurrency

@@ -4,8 +4,7 @@ package qos
 
 import "time"
 
-// Floor is the least share that an array has of a rule: its hosts begin with it, before the
-// arrays have told each other how much they want.
+// Floor is the least share that an array has of a rule.
 const Floor = 0.1
 
 // formerShare is one under which commands may still begin.

@@ -192,6 +192,50 @@ func TestTheLimitIsOfBothTogether(t *testing.T) {
 	want("the other serves without this one", 2*time.Second, [2]int{0, 0}, [2]int{980, 1010})
 }
 
+// TestASwitchoverDoesNotWait: the other array's first commands wait no longer than this
+// one's did, at whichever moment of a turn hosts are handed over, there and back.
+func TestASwitchoverDoesNotWait(t *testing.T) {
+	for at := range 40 {
+		w := newTwoArrays(Rule{MaxIOPS: 100})
+		w.delay = 5 * time.Millisecond
+		w.serves[1] = false
+		w.let(0, hosts{atOnce: 16})
+		w.run(3*time.Second + time.Duration(at)*25*time.Millisecond)
+		for turn := range 4 {
+			from, to := turn%2, 1-turn%2
+			w.let(from, hosts{})
+			w.serves[from] = false
+			w.run(3 * time.Millisecond)
+			w.serves[to] = true
+			w.let(to, hosts{atOnce: 16})
+			if wait := w.limit[to].wait(w.now); wait > 0 {
+				t.Fatalf("moment %d: the first command waits %v", at, wait)
+			}
+			w.run(time.Second)
+			if a, b := w.rates(); a+b < 90 || a+b > 130 {
+				t.Fatalf("moment %d, turn %d: %d and %d commands in a second, the limit is 100", at, turn, a, b)
+			}
+			w.run(1500 * time.Millisecond)
+		}
+	}
+}
+
+// TestOneThatBeginsToServe beside the other has its part after some turns.
+func TestOneThatBeginsToServe(t *testing.T) {
+	for from := range 2 {
+		w := newTwoArrays(Rule{MaxIOPS: 1000})
+		w.serves[1-from] = false
+		w.let(from, hosts{atOnce: 32})
+		w.run(4 * time.Second)
+		w.serves[1-from] = true
+		w.let(1-from, hosts{atOnce: 32})
+		w.run(6 * time.Second)
+		if a, b := w.rates(); a+b > 1010 || min(a, b) < 300 {
+			t.Errorf("%d and %d commands a second, together they may have 1000", a, b)
+		}
+	}
+}
+
 // TestTheLimitHoldsOverBoth whatever hosts do, and which messages are lost.
 func TestTheLimitHoldsOverBoth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

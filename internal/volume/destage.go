@@ -77,14 +77,13 @@ func (p *Pool) destage(only *array.GroupID) error {
 	return nil
 }
 
-// tellLevel tells of a level that was reached or left. Nothing is told twice: only one
-// destage at a time is between the lock and here.
+// tellLevel tells of a level that was reached or left, of the newest last.
 func (p *Pool) tellLevel() {
+	p.telling.Lock()
+	defer p.telling.Unlock()
 	now := p.Level()
-	p.mu.Lock()
 	changed := p.told != now
 	p.told = now
-	p.mu.Unlock()
 	if changed && p.o.OnLevel != nil {
 		p.o.OnLevel(now)
 	}

@@ -131,6 +131,10 @@ type Pool struct {
 	fileSize int64
 	id       poolID // what the journal calls it
 
+	// telling guards told, the level that OnLevel was told of.
+	telling sync.Mutex
+	told    int
+
 	// shape counts the changes of what volumes read through each other.
 	shape atomic.Uint64
 
@@ -144,7 +148,6 @@ type Pool struct {
 	pending      int64                    // units that what isn't on pages may take
 	cap          int64                    // units that hosts may take, 0 for no such limit; see SetCap
 	ground       Ground                   // what the page file lies on, as last measured
-	told         int                      // the level that OnLevel was told of
 	unread       map[pageName]int         // how often pages gave an error to a destage
 	groups       map[array.GroupID]*groupPlaces
 	units        units

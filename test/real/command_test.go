@@ -25,7 +25,7 @@ func TestBadCommands(t *testing.T) {
 		tells   []string
 	}{
 		{"admitrcopyvv -createvv twin g", []string{"twin", "array-b", "another"}},
-		{"admitrcopyvv -createvv used g", []string{"used", "exported", "VLUN"}},
+		{"removevv -f used", []string{"used", "exported", "VLUN"}},
 		{"admitrcopyvv -createvv -size 0 small g", []string{"0", "MiB"}},
 		{"admitrcopyvv -createvv -size 65t large g", []string{"65t", "64t"}},
 		{"admitrcopyvv -createvv -size 9223372036854775807t large g", []string{"9223372036854775807t", "64t"}},

@@ -43,8 +43,8 @@ func TestFullCPG(t *testing.T) {
 	}
 	p.must(d.Write(ctx, b, 0))
 	p.same(d, b, written-size)
-	p.until(setUpIn, "the event of a CPG at 95 percent", func() bool {
-		return strings.Contains(p.command(rig.A, "showeventlog"), "CPG cpg0 is 95 percent full or more")
+	p.until(setUpIn, "the event of a full CPG", func() bool {
+		return strings.Contains(p.command(rig.A, "showeventlog"), "CPG cpg0 is full, and writes that need room are refused")
 	})
 	p.command(rig.A, "removevv", "-f", "big")
 	p.must(d.Write(ctx, b, written))
