@@ -141,3 +141,11 @@ func (n *Node) unitOf(g array.GroupID, id array.VolumeID) *group.Unit {
 	}
 	return nil
 }
+
+// openUnit is unitOf for one that has to be open.
+func (n *Node) openUnit(v VV) (*group.Unit, error) {
+	if u := n.unitOf(v.Group, v.ID); u != nil {
+		return u, nil
+	}
+	return nil, array.Errorf(array.Unavailable, "volume %s is not open", v.Name)
+}

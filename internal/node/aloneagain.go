@@ -29,8 +29,10 @@ func (n *Node) staysAlone(ctx context.Context, v VV, r *running) error {
 	}); err != nil {
 		return err
 	}
-	if err := n.dropOnOther(ctx, r); err != nil {
-		return err
+	if n.paired() { // else the group was a copy of another array's
+		if err := n.dropOnOther(ctx, r); err != nil {
+			return err
+		}
 	}
 	i, err := r.g.Info()
 	if err != nil {
@@ -47,6 +49,9 @@ func (n *Node) staysAlone(ctx context.Context, v VV, r *running) error {
 	}
 	if _, err := n.openGroup(b.empty, nil); err != nil {
 		return fmt.Errorf("volume %s left group %s, and the group itself, without volumes, is not open: %w", v.Name, b.empty.Name, err)
+	}
+	if !n.paired() {
+		return nil
 	}
 	d := Description{Group: b.empty, Record: arb.Stored{Current: arb.First(b.empty.Founder, b.empty.Founding)}.Marshal()}
 	if _, err := n.ask(ctx, request{Take: &d}); err != nil { // it is told again
@@ -70,7 +75,7 @@ func (n *Node) leaving(v VV, r *running) (*becoming, error) {
 	switch {
 	case v.Copy.underWay() || v.Taking != 0:
 		return nil, array.Errorf(array.Conflict, "volume %s is being made a copy: wait for that, or 'createvvcopy -halt' it", v.Name).Because(array.Copied)
-	case !n.reachable():
+	case n.paired() && !n.reachable():
 		return nil, array.Errorf(array.Unavailable, "array %s does not answer: it would keep its copy of volume %s", n.to().Name, v.Name).Because(array.TargetSilent)
 	}
 	b := &becoming{v: v, alone: d, d: d, empty: d.Group, ran: r}

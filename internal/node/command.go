@@ -12,6 +12,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/progress"
@@ -108,13 +109,24 @@ func (a *args) parse(low, high int) error {
 	return a.scoped()
 }
 
-// elsewhere reports whether the other array serves a group.
+// elsewhere reports whether the other array serves a group. Of one whose record this array has
+// not looked at yet, because it was made a moment ago, nobody knows.
 func (n *Node) elsewhere(r *running) bool {
 	if r == nil || !n.reachable() {
 		return false
 	}
 	i, err := r.g.Info()
-	return err == nil && !i.Serving && (i.View.Role.String() == "out" || i.Owner != i.Self)
+	if err != nil || i.Serving || i.View.Epoch == 0 {
+		return false
+	}
+	switch i.View.Role {
+	case arb.Out:
+		return true
+	case arb.Alone:
+		return false
+	default:
+		return i.Owner != i.Self
+	}
 }
 
 // runHere carries a command out on this array.

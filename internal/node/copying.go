@@ -113,9 +113,9 @@ func (n *Node) copyPages(ctx context.Context, v VV, r *copyRun) error {
 	if err != nil {
 		return err
 	}
-	to := n.unitOf(v.Group, v.ID)
-	if to == nil {
-		return array.Errorf(array.Unavailable, "volume %s is not open", v.Name)
+	to, err := n.openUnit(v)
+	if err != nil {
+		return err
 	}
 	p := n.cpgs[sv.CPG]
 	from := p.Volume(sv.ID)

@@ -64,6 +64,7 @@ func TestPhysicalCopy(t *testing.T) {
 // TestACopyGoesOn: what a restart interrupted goes on by itself, and a copy that was
 // halted can't pass for one.
 func TestACopyGoesOn(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 1, nil)[0]
 	a.run("createvv", "cpg0", "from", "64")
 	a.run("createvv", "cpg0", "to", "64")
@@ -183,6 +184,7 @@ func TestMirroredCopy(t *testing.T) {
 // TestWhatACopyHeldIsLetGo: an array that was away while a copy ended takes up that its
 // snapshot is gone.
 func TestWhatACopyHeldIsLetGo(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, nil)
 	a, b := arrays[0], arrays[1]
 	a.run("creatercopygroup", "g", "array-b:sync")

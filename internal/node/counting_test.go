@@ -13,6 +13,7 @@ import (
 // it created before and the other array still has, be it that it hears of that first or
 // that a person is faster.
 func TestNumbersAfterLostDisks(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, nil)
 	a, b := arrays[0], arrays[1]
 	a.run("creatercopygroup", "g", "array-b:sync")

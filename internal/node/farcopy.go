@@ -102,34 +102,37 @@ func (c *farCopy) Have() (uint64, error) {
 
 // Size implements far.Volumes.
 func (c *farCopy) Size(of array.VolumeID) (int64, error) {
-	_, v, err := c.volume(of)
+	v, err := c.volume(of)
 	return v.Size, err
 }
 
 // volume returns the copy of a source's volume.
-func (c *farCopy) volume(of array.VolumeID) (*running, VV, error) {
+func (c *farCopy) volume(of array.VolumeID) (VV, error) {
 	r, f, _, err := c.following()
 	if err != nil {
-		return nil, VV{}, err
+		return VV{}, err
 	}
 	for own, source := range f.Of {
 		if source == of {
-			v, err := c.n.vvOf(own)
-			return r, v, err
+			return c.n.vvOf(own)
 		}
 	}
-	return nil, VV{}, array.Errorf(array.NotFound, "group %s has no copy of volume %v", r.rec.Name, of)
+	return VV{}, array.Errorf(array.NotFound, "group %s has no copy of volume %v", r.rec.Name, of)
+}
+
+func (c *farCopy) unit(of array.VolumeID) (*group.Unit, error) {
+	v, err := c.volume(of)
+	if err != nil {
+		return nil, err
+	}
+	return c.n.openUnit(v)
 }
 
 // Write implements far.Volumes.
 func (c *farCopy) Write(ctx context.Context, of array.VolumeID, off, length int64, data []byte) error {
-	r, v, err := c.volume(of)
+	u, err := c.unit(of)
 	if err != nil {
 		return err
-	}
-	u := c.n.unitOf(r.rec.ID, v.ID)
-	if u == nil {
-		return array.Errorf(array.Unavailable, "volume %s is not open", v.Name)
 	}
 	w := writer{n: c.n, to: u}
 	if data == nil {
@@ -146,13 +149,9 @@ func (c *farCopy) Write(ctx context.Context, of array.VolumeID, off, length int6
 
 // Read implements far.Volumes.
 func (c *farCopy) Read(ctx context.Context, of array.VolumeID, page int64, dst []byte) error {
-	r, v, err := c.volume(of)
+	u, err := c.unit(of)
 	if err != nil {
 		return err
-	}
-	u := c.n.unitOf(r.rec.ID, v.ID)
-	if u == nil {
-		return array.Errorf(array.Unavailable, "volume %s is not open", v.Name)
 	}
 	clear(dst)
 	off := page * block.Page
@@ -164,13 +163,9 @@ func (c *farCopy) Read(ctx context.Context, of array.VolumeID, page int64, dst [
 
 // Empty implements far.Volumes.
 func (c *farCopy) Empty(ctx context.Context, of array.VolumeID, off, length int64) error {
-	r, v, err := c.volume(of)
+	u, err := c.unit(of)
 	if err != nil {
 		return err
-	}
-	u := c.n.unitOf(r.rec.ID, v.ID)
-	if u == nil {
-		return array.Errorf(array.Unavailable, "volume %s is not open", v.Name)
 	}
 	return writer{n: c.n, to: u}.empty(ctx, off, length)
 }
@@ -187,9 +182,9 @@ func (c *farCopy) Back(ctx context.Context) error {
 	}
 	point := d.pointOf(f.Done)
 	for _, v := range d.volumes() {
-		u := c.n.unitOf(r.rec.ID, v.ID)
-		if u == nil {
-			return array.Errorf(array.Unavailable, "volume %s is not open", v.Name)
+		u, err := c.n.openUnit(v)
+		if err != nil {
+			return err
 		}
 		snap, kept := point[v.ID]
 		if !kept {

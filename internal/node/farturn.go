@@ -89,12 +89,12 @@ func (n *Node) goOnAlone(ctx context.Context, id array.GroupID, to array.SystemI
 	m := progress.NewMeter("failover of group "+d.Group.Name, tell)
 	vvs, snaps := d.volumesOf(f.Done)
 	for i, v := range vvs {
-		u := n.unitOf(id, v.ID)
 		if !d.marked(v) {
 			continue // it was done before
 		}
-		if u == nil {
-			return array.Errorf(array.Unavailable, "volume %s is not open", v.Name)
+		u, err := n.openUnit(v)
+		if err != nil {
+			return err
 		}
 		if err := n.backTo(ctx, u, snaps[v.ID]); err != nil {
 			return fmt.Errorf("volume %s: %w", v.Name, err)
@@ -116,8 +116,13 @@ func (n *Node) freeVolumes(ctx context.Context, d Description) error {
 	var parts []VV
 	err := n.changeDescription(ctx, d.Group.ID, func(t *store.Tx) error {
 		parts = nil
-		for _, v := range d.volumes() {
+		for _, was := range d.volumes() {
+			// Its content took a while to come back: what else it is may have changed meanwhile.
+			v, found, err := tables.vvs.Get(t, store.Key(uint64(was.ID)))
 			switch {
+			case err != nil:
+				return err
+			case !found || v.Taking != was.Taking:
 			case v.Taking == v.ID:
 				parts = append(parts, v)
 			case d.marked(v):

@@ -6,6 +6,7 @@ import "testing"
 
 // TestALUNThatIsFreeOnBothArrays: each array has a volume of its own that the host sees.
 func TestALUNThatIsFreeOnBothArrays(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, quick)
 	a, b := arrays[0], arrays[1]
 	a.run("creatercopygroup", "g", "array-b:sync")

@@ -133,6 +133,7 @@ func TestHostsOfAnArrayThatWasAway(t *testing.T) {
 // TestTwoHostsOfOneName, made while the arrays did not reach each other, stay two until
 // a person removes one.
 func TestTwoHostsOfOneName(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, nil)
 	a, b := arrays[0], arrays[1]
 	b.Close()

@@ -197,6 +197,7 @@ func TestLostWhileAVolumeJoins(t *testing.T) {
 	}
 	for _, f := range faults {
 		t.Run(f.String(), func(t *testing.T) {
+			t.Parallel()
 			x := openInterrupted(t)
 			a, b := x.all[0], x.all[1]
 			a.run("createhost", "host", joinHost)

@@ -77,6 +77,7 @@ func TestHostSetsAreOnBothArrays(t *testing.T) {
 // TestWhatAnArrayMissed of hosts, sets, exports and names it has when it has returned, also
 // what was removed and made again as something else; and nobody is warned of that.
 func TestWhatAnArrayMissed(t *testing.T) {
+	t.Parallel()
 	as := openArrays(t, 2, quick)
 	a, b := as[0], as[1]
 	for _, line := range []string{

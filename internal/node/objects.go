@@ -49,12 +49,10 @@ type VV struct {
 	Joins  *Joining       `json:"joins,omitempty"`
 	Joined array.VolumeID `json:"joined,omitempty"`
 	Shows  array.VolumeID `json:"shows,omitempty"`
-	// Stays is set while the volume is filled to take the place of one that leaves its group;
-	// Left is whose place it took. Leaves: hosts see that one no more, but on the array that
-	// has the other.
-	Stays  *Staying       `json:"stays,omitempty"`
-	Left   array.VolumeID `json:"left,omitempty"`
-	Leaves bool           `json:"leaves,omitempty"`
+	// Stays is set while the volume is filled to take the place of one that leaves its group.
+	// Leaves: hosts see that one no more, but on the array that has the other.
+	Stays  *Staying `json:"stays,omitempty"`
+	Leaves bool     `json:"leaves,omitempty"`
 	// Comment, Keys and Sets are people's: what they wrote of it, and the volume sets that
 	// it is in.
 	Comment string            `json:"comment,omitempty"`

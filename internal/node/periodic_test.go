@@ -132,6 +132,7 @@ func TestPeriodicSurvivesRestarts(t *testing.T) {
 // TestPeriodicFailover: the target goes on from the point that it names, the source serves
 // nothing when it returns, and follows after recover without a whole copy.
 func TestPeriodicFailover(t *testing.T) {
+	t.Parallel()
 	a, b := periodic(t)
 	const iqn = "iqn.2026-01.x:h"
 	a.run("createhost", "h", iqn)

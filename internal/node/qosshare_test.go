@@ -30,6 +30,7 @@ func (a *testArray) admits(vv string) (count int) {
 // TestALimitIsOfBothArrays: what a rule lets through both arrays together is its limit, and
 // the whole of it is the one's that serves without the other.
 func TestALimitIsOfBothArrays(t *testing.T) {
+	t.Parallel()
 	as := openArrays(t, 2, quick)
 	a, b := as[0], as[1]
 	a.run("creatercopygroup", "g", "array-b:sync")
@@ -69,6 +70,7 @@ func (a *testArray) takesTooMany() error {
 
 // TestAClassicGroupHasItsWholeLimit on the array that owns it, before a switchover and after.
 func TestAClassicGroupHasItsWholeLimit(t *testing.T) {
+	t.Parallel()
 	as := openArrays(t, 2, quick)
 	a, b := as[0], as[1]
 	a.run("creatercopygroup", "g", "array-b:sync")

@@ -182,7 +182,11 @@ func dismissVV(n *Node, ctx context.Context, a *args) error {
 		return array.Errorf(array.Invalid, "%s is a snapshot: removevv removes it", v.Name).Because(array.IsSnapshot)
 	}
 	if *stays {
-		if err := sure("dismissrcopyvv removes the copy of volume %s on array %s; the volume stays on array %s, unprotected", v.Name, n.to().Name, n.cfg.Name); err != nil {
+		where := "the copy of volume " + v.Name + " on array " + n.to().Name
+		if !n.paired() {
+			where = "volume " + v.Name + " from its group"
+		}
+		if err := sure("dismissrcopyvv removes %s; the volume stays on array %s, unprotected", where, n.cfg.Name); err != nil {
 			return err
 		}
 		d, err := n.describe(r.rec.ID)

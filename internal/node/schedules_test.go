@@ -163,6 +163,7 @@ func TestAFailedRun(t *testing.T) {
 // TestScheduleOfAPair: a schedule runs once, where the group is served, and goes on when
 // that array is gone.
 func TestScheduleOfAPair(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	arrays := openArrays(t, 2, func(c *Config) { c.Clock = clock.Now })
 	a, b := arrays[0], arrays[1]

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
@@ -112,7 +113,7 @@ func (n *Node) staysAsIs(v VV, but array.VolumeID) error {
 	switch {
 	case v.Copy.State != "" || v.Taking != 0:
 		return array.Errorf(array.Conflict, "volume %s is being made a copy: wait for that, or 'createvvcopy -halt' it", v.Name).Because(array.Copied)
-	case !n.reachable():
+	case n.paired() && !n.reachable():
 		return array.Errorf(array.Unavailable, "array %s does not answer: it could not be told that volume %s leaves", n.to().Name, v.Name).Because(array.TargetSilent)
 	}
 	return n.unscheduled(v)
@@ -214,7 +215,7 @@ func (n *Node) letLeave(ctx context.Context, j *joiner, r *running, last VV) err
 		if err != nil {
 			return err
 		}
-		if i.Alike {
+		if i.Alike || !n.paired() {
 			break
 		}
 		if time.Now().After(end) || !pause(ctx, time.Millisecond) {
@@ -265,7 +266,7 @@ func (n *Node) leftBehind(j *joiner, last VV) (Description, []array.VolumeID, er
 	var gone []VV
 	as := j.from
 	as.ID, as.Group, as.CPG, as.Base = j.v.ID, j.v.Group, j.v.CPG, 0
-	as.Leaves, as.Stays, as.Joined, as.Left, as.Shows = false, nil, 0, j.from.ID, j.from.identity()
+	as.Leaves, as.Stays, as.Joined, as.Shows = false, nil, 0, j.from.identity()
 	err = n.store.Update(func(t *store.Tx) error {
 		var vluns []VLUN
 		if err := tables.vluns.With(t, byVolume, store.Key(uint64(j.from.ID)), func(_ string, l VLUN) error { vluns = append(vluns, l); return nil }); err != nil {
@@ -318,6 +319,9 @@ func (n *Node) hasLeft(ctx context.Context, d Description, gone []array.VolumeID
 		n.warn(fmt.Sprintf("volume %s left group %s: %v", name, d.Group.Name, err))
 	}
 	n.event(fmt.Sprintf("volume %s left group %s, and is un-mirrored", name, d.Group.Name))
+	if !n.paired() {
+		return // the group was a copy of another array's
+	}
 	if _, err := n.ask(context.WithoutCancel(ctx), request{Take: &d}); err != nil {
 		n.event(fmt.Sprintf("volume %s left group %s; array %s hears of it later: %v", name, d.Group.Name, n.to().Name, err))
 	}
@@ -362,8 +366,8 @@ func (n *Node) saysLeft(id array.VolumeID) (string, error) {
 	}
 	var text string
 	err = n.store.View(func(t *store.Tx) error {
-		return tables.vvs.Each(t, func(_ string, v VV) error {
-			if v.Left == id {
+		return tables.groups.Each(t, func(_ string, g RCGroup) error {
+			if slices.Contains(g.Gone, id) { // whatever became of it since
 				text = leftYes
 			}
 			return nil

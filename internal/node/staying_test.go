@@ -172,6 +172,24 @@ func TestHandedOverAfterAVolumeLeft(t *testing.T) {
 	b.until("the group to be whole", func() bool { f, err := b.Group("g"); return err == nil && f.Contact && f.Sync == "Synced" })
 }
 
+// TestRemovedAfterAVolumeLeft: the array that kept the volume has removed it when the other one
+// asks, which removes its copy, too.
+func TestRemovedAfterAVolumeLeft(t *testing.T) {
+	t.Parallel()
+	a, b, j, last := leaving(t)
+	if _, err := j.between(t.Context(), last.ID, j.from.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := a.leftBehind(j, last); err != nil {
+		t.Fatal(err)
+	}
+	a.run("setrcopygroup", "switchover", "g")
+	a.run("removevlun", "-f", "v", "5", "host")
+	a.run("removevv", "-f", "v")
+	b.letCopies()
+	b.until("b to know", func() bool { _, _, err := b.vv("v"); return array.ReasonOf(err) == array.NoVolume })
+}
+
 // TestLostWhileAVolumeLeaves: the link is cut, or an array dies, at each exchange of the last
 // step.
 func TestLostWhileAVolumeLeaves(t *testing.T) {
@@ -182,6 +200,7 @@ func TestLostWhileAVolumeLeaves(t *testing.T) {
 	}
 	for _, f := range faults {
 		t.Run(f.String(), func(t *testing.T) {
+			t.Parallel()
 			x := openInterrupted(t)
 			a, b := x.all[0], x.all[1]
 			a.run("createhost", "host", joinHost)

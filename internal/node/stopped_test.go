@@ -12,6 +12,7 @@ import (
 // TestAStoppedGroupIsNotHandedOver: it is refused at once, and nothing is left that hands the
 // group over when somebody starts it.
 func TestAStoppedGroupIsNotHandedOver(t *testing.T) {
+	t.Parallel()
 	a, b := periodic(t)
 	a.run("syncrcopy", "-w", "g")
 	a.run("stoprcopygroup", "-f", "g")
@@ -38,6 +39,7 @@ func TestAStoppedGroupIsNotHandedOver(t *testing.T) {
 
 // TestAPointThatCannotBeTaken: what waits for it ends, with why.
 func TestAPointThatCannotBeTaken(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, nil)
 	a, b := arrays[0], arrays[1]
 	a.run("creatercopygroup", "g", "array-b:periodic")

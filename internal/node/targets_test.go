@@ -86,6 +86,7 @@ func create(words []string) []string { return append([]string{"creatercopytarget
 // TestPairByCommand: two arrays become a pair, with links and a witness, by commands; it
 // stays over restarts; and it ends by commands with nothing left behind.
 func TestPairByCommand(t *testing.T) {
+	t.Parallel()
 	arrays, words := openStrangers(t)
 	a, b := arrays[0], arrays[1]
 	a.run("createhost", "web", "iqn.2026-01.org.example:web")

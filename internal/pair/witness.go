@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -251,6 +252,7 @@ func (p *Pair) ids() []array.GroupID {
 func (p *Pair) read(ctx context.Context, w *witness.Client, ids []array.GroupID) {
 	ctx, cancel := context.WithTimeout(ctx, witnessWithin)
 	defer cancel()
+	maps.DeleteFunc(p.w.parsed, func(id array.GroupID, _ arb.WitnessView) bool { return p.group(id) == nil })
 	for first := true; first || len(ids) > 0; first = false {
 		n := min(len(ids), witness.MaxBatch-1)
 		part := ids[:n]
@@ -272,7 +274,6 @@ func (p *Pair) read(ctx context.Context, w *witness.Client, ids []array.GroupID)
 			g := p.group(id)
 			switch {
 			case g == nil:
-				delete(p.w.parsed, id)
 			case !usable || regs[i].Result != witness.OK:
 				g.WitnessLost(false)
 			case p.w.parsed[id].Incarnation == number(in) && p.w.parsed[id].Version == regs[i].Version:
