@@ -17,6 +17,8 @@ type Kind string
 
 // The kinds of requests.
 const (
+	// Check asks whether a copy of the volumes could be made.
+	Check Kind = "check"
 	// Begin asks the copy to take a point, and where to go on.
 	Begin Kind = "begin"
 	// Sums are the checksums of all pages that it has in a range, of which the copy says

@@ -64,6 +64,9 @@ func admitTarget(n *Node, ctx context.Context, a *args) error {
 	if f.Names, err = n.farNames(r, a.rest[3:]); err != nil {
 		return err
 	}
+	if err := n.mayCopyTo(ctx, f, r.rec.ID); err != nil {
+		return fmt.Errorf("target %s: %w", target, err)
+	}
 	return n.changeRecord(ctx, r, func(g *RCGroup) error {
 		switch {
 		case g.farWith(t.SystemID) >= 0:
@@ -79,6 +82,27 @@ func admitTarget(n *Node, ctx context.Context, a *args) error {
 		return nil
 	})
 }
+
+// mayCopyTo asks a target whether it can have a copy of a group.
+func (n *Node) mayCopyTo(ctx context.Context, f Far, id array.GroupID) error {
+	d, err := n.describe(id)
+	if err != nil {
+		return err
+	}
+	q := far.Request{Kind: far.Check, Group: id, Name: d.Group.Name, Systems: n.systems(), Period: f.Period}
+	for _, v := range d.volumes() {
+		x, err := f.volume(v, v.Size)
+		if err != nil {
+			return err
+		}
+		q.Volumes = append(q.Volumes, x)
+	}
+	_, err = n.askFar(ctx, f, farCheckWithin, q)
+	return err
+}
+
+// farCheckWithin is how long a target may take to say whether it can have a copy.
+const farCheckWithin = 5 * time.Second
 
 // maxFarNames bounds the volumes that admitrcopytarget names.
 const maxFarNames = 1024

@@ -40,10 +40,7 @@ func (c *farCopy) Ready(ctx context.Context, q far.Request) error {
 		return err
 	}
 	f := g.Far[k]
-	own := map[array.VolumeID]array.VolumeID{}
-	for mine, of := range f.Of {
-		own[of] = mine
-	}
+	own := f.copies()
 	var fresh []VV
 	for _, v := range q.Volumes {
 		if id, ok := own[v.ID]; ok {
@@ -62,6 +59,49 @@ func (c *farCopy) Ready(ctx context.Context, q far.Request) error {
 		return nil
 	}
 	return c.admit(ctx, r, k, q, fresh)
+}
+
+// check says what would keep a copy from being made, and makes nothing.
+func (c *farCopy) check(q far.Request) error {
+	if err := c.sensible(q); err != nil {
+		return err
+	}
+	own := map[array.VolumeID]array.VolumeID{}
+	if r, g, k := c.running(); r != nil {
+		own = g.Far[k].copies()
+	} else if _, err := c.freeName(q); err != nil {
+		return err
+	}
+	for _, v := range q.Volumes {
+		if _, ok := own[v.ID]; ok {
+			continue
+		}
+		if _, err := c.newVolume(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copies are the copies of the source's volumes.
+func (f Far) copies() map[array.VolumeID]array.VolumeID {
+	own := map[array.VolumeID]array.VolumeID{}
+	for mine, of := range f.Of {
+		own[of] = mine
+	}
+	return own
+}
+
+// freeName is what the group that a copy lives in is to be called.
+func (c *farCopy) freeName(q far.Request) (string, error) {
+	name := fmt.Sprintf("%s.r%d", q.Name, q.Systems[0])
+	if !validName(name) || len(name) > 31 {
+		return "", array.Errorf(array.Invalid, "the copy's group would be called %.40q on array %s: want 1 to 31 letters, digits, '.', '_' or '-'", name, c.n.cfg.Name)
+	}
+	if _, err := c.n.findGroup(name); err == nil {
+		return "", array.Errorf(array.Exists, "Remote Copy group %s exists on array %s: the copy would have its name", name, c.n.cfg.Name).Because(array.GroupExists)
+	}
+	return name, nil
 }
 
 // sensible refuses what no source asks for.
@@ -129,9 +169,9 @@ func (c *farCopy) grow(ctx context.Context, r *running, id array.VolumeID, size 
 // makeGroup makes the group that a copy lives in.
 func (c *farCopy) makeGroup(ctx context.Context, q far.Request) error {
 	n := c.n
-	name := fmt.Sprintf("%s.r%d", q.Name, q.Systems[0])
-	if !validName(name) || len(name) > 31 {
-		return array.Errorf(array.Invalid, "group name %.40q: want 1 to 31 letters, digits, '.', '_' or '-'", name)
+	name, err := c.freeName(q)
+	if err != nil {
+		return err
 	}
 	g := RCGroup{
 		Name: name, Home: n.cfg.SystemID, Version: 1, Change: nonce(), Founding: nonce(), Founder: n.side(),

@@ -52,11 +52,11 @@ func (n *Node) answerFar(ctx context.Context, from array.SystemID, q far.Request
 	switch {
 	case r == nil && (q.Kind == far.Drop || q.Kind == far.Leave):
 		return a, n.unknownCopy(q.Group)
-	case q.Kind == far.Begin && !slices.Contains(q.Systems, from):
+	case (q.Kind == far.Begin || q.Kind == far.Check) && !slices.Contains(q.Systems, from):
 		return a, array.Errorf(array.Denied, "system %d asks for a copy in the name of %s", from, systemList(q.Systems))
 	case r == nil && q.Kind == far.Look:
 		return a, nil
-	case r == nil && q.Kind != far.Begin:
+	case r == nil && q.Kind != far.Begin && q.Kind != far.Check:
 		return a, array.Errorf(array.NotFound, "array %s has no copy of the group", n.cfg.Name)
 	case r != nil && !slices.Contains(g.Far[k].Systems, from):
 		return a, array.Errorf(array.Denied, "system %d is not the source of group %s: that is %s", from, g.Name, systemList(g.Far[k].Systems))
@@ -65,6 +65,9 @@ func (n *Node) answerFar(ctx context.Context, from array.SystemID, q far.Request
 		if i, err := r.g.Info(); err == nil && !i.Serving && n.elsewhere(r) {
 			return a, array.Errorf(array.Moved, "group %s is served by array %s", g.Name, n.to().Name).Because(array.ServedElsewhere)
 		}
+	}
+	if q.Kind == far.Check {
+		return a, (&farCopy{n: n, from: q.Group}).check(q)
 	}
 	c, err := n.copyOf(q.Group)
 	if err != nil {

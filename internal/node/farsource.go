@@ -92,11 +92,11 @@ func (n *Node) sendFarPoint(ctx context.Context, id array.GroupID, to array.Syst
 		q.Base, src.base = f.Done.Tag, d.pointOf(f.Done)
 	}
 	for _, v := range vvs {
-		like, err := json.Marshal(likeOf(v))
+		x, err := f.volume(v, snaps[v.ID].Size)
 		if err != nil {
 			return err
 		}
-		q.Volumes = append(q.Volumes, far.Volume{ID: v.ID, Name: f.nameOf(v), Source: v.Name, CPG: f.CPG, Size: snaps[v.ID].Size, Like: like})
+		q.Volumes = append(q.Volumes, x)
 	}
 	sent, err := far.Send(ctx, farAsker{n, f}, q, src, func(pages int64) {
 		n.farRuns.change(f.key(id), func(s *farRun) { s.sent = pages })
@@ -113,6 +113,12 @@ func (n *Node) sendFarPoint(ctx context.Context, id array.GroupID, to array.Syst
 		return err
 	}
 	return n.pointDone(ctx, id, to, q.Tag)
+}
+
+// volume is what a target is told of one.
+func (f Far) volume(v VV, size int64) (far.Volume, error) {
+	like, err := json.Marshal(likeOf(v))
+	return far.Volume{ID: v.ID, Name: f.nameOf(v), Source: v.Name, CPG: f.CPG, Size: size, Like: like}, err
 }
 
 // farSource returns a group that is served here, with a relation in which it is the source.
