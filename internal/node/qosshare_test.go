@@ -85,7 +85,7 @@ func TestAClassicGroupHasItsWholeLimit(t *testing.T) {
 		}
 		return f[0].Arrays[0].Share
 	}
-	a.until("all to be here", func() bool { return share(a) == 1 && share(b) == 1 })
+	a.until("all to be here", func() bool { return a.knowsBoth() && share(a) == 1 && share(b) == 1 })
 	if _, err := a.Run(context.Background(), []string{"setrcopygroup", "switchover", "g"}); err != nil {
 		t.Fatal(err)
 	}

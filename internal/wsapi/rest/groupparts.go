@@ -4,6 +4,7 @@ package rest
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/node"
@@ -25,9 +26,9 @@ func groupPartRoutes() []route {
 	}
 }
 
-// admit adds a volume that was never written to; its copy is made.
+// admit adds a volume, or with set:name all of a set; their copies are made.
 func admit(c *call, f node.GroupFact, in groupMods) (answer, error) {
-	if err := required("volumeName", in.VolumeName); err != nil {
+	if err := required("volumeName", strings.TrimPrefix(in.VolumeName, "set:")); err != nil {
 		return answer{}, err
 	}
 	if len(in.Targets) > 1 {
@@ -41,13 +42,17 @@ func admit(c *call, f node.GroupFact, in groupMods) (answer, error) {
 			return answer{}, fail(wsapi.Unsupported, "secVolumeName", "a volume has the same name on both arrays: want %s", in.VolumeName)
 		}
 	}
-	switch v, err := c.array().Volume(in.VolumeName); {
-	case err != nil:
-		return answer{}, err
-	case v.Group == f.Name:
-		return answer{}, fail(wsapi.InGroupAlready, "volumeName", "volume %s is in group %s already", v.Name, f.Name)
-	case v.Of != 0:
-		return answer{}, fail(wsapi.VolumeReadOnly, "volumeName", "%s is a read-only snapshot", v.Name)
+	if !strings.HasPrefix(in.VolumeName, "set:") {
+		switch v, err := c.array().Volume(in.VolumeName); {
+		case err != nil:
+			return answer{}, err
+		case v.Group == f.Name:
+			return answer{}, fail(wsapi.InGroupAlready, "volumeName", "volume %s is in group %s already", v.Name, f.Name)
+		case v.Of != 0:
+			return answer{}, fail(wsapi.VolumeReadOnly, "volumeName", "%s is a read-only snapshot", v.Name)
+		}
+	}
+	switch {
 	case in.SnapshotName != "":
 		return answer{}, fail(wsapi.Unsupported, "snapshotName", "a copy begins from nothing: leave snapshotName out")
 	case in.SkipInitialSync:
@@ -55,7 +60,7 @@ func admit(c *call, f node.GroupFact, in groupMods) (answer, error) {
 	case in.DifferentWWN:
 		return answer{}, fail(wsapi.Unsupported, "differentSecondaryWWN", "both copies are one volume, with one WWN")
 	case !in.VolumeAutoCreation:
-		return answer{}, fail(wsapi.NotOnTarget, "volumeAutoCreation", "volume %s has no copy on the target that could be taken: say volumeAutoCreation", v.Name)
+		return answer{}, fail(wsapi.NotOnTarget, "volumeAutoCreation", "volume %s has no copy on the target that could be taken: say volumeAutoCreation", in.VolumeName)
 	}
 	if err := c.run("admitrcopyvv", "-createvv", in.VolumeName, f.Name); err != nil {
 		if array.ReasonOf(err) == array.HasSnapshots {
@@ -129,6 +134,9 @@ func postGroupVolume(c *call) (answer, error) {
 	}
 	if _, err := admit(c, f, in); err != nil {
 		return answer{}, err
+	}
+	if strings.HasPrefix(in.VolumeName, "set:") {
+		return created(atGroup(f) + "/volumes")
 	}
 	return created(atGroup(f) + "/volumes/" + in.VolumeName)
 }

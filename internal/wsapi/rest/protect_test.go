@@ -66,3 +66,30 @@ func TestProtectAndDrill(t *testing.T) {
 		t.Errorf("%+v", x)
 	}
 }
+
+// TestASetIsAdmitted by one request, with a volume that hosts use.
+func TestASetIsAdmitted(t *testing.T) {
+	const v = "/api/v1"
+	a, b := furnish(t)
+	for _, name := range []string{"s1", "s2"} {
+		a.wants(201, "POST", v+"/volumes", `{"name":"`+name+`","cpg":"cpg0","sizeMiB":64}`)
+		a.served(name)
+	}
+	a.wants(201, "POST", v+"/vluns", `{"volumeName":"s1","hostname":"web1","lun":77}`)
+	a.wants(201, "POST", v+"/volumesets", `{"name":"db","setmembers":["s1","s2"]}`)
+	a.wants(201, "POST", v+"/remotecopygroups", `{"name":"h","targets":[{"targetName":"array-b","mode":1}]}`)
+	const at = v + "/remotecopygroups/h/volumes"
+	a.refuses(404, 102, "POST", at, `{"volumeName":"set:none","volumeAutoCreation":true}`)
+	a.refuses(403, 1014, "POST", at, `{"volumeName":"set:apps","volumeAutoCreation":true}`)
+	a.refuses(400, 40, "POST", at, `{"volumeName":"set:","volumeAutoCreation":true}`)
+	if x := get[group](a, v+"/remotecopygroups/h"); len(x.Volumes) != 0 {
+		t.Errorf("the group has %d volumes", len(x.Volumes))
+	}
+	if r := a.wants(201, "POST", at, `{"volumeName":"set:db","volumeAutoCreation":true}`); r.location != at {
+		t.Errorf("it is at %s", r.location)
+	}
+	b.until("the copies", func() bool {
+		x, err := b.n.Group("h")
+		return err == nil && len(x.VVs) == 2 && len(x.VLUNs) == 1 && x.Sync == "Synced"
+	})
+}
