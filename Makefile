@@ -50,13 +50,13 @@ fix: $(TOOLS)/gofumpt ## format the sources
 	git ls-files -co --exclude-standard -- '*.go' | xargs -r ./$< -w
 
 # Most tests of two arrays wait, for a silent one to be given up: several of them fit on a core.
-TOGETHER := -parallel 8
+TOGETHER := -parallel 6
 
 unit:
 	$(GO) test $(TOGETHER) $(GOTESTFLAGS) ./...
 
 race:
-	$(GO) test -race -short $(TOGETHER) $(GOTESTFLAGS) ./...
+	$(GO) test -race -short $(GOTESTFLAGS) ./...
 
 setup: ## install the Debian packages that the integration tests use
 	scripts/setup

@@ -137,6 +137,10 @@ func (g *Group) Stop() error {
 			g.stopped = true
 			return
 		}
+		if g.view.Role == arb.Held && g.core.Owner() == g.cfg.Self {
+			err = array.Errorf(array.Busy, "%s is served by nobody at this moment: try again", g.what())
+			return
+		}
 		if g.view.Role != arb.Paired || g.core.Owner() != g.cfg.Self {
 			err = array.Errorf(array.Conflict, "%s can't be stopped from here: the other array serves it", g.what()).Because(array.ServedElsewhere)
 			return

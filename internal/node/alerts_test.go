@@ -81,7 +81,6 @@ func paired(t *testing.T) (a, b *testArray) {
 
 // TestAlertsOfALostArray begin once, stay over a restart, and end when it is back.
 func TestAlertsOfALostArray(t *testing.T) {
-	t.Parallel()
 	a, b := paired(t)
 	b.Close()
 	a.alert("New Major silence")
@@ -115,7 +114,6 @@ func TestAlertsOfALostArray(t *testing.T) {
 // TestAnOrderlyShutdownIsNoAlarm: what follows from it is informational, on both arrays, also
 // after a restart of the one that stays.
 func TestAnOrderlyShutdownIsNoAlarm(t *testing.T) {
-	t.Parallel()
 	a, b := paired(t)
 	if err := b.Leave(); err != nil {
 		t.Fatal(err)
@@ -160,7 +158,6 @@ func TestAGroupThatAPersonStopped(t *testing.T) {
 
 // TestAMembershipIsToldOnce, however often its record is made anew.
 func TestAMembershipIsToldOnce(t *testing.T) {
-	t.Parallel()
 	a, b := paired(t)
 	a.run("setrcopygroup", "switchover", "g")
 	a.until("the privilege to follow", func() bool { return a.events("array array-b is chosen in advance to go on alone") > 0 })

@@ -12,7 +12,6 @@ import (
 // TestStopWhileTheOtherIsAway: Remote Copy is stopped on the array that is there, and the
 // other one learns it when it returns; and the same for its start.
 func TestStopWhileTheOtherIsAway(t *testing.T) {
-	t.Parallel()
 	a, b := paired(t)
 	b.Close()
 	a.alone()
@@ -37,7 +36,6 @@ func TestStopWhileTheOtherIsAway(t *testing.T) {
 // the other one went on with; that one does, when it hears of it. What is older counts for
 // nothing.
 func TestAGroupOfTheOtherArrayIsStoppedLater(t *testing.T) {
-	t.Parallel()
 	a, b := paired(t)
 	for _, x := range []*testArray{a, b} {
 		if _, err := x.takeService(serviceTell, service{Version: 2, Stopped: true, Groups: true}); err != nil {

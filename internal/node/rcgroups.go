@@ -293,7 +293,7 @@ func stopRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err := sure("stoprcopygroup leaves group %s with one current copy", r.rec.Name); err != nil {
 		return err
 	}
-	if err := r.g.Stop(); err != nil {
+	if err := whileServed(r.g.Stop); err != nil {
 		return err
 	}
 	return n.setStopped(ctx, r, true)

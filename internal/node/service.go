@@ -132,13 +132,22 @@ func (n *Node) obeyService(ctx context.Context) {
 	if err := n.store.View(func(t *store.Tx) (err error) { toStop, _, err = tables.count.Get(t, serviceObeyKey); return err }); err != nil || toStop == 0 {
 		return
 	}
+	obeyed := true
 	for _, r := range n.shared() {
-		if i, err := infoNow(r); err == nil && i.Serving && !i.Stopped {
+		i, err := infoNow(r)
+		if err != nil || !i.Serving && !i.Stopped && !n.elsewhere(&r) {
+			obeyed = false // nobody serves it at this moment, or it is not known who does
+			continue
+		}
+		if i.Serving && !i.Stopped {
 			if _, err := n.Do(ctx, n.itself("stoprcopygroup", "-f", r.rec.Name)); err != nil {
 				n.eventOnce("stop group " + r.rec.Name + ", since Remote Copy was stopped while the arrays did not reach each other: " + err.Error())
 				return
 			}
 		}
+	}
+	if !obeyed {
+		return // it is tried again
 	}
 	if err := n.store.Update(func(t *store.Tx) error { return tables.count.Put(t, serviceObeyKey, 0) }); err != nil {
 		n.eventOnce("store that all groups are stopped: " + err.Error())

@@ -12,7 +12,6 @@ import (
 // TestAStoppedGroupIsNotHandedOver: it is refused at once, and nothing is left that hands the
 // group over when somebody starts it.
 func TestAStoppedGroupIsNotHandedOver(t *testing.T) {
-	t.Parallel()
 	a, b := periodic(t)
 	a.run("syncrcopy", "-w", "g")
 	a.run("stoprcopygroup", "-f", "g")
