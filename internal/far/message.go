@@ -38,6 +38,8 @@ const (
 	Follow Kind = "follow"
 	// Lead makes the asked group, a copy that stands at the asking one's last point, the source.
 	Lead Kind = "lead"
+	// Serves asks an array of the source whether the group is served: then Have is not 0.
+	Serves Kind = "serves"
 )
 
 // VolumeID is a volume of the source; its copy has another identity.

@@ -70,7 +70,7 @@ func (g *Group) AddVolume(id scsi.Identity, disk Disk) (*Unit, error) {
 // RemoveVolume takes a volume out; its watchers are told that it is gone.
 func (g *Group) RemoveVolume(id array.VolumeID) error {
 	return g.ask(func() {
-		g.gone[id] = true
+		g.isGone(id)
 		if u := g.units[id]; u != nil {
 			delete(g.units, id)
 			delete(g.repeats, id)
@@ -79,6 +79,20 @@ func (g *Group) RemoveVolume(id array.VolumeID) error {
 			g.place() // what waits is answered
 		}
 	})
+}
+
+// maxGone bounds the volumes and snapshots that are remembered as taken out: the log speaks of
+// what went before the last thousands no more.
+const maxGone = 1 << 13
+
+func (g *Group) isGone(id array.VolumeID) {
+	if g.gone[id] {
+		return
+	}
+	if g.gone[id], g.goneIn = true, append(g.goneIn, id); len(g.goneIn) > maxGone {
+		delete(g.gone, g.goneIn[0])
+		g.goneIn = append(g.goneIn[:0:0], g.goneIn[1:]...)
+	}
 }
 
 // ThresholdCrossed tells hosts that the unit's pool is filling up: THIN PROVISIONING

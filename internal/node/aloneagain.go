@@ -81,7 +81,7 @@ func (n *Node) leaving(v VV, r *running) (*becoming, error) {
 	b := &becoming{v: v, alone: d, d: d, empty: d.Group, ran: r}
 	b.alone.Group = RCGroup{
 		ID: d.Group.ID, Name: v.Name, Home: n.cfg.SystemID, Private: true, Version: d.Group.Version + 1, Founding: nonce(), Founder: array.SideA,
-		Gone: d.Group.Gone,
+		Gone: d.Group.Gone, GoneSnaps: d.Group.GoneSnaps,
 	}
 	b.empty = RCGroup{
 		Name: d.Group.Name, Home: d.Group.Home, Policies: d.Group.Policies, Period: d.Group.Period, Near: d.Group.Near,

@@ -54,7 +54,7 @@ func (n *Node) passNumbers(d Description) error {
 	for _, v := range d.VVs {
 		pass(uint64(v.ID))
 	}
-	for _, v := range d.Group.Gone {
+	for _, v := range d.Group.allGone() {
 		pass(uint64(v))
 	}
 	passed := false

@@ -70,6 +70,20 @@ func (g *RCGroup) farWith(id array.SystemID) int {
 	return slices.IndexFunc(g.Far, func(f Far) bool { return slices.Contains(f.Systems, id) })
 }
 
+// describeFar describes a group, with what it has to do with an array. An index would not last:
+// others of its relations come and go.
+func (n *Node) describeFar(id array.GroupID, with array.SystemID) (Description, Far, error) {
+	d, err := n.describe(id)
+	if err != nil {
+		return d, Far{}, err
+	}
+	k := d.Group.farWith(with)
+	if k < 0 {
+		return d, Far{}, array.Errorf(array.Conflict, "group %s has nothing to do with system %d any more", d.Group.Name, with)
+	}
+	return d, d.Group.Far[k], nil
+}
+
 // follows is the index of what a group is a copy of, -1 if hosts may have it.
 func (g *RCGroup) follows() int { return slices.IndexFunc(g.Far, func(f Far) bool { return f.Copy }) }
 
@@ -143,6 +157,17 @@ func (d Description) marked(v VV) bool {
 		return v.Taking != 0
 	}
 	return slices.ContainsFunc(d.VVs, func(s VV) bool { return s.ID == v.Taking && s.Point != 0 })
+}
+
+// ownOf is what another array says of the group's volumes, without what it says of others.
+func (d Description) ownOf(of map[array.VolumeID]array.VolumeID) map[array.VolumeID]array.VolumeID {
+	own := map[array.VolumeID]array.VolumeID{}
+	for _, v := range d.volumes() {
+		if id, ok := of[v.ID]; ok {
+			own[v.ID] = id
+		}
+	}
+	return own
 }
 
 // isPoint refuses a snapshot that belongs to a far copy: it comes and goes by itself.

@@ -22,10 +22,13 @@ func farCommands() []command {
 	}
 }
 
-// farGroup is command.of for admitrcopytarget.
+// farGroup is command.of for admitrcopytarget: the group comes after the mode.
 func farGroup(n *Node, words []string) *running {
-	for _, w := range words[1:] {
-		if r, err := n.findGroup(w); err == nil {
+	for i := len(words) - 1; i >= 3; i-- {
+		if words[i-1] != modePeriodic && words[i-1] != modeSync {
+			continue
+		}
+		if r, err := n.findGroup(words[i]); err == nil {
 			return r
 		}
 	}
@@ -276,19 +279,15 @@ func (n *Node) stopFar(ctx context.Context, r *running, target string, stopped b
 }
 
 // syncFar sends a point now and waits until the copy stands there.
-func (n *Node) syncFar(ctx context.Context, id array.GroupID, k int) error {
+func (n *Node) syncFar(ctx context.Context, id array.GroupID, to array.SystemID) error {
 	was := map[uint64]bool{}
 	ctx, cancel := context.WithTimeout(ctx, syncWithin)
 	defer cancel()
 	for first := true; ; first = false {
-		d, err := n.describe(id)
+		d, f, err := n.describeFar(id, to)
 		if err != nil {
 			return err
 		}
-		if k >= len(d.Group.Far) {
-			return array.Errorf(array.Conflict, "group %s has lost the target meanwhile", d.Group.Name)
-		}
-		f := d.Group.Far[k]
 		if first { // points that there are are of before, and what failed before is tried again at once
 			was[f.Done.tag()], was[f.Pending.tag()] = true, true
 			n.farRuns.change(f.key(d.Group.ID), func(s *farRun) { s.trouble, s.retryAt = "", time.Time{} })
@@ -333,7 +332,7 @@ func (n *Node) waitFar(a *args, r *running, target string) error {
 		return err
 	}
 	g := n.recordOf(r)
-	a.waits("remote_copy_sync", g.Name, func(ctx context.Context) error { return n.syncFar(ctx, g.ID, k) })
+	a.waits("remote_copy_sync", g.Name, func(ctx context.Context) error { return n.syncFar(ctx, g.ID, g.Far[k].Systems[0]) })
 	return nil
 }
 
@@ -352,7 +351,7 @@ func (n *Node) farless(g RCGroup) error {
 
 // turnsFar carries out the forms of setrcopygroup that are about a copy outside the pair. It
 // reports whether that was one.
-func (n *Node) turnsFar(a *args, r *running, verb, target string, force bool) (bool, error) {
+func (n *Node) turnsFar(ctx context.Context, a *args, r *running, verb, target string, force bool) (bool, error) {
 	rec := n.recordOf(r)
 	k := rec.follows()
 	parted := slices.IndexFunc(rec.Far, func(f Far) bool { return f.Parted && f.Done != nil && f.ID != 0 })
@@ -360,18 +359,18 @@ func (n *Node) turnsFar(a *args, r *running, verb, target string, force bool) (b
 	case target != "" && verb != "reverse":
 		return true, array.Errorf(array.Invalid, "setrcopygroup %s: -t is for reverse", verb)
 	case verb == "failover" && k >= 0:
-		return true, n.failoverFar(a, rec, k, force)
+		return true, n.failoverFar(ctx, a, rec, rec.Far[k], force)
 	case verb == "failover" && parted >= 0 && force && n.unfinished(rec.ID):
-		return true, n.failoverFar(a, rec, parted, force)
+		return true, n.failoverFar(ctx, a, rec, rec.Far[parted], force)
 	case verb == "recover" && parted >= 0:
-		a.waits("remote_copy_recover", rec.Name, func(ctx context.Context) error { return n.recoverFar(ctx, rec.ID, parted) })
+		a.waits("remote_copy_recover", rec.Name, func(ctx context.Context) error { return n.recoverFar(ctx, rec.ID, rec.Far[parted].Systems[0]) })
 		return true, nil
 	case verb == "reverse" && n.isFar(target):
 		k, err := n.findFar(r, target)
 		if err != nil {
 			return true, err
 		}
-		a.waits("remote_copy_reverse", rec.Name, func(ctx context.Context) error { return n.handFar(ctx, rec.ID, k) })
+		a.waits("remote_copy_reverse", rec.Name, func(ctx context.Context) error { return n.handFar(ctx, rec.ID, rec.Far[k].Systems[0]) })
 		return true, nil
 	case target != "":
 		return true, n.targetOf(target)

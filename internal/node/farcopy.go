@@ -33,6 +33,9 @@ type farCopy struct {
 	n    *Node
 	from array.GroupID // the source's group
 	*far.Copy
+	// ctx is that of its requests; end ends them.
+	ctx context.Context
+	end context.CancelFunc
 }
 
 // maxFarCopies bounds them.
@@ -53,20 +56,27 @@ func (n *Node) copyOf(from array.GroupID) (*farCopy, error) {
 		x.all = map[array.GroupID]*farCopy{}
 	}
 	c := &farCopy{n: n, from: from}
+	c.ctx, c.end = context.WithCancel(n.tasks.ctx)
 	c.Copy = far.NewCopy(c, time.Now)
 	x.all[from] = c
 	return c, nil
 }
 
 // stopCopy ends what pages of a source come here; none comes after that unless another run
-// is begun.
+// is begun. Whoever calls it meanwhile waits for it, too.
 func (n *Node) stopCopy(from array.GroupID) {
 	n.farCopies.mu.Lock()
 	c := n.farCopies.all[from]
-	delete(n.farCopies.all, from)
 	n.farCopies.mu.Unlock()
-	if c != nil {
-		c.Stop()
+	if c == nil {
+		return
+	}
+	c.end()
+	c.Stop()
+	n.farCopies.mu.Lock()
+	defer n.farCopies.mu.Unlock()
+	if n.farCopies.all[from] == c {
+		delete(n.farCopies.all, from)
 	}
 }
 
@@ -114,10 +124,20 @@ func (c *farCopy) volume(of array.VolumeID) (VV, error) {
 	}
 	for own, source := range f.Of {
 		if source == of {
-			return c.n.vvOf(own)
+			return c.own(r, own)
 		}
 	}
 	return VV{}, array.Errorf(array.NotFound, "group %s has no copy of volume %v", r.rec.Name, of)
+}
+
+// own is a volume of the copy's group. What is written, and where, is the word of another array:
+// nothing leads out of the group.
+func (c *farCopy) own(r *running, id array.VolumeID) (VV, error) {
+	v, err := c.n.vvOf(id)
+	if err == nil && (v.Group != r.rec.ID || v.Of != 0) {
+		err = array.Errorf(array.Denied, "volume %s is not in group %s", v.Name, r.rec.Name)
+	}
+	return v, err
 }
 
 func (c *farCopy) unit(of array.VolumeID) (*group.Unit, error) {

@@ -131,7 +131,7 @@ func (n *Node) strikePoint(t *store.Tx, id array.GroupID, snaps []VV) (g RCGroup
 		if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
 			return g, err
 		}
-		g = g.without(v.ID)
+		g = g.without(v)
 	}
 	return g, groupsPut(t, g)
 }

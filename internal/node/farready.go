@@ -19,7 +19,7 @@ import (
 
 // Ready implements far.Volumes.
 func (c *farCopy) Ready(ctx context.Context, q far.Request) error {
-	if err := c.sensible(q); err != nil {
+	if err := sensibleFar(q); err != nil {
 		return err
 	}
 	c.n.command.Lock()
@@ -40,7 +40,7 @@ func (c *farCopy) Ready(ctx context.Context, q far.Request) error {
 		return err
 	}
 	f := g.Far[k]
-	own := f.copies()
+	own, stale := f.copies(), c.stale(r, g.Far[k], q)
 	var fresh []VV
 	for _, v := range q.Volumes {
 		if id, ok := own[v.ID]; ok {
@@ -49,7 +49,7 @@ func (c *farCopy) Ready(ctx context.Context, q far.Request) error {
 			}
 			continue
 		}
-		x, err := c.newVolume(v)
+		x, err := c.newVolume(v, stale)
 		if err != nil {
 			return err
 		}
@@ -58,17 +58,17 @@ func (c *farCopy) Ready(ctx context.Context, q far.Request) error {
 	if len(fresh) == 0 && slices.Equal(f.Systems, q.Systems) && f.Period == q.Period {
 		return nil
 	}
-	return c.admit(ctx, r, k, q, fresh)
+	return c.admit(ctx, r, k, q, fresh, stale)
 }
 
 // check says what would keep a copy from being made, and makes nothing.
 func (c *farCopy) check(q far.Request) error {
-	if err := c.sensible(q); err != nil {
+	if err := sensibleFar(q); err != nil {
 		return err
 	}
-	own := map[array.VolumeID]array.VolumeID{}
+	own, stale := map[array.VolumeID]array.VolumeID{}, map[string]VV{}
 	if r, g, k := c.running(); r != nil {
-		own = g.Far[k].copies()
+		own, stale = g.Far[k].copies(), c.stale(r, g.Far[k], q)
 	} else if _, err := c.freeName(q); err != nil {
 		return err
 	}
@@ -76,11 +76,24 @@ func (c *farCopy) check(q far.Request) error {
 		if _, ok := own[v.ID]; ok {
 			continue
 		}
-		if _, err := c.newVolume(v); err != nil {
+		if _, err := c.newVolume(v, stale); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// stale are the copies of volumes that the source has no more, by their names. They go when the
+// point is whole: until then it is the one before that counts.
+func (c *farCopy) stale(r *running, f Far, q far.Request) map[string]VV {
+	stale := map[string]VV{}
+	for own, of := range f.Of {
+		v, err := c.own(r, own)
+		if err == nil && !slices.ContainsFunc(q.Volumes, func(x far.Volume) bool { return x.ID == of }) {
+			stale[v.Name] = v
+		}
+	}
+	return stale
 }
 
 // copies are the copies of the source's volumes.
@@ -95,8 +108,8 @@ func (f Far) copies() map[array.VolumeID]array.VolumeID {
 // freeName is what the group that a copy lives in is to be called.
 func (c *farCopy) freeName(q far.Request) (string, error) {
 	name := fmt.Sprintf("%s.r%d", q.Name, q.Systems[0])
-	if !validName(name) || len(name) > 31 {
-		return "", array.Errorf(array.Invalid, "the copy's group would be called %.40q on array %s: want 1 to 31 letters, digits, '.', '_' or '-'", name, c.n.cfg.Name)
+	if !validName(name) {
+		return "", array.Errorf(array.Invalid, "the copy's group would be called %.40q on array %s: %s", name, c.n.cfg.Name, nameWanted)
 	}
 	if _, err := c.n.findGroup(name); err == nil {
 		return "", array.Errorf(array.Exists, "Remote Copy group %s exists on array %s: the copy would have its name", name, c.n.cfg.Name).Because(array.GroupExists)
@@ -104,8 +117,8 @@ func (c *farCopy) freeName(q far.Request) (string, error) {
 	return name, nil
 }
 
-// sensible refuses what no source asks for.
-func (c *farCopy) sensible(q far.Request) error {
+// sensibleFar refuses what no source asks for.
+func sensibleFar(q far.Request) error {
 	if q.Period < minPeriod || q.Period > maxPeriod {
 		return array.Errorf(array.Invalid, "a period of %d s: want %d to %d", q.Period, minPeriod, maxPeriod)
 	}
@@ -119,14 +132,17 @@ func (c *farCopy) sensible(q far.Request) error {
 	return nil
 }
 
-// newVolume is the copy of one, without numbers yet.
-func (c *farCopy) newVolume(v far.Volume) (VV, error) {
+// newVolume is the copy of one, without numbers yet. It may have the name of a stale one.
+func (c *farCopy) newVolume(v far.Volume, stale map[string]VV) (VV, error) {
 	x := VV{Name: v.Name, CPG: v.CPG, Size: v.Size}
 	var like stored
 	if len(v.Like) > 0 {
 		if err := json.Unmarshal(v.Like, &like); err != nil {
 			return x, array.Errorf(array.Invalid, "volume %.40q: how its pages are stored can't be read: %v", v.Name, err)
 		}
+	}
+	if !slices.Contains([]volume.Provisioning{"", volume.Thin, volume.Full, volume.Dedup}, like.Provisioning) {
+		return x, array.Errorf(array.Invalid, "volume %.40q: pages are stored as %.20q: want thin, full or dedup", v.Name, string(like.Provisioning))
 	}
 	if x.Provisioning, x.Compress = like.Provisioning, like.Compress; x.Provisioning == volume.Full {
 		x.Provisioning = volume.Thin
@@ -142,7 +158,7 @@ func (c *farCopy) newVolume(v far.Volume) (VV, error) {
 	case v.Size <= 0 || v.Size > maxVVSize || v.Size%(1<<20) != 0:
 		return x, array.Errorf(array.Invalid, "volume %s: %d bytes", x.Name, v.Size)
 	}
-	if _, _, err := c.n.vvShown(x.Name); err == nil {
+	if o, _, err := c.n.vvShown(x.Name); err == nil && stale[x.Name].ID != o.ID {
 		return x, array.Errorf(array.Exists, "volume %s exists on array %s and is another one: dismiss the target, and admit it again with <volume>:<name>", x.Name, c.n.cfg.Name).Because(array.VolumeOnTarget)
 	}
 	return x, c.n.roomFor(x)
@@ -150,7 +166,7 @@ func (c *farCopy) newVolume(v far.Volume) (VV, error) {
 
 // grow makes a copy as large as its volume is. It never gets smaller, and neither does that.
 func (c *farCopy) grow(ctx context.Context, r *running, id array.VolumeID, size int64) error {
-	v, err := c.n.vvOf(id)
+	v, err := c.own(r, id)
 	if err != nil || v.Size >= size {
 		return err
 	}
@@ -187,7 +203,7 @@ func (c *farCopy) makeGroup(ctx context.Context, q far.Request) error {
 
 // admit adds volumes to a copy. Until the first point is whole they are being made nothing
 // that there is.
-func (c *farCopy) admit(ctx context.Context, r *running, k int, q far.Request, fresh []VV) error {
+func (c *farCopy) admit(ctx context.Context, r *running, k int, q far.Request, fresh []VV, stale map[string]VV) error {
 	source := map[string]far.Volume{}
 	for _, v := range q.Volumes {
 		source[v.Name] = v
@@ -201,6 +217,12 @@ func (c *farCopy) admit(ctx context.Context, r *running, k int, q far.Request, f
 		maps.Copy(of, g.Far[k].Of)
 		maps.Copy(names, g.Far[k].Names)
 		for _, v := range fresh {
+			if o, ok := stale[v.Name]; ok {
+				o.Name = fmt.Sprintf("rcgoes.%d.%08x", c.n.VolumeNumber(o.ID), uint32(nonce()>>32))
+				if err := tables.vvs.Put(t, store.Key(uint64(o.ID)), o); err != nil {
+					return err
+				}
+			}
 			id, err := c.n.nextID(t)
 			if err != nil {
 				return err

@@ -45,7 +45,7 @@ func (n *Node) serveFar(from array.SystemID, q far.Request) far.Answer {
 }
 
 func (n *Node) answerFar(ctx context.Context, from array.SystemID, q far.Request) (a far.Answer, err error) {
-	if q.Kind == far.Follow || q.Kind == far.Lead {
+	if q.Kind == far.Follow || q.Kind == far.Lead || q.Kind == far.Serves {
 		return n.turnFar(ctx, from, q)
 	}
 	r, g, k := n.runningOf(q.Group)
@@ -69,16 +69,28 @@ func (n *Node) answerFar(ctx context.Context, from array.SystemID, q far.Request
 	if q.Kind == far.Check {
 		return a, (&farCopy{n: n, from: q.Group}).check(q)
 	}
+	if q.Kind == far.Begin {
+		if err := sensibleFar(q); err != nil {
+			return a, err
+		}
+	}
 	c, err := n.copyOf(q.Group)
 	if err != nil {
 		return a, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c.ctx, cancel)()
 	switch q.Kind {
 	case far.Look:
 		a.Have, err = c.Have()
 		return a, err
 	case far.Begin:
-		if a, err = c.Begin(ctx, q, nonce); err == nil {
+		if a, err = c.Begin(ctx, q, nonce); err != nil {
+			if r, _, _ := c.running(); r == nil {
+				n.stopCopy(q.Group) // there is nothing to remember of it
+			}
+		} else {
 			if _, g, k := c.running(); k >= 0 {
 				a.Group, a.ID, a.Systems, a.Of = g.Name, g.ID, n.systems(), g.Far[k].Of
 			}
@@ -133,7 +145,7 @@ func (c *farCopy) drop() error {
 		return err
 	}
 	c.n.event(fmt.Sprintf("group %s, a periodic copy of group %s, was removed by its source", g.Name, g.Far[k].Remote))
-	return nil
+	return c.n.forgetPlaces(context.Background(), []mention{{kind: groupKind, name: g.Name}})
 }
 
 // askFar brings a request to the array that serves the other group.

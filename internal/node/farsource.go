@@ -256,12 +256,26 @@ func (n *Node) noteCopy(ctx context.Context, id array.GroupID, f Far, a far.Answ
 	if a.Group == "" || !slices.Contains(a.Systems, f.Systems[0]) {
 		return nil
 	}
-	// The first one is what the relation is known by.
-	systems := append([]array.SystemID{f.Systems[0]}, slices.DeleteFunc(slices.Clone(a.Systems), func(id array.SystemID) bool { return id == f.Systems[0] })...)
+	d, err := n.describe(id)
+	if err != nil {
+		return err
+	}
+	if !validName(a.Group) {
+		return array.Errorf(array.Invalid, "the copy calls its group %.40q: %s", a.Group, nameWanted)
+	}
+	// The first one is what the relation is known by; what another relation, or this array, is
+	// known by can't be the copy's.
+	systems := []array.SystemID{f.Systems[0]}
+	for _, s := range a.Systems {
+		if k := d.Group.farWith(s); len(systems) < 2 && !slices.Contains(systems, s) && !slices.Contains(n.systems(), s) && (k < 0 || k == d.Group.farWith(f.Systems[0])) {
+			systems = append(systems, s)
+		}
+	}
 	of := map[array.VolumeID]array.VolumeID{}
 	for copied, own := range a.Of {
 		of[own] = copied
 	}
+	of = d.ownOf(of)
 	if a.Group == f.Remote && a.ID == f.ID && slices.Equal(systems, f.Systems) && maps.Equal(of, f.Of) {
 		return nil
 	}

@@ -20,12 +20,11 @@ import (
 
 // failoverFar lets a copy go on by itself from its last point. Said again, it finishes what was
 // not finished.
-func (n *Node) failoverFar(a *args, g RCGroup, k int, force bool) error {
-	f := g.Far[k]
+func (n *Node) failoverFar(ctx context.Context, a *args, g RCGroup, f Far, force bool) error {
 	switch t := n.farOf(f.Systems); {
 	case f.Done == nil:
 		return array.Errorf(array.Conflict, "group %s has no point of group %s: no copy came whole yet", g.Name, f.Remote)
-	case !f.Parted && t != nil && t.tie.Reachable():
+	case !f.Parted && t != nil && n.servedThere(ctx, g.ID, f):
 		return array.Errorf(array.Conflict, "group %s is a copy of group %s, and %s can be reached: there 'setrcopygroup reverse -t <target> %s' hands it over without loss, and 'dismissrcopytarget -keepvv' lets it go on by itself", g.Name, f.Remote, t.Name, f.Remote)
 	case !force:
 		return array.Errorf(array.Conflict, "group %s has the state of %s, and what was written to group %s since is lost to it: say -f", g.Name, f.Done.At.Format(timeForPeople), f.Remote)
@@ -70,22 +69,25 @@ func (n *Node) leaveCopy(ctx context.Context, from array.GroupID) error {
 
 // goOnAlone makes a copy's volumes what they were at its last point, and hosts' to use.
 func (n *Node) goOnAlone(ctx context.Context, id array.GroupID, to array.SystemID, tell func(progress.Step)) error {
+	d, f, err := n.describeFar(id, to)
+	if err != nil {
+		return err
+	}
+	end, err := n.remaking.begin(remade{group: id}, "group "+d.Group.Name)
+	if err != nil {
+		return err
+	}
+	defer end()
 	n.command.Lock()
-	err := n.changeFar(ctx, id, to, func(f *Far) { f.Copy, f.Parted = false, true })
+	err = n.changeFar(ctx, id, to, func(f *Far) { f.Copy, f.Parted = false, true })
 	n.command.Unlock()
 	if err != nil {
 		return err
 	}
-	d, err := n.describe(id)
-	if err != nil {
+	n.stopCopy(f.ID)
+	if d, f, err = n.describeFar(id, to); err != nil { // as it is when nothing is written to it any more
 		return err
 	}
-	k := d.Group.farWith(to)
-	if k < 0 {
-		return array.Errorf(array.Conflict, "group %s has lost the target meanwhile", d.Group.Name)
-	}
-	f := d.Group.Far[k]
-	n.stopCopy(f.ID)
 	m := progress.NewMeter("failover of group "+d.Group.Name, tell)
 	vvs, snaps := d.volumesOf(f.Done)
 	for i, v := range vvs {
@@ -145,12 +147,11 @@ func (n *Node) freeVolumes(ctx context.Context, d Description) error {
 const partedWithin = 30 * time.Second
 
 // recoverFar makes the former source of a copy that went on by itself follow it.
-func (n *Node) recoverFar(ctx context.Context, id array.GroupID, k int) error {
-	d, err := n.describe(id)
+func (n *Node) recoverFar(ctx context.Context, id array.GroupID, from array.SystemID) error {
+	d, f, err := n.describeFar(id, from)
 	if err != nil {
 		return err
 	}
-	f := d.Group.Far[k]
 	if slices.ContainsFunc(d.volumes(), d.marked) {
 		return array.Errorf(array.Conflict, "group %s is not what its last point was yet: 'setrcopygroup failover -f %s' finishes that", d.Group.Name, d.Group.Name)
 	}
@@ -174,12 +175,11 @@ func (n *Node) recoverFar(ctx context.Context, id array.GroupID, k int) error {
 }
 
 // handFar hands a group over to its far copy, without loss: no host has it while that goes on.
-func (n *Node) handFar(ctx context.Context, id array.GroupID, k int) error {
-	d, err := n.describe(id)
+func (n *Node) handFar(ctx context.Context, id array.GroupID, to array.SystemID) error {
+	d, f, err := n.describeFar(id, to)
 	if err != nil {
 		return err
 	}
-	f := d.Group.Far[k]
 	if f.Copy && !f.Handing {
 		return array.Errorf(array.Conflict, "group %s follows group %s of %s: it is handed over there", d.Group.Name, f.Remote, n.farName(f))
 	}
@@ -190,14 +190,14 @@ func (n *Node) handFar(ctx context.Context, id array.GroupID, k int) error {
 		if f.ID == 0 || f.Done == nil {
 			return array.Errorf(array.Conflict, "target %s has no point of group %s yet", n.farName(f), d.Group.Name).Because(array.NotSynced)
 		}
-		if err := n.syncFar(ctx, id, k); err != nil {
+		if err := n.syncFar(ctx, id, to); err != nil {
 			return err
 		}
-		if err := n.beginToFollow(ctx, id, k, true, n.unchanged); err != nil {
+		if err := n.beginToFollow(ctx, id, to, true, n.unchanged); err != nil {
 			return err
 		}
 	}
-	_, err = n.askFar(ctx, f, farAnswer, far.Request{Kind: far.Lead, Group: id, Tag: n.doneTag(id, k)})
+	_, err = n.askFar(ctx, f, farAnswer, far.Request{Kind: far.Lead, Group: id, Tag: n.doneTag(id, to)})
 	if err != nil {
 		return fmt.Errorf("group %s is nobody's to use until target %s takes it over: say it again: %w", d.Group.Name, n.farName(f), err)
 	}
@@ -211,12 +211,12 @@ func (n *Node) handFar(ctx context.Context, id array.GroupID, k int) error {
 	return nil
 }
 
-func (n *Node) doneTag(id array.GroupID, k int) uint64 {
-	d, err := n.describe(id)
-	if err != nil || k >= len(d.Group.Far) {
+func (n *Node) doneTag(id array.GroupID, to array.SystemID) uint64 {
+	_, f, err := n.describeFar(id, to)
+	if err != nil {
 		return 0
 	}
-	return d.Group.Far[k].Done.tag()
+	return f.Done.tag()
 }
 
 // unused refuses a group that hosts may write to.
@@ -225,8 +225,12 @@ func (n *Node) unused(d Description) error {
 		return array.Errorf(array.Conflict, "group %s has exported volumes, to which hosts may write: remove their VLUNs first", d.Group.Name).Because(array.Exported)
 	}
 	for _, v := range d.volumes() {
-		if v.Taking != 0 || v.Copy.underWay() {
-			return array.Errorf(array.Conflict, "volume %s of group %s is being written by this array itself: wait for that", v.Name, d.Group.Name).Because(array.Copied)
+		_, stays, err := n.stayingOf(v)
+		if err != nil {
+			return err
+		}
+		if v.Taking != 0 || v.Copy.underWay() || v.Joins != nil || v.Leaves || stays {
+			return array.Errorf(array.Conflict, "volume %s of group %s is being written by this array itself, admitted or dismissed: wait for that", v.Name, d.Group.Name).Because(array.Copied)
 		}
 	}
 	if len(d.Group.Far) > 1 {
@@ -243,8 +247,10 @@ func (n *Node) unchanged(d Description) error {
 	if err := n.flushGroup(d.Group.ID); err != nil {
 		return err
 	}
-	k := 0 // unused refuses more than one
-	snaps := d.pointOf(d.Group.Far[k].Done)
+	if len(d.Group.Far) != 1 { // unused refuses more
+		return array.Errorf(array.Conflict, "group %s has lost the target meanwhile", d.Group.Name)
+	}
+	snaps := d.pointOf(d.Group.Far[0].Done)
 	for _, v := range d.volumes() {
 		snap, ok := snaps[v.ID]
 		if !ok {
@@ -262,10 +268,10 @@ func (n *Node) unchanged(d Description) error {
 }
 
 // beginToFollow makes a source's group a copy, that stands at its newest point.
-func (n *Node) beginToFollow(ctx context.Context, id array.GroupID, k int, handing bool, may func(Description) error) error {
+func (n *Node) beginToFollow(ctx context.Context, id array.GroupID, from array.SystemID, handing bool, may func(Description) error) error {
 	n.command.Lock()
 	defer n.command.Unlock()
-	d, err := n.describe(id)
+	d, f, err := n.describeFar(id, from)
 	if err == nil {
 		err = may(d)
 	}
@@ -274,15 +280,15 @@ func (n *Node) beginToFollow(ctx context.Context, id array.GroupID, k int, handi
 	}
 	return n.changeDescription(ctx, id, func(t *store.Tx) error {
 		var pending []VV // of a run that began meanwhile
-		for _, v := range d.pointOf(d.Group.Far[k].Pending) {
+		for _, v := range d.pointOf(f.Pending) {
 			pending = append(pending, v)
 		}
 		g, err := n.strikePoint(t, id, pending)
 		if err != nil {
 			return err
 		}
-		g = g.withFar(k, func(f *Far) { f.Copy, f.Handing, f.Parted, f.Stopped, f.Pending = true, handing, false, false, nil })
-		if err := d.takePoints(t, g.Far[k].Done); err != nil {
+		g = g.withFar(g.farWith(from), func(f *Far) { f.Copy, f.Handing, f.Parted, f.Stopped, f.Pending = true, handing, false, false, nil })
+		if err := d.takePoints(t, f.Done); err != nil {
 			return err
 		}
 		return groupsPut(t, g)
@@ -303,116 +309,19 @@ func (d Description) takePoints(t *store.Tx, p *FarPoint) error {
 	return nil
 }
 
-// turnFar answers Follow and Lead.
-func (n *Node) turnFar(ctx context.Context, from array.SystemID, q far.Request) (a far.Answer, err error) {
-	for _, r := range n.shared() {
-		k := slices.IndexFunc(r.rec.Far, func(f Far) bool {
-			return slices.Contains(f.Systems, from) && (f.ID == q.Group || q.Kind == far.Follow && f.Remote == q.Name)
-		})
-		if k < 0 {
+// servedThere reports whether an array that answers says that the source of a copy is served. One
+// that has lost the group, or can't decide who serves it, does not keep its copy from use.
+func (n *Node) servedThere(ctx context.Context, id array.GroupID, f Far) bool {
+	for _, t := range n.fars() {
+		if !slices.Contains(f.Systems, t.SystemID) || !t.tie.Reachable() {
 			continue
 		}
-		if n.elsewhere(&r) {
-			return a, array.Errorf(array.Moved, "group %s is served by array %s", r.rec.Name, n.to().Name).Because(array.ServedElsewhere)
-		}
-		if q.Kind == far.Lead {
-			return a, n.lead(ctx, r, k, q)
-		}
-		return a, n.follow(ctx, r, k, q)
-	}
-	return a, array.Errorf(array.NotFound, "array %s has no group that has to do with group %.40q of system %d", n.cfg.Name, q.Name, from)
-}
-
-// lead makes a copy the one that hosts use: its source gave it up at the point where it stands.
-func (n *Node) lead(ctx context.Context, r running, k int, q far.Request) error {
-	f := r.rec.Far[k]
-	d, err := n.describe(r.rec.ID)
-	if err != nil {
-		return err
-	}
-	half := slices.ContainsFunc(d.volumes(), d.marked)
-	switch {
-	case !f.Copy && !f.Parted && f.Done.tag() == q.Tag:
-		return nil // it was told before
-	case !f.Copy && !half:
-		return array.Errorf(array.Conflict, "group %s on array %s has gone on by itself", r.rec.Name, n.cfg.Name).Because(array.Served)
-	case f.Done.tag() != q.Tag:
-		return array.Errorf(array.Conflict, "group %s does not have the point at which it is to be taken over", r.rec.Name).Because(array.NotSynced)
-	}
-	n.stopCopy(f.ID)
-	if err := n.goOnAlone(ctx, r.rec.ID, f.Systems[0], nil); err != nil {
-		return err
-	}
-	n.command.Lock()
-	defer n.command.Unlock()
-	if err := n.changeFar(ctx, r.rec.ID, f.Systems[0], func(f *Far) { f.Parted = false }); err != nil {
-		return err
-	}
-	n.event(fmt.Sprintf("group %s was taken over from %s, which follows it", r.rec.Name, n.farName(f)))
-	return nil
-}
-
-// follow makes a former source the copy of what was its copy. If they have a point in common
-// that is where it goes back to, when the first pages come.
-func (n *Node) follow(ctx context.Context, r running, k int, q far.Request) error {
-	f := r.rec.Far[k]
-	switch {
-	case f.Copy && f.ID == q.Group:
-		return nil // it was told before
-	case f.Copy:
-		return array.Errorf(array.Conflict, "group %s follows another group", r.rec.Name)
-	case !f.Parted && !f.Stopped:
-		return array.Errorf(array.Conflict, "group %s takes its copy for one that follows", r.rec.Name).Because(array.NotSynced)
-	}
-	if q.Tag == f.Pending.tag() && f.Pending != nil {
-		n.command.Lock()
-		err := n.pointDone(ctx, r.rec.ID, f.Systems[0], q.Tag)
-		n.command.Unlock()
-		if err != nil {
-			return err
+		inner, cancel := context.WithTimeout(ctx, farCheckWithin)
+		a, err := t.tie.Ask(inner, far.Request{Kind: far.Serves, Group: id})
+		cancel()
+		if err == nil && a.Have != 0 {
+			return true
 		}
 	}
-	return n.beginToFollowAs(ctx, r.rec.ID, k, q)
-}
-
-// beginToFollowAs is beginToFollow with what the group's new source says.
-func (n *Node) beginToFollowAs(ctx context.Context, id array.GroupID, k int, q far.Request) error {
-	n.command.Lock()
-	d, err := n.describe(id)
-	if err == nil {
-		err = n.unused(d)
-	}
-	if err == nil {
-		f := d.Group.Far[k]
-		var stale []VV
-		for _, p := range []*FarPoint{f.Done, f.Pending} {
-			if p.tag() == q.Tag {
-				continue
-			}
-			for _, v := range d.pointOf(p) {
-				stale = append(stale, v)
-			}
-		}
-		err = n.changeDescription(ctx, id, func(t *store.Tx) error {
-			g, err := n.strikePoint(t, id, stale)
-			if err != nil {
-				return err
-			}
-			return groupsPut(t, g.withFar(k, func(f *Far) {
-				f.ID, f.Of, f.Pending = q.Group, q.Of, nil
-				if f.Done.tag() != q.Tag {
-					f.Done = nil
-				}
-			}))
-		}, keepAsItWas)
-	}
-	n.command.Unlock()
-	if err != nil {
-		return err
-	}
-	if err := n.beginToFollow(ctx, id, k, false, n.unused); err != nil {
-		return err
-	}
-	n.warn(fmt.Sprintf("group %s follows group %s of %s from now on, as a person said there: what was written here after the point that both have is given up", d.Group.Name, q.Name, n.farName(d.Group.Far[k])))
-	return nil
+	return false
 }

@@ -177,7 +177,7 @@ func (n *Node) openGroups() error {
 				mine = append(mine, v)
 			}
 		}
-		if err := n.removePages(r.Gone...); err != nil {
+		if err := n.removePages(r.allGone()...); err != nil {
 			n.leaveOut(r, err)
 			continue
 		}
@@ -277,7 +277,7 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 	}
 	cfg := group.Config{
 		ID: r.ID, Name: r.Name, Self: side, Arrays: [2]string{n.arrayName(0), n.arrayName(1)}, Ports: [2][]uint16{n.ports(0, n.portCount(0)), n.ports(1, n.portCount(1))},
-		Policy: n.policy(r), Stopped: r.Stopped, Gone: r.Gone,
+		Policy: n.policy(r), Stopped: r.Stopped, Gone: r.allGone(),
 		Log: n.jnl, Space: n.jnl, Pages: pg, Copy: pg, Points: pg, Shadow: pg, Buffers: n.pool, Keep: keep{n.store}, Logger: n.log, Event: n.event, Alarm: n.alarm, Unrepaired: n.unrepaired, Now: boottime.Now, Clock: n.now, Moved: n.moved,
 	}
 	var p *pair.Pair

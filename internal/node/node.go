@@ -58,6 +58,7 @@ type Node struct {
 	far       farTargets
 	farRuns   farRuns
 	farCopies farCopies
+	remaking  remaking
 	hostsBack hostsBack
 	scsi      *scsi.Server
 	target    *iscsi.Target

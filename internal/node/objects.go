@@ -131,8 +131,10 @@ type RCGroup struct {
 	Founder  array.Side `json:"founder"`
 	// Replaces is the group without volumes whose place it took, with its name.
 	Replaces array.GroupID `json:"replaces,omitempty"`
-	// Gone are the volumes taken out last: the log may still speak of them.
-	Gone []array.VolumeID `json:"gone,omitempty"`
+	// Gone are the volumes taken out last, GoneSnaps the snapshots, of which there are many
+	// more: the log may still speak of them.
+	Gone      []array.VolumeID `json:"gone,omitempty"`
+	GoneSnaps []array.VolumeID `json:"gone_snaps,omitempty"`
 	// Near says which array's paths hosts prefer while both serve.
 	Near []Nearness `json:"near,omitempty"`
 	// Far are copies outside the pair, or what this group is a copy of.
@@ -150,18 +152,22 @@ func (g RCGroup) newerThan(o RCGroup) bool {
 	return cmp.Or(cmp.Compare(g.Epoch, o.Epoch), cmp.Compare(g.Term, o.Term), cmp.Compare(g.Version, o.Version)) > 0
 }
 
-// maxGone bounds RCGroup.Gone: the log speaks of what went long ago no more.
+// maxGone bounds RCGroup.Gone and GoneSnaps: the log speaks of what went long ago no more.
 const maxGone = 1024
 
 // without returns g after v was taken out.
-func (g RCGroup) without(v array.VolumeID) RCGroup {
-	gone := append(append([]array.VolumeID(nil), g.Gone...), v)
-	if len(gone) > maxGone {
-		gone = gone[len(gone)-maxGone:]
+func (g RCGroup) without(v VV) RCGroup {
+	list := &g.Gone
+	if v.Of != 0 {
+		list = &g.GoneSnaps
 	}
-	g.Gone = gone
+	gone := append(slices.Clone(*list), v.ID)
+	*list = gone[max(0, len(gone)-maxGone):]
 	return g
 }
+
+// allGone are the volumes and snapshots taken out last.
+func (g RCGroup) allGone() []array.VolumeID { return slices.Concat(g.Gone, g.GoneSnaps) }
 
 // Policies are what the group does by itself.
 type Policies struct {

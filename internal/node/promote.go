@@ -34,14 +34,31 @@ func promoteSV(n *Node, ctx context.Context, a *args) error {
 	if r == nil || r.units[sv.Of] == nil {
 		return array.Errorf(array.Unavailable, "the volume of snapshot %s is not open", sv.Name)
 	}
+	end, err := n.remaking.begin(remade{g.ID, sv.Of}, "the volume of snapshot "+sv.Name)
+	if err != nil {
+		return err
+	}
 	v, err := n.setTaking(ctx, g.ID, sv.Of, sv)
 	if err != nil {
+		end()
 		return err
 	}
 	w := writer{n, n.cpgs[v.CPG], n.cpgs[v.CPG].Volume(sv.ID), r.units[v.ID]}
 	a.waits("promote_sv", v.Name, func(ctx context.Context) error {
+		defer end()
 		m := progress.NewMeter("promotion of "+sv.Name, a.tell)
-		written, err := w.differences(ctx, func(off int64) { m.At(off, v.Size, off, "") })
+		// The other array may promote it anew once it owns the group.
+		inner, stop := context.WithCancelCause(ctx)
+		defer stop(nil)
+		written, err := w.differences(inner, func(off int64) {
+			if n.elsewhere(r) {
+				stop(array.Errorf(array.Moved, "array %s owns the group now", n.to().Name))
+			}
+			m.At(off, v.Size, off, "")
+		})
+		if err != nil && context.Cause(inner) != nil {
+			err = context.Cause(inner)
+		}
 		if err != nil {
 			return fmt.Errorf("volume %s is not what snapshot %s is yet, promote it again: %w", v.Name, sv.Name, err)
 		}

@@ -383,7 +383,7 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	if done, err := n.turnsFar(a, r, verb, *target, *force); done {
+	if done, err := n.turnsFar(ctx, a, r, verb, *target, *force); done {
 		return err
 	}
 	i, err := r.g.Info()

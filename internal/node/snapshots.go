@@ -274,7 +274,7 @@ func (n *Node) removeVVs(ctx context.Context, id array.GroupID, vvs []VV) error 
 			if err := tables.vvs.Delete(t, store.Key(uint64(v.ID))); err != nil {
 				return err
 			}
-			g = g.without(v.ID)
+			g = g.without(v)
 		}
 		return groupsPut(t, g)
 	})
@@ -305,8 +305,8 @@ func (n *Node) snapshotMade(s volume.VolumeSpec) {
 		if err != nil {
 			return
 		}
-		if slices.Contains(d.Group.Gone, s.ID) { // given up before it was made
-			if err := n.removePages(d.Group.Gone...); err != nil {
+		if slices.Contains(d.Group.allGone(), s.ID) { // given up before it was made
+			if err := n.removePages(d.Group.allGone()...); err != nil {
 				n.event(err.Error())
 			}
 			return

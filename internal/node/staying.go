@@ -295,7 +295,7 @@ func (n *Node) leftBehind(j *joiner, last VV) (Description, []array.VolumeID, er
 			return err
 		}
 		for _, v := range gone {
-			g = g.without(v.ID)
+			g = g.without(v)
 		}
 		g.Version, g.Change, g.Epoch, g.Term = g.Version+1, nonce(), served.Epoch, served.Term
 		return groupsPut(t, g)

@@ -120,7 +120,7 @@ func (n *Node) take(d Description) error {
 			return n.applyAgain(old)
 		}
 		for _, v := range d.VVs {
-			if slices.Contains(old.Group.Gone, v.ID) {
+			if slices.Contains(old.Group.allGone(), v.ID) {
 				return array.Errorf(array.Conflict, "volume %s was removed from group %s on array %s: its pages are gone there", v.Name, d.Group.Name, n.cfg.Name)
 			}
 		}
@@ -187,7 +187,7 @@ func (n *Node) applyAgain(d Description) error {
 	if !behind {
 		return nil
 	}
-	return n.apply(d, d.Group.Gone)
+	return n.apply(d, d.Group.allGone())
 }
 
 // apply brings the running group in line with the stored description d, and removes the

@@ -212,7 +212,7 @@ func (a *testArray) known() string {
 		if err != nil {
 			return err.Error()
 		}
-		d.Group.Gone, d.Record = nil, nil
+		d.Group.Gone, d.Group.GoneSnaps, d.Record = nil, nil, nil
 		d.Group.Epoch, d.Group.Term = 0, 0 // of the last change here
 		all = append(all, d)
 	}

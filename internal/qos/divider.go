@@ -41,7 +41,9 @@ func (d *Divider) Offer(now time.Time, l *Limiter, mine Need) float64 {
 	}
 	silent, most := now.Sub(d.unheard), 1.0
 	if silent > missed {
-		d.theirs, most = Need{Serves: true}, Floor // what it wants is not known any more
+		// What it wants is not known any more. One that serves nothing, by its last word, does not
+		// take from who does.
+		d.theirs, most = Need{Serves: d.theirs.Serves}, Floor
 	}
 	if silent > lapsed {
 		d.given = Floor
@@ -81,11 +83,14 @@ func (d *Divider) Answered(now time.Time, l *Limiter, held float64, theirs Need)
 }
 
 // Follower is the other array's part for a rule. The zero value is at the begin of a contact.
-type Follower struct{ told time.Time }
+type Follower struct {
+	told time.Time
+	all  bool // it was offered all: the array that divides serves nothing under the rule
+}
 
 // Take takes an offer. It returns under which share commands begin from now on at most.
 func (f *Follower) Take(now time.Time, l *Limiter, offer float64) (held float64) {
-	f.told = now
+	f.told, f.all = now, offer >= 1
 	l.SetShare(now, bounded(offer, 1))
 	return l.Held(now)
 }
@@ -96,7 +101,7 @@ func (f *Follower) Tick(now time.Time, l *Limiter) {
 	if f.told.IsZero() {
 		f.told = now
 	}
-	if now.Sub(f.told) > offerHolds {
+	if !f.all && now.Sub(f.told) > offerHolds {
 		l.SetShare(now, Floor)
 	}
 }

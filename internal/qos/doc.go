@@ -11,8 +11,9 @@
 //     from those behind him.
 //   - Two arrays that share a rule admit together, over any time, what one would admit: each
 //     has a share of the limits, and none gets more before the other has less. One that
-//     serves nothing under the rule, or does not hear the other one, has all: when both begin
-//     to serve beside each other, there can be twice the limit for a second.
+//     serves nothing under the rule has all of it, and so has one that begins to hear the
+//     other: when both begin to serve beside each other, there can be twice the limit for two
+//     seconds, and for as long as neither hears what the other says of the rule.
 //   - A goal pushes no rule below its own minimum, and none of the same or a higher priority.
 //
 // # Concurrency

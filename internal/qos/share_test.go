@@ -236,6 +236,60 @@ func TestOneThatBeginsToServe(t *testing.T) {
 	}
 }
 
+// TestTheOnlyServerKeepsItsLimit: only this array serves under the rule, the other
+// one has said so. Then its answers stay away while the contact lasts.
+func TestTheOnlyServerKeepsItsLimit(t *testing.T) {
+	now := time.Unix(1000, 0)
+	l, d := NewLimiter(Rule{MaxIOPS: 1000}), &Divider{}
+	busy := Need{Serves: true, Used: 1, Queue: 5}
+	for range 10 {
+		d.Offer(now, l, busy)
+		d.Answered(now, l, 1, Need{}) // it serves nothing
+		now = now.Add(time.Second)
+	}
+	if l.Share() != 1 {
+		t.Fatalf("share %v", l.Share())
+	}
+	least := 0
+	for range 20 {
+		d.Offer(now, l, busy)
+		if l.Share() < 0.5 {
+			least++
+		}
+		now = now.Add(time.Second)
+	}
+	if least > 0 {
+		t.Errorf("the only array that serves had a tenth of the limit for %d s", least)
+	}
+}
+
+// TestTwiceTheLimitForTwoTurns: how long both have all when the other array begins to serve.
+func TestTwiceTheLimitForTwoTurns(t *testing.T) {
+	now := time.Unix(1000, 0)
+	a, b, d, f := NewLimiter(Rule{MaxIOPS: 1000}), NewLimiter(Rule{MaxIOPS: 1000}), &Divider{}, &Follower{}
+	busy := Need{Serves: true, Used: 1, Queue: 5}
+	serves := Need{}
+	turn := func() {
+		held := f.Take(now, b, d.Offer(now, a, busy))
+		d.Answered(now, a, held, serves)
+		now = now.Add(time.Second)
+	}
+	for range 5 {
+		turn()
+	}
+	serves = busy // just after the answer
+	over := 0
+	for range 10 {
+		if a.Share()+b.Share() > 1.01 {
+			over++
+		}
+		turn()
+	}
+	if over > 2 {
+		t.Errorf("both have more than the limit for %d s, want 2", over)
+	}
+}
+
 // TestTheLimitHoldsOverBoth whatever hosts do, and which messages are lost.
 func TestTheLimitHoldsOverBoth(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -317,5 +371,20 @@ func TestTheOtherArraysWordIsBounded(t *testing.T) {
 		if s := l.Share(); !(s >= Floor && s <= 1) {
 			t.Errorf("an offer of %v makes a share of %v", x, s)
 		}
+	}
+}
+
+// TestAFollowerThatServesAlone keeps all while it hears nothing: the other one served nothing.
+func TestAFollowerThatServesAlone(t *testing.T) {
+	l, f := NewLimiter(Rule{MaxIOPS: 100}), Follower{}
+	f.Take(zero, l, 1)
+	for s := range 20 {
+		if f.Tick(zero.Add(time.Duration(s)*time.Second), l); l.Share() != 1 {
+			t.Fatalf("after %d s it has %v", s, l.Share())
+		}
+	}
+	f.Take(zero, l, 0.5)
+	if f.Tick(zero.Add(time.Minute), l); l.Share() != Floor {
+		t.Errorf("one that shared has %v", l.Share())
 	}
 }
