@@ -19,7 +19,7 @@ PROVE_COUNT ?= 5
 export CGO_ENABLED ?= 1
 TOOLS := .cache/tools
 
-.PHONY: help build check vet staticcheck format fix test unit race real lab lab-stock soak starve setup prove demo conformance fuzz linearizability failure-matrix model sim clock crash corrupt bench-store bench-pair bench-target bench-neighbour bench-api clean
+.PHONY: help build check lint quick vet staticcheck format fix test unit race real lab lab-stock soak starve setup prove demo conformance fuzz linearizability failure-matrix model sim clock crash corrupt bench-store bench-pair bench-target bench-neighbour bench-api clean
 
 help: ## this list
 	@echo "Perdure: two block storage arrays that behave as one."
@@ -31,7 +31,9 @@ help: ## this list
 build: ## all commands, into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
 
-check: vet staticcheck format unit race ## what every commit passes: linters and tests, no root, under 3 minutes
+check: lint quick ## what every commit passes: linters and fast tests, no root, under 3 minutes
+
+lint: vet staticcheck format
 
 vet:
 	$(GO) vet ./...
@@ -52,6 +54,9 @@ fix: $(TOOLS)/gofumpt ## format the sources
 # Most tests of two arrays wait, for a silent one to be given up: several of them fit on a core.
 TOGETHER := -parallel 6
 
+quick:
+	$(GO) test -short $(TOGETHER) $(GOTESTFLAGS) ./...
+
 unit:
 	$(GO) test $(TOGETHER) $(GOTESTFLAGS) ./...
 
@@ -64,7 +69,7 @@ setup: ## install the Debian packages that the integration tests use
 # What a test needs from Debian is installed by now: without it a test fails, and is skipped
 # in a plain 'make check' only.
 test: export PERDURE_LAB := required
-test: setup check real ## everything: setup, check, and the tests with real processes and networks
+test: setup lint unit race real ## everything: linters, all tests, the race detector, and the tests with real processes and networks
 
 # The tests with real processes fail, instead of being skipped, where the machine
 # offers no namespaces: a run that proved nothing must not look like one that did.

@@ -114,6 +114,7 @@ func TestAlertsOfALostArray(t *testing.T) {
 // TestAnOrderlyShutdownIsNoAlarm: what follows from it is informational, on both arrays, also
 // after a restart of the one that stays.
 func TestAnOrderlyShutdownIsNoAlarm(t *testing.T) {
+	long(t)
 	a, b := paired(t)
 	if err := b.Leave(); err != nil {
 		t.Fatal(err)

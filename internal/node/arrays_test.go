@@ -21,6 +21,15 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
+// long is of tests that wait for many seconds, for what is given up or tried again: 'make check'
+// and the race detector go without, 'make test' and 'make prove' do not.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
+}
+
 // testArray is an array in this process, which can be closed and opened again.
 type testArray struct {
 	*Node

@@ -55,6 +55,7 @@ func TestFarBeginWithoutSystems(t *testing.T) {
 
 // TestFarFailoverAgainDuringPromotion: failover -f said again while a volume is being promoted.
 func TestFarFailoverAgainDuringPromotion(t *testing.T) {
+	long(t)
 	t.Parallel()
 	a, b, c := copiedGroup(t)
 	a.Close()
@@ -193,6 +194,7 @@ func TestFarClock(t *testing.T) {
 
 // TestFarPointsHeld: points of a stopped target while the CPG is short.
 func TestFarPointsHeld(t *testing.T) {
+	long(t)
 	t.Parallel()
 	a, b, _ := copiedGroup(t)
 	for _, x := range []*testArray{a, b} {
@@ -297,6 +299,7 @@ func TestFarLateAnswer(t *testing.T) {
 
 // TestFarKeepWithoutSnapshot: a point that can't be made on the copy is kept as if it were.
 func TestFarKeepWithoutSnapshot(t *testing.T) {
+	long(t)
 	t.Parallel()
 	a, b, c := copiedGroup(t)
 	a.Close()

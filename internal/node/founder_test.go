@@ -41,6 +41,7 @@ func (a *testArray) once(u *group.Unit, off int64, data []byte) error {
 // TestAVolumeInUseIsProtected: it becomes the first one of a group with its data, identity
 // and exports, on whichever array it is.
 func TestAVolumeInUseIsProtected(t *testing.T) {
+	long(t)
 	for _, mode := range []string{"sync", "periodic"} {
 		for from := range 2 {
 			arrays := openArrays(t, 2, nil)

@@ -118,6 +118,7 @@ func inGroup(t *testing.T, a, b *testArray) {
 // TestDeathBeforeAVolumeJoins: hosts are held and nothing is decided. The volume is served
 // again as what it was, and joins later.
 func TestDeathBeforeAVolumeJoins(t *testing.T) {
+	long(t)
 	t.Parallel()
 	a, b, v := heldJoin(t)
 	a.toTheEnd(v, false)
@@ -128,6 +129,7 @@ func TestDeathBeforeAVolumeJoins(t *testing.T) {
 
 // TestDeathAfterAVolumeJoined: it is decided, and in no table. The array finds it so.
 func TestDeathAfterAVolumeJoined(t *testing.T) {
+	long(t)
 	t.Parallel()
 	a, b, v := heldJoin(t)
 	a.toTheEnd(v, true)
@@ -139,6 +141,7 @@ func TestDeathAfterAVolumeJoined(t *testing.T) {
 // TestHandedOverBeforeAVolumeJoins: the other array serves the group, finds that nothing is
 // decided, and says so; the volume is served again as what it was.
 func TestHandedOverBeforeAVolumeJoins(t *testing.T) {
+	long(t)
 	t.Parallel()
 	a, b, v := heldJoin(t)
 	a.toTheEnd(v, false)
@@ -157,6 +160,7 @@ func TestHandedOverBeforeAVolumeJoins(t *testing.T) {
 // TestHandedOverAfterAVolumeJoined: the other array serves the group, finds that it is decided,
 // and does what follows; this one learns it from that.
 func TestHandedOverAfterAVolumeJoined(t *testing.T) {
+	long(t)
 	t.Parallel()
 	a, b, v := heldJoin(t)
 	a.toTheEnd(v, true)
@@ -168,6 +172,7 @@ func TestHandedOverAfterAVolumeJoined(t *testing.T) {
 // TestForcedToBeforeAVolumeJoined: a person lets the other array go on from a point of before
 // that. Hosts see nothing of the volume there, which was none of the group's at that point.
 func TestForcedToBeforeAVolumeJoined(t *testing.T) {
+	long(t)
 	t.Parallel()
 	a, b, v := heldJoinTo(t, "periodic")
 	a.run("createvlun", "first", "6", "host")
@@ -190,11 +195,9 @@ func TestForcedToBeforeAVolumeJoined(t *testing.T) {
 // TestLostWhileAVolumeJoins: the link is cut, or an array dies, at each exchange of the last
 // step.
 func TestLostWhileAVolumeJoins(t *testing.T) {
+	long(t)
 	t.Parallel()
 	faults := []fault{loseAnswer, otherDies, thisDiesAfter, loseRequest, otherDiesAfter, thisDies}
-	if testing.Short() {
-		faults = faults[:3]
-	}
 	for _, f := range faults {
 		t.Run(f.String(), func(t *testing.T) {
 			t.Parallel()

@@ -32,6 +32,7 @@ func (h halfTurned) FinishResync(g array.GroupID, at array.Place) error {
 // TestATurnIsOfAllCPGs: an array that stopped while it turned one CPG after the other shows
 // the point in all of them when it is back, and can't be forced between.
 func TestATurnIsOfAllCPGs(t *testing.T) {
+	long(t)
 	t.Parallel()
 	var half atomic.Bool
 	arrays := openArrays(t, 2, func(c *Config) {

@@ -30,6 +30,7 @@ func (a *testArray) admits(vv string) (count int) {
 // TestALimitIsOfBothArrays: what a rule lets through both arrays together is its limit, and
 // the whole of it is the one's that serves without the other.
 func TestALimitIsOfBothArrays(t *testing.T) {
+	long(t)
 	t.Parallel()
 	as := openArrays(t, 2, quick)
 	a, b := as[0], as[1]

@@ -13,6 +13,7 @@ import (
 // TestAVolumeStaysFromAmongOthers: one that leaves a group with others stays where that is
 // served, with its data, identity, exports and reservations, and can come back.
 func TestAVolumeStaysFromAmongOthers(t *testing.T) {
+	long(t)
 	t.Parallel()
 	for _, mode := range []string{"sync", "periodic"} {
 		for from := range 2 {
@@ -193,11 +194,9 @@ func TestRemovedAfterAVolumeLeft(t *testing.T) {
 // TestLostWhileAVolumeLeaves: the link is cut, or an array dies, at each exchange of the last
 // step.
 func TestLostWhileAVolumeLeaves(t *testing.T) {
+	long(t)
 	t.Parallel()
 	faults := []fault{loseAnswer, otherDies, thisDiesAfter, loseRequest, otherDiesAfter, thisDies}
-	if testing.Short() {
-		faults = faults[:3]
-	}
 	for _, f := range faults {
 		t.Run(f.String(), func(t *testing.T) {
 			t.Parallel()

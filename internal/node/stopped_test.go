@@ -38,6 +38,7 @@ func TestAStoppedGroupIsNotHandedOver(t *testing.T) {
 
 // TestAPointThatCannotBeTaken: what waits for it ends, with why.
 func TestAPointThatCannotBeTaken(t *testing.T) {
+	long(t)
 	t.Parallel()
 	arrays := openArrays(t, 2, nil)
 	a, b := arrays[0], arrays[1]

@@ -318,6 +318,7 @@ func (x *interrupted) whole(p tried) {
 
 // TestLostWithinCommands: the link is cut at each exchange of each command.
 func TestLostWithinCommands(t *testing.T) {
+	long(t)
 	t.Parallel()
 	x := openInterrupted(t)
 	var all []tried

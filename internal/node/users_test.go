@@ -66,6 +66,7 @@ func TestUsersAreOnBothArrays(t *testing.T) {
 
 // TestRolesAreObeyed by every command, wherever it is carried out.
 func TestRolesAreObeyed(t *testing.T) {
+	long(t)
 	t.Parallel()
 	arrays := openArrays(t, 2, quick)
 	a, b := arrays[0], arrays[1]
