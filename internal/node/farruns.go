@@ -74,19 +74,20 @@ func (x *farRuns) end(key farKey) {
 const lookWithin = 2 * time.Second
 
 // lookAtFar asks a copy that can be reached again whether it follows still: a person may have let it
-// go on by itself, and people here are to know before the next point is due.
-func (n *Node) lookAtFar(ctx context.Context, r running, f Far) {
+// go on by itself, and people here are to know before the next point is due. It reports false if
+// nobody answered: that holds others up.
+func (n *Node) lookAtFar(ctx context.Context, r running, f Far) bool {
 	if f.Copy || f.Parted {
-		return
+		return true
 	}
 	key := f.key(r.rec.ID)
 	t := n.farOf(f.Systems)
 	if t == nil || !t.tie.Reachable() {
 		n.farRuns.change(key, func(s *farRun) { s.looked = false })
-		return
+		return true
 	}
 	if i, err := r.g.Info(); n.farRuns.state(key).looked || err != nil || !i.Serving || i.Owner != i.Self {
-		return
+		return true
 	}
 	_, err := n.askFar(ctx, f, lookWithin, far.Request{Kind: far.Look, Group: r.rec.ID, Name: r.rec.Name, Systems: n.systems()})
 	n.farRuns.change(key, func(s *farRun) { s.looked = err == nil || array.ReasonOf(err) == array.Served })
@@ -96,6 +97,7 @@ func (n *Node) lookAtFar(ctx context.Context, r running, f Far) {
 		}
 		n.warn(fmt.Sprintf("group %s: its copy on target %s went on by itself; 'setrcopygroup recover %s' there lets this group follow", r.rec.Name, n.farName(f), f.Remote))
 	}
+	return err == nil || array.ReasonOf(err) == array.Served
 }
 
 // prune forgets relations that are no more.
@@ -111,10 +113,10 @@ func (x *farRuns) prune(groups []running) {
 
 func (f Far) key(id array.GroupID) farKey { return farKey{id, f.Systems[0]} }
 
-// beginFarRun reports whether a point is due that this array is to send, and takes the run.
-func (n *Node) beginFarRun(r running, f Far) bool {
+// beginFarRun takes the run if a point is due that this array is to send; else end is nil.
+func (n *Node) beginFarRun(ctx context.Context, r running, f Far) (_ context.Context, end context.CancelFunc) {
 	if f.Copy || f.Stopped || f.Parted || !n.RemoteCopyStarted() {
-		return false
+		return ctx, nil
 	}
 	x := &n.farRuns
 	x.mu.Lock()
@@ -132,13 +134,18 @@ func (n *Node) beginFarRun(r running, f Far) bool {
 	// The last point may be of another array's clock.
 	due := f.Pending != nil || f.Done == nil || s.asked || now.Sub(f.Done.At) >= f.period() || now.Before(f.Done.At)
 	if s.running || !due || busy >= maxFarRuns || same >= maxFarRuns/2 || time.Now().Before(s.retryAt) {
-		return false
+		return ctx, nil
 	}
 	if i, err := r.g.Info(); err != nil || !i.Serving || i.Owner != i.Self {
-		return false
+		return ctx, nil
 	}
-	s.running, s.asked, s.sent = true, false, 0
-	return true
+	// As it is now: who stops it meanwhile ends the run.
+	if _, f, err := n.describeFar(r.rec.ID, f.Systems[0]); err != nil || f.Copy || f.Stopped || f.Parted {
+		return ctx, nil
+	}
+	ctx, end = context.WithCancel(ctx)
+	s.running, s.asked, s.sent, s.end = true, false, 0, end
+	return ctx, end
 }
 
 func (n *Node) endFarRun(ctx context.Context, g RCGroup, f Far, err error) {

@@ -40,16 +40,18 @@ func (n *Node) watchFars(ctx context.Context) {
 	for pause(ctx, farEvery) {
 		all := n.shared()
 		n.farRuns.prune(all)
+		silent := map[array.SystemID]bool{} // asked in this round, in vain
 		for _, r := range all {
 			n.giveFarWay(ctx, r)
 			for _, f := range r.rec.Far {
 				n.watchFarPeriod(r, f)
-				n.lookAtFar(ctx, r, f)
-				if !n.beginFarRun(r, f) {
+				if !silent[f.Systems[0]] {
+					silent[f.Systems[0]] = !n.lookAtFar(ctx, r, f)
+				}
+				ctx, end := n.beginFarRun(ctx, r, f)
+				if end == nil {
 					continue
 				}
-				ctx, end := context.WithCancel(ctx)
-				n.farRuns.change(f.key(r.rec.ID), func(s *farRun) { s.end = end })
 				runs.Go(func() {
 					defer end()
 					err := n.sendFarPoint(ctx, r.rec.ID, f.Systems[0])

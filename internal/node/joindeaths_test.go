@@ -194,24 +194,26 @@ func TestForcedToBeforeAVolumeJoined(t *testing.T) {
 
 // TestLostWhileAVolumeJoins: the link is cut, or an array dies, at each exchange of the last
 // step.
-func TestLostWhileAVolumeJoins(t *testing.T) {
+func TestLostWhileAVolumeJoins(t *testing.T) { atEachExchange(t, 3, (*interrupted).joins) }
+
+// atEachExchange plays a last step again and again, each time with a fault at the next of its
+// exchanges, of which it has so many at least, until there is none left.
+func atEachExchange(t *testing.T, least int, play func(x *interrupted, t *testing.T, k int, f fault) bool) {
 	long(t)
 	t.Parallel()
-	faults := []fault{loseAnswer, otherDies, thisDiesAfter, loseRequest, otherDiesAfter, thisDies}
-	for _, f := range faults {
+	for _, f := range []fault{loseAnswer, otherDies, thisDiesAfter, loseRequest, otherDiesAfter, thisDies} {
 		t.Run(f.String(), func(t *testing.T) {
 			t.Parallel()
 			x := openInterrupted(t)
 			a, b := x.all[0], x.all[1]
 			a.run("createhost", "host", joinHost)
 			a.fullGroup("sync")
-			for k := 1; ; k++ {
-				if hit := x.joins(t, k, f); !hit {
-					if k < 4 {
-						t.Errorf("the last step has %d exchanges, want 3", k-1)
-					}
-					break
-				}
+			k := 1
+			for play(x, t, k, f) {
+				k++
+			}
+			if k <= least {
+				t.Errorf("the last step has %d exchanges, want %d", k-1, least)
 			}
 			a.Close()
 			b.Close()

@@ -193,30 +193,7 @@ func TestRemovedAfterAVolumeLeft(t *testing.T) {
 
 // TestLostWhileAVolumeLeaves: the link is cut, or an array dies, at each exchange of the last
 // step.
-func TestLostWhileAVolumeLeaves(t *testing.T) {
-	long(t)
-	t.Parallel()
-	faults := []fault{loseAnswer, otherDies, thisDiesAfter, loseRequest, otherDiesAfter, thisDies}
-	for _, f := range faults {
-		t.Run(f.String(), func(t *testing.T) {
-			t.Parallel()
-			x := openInterrupted(t)
-			a, b := x.all[0], x.all[1]
-			a.run("createhost", "host", joinHost)
-			a.fullGroup("sync")
-			for k := 1; ; k++ {
-				if hit := x.leaves(t, k, f); !hit {
-					if k < 3 {
-						t.Errorf("the last step has %d exchanges, want 2", k-1)
-					}
-					break
-				}
-			}
-			a.Close()
-			b.Close()
-		})
-	}
-}
+func TestLostWhileAVolumeLeaves(t *testing.T) { atEachExchange(t, 2, (*interrupted).leaves) }
 
 // leaves lets a volume leave that is stopped at its k-th exchange.
 func (x *interrupted) leaves(t *testing.T, k int, f fault) bool {
