@@ -15,6 +15,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/pki"
+	"github.com/perdure/perdure/internal/priority"
 	"github.com/perdure/perdure/internal/witness"
 )
 
@@ -29,6 +30,9 @@ func (r *runCmd) Run(s *session) error {
 	c, err := loadConfig(r.Config)
 	if err != nil {
 		return err
+	}
+	if err := priority.Raise(priority.Daemons); err != nil {
+		logger.Warn("raise the priority: on a busy machine arrays may miss this witness", "err", err)
 	}
 	id, err := pki.Load(c.State)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/node"
 	"github.com/perdure/perdure/internal/people"
+	"github.com/perdure/perdure/internal/priority"
 	"github.com/perdure/perdure/internal/sshd"
 	"github.com/perdure/perdure/internal/table"
 )
@@ -88,6 +89,11 @@ func run(path string, debug bool) error {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})).With("array", cfg.Name)
+	if cfg.Nice != 0 {
+		if err := priority.Raise(cfg.Nice); err != nil {
+			log.Warn("raise the priority: on a busy machine this array may be taken for dead", "err", err)
+		}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	tellUsage(ctx, log) // before anything that may take long

@@ -14,6 +14,7 @@ import (
 	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/pki"
+	"github.com/perdure/perdure/internal/priority"
 	"github.com/perdure/perdure/internal/volume"
 )
 
@@ -26,6 +27,8 @@ type Config struct {
 	DataDir string `toml:"data_dir"`
 	// Socket is where commands are taken; empty: DataDir/perdured.sock.
 	Socket string `toml:"socket"`
+	// Nice is the daemon's nice value, unless it is lower already.
+	Nice int `toml:"nice"`
 	// WSAPI is the REST interface.
 	WSAPI WSAPI `toml:"wsapi"`
 
@@ -173,7 +176,7 @@ type SSH struct {
 // LoadConfig reads the file. Unknown keys and values that can't be meant are
 // errors that name them.
 func LoadConfig(path string) (Config, error) {
-	c := Config{Scrub: Scrub{MiBPerSecond: 16}}
+	c := Config{Scrub: Scrub{MiBPerSecond: 16}, Nice: priority.Daemons}
 	md, err := toml.DecodeFile(path, &c)
 	if err != nil {
 		return c, fmt.Errorf("read configuration %s: %w", path, err)

@@ -86,6 +86,7 @@ func TestConfigurationThatCannotBeMeant(t *testing.T) {
 		{"a severity that is none", "[witness]", "[[forward]]\nto = \"syslog+udp://192.0.2.1:514\"\nseverity = \"Bad\"\n[witness]", []string{"forward.severity", "Bad", "Minor"}},
 		{"a receiver twice", "[witness]", "[[forward]]\nto = \"https://192.0.2.1\"\n[[forward]]\nto = \"https://192.0.2.1\"\n[witness]", []string{"forward.to", "twice"}},
 		{"an unknown table", "[memory]", "[ram]", []string{"unknown key ram"}},
+		{"a nice value of people", "system_id = 1", "system_id = 1\nnice = 5", []string{"nice", "5", "-20 to -1"}},
 		{"a key twice", `name = "array-a"`, "name = \"array-a\"\nname = \"x\"", []string{"name"}},
 		{"text for a number", "system_id = 1", `system_id = "one"`, []string{"system_id", "string"}},
 		{"a negative id", "system_id = 1", "system_id = -1", []string{"system_id", "-1"}},

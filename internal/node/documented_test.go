@@ -86,7 +86,7 @@ func TestEveryKeyIsInTheDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range []string{
-		"name", "system_id", "data_dir", "socket", "wsapi.listen", "wsapi.certificate", "wsapi.key", "iscsi.name", "iscsi.portals", "iscsi.allow", "iscsi.takeover", "target.iscsi_name", "target.takeover", "iscsi.sessions", "iscsi.logins", "iscsi.host_sessions",
+		"name", "system_id", "data_dir", "socket", "nice", "wsapi.listen", "wsapi.certificate", "wsapi.key", "iscsi.name", "iscsi.portals", "iscsi.allow", "iscsi.takeover", "target.iscsi_name", "target.takeover", "iscsi.sessions", "iscsi.logins", "iscsi.host_sessions",
 		"iscsi.host_connections", "iscsi.host_commands", "iscsi.host_buffers_mib", "journal.size_mib", "journal.device", "memory.buffers_mib",
 		"memory.overlay_mib", "memory.map_cache_mib", "memory.read_cache_mib", "scrub.mib_per_second", "[[cpg]] name", "[[cpg]] dir", "[[cpg]] device", "[[cpg]] limit_gib", "target.name", "target.system_id", "target.key",
 		"[[target.link]] name", "[[target.link]] listen", "witness.address", "witness.key", "ssh.listen", "[[forward]] to", "[[forward]] severity", "[[forward]] ca", "[[forward]] token", "[[forward]] community", "[[forward]] user", "[[forward]] auth", "[[forward]] auth_password", "[[forward]] privacy", "[[forward]] privacy_password",

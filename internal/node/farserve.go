@@ -78,9 +78,12 @@ func (n *Node) answerFar(ctx context.Context, from array.SystemID, q far.Request
 	if err != nil {
 		return a, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(c.ctx, cancel)()
+	if q.Kind != far.Leave && q.Kind != far.Drop { // what ends the copy is not ended with it
+		inner, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(c.ctx, cancel)()
+		ctx = inner
+	}
 	switch q.Kind {
 	case far.Look:
 		a.Have, err = c.Have()

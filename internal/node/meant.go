@@ -145,6 +145,9 @@ func addresses(key string, listen []string) error {
 }
 
 func (c *Config) checkMemory() error {
+	if c.Nice < -20 || c.Nice > 0 {
+		return bad("nice", c.Nice, "want -20 to -1, or 0 to leave it as it is")
+	}
 	if n := c.Scrub.MiBPerSecond; n < 0 || n > maxMiB {
 		return bad("scrub.mib_per_second", n, "want a number of MiB a second from 1 to %d, or 0 for none", maxMiB)
 	}

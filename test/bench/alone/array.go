@@ -87,7 +87,8 @@ func (a *Array) configure(o Options) (string, error) {
 		return "", err
 	}
 	conf := filepath.Join(a.dir, "array-a", "alone.toml")
-	text := fmt.Sprintf("name = \"array-a\"\nsystem_id = 1\ndata_dir = %q\n[iscsi]\nname = %q\nportals = [%q]\n",
+	// The peers have no priority either.
+	text := fmt.Sprintf("name = \"array-a\"\nsystem_id = 1\nnice = 0\ndata_dir = %q\n[iscsi]\nname = %q\nportals = [%q]\n",
 		filepath.Join(a.dir, "array-a"), TargetName, a.Addr)
 	if o.CacheMiB > 0 {
 		text += fmt.Sprintf("[memory]\nread_cache_mib = %d\n", o.CacheMiB)
