@@ -20,6 +20,7 @@ import (
 	"github.com/perdure/perdure/internal/cli"
 	"github.com/perdure/perdure/internal/demo"
 	"github.com/perdure/perdure/internal/lab"
+	"github.com/perdure/perdure/internal/node"
 	"github.com/perdure/perdure/internal/wsapi"
 )
 
@@ -95,6 +96,11 @@ func (c *arrayCmd) Run(o *options) error {
 	if len(c.Words) == 0 {
 		fmt.Print(brief)
 		return nil
+	}
+	if c.Words[0] == "help" {
+		text, err := node.Help(c.Words[1:])
+		fmt.Print(text)
+		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

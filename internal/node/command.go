@@ -160,13 +160,15 @@ func (n *Node) runHere(ctx context.Context, q Asked) (string, error) {
 func (n *Node) newArgs(c *command, q Asked) *args {
 	a := &args{n: n, cmd: c, by: q.By, words: q.Words[1:], style: q.Style, rest: q.Words[1:], out: &strings.Builder{}, tell: q.Tell, begun: q.begun, flags: flag.NewFlagSet(c.name, flag.ContinueOnError)}
 	a.flags.SetOutput(io.Discard)
-	a.tab = tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	a.tab = newTab(a.out)
 	if c.lists() {
 		a.flags.BoolVar(&a.style.NoHdTot, "nohdtot", a.style.NoHdTot, "")
 		a.flags.BoolVar(&a.style.CSV, "csvtable", a.style.CSV, "")
 	}
 	return a
 }
+
+func newTab(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 8, 2, ' ', 0) }
 
 // lists reports whether a command prints tables in the style of who asks.
 func (c *command) lists() bool {
@@ -218,16 +220,31 @@ func help(_ *Node, _ context.Context, a *args) error {
 	if err := a.parse(0, 1); err != nil {
 		return err
 	}
-	if len(a.rest) > 0 && find(a.rest[0]) == nil {
-		return array.Errorf(array.NotFound, "unknown command %q: 'help' lists them", a.rest[0])
+	return writeHelp(a.tab, a.rest)
+}
+
+// Help is what the command help prints, for which no array has to run.
+func Help(words []string) (string, error) {
+	if len(words) > 1 {
+		return "", array.Errorf(array.Invalid, "help: want one command at most, have %d words", len(words))
+	}
+	var b strings.Builder
+	tab := newTab(&b)
+	err := errors.Join(writeHelp(tab, words), tab.Flush())
+	return b.String(), err
+}
+
+func writeHelp(w io.Writer, words []string) error {
+	if len(words) > 0 && find(words[0]) == nil {
+		return array.Errorf(array.NotFound, "unknown command %q: 'help' lists them", words[0])
 	}
 	for _, c := range commands() {
-		if len(a.rest) == 0 || a.rest[0] == c.name {
-			a.printf("%s\n    %s\n", c.usage, c.about)
+		if len(words) == 0 || words[0] == c.name {
+			fmt.Fprintf(w, "%s\n    %s\n", c.usage, c.about)
 		}
-		if len(a.rest) > 0 && a.rest[0] == c.name {
+		if len(words) > 0 && words[0] == c.name {
 			for _, f := range c.forms {
-				a.printf("    %s\t%s\n", f.words, f.about)
+				fmt.Fprintf(w, "    %s\t%s\n", f.words, f.about)
 			}
 		}
 	}

@@ -96,3 +96,16 @@ func TestEveryKeyIsInTheDocument(t *testing.T) {
 		}
 	}
 }
+
+// TestHelpWithoutAnArray is what an array's own says.
+func TestHelpWithoutAnArray(t *testing.T) {
+	a := openArrays(t, 1, nil)[0]
+	for _, words := range [][]string{nil, {"admitrcopyvv"}, {"setrcopygroup"}} {
+		if text, err := Help(words); err != nil || text == "" || text != a.run(append([]string{"help"}, words...)...) {
+			t.Errorf("help %v: %v\n%s", words, err, text)
+		}
+	}
+	if _, err := Help([]string{"makecoffee"}); err == nil {
+		t.Error("help for a command that there is not")
+	}
+}
