@@ -27,6 +27,7 @@ const (
 	kindPage        = "page"
 	kindCopies      = "copies"
 	kindCertificate = "certificate"
+	kindTarget      = "target"
 )
 
 // raise tells that a condition lasts, or matters more now, once; over that it has ended, and

@@ -46,7 +46,7 @@ type holding struct {
 
 // derived are the kinds that end when a look does not find them.
 func derived() []string {
-	return []string{kindSilence, kindWitness, kindStuck, kindGroup, kindPeriod, kindCPG, kindUnopened}
+	return []string{kindSilence, kindWitness, kindStuck, kindGroup, kindPeriod, kindCPG, kindUnopened, kindTarget}
 }
 
 // watchConditions looks until ctx ends.
@@ -110,6 +110,8 @@ func endedText(c event.Condition) string {
 		return c.Object + " is open, or gone"
 	case kindLink, kindSlow:
 		return "there is no link " + c.Object + " any more"
+	case kindTarget:
+		return "target " + c.Object + " answers, or is none any more"
 	case kindPeriod:
 		return "group " + c.Object + ": the period is kept again"
 	}
@@ -125,6 +127,14 @@ func (n *Node) conditions() (all []holding) {
 		all = append(all, n.relationConditions()...)
 		if p.IsStuck() && !n.broken.Load() {
 			all = append(all, holding{Condition: event.Condition{Kind: kindStuck}, severity: event.Major, text: "this array's journal is stuck; it gives up its lease"})
+		}
+	}
+	for _, t := range n.fars() {
+		if !t.tie.Reachable() {
+			all = append(all, holding{
+				Condition: event.Condition{Kind: kindTarget, Object: t.Name}, severity: event.Minor, patience: patienceAtStart,
+				text: "target " + t.Name + " does not answer: periodic copies to and from it get older",
+			})
 		}
 	}
 	for name, p := range n.cpgs {
@@ -181,6 +191,12 @@ func (n *Node) relationConditions() (all []holding) {
 			}
 		}
 		all = append(all, holding{Condition: c, severity: n.asPlanned(event.Major), text: text, patience: patienceAtStart})
+	}
+	if r := n.rel.Load(); r.stopped && r.witness.Address != "" {
+		all = append(all, holding{
+			Condition: event.Condition{Kind: kindWitness}, severity: event.Minor, patience: patience,
+			text: "the quorum witness was stopped by a command: without it no array goes on by itself when the other is lost, until 'setrcopytarget witness start " + n.to().Name + "'",
+		})
 	}
 	if w := p.WitnessStatus(); n.witnessStarted() && !w.Reached {
 		all = append(all, holding{

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -39,6 +40,9 @@ func admitTarget(n *Node, ctx context.Context, a *args) error {
 	cpg := a.flags.String("cpg", "", "")
 	period := a.flags.String("period", "5m", "")
 	if err := a.parse(3, 3+maxFarNames); err != nil {
+		return err
+	}
+	if err := a.outsiders(); err != nil {
 		return err
 	}
 	target, mode, group := a.rest[0], a.rest[1], a.rest[2]
@@ -115,8 +119,11 @@ func (n *Node) farNames(r *running, words []string) (map[array.VolumeID]string, 
 	names, taken := map[array.VolumeID]string{}, map[string]bool{}
 	for _, w := range words {
 		vv, name, ok := strings.Cut(w, ":")
-		if !ok || !validName(name) {
+		switch {
+		case !ok || vv == "" || name == "":
 			return nil, array.Errorf(array.Invalid, "admitrcopytarget %.60q: must specify a mapping, as <volume>:<name there>", w)
+		case !validName(name):
+			return nil, array.Errorf(array.Invalid, "admitrcopytarget: volume name %.40q: %s", name, nameWanted)
 		}
 		v, g, err := n.vv(vv)
 		switch {
@@ -141,10 +148,22 @@ func (n *Node) farNames(r *running, words []string) (map[array.VolumeID]string, 
 	return names, nil
 }
 
+// outsiders refuses a domain's users what is done on an array outside the pair: it has domains of
+// its own, of which nobody here knows which are theirs.
+func (a *args) outsiders() error {
+	if a.by.everything() {
+		return nil
+	}
+	return array.Errorf(array.Denied, "%s: an array outside the pair has other domains: this takes a user of all", a.cmd.name)
+}
+
 func dismissTarget(n *Node, ctx context.Context, a *args) error {
 	sure := a.confirmation()
 	keep := a.flags.Bool("keepvv", false, "")
 	if err := a.parse(2, 2); err != nil {
+		return err
+	}
+	if err := a.outsiders(); err != nil {
 		return err
 	}
 	r, err := n.findGroup(a.rest[1])
@@ -161,6 +180,9 @@ func dismissTarget(n *Node, ctx context.Context, a *args) error {
 	g := n.recordOf(r)
 	f := g.Far[k]
 	what := fmt.Sprintf("removes the periodic copy of group %s on target %s, with its data", g.Name, a.rest[0])
+	if !f.Origin {
+		what = fmt.Sprintf("removes group %s on target %s, which was its source, with its volumes and their data", cmp.Or(f.Remote, g.Name), a.rest[0])
+	}
 	switch {
 	case f.Copy:
 		return array.Errorf(array.Conflict, "group %s is the copy, of group %s: dismiss it there, or 'setrcopygroup failover -f %s' lets it go on by itself", g.Name, f.Remote, g.Name)

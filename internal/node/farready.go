@@ -159,7 +159,7 @@ func (c *farCopy) newVolume(v far.Volume, stale map[string]VV) (VV, error) {
 		return x, array.Errorf(array.Invalid, "volume %s: %d bytes", x.Name, v.Size)
 	}
 	if o, _, err := c.n.vvShown(x.Name); err == nil && stale[x.Name].ID != o.ID {
-		return x, array.Errorf(array.Exists, "volume %s exists on array %s and is another one: dismiss the target, and admit it again with <volume>:<name>", x.Name, c.n.cfg.Name).Because(array.VolumeOnTarget)
+		return x, array.Errorf(array.Exists, "volume %s exists on array %s and is another one: name that one otherwise with 'setvv -name', or give the copy another name when the target is admitted, as <volume>:<name>", x.Name, c.n.cfg.Name).Because(array.VolumeOnTarget)
 	}
 	return x, c.n.roomFor(x)
 }

@@ -4,6 +4,8 @@ package node
 
 import (
 	"cmp"
+	"errors"
+	"flag"
 	"fmt"
 	"regexp"
 	"slices"
@@ -19,6 +21,9 @@ const wrongValue = `(?s)^invalid (?:boolean )?value (".*") for (?:flag )?(-[^:]+
 
 // optionError is an error of package flag in words for people.
 func optionError(err error) string {
+	if errors.Is(err, flag.ErrHelp) {
+		return "'help <command>' explains a command"
+	}
 	text := err.Error()
 	if o, ok := strings.CutPrefix(text, "flag provided but not defined: "); ok {
 		return "there is no option " + o

@@ -240,6 +240,12 @@ func (n *Node) mayStart(r *running) error {
 	n.mu.RLock()
 	now := *r
 	n.mu.RUnlock()
+	if !n.paired() {
+		if len(now.rec.Far) > 0 {
+			return array.Errorf(array.Conflict, "group %s has no other array, only target %s: say -t %s", now.rec.Name, n.farName(now.rec.Far[0]), n.farName(now.rec.Far[0])).Because(array.NoTarget)
+		}
+		return array.Errorf(array.Conflict, "group %s has no target", now.rec.Name).Because(array.NoTarget)
+	}
 	i, err := infoNow(now)
 	if err == nil && i.Stopped {
 		err = r.stopped()

@@ -21,7 +21,7 @@ func targetForms() []form {
 		{"witness start [-remote] <target>", "uses it: an array that loses the other one asks it"},
 		{"witness stop [-remote] <target>", "does not use it: the array that serves goes on alone, the other one does not take over"},
 		{"witness remove [-remote] <target>", "forgets it, after it was stopped"},
-		{"witness check [-remote] [-key <key>] <address>[:<port>] [<target>]", "asks it, and changes nothing"},
+		{"witness check [-remote] [-key <key>] [<address>[:<port>]] <target>", "asks it, or the one at that address, and changes nothing"},
 		{"pol mirror_config <target>", "what is said of a group is told to the other array: always"},
 	}
 }
@@ -226,7 +226,13 @@ func (n *Node) tellPolicies() {
 const checkWithin = 5 * time.Second
 
 func (n *Node) checkWitness(_ context.Context, a *args, r relation, key string) error {
-	w, err := n.witnessWord(a.rest[0], key, r.witness)
+	address := a.rest[0]
+	if len(a.rest) == 1 && r.ties != nil && address == r.target.Name {
+		if address = r.witness.Address; address == "" {
+			return array.Errorf(array.NotFound, "target %s has no quorum witness: 'setrcopytarget witness create' makes one known", r.target.Name)
+		}
+	}
+	w, err := n.witnessWord(address, key, r.witness)
 	if err != nil {
 		return err
 	}

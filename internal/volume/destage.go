@@ -33,11 +33,25 @@ func (p *Pool) background() {
 		case <-t.C:
 		}
 		p.measure()
-		if err := p.destage(nil); err != nil && p.o.Alarm != nil {
+		err := p.destage(nil)
+		if err == nil {
+			continue
+		}
+		if p.o.Alarm != nil {
 			p.o.Alarm(err)
+		}
+		// What went wrong is told to those who wait, who ask for another attempt at once: a full
+		// pool with a damaged page tells of that page each time.
+		select {
+		case <-p.stop:
+			return
+		case <-time.After(min(p.o.Age, failedFor)):
 		}
 	}
 }
+
+// failedFor is how long pages rest after some could not be written.
+const failedFor = 100 * time.Millisecond
 
 // Flush puts all that was applied to a group so far on pages.
 func (p *Pool) Flush(id array.GroupID) error { return p.destage(&id) }

@@ -5,6 +5,7 @@ package volume
 import (
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
@@ -40,4 +41,35 @@ func TestAFullPoolTellsOfNoRoom(t *testing.T) {
 		t.Errorf("it was told of room %d times, and there is none", n)
 	}
 	_ = p.Close()
+}
+
+// TestPagesRestAfterAFailure: whoever waits asks for room again at once, as a group does that is
+// told of a damaged page with each attempt (found by the simulator, with a schedule that never
+// came to an end).
+func TestPagesRestAfterAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := testOptions(t.TempDir())
+		o.Limit, o.Grow, o.Age = 4*block.Page, block.Page, time.Hour
+		var v *Volume
+		attempts := 0
+		o.Alarm = func(error) {
+			if attempts++; attempts > 1000 {
+				return
+			}
+			if answer, err := v.Spacious(30*block.Page, block.Page); err != nil || answer != Unsure {
+				t.Errorf("there is room: %v, %v", answer, err)
+			}
+		}
+		var p *Pool
+		p, v = onePool(t, vfs.NewMem(), o, 40*block.Page)
+		for n := range int64(20) {
+			ok(t, v.Apply(data(array.Place(n+1), n*block.Page, page(byte(n+1)))))
+		}
+		p.wake()
+		time.Sleep(time.Second)
+		if attempts < 5 || attempts > 11 {
+			t.Errorf("%d attempts in a second", attempts)
+		}
+		_ = p.Close()
+	})
 }
