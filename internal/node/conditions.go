@@ -157,6 +157,12 @@ func (n *Node) conditions() (all []holding) {
 // farConditions are those of copies outside the pair, where the group is served.
 func (n *Node) farConditions(r running) (all []holding) {
 	for _, f := range r.rec.Far {
+		if f.Parted && !f.Copy && n.unfinished(r.rec.ID) {
+			all = append(all, holding{
+				Condition: event.Condition{Kind: kindGroup, Object: r.rec.Name}, severity: event.Major, patience: patienceAtStart,
+				text: fmt.Sprintf("group %s is not what its last point was yet, and no host can use it: 'setrcopygroup failover -f %s' finishes that", r.rec.Name, r.rec.Name),
+			})
+		}
 		if f.Stopped || f.Parted && !f.Origin {
 			continue // as a person wants it
 		}

@@ -156,6 +156,9 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 			if sent[r.rec.ID] == r.rec.Version && !n.toTellAgain(r.rec.ID) {
 				continue
 			}
+			if !r.g.MayServe() { // for which no group has to be woken
+				continue
+			}
 			if i, err := r.g.Info(); err != nil || !i.Serving {
 				continue
 			}
@@ -226,11 +229,21 @@ func (n *Node) push(ctx context.Context, id array.GroupID, wait bool) (uint64, e
 
 // shared returns copies of the open groups that are not private.
 func (n *Node) shared() []running {
+	return n.opened(func(r *running) bool { return !r.rec.Private })
+}
+
+// related are those that have to do with an array outside the pair: mostly none.
+func (n *Node) related() []running {
+	return n.opened(func(r *running) bool { return len(r.rec.Far) > 0 })
+}
+
+// opened returns copies of the open groups that are wanted, by their names.
+func (n *Node) opened(wanted func(*running) bool) []running {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	var l []running
 	for _, r := range n.groups {
-		if !r.rec.Private {
+		if wanted(r) {
 			l = append(l, *r)
 		}
 	}

@@ -84,7 +84,7 @@ func (n *Node) stopCopy(from array.GroupID) {
 func (c *farCopy) running() (*running, RCGroup, int) { return c.n.runningOf(c.from) }
 
 func (n *Node) runningOf(from array.GroupID) (*running, RCGroup, int) {
-	for _, r := range n.shared() {
+	for _, r := range n.related() {
 		if k := slices.IndexFunc(r.rec.Far, func(f Far) bool { return f.ID == from && from != 0 }); k >= 0 {
 			return &r, r.rec, k
 		}

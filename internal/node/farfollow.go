@@ -17,7 +17,7 @@ import (
 
 // turnFar answers Follow, Lead and Serves.
 func (n *Node) turnFar(ctx context.Context, from array.SystemID, q far.Request) (a far.Answer, err error) {
-	for _, r := range n.shared() {
+	for _, r := range n.related() {
 		k := slices.IndexFunc(r.rec.Far, func(f Far) bool {
 			return slices.Contains(f.Systems, from) && (f.ID == q.Group || q.Kind == far.Follow && f.Remote == q.Name)
 		})

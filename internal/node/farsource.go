@@ -38,7 +38,7 @@ func (n *Node) watchFars(ctx context.Context) {
 	var runs sync.WaitGroup
 	defer runs.Wait()
 	for pause(ctx, farEvery) {
-		all := n.shared()
+		all := n.related()
 		n.farRuns.prune(all)
 		silent := map[array.SystemID]bool{} // asked in this round, in vain
 		for _, r := range all {
@@ -205,7 +205,10 @@ func (n *Node) newPoint(ctx context.Context, r *running, to array.SystemID, d De
 // point is compared. A copy keeps its point, since it has nothing else.
 func (n *Node) giveFarWay(ctx context.Context, r running) {
 	short := slices.ContainsFunc(r.rec.Far, func(f Far) bool { return !f.Copy && (f.Done != nil || f.Pending != nil) }) && r.pages.Short()
-	if i, err := r.g.Info(); !short || err != nil || !i.Serving || i.Owner != i.Self || !n.command.TryLock() {
+	if !short {
+		return
+	}
+	if i, err := r.g.Info(); err != nil || !i.Serving || i.Owner != i.Self || !n.command.TryLock() {
 		return
 	}
 	defer n.command.Unlock()

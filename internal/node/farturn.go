@@ -54,7 +54,7 @@ func (n *Node) leaveCopy(ctx context.Context, from array.GroupID) error {
 	}
 	f := g.Far[k]
 	switch {
-	case !f.Copy:
+	case !f.Copy && !n.unfinished(g.ID): // else it was broken off, and is finished now
 		return array.Errorf(array.Conflict, "group %s on array %s has gone on by itself", g.Name, n.cfg.Name).Because(array.Served)
 	case f.Done == nil:
 		return array.Errorf(array.Conflict, "group %s has no point: no copy came whole yet", g.Name)
