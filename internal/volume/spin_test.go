@@ -50,25 +50,26 @@ func TestPagesRestAfterAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := testOptions(t.TempDir())
 		o.Limit, o.Grow, o.Age = 4*block.Page, block.Page, time.Hour
-		var v *Volume
-		attempts := 0
+		var of atomic.Pointer[Volume]
+		var attempts atomic.Int64
 		o.Alarm = func(error) {
-			if attempts++; attempts > 1000 {
+			v := of.Load()
+			if attempts.Add(1) > 1000 || v == nil {
 				return
 			}
 			if answer, err := v.Spacious(30*block.Page, block.Page); err != nil || answer != Unsure {
 				t.Errorf("there is room: %v, %v", answer, err)
 			}
 		}
-		var p *Pool
-		p, v = onePool(t, vfs.NewMem(), o, 40*block.Page)
+		p, v := onePool(t, vfs.NewMem(), o, 40*block.Page)
+		of.Store(v)
 		for n := range int64(20) {
 			ok(t, v.Apply(data(array.Place(n+1), n*block.Page, page(byte(n+1)))))
 		}
 		p.wake()
 		time.Sleep(time.Second)
-		if attempts < 5 || attempts > 11 {
-			t.Errorf("%d attempts in a second", attempts)
+		if n := attempts.Load(); n < 5 || n > 11 {
+			t.Errorf("%d attempts in a second", n)
 		}
 		_ = p.Close()
 	})
