@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run)) }
 
 // atOnce is how many rows are played at the same time: most of a row is waiting.
-const atOnce = 3
+const atOnce = 2
 
 // TestMatrix plays every row. `-run 'TestMatrix/row/^18b$'` plays one.
 func TestMatrix(t *testing.T) {
