@@ -229,7 +229,7 @@ type entry struct {
 func Open(cfg Config, found arb.Record) (*Group, error) {
 	g := &Group{cfg: cfg, stopped: cfg.Stopped, opened: 1, heldSince: cfg.Now(), wake: make(chan struct{}, 1), done: make(chan struct{}), units: map[array.VolumeID]*Unit{}, calls: map[[8]byte]*call{}, repeats: map[array.VolumeID]*repeats{}, gone: map[array.VolumeID]bool{}, forwards: forwards{byID: map[uint64]*work{}}, heals: map[damage]*heal{}, damaged: map[damage]bool{}, questions: map[uint64]func(Packet, error){}}
 	for _, v := range cfg.Gone {
-		g.isGone(v)
+		g.noteGone(v)
 	}
 	if err := g.load(found); err != nil {
 		return nil, fmt.Errorf("open %s: %w", cfg.what(), err)

@@ -70,7 +70,7 @@ func (g *Group) AddVolume(id scsi.Identity, disk Disk) (*Unit, error) {
 // RemoveVolume takes a volume out; its watchers are told that it is gone.
 func (g *Group) RemoveVolume(id array.VolumeID) error {
 	return g.ask(func() {
-		g.isGone(id)
+		g.noteGone(id)
 		if u := g.units[id]; u != nil {
 			delete(g.units, id)
 			delete(g.repeats, id)
@@ -85,7 +85,7 @@ func (g *Group) RemoveVolume(id array.VolumeID) error {
 // what went before the last thousands no more.
 const maxGone = 1 << 13
 
-func (g *Group) isGone(id array.VolumeID) {
+func (g *Group) noteGone(id array.VolumeID) {
 	if g.gone[id] {
 		return
 	}

@@ -26,7 +26,7 @@ import (
 func long(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("it takes long")
+		t.Skip("it waits for many seconds, for arrays that are given up: 'make test' plays it")
 	}
 }
 

@@ -43,7 +43,10 @@ func (d *Divider) Offer(now time.Time, l *Limiter, mine Need) float64 {
 	if silent > missed {
 		// What it wants is not known any more. One that serves nothing, by its last word, does not
 		// take from who does.
-		d.theirs, most = Need{Serves: d.theirs.Serves}, Floor
+		d.theirs = Need{Serves: d.theirs.Serves}
+		if mine.Serves { // else it takes nothing from anybody
+			most = Floor
+		}
 	}
 	if silent > lapsed {
 		d.given = Floor
@@ -85,7 +88,7 @@ func (d *Divider) Answered(now time.Time, l *Limiter, held float64, theirs Need)
 // Follower is the other array's part for a rule. The zero value is at the begin of a contact.
 type Follower struct {
 	told time.Time
-	all  bool // it was offered all: the array that divides serves nothing under the rule
+	all  bool // it was offered all: one of the two served nothing under the rule
 }
 
 // Take takes an offer. It returns under which share commands begin from now on at most.

@@ -388,3 +388,19 @@ func TestAFollowerThatServesAlone(t *testing.T) {
 		t.Errorf("one that shared has %v", l.Share())
 	}
 }
+
+// TestAnUnheardServerIsOfferedAll: the array that divides serves nothing, and the other one, whose
+// answers are lost, begins to.
+func TestAnUnheardServerIsOfferedAll(t *testing.T) {
+	l, d := NewLimiter(Rule{MaxIOPS: 100}), Divider{}
+	for s := range 20 {
+		now := zero.Add(time.Duration(s) * time.Second)
+		offer := d.Offer(now, l, Need{})
+		if s > 0 && offer != 1 {
+			t.Fatalf("after %d s it is offered %v", s, offer)
+		}
+		if s < 3 {
+			d.Answered(now, l, 1, Need{})
+		}
+	}
+}
