@@ -59,7 +59,6 @@ func (n *Node) lead(ctx context.Context, r running, k int, q far.Request) error 
 	case f.Done.tag() != q.Tag:
 		return array.Errorf(array.Conflict, "group %s does not have the point at which it is to be taken over", r.rec.Name).Because(array.NotSynced)
 	}
-	n.stopCopy(f.ID)
 	if err := n.goOnAlone(ctx, r.rec.ID, f.Systems[0], nil); err != nil {
 		return err
 	}

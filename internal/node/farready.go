@@ -19,9 +19,6 @@ import (
 
 // Ready implements far.Volumes.
 func (c *farCopy) Ready(ctx context.Context, q far.Request) error {
-	if err := sensibleFar(q); err != nil {
-		return err
-	}
 	c.n.command.Lock()
 	defer c.n.command.Unlock()
 	r, g, k := c.running()
@@ -63,9 +60,6 @@ func (c *farCopy) Ready(ctx context.Context, q far.Request) error {
 
 // check says what would keep a copy from being made, and makes nothing.
 func (c *farCopy) check(q far.Request) error {
-	if err := sensibleFar(q); err != nil {
-		return err
-	}
 	own, stale := map[array.VolumeID]array.VolumeID{}, map[string]VV{}
 	if r, g, k := c.running(); r != nil {
 		own, stale = g.Far[k].copies(), c.stale(r, g.Far[k], q)

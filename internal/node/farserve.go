@@ -66,13 +66,13 @@ func (n *Node) answerFar(ctx context.Context, from array.SystemID, q far.Request
 			return a, array.Errorf(array.Moved, "group %s is served by array %s", g.Name, n.to().Name).Because(array.ServedElsewhere)
 		}
 	}
-	if q.Kind == far.Check {
-		return a, (&farCopy{n: n, from: q.Group}).check(q)
-	}
-	if q.Kind == far.Begin {
+	if q.Kind == far.Begin || q.Kind == far.Check {
 		if err := sensibleFar(q); err != nil {
 			return a, err
 		}
+	}
+	if q.Kind == far.Check {
+		return a, (&farCopy{n: n, from: q.Group}).check(q)
 	}
 	c, err := n.copyOf(q.Group)
 	if err != nil {
