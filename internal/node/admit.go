@@ -150,9 +150,7 @@ func (n *Node) mayAdmit(ctx context.Context, v VV, to array.GroupID) error {
 // inUse reports whether a volume of this array's own is in use, and so can't be made anew in a
 // group: hosts have written to it or see it, or it is in a set.
 func (n *Node) inUse(v VV) bool {
-	n.mu.RLock()
-	own := n.groups[v.Group]
-	n.mu.RUnlock()
+	own := n.running(v.Group)
 	if own == nil {
 		return false
 	}
@@ -165,9 +163,7 @@ func (n *Node) inUse(v VV) bool {
 
 // unwritten refuses a volume that has something of its own.
 func (n *Node) unwritten(v VV) error {
-	n.mu.RLock()
-	own := n.groups[v.Group]
-	n.mu.RUnlock()
+	own := n.running(v.Group)
 	if own == nil {
 		return array.Errorf(array.Internal, "volume %s is not open", v.Name)
 	}

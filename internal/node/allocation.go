@@ -134,9 +134,7 @@ func (n *Node) volumeThresholds() (all []threshold) {
 
 // unitOf returns the open unit of a volume, or nil.
 func (n *Node) unitOf(g array.GroupID, id array.VolumeID) *group.Unit {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	if r := n.groups[g]; r != nil {
+	if r := n.running(g); r != nil {
 		return r.units[id]
 	}
 	return nil

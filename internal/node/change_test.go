@@ -3,6 +3,7 @@
 package node
 
 import (
+	"maps"
 	"strings"
 	"testing"
 )
@@ -63,14 +64,16 @@ func TestADescriptionHalfTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.mu.Lock()
-	r.rec, r.units[goes.ID] = stale, unit // as if it had failed after it was stored
-	b.mu.Unlock()
+	b.publish(goes.Group, func(r *running) { // as if it had failed after it was stored
+		r.rec, r.units = stale, maps.Clone(r.units)
+		r.units[goes.ID] = unit
+	})
 	if err := b.take(now); err != nil {
 		t.Fatal(err)
 	}
 	b.mu.RLock() // array-a tells it again, too
 	defer b.mu.RUnlock()
+	r = b.groups[goes.Group]
 	if r.rec.Version != now.Group.Version || r.units[goes.ID] != nil {
 		t.Errorf("version %d with volumes %v after it was told version %d again", r.rec.Version, r.units, now.Group.Version)
 	}

@@ -17,9 +17,7 @@ func (n *Node) described(id array.GroupID) (Description, error) {
 	if err != nil {
 		return d, err
 	}
-	n.mu.RLock()
-	r := n.groups[id]
-	n.mu.RUnlock()
+	r := n.running(id)
 	if r == nil {
 		return d, array.Errorf(array.NotFound, "group %s is not open", d.Group.Name)
 	}

@@ -51,9 +51,7 @@ func (n *Node) expired(now time.Time) ([]VV, error) {
 		})
 	})
 	old = slices.DeleteFunc(old, func(v VV) bool {
-		n.mu.RLock()
-		r := n.groups[v.Group]
-		n.mu.RUnlock()
+		r := n.running(v.Group)
 		if r == nil {
 			return true
 		}

@@ -15,17 +15,11 @@ import (
 
 // noCopy refuses to change a group that is a copy: only its source does.
 func (n *Node) noCopy(id array.GroupID) error {
-	n.mu.RLock()
-	r := n.groups[id]
-	var g RCGroup
-	if r != nil {
-		g = r.rec
-	}
-	n.mu.RUnlock()
-	k := g.follows()
-	if k < 0 {
+	r := n.running(id)
+	if r == nil || r.rec.follows() < 0 {
 		return nil
 	}
+	g, k := r.rec, r.rec.follows()
 	f := g.Far[k]
 	return array.Errorf(array.Conflict, "group %s is a periodic copy of group %s of %s, and changes with it: 'setrcopygroup failover -f %s' lets it go on by itself", g.Name, f.Remote, n.farName(f), g.Name).Because(array.ServedElsewhere)
 }

@@ -125,13 +125,7 @@ func (f Far) volume(v VV, size int64) (far.Volume, error) {
 
 // farSource returns a group that is served here, with a relation in which it is the source.
 func (n *Node) farSource(id array.GroupID, to array.SystemID) (*running, Description, int, error) {
-	n.mu.RLock()
-	r := n.groups[id]
-	var now running
-	if r != nil {
-		now = *r
-	}
-	n.mu.RUnlock()
+	r := n.running(id)
 	if r == nil {
 		return nil, Description{}, 0, array.Errorf(array.Unavailable, "the group is not open")
 	}
@@ -143,7 +137,7 @@ func (n *Node) farSource(id array.GroupID, to array.SystemID) (*running, Descrip
 	if k < 0 || d.Group.Far[k].Copy {
 		return nil, d, 0, array.Errorf(array.Conflict, "group %s has lost the target meanwhile", d.Group.Name)
 	}
-	return &now, d, k, nil
+	return r, d, k, nil
 }
 
 // hasPoint reports whether a point's snapshots are all on this array.

@@ -114,9 +114,7 @@ func (n *Node) becoming(ctx context.Context, v VV, r *running) (*becoming, error
 // they put that on pages. Hosts' commands that come meanwhile wait; what they ask a closed
 // group is answered BUSY.
 func (n *Node) retire(id array.GroupID, name string) error {
-	n.mu.RLock()
-	r := n.groups[id]
-	n.mu.RUnlock()
+	r := n.running(id)
 	if r == nil {
 		return array.Errorf(array.Internal, "volume %s is not open", name)
 	}
@@ -180,9 +178,10 @@ func (n *Node) unbecome(b *becoming) error {
 		return fmt.Errorf("take back that volume %s is the first of group %s: %w", b.v.Name, b.empty.Name, err)
 	}
 	if b.ran != nil {
+		ran := *b.ran
+		ran.rec = b.empty
 		n.mu.Lock()
-		b.ran.rec = b.empty
-		n.groups[b.empty.ID] = b.ran
+		n.groups[b.empty.ID] = &ran
 		delete(n.aside, b.empty.ID)
 		n.wakeList()
 		n.mu.Unlock()

@@ -4,6 +4,7 @@ package node
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"sync/atomic"
 
@@ -304,7 +305,7 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 		if disks[i] == nil {
 			continue
 		}
-		if err := n.addUnit(run, v, disks[i]); err != nil {
+		if run.units[v.ID], err = addUnit(g, v, disks[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -369,24 +370,29 @@ func (n *Node) awaits(v VV) bool {
 	return v.Of != 0 && p != nil && p.Volume(v.ID) == nil
 }
 
-func (n *Node) addUnit(run *running, v VV, d *volume.Volume) error {
+// addUnit adds a volume to a group, with what hosts know it by.
+func addUnit(g *group.Group, v VV, d *volume.Volume) (*group.Unit, error) {
 	w := array.MakeWWN(v.identity())
-	u, err := run.g.AddVolume(scsi.Identity{WWN: w, Serial: w.String()[16:], Name: v.Name, Volume: v.ID, ReadOnly: v.Of != 0}, d)
+	return g.AddVolume(scsi.Identity{WWN: w, Serial: w.String()[16:], Name: v.Name, Volume: v.ID, ReadOnly: v.Of != 0}, d)
+}
+
+// addVolume gives a volume to a group that is open.
+func (n *Node) addVolume(run *running, v VV, d *volume.Volume) error {
+	u, err := addUnit(run.g, v, d)
 	if err != nil {
 		return err
 	}
-	n.mu.Lock()
-	run.units[v.ID] = u
-	n.mu.Unlock()
+	n.publish(run.rec.ID, func(r *running) {
+		r.units = maps.Clone(r.units)
+		r.units[v.ID] = u
+	})
 	return nil
 }
 
 // infoOf returns how a group stands. It waits for the group, which may be writing to the
 // store: never inside one of the store's transactions, which that may be waiting for.
 func (n *Node) infoOf(id array.GroupID) (i group.Info, err error) {
-	n.mu.RLock()
-	r := n.groups[id]
-	n.mu.RUnlock()
+	r := n.running(id)
 	if r == nil {
 		return i, array.Errorf(array.NotFound, "group %v is not open", id)
 	}
@@ -411,22 +417,6 @@ func (n *Node) closeGroup(id array.GroupID) {
 }
 
 // findGroup returns the open group of that name; private ones have the volume's.
-func (n *Node) findGroup(name string) (*running, error) {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	for _, r := range n.groups {
-		if r.rec.Name == name && !r.rec.Private {
-			return r, nil
-		}
-	}
-	for _, u := range n.unopened {
-		if u.rec.Name == name && !u.rec.Private {
-			return nil, u.err()
-		}
-	}
-	return nil, array.Errorf(array.NotFound, "Remote Copy group %s does not exist", name).Because(array.NoGroup)
-}
-
 // volumeOfPrivate is the name of the volume that a private group is of.
 func volumeOfPrivate(r RCGroup, vvs []VV) string {
 	for _, v := range vvs {

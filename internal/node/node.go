@@ -106,14 +106,6 @@ type Node struct {
 	room    atomic.Pointer[[]*group.Group]
 }
 
-// running is a group that is open.
-type running struct {
-	rec   RCGroup
-	g     *group.Group
-	units map[array.VolumeID]*group.Unit
-	pages *pages
-}
-
 // Open starts the array and serves until Close.
 func Open(cfg Config, log *slog.Logger) (*Node, error) {
 	ctx, stop := context.WithCancel(context.Background())

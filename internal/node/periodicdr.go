@@ -86,9 +86,7 @@ func (n *Node) recoverPeriodic(ctx context.Context, r *running) error {
 // giveUp is recover at the former source.
 func (n *Node) giveUp(q returning) (string, error) {
 	id := q.Description.Group.ID
-	n.mu.RLock()
-	r := n.groups[id]
-	n.mu.RUnlock()
+	r := n.running(id)
 	if r == nil {
 		return "", n.take(q.Description) // nothing is here: it is copied whole
 	}
@@ -236,17 +234,18 @@ func (r *running) stopped() error {
 }
 
 // mayStart refuses what would start a group by the way: a person stopped it for a reason.
-func (n *Node) mayStart(r *running) error {
-	n.mu.RLock()
-	now := *r
-	n.mu.RUnlock()
-	if !n.paired() {
-		if len(now.rec.Far) > 0 {
-			return array.Errorf(array.Conflict, "group %s has no other array, only target %s: say -t %s", now.rec.Name, n.farName(now.rec.Far[0]), n.farName(now.rec.Far[0])).Because(array.NoTarget)
-		}
-		return array.Errorf(array.Conflict, "group %s has no target", now.rec.Name).Because(array.NoTarget)
+func (n *Node) mayStart(id array.GroupID) error {
+	r := n.running(id) // as it is now: who asks may have found it a while ago
+	if r == nil {
+		return array.Errorf(array.Unavailable, "group %v is not open on array %s", id, n.cfg.Name)
 	}
-	i, err := infoNow(now)
+	if !n.paired() {
+		if far := r.rec.Far; len(far) > 0 {
+			return array.Errorf(array.Conflict, "group %s has no other array, only target %s: say -t %s", r.rec.Name, n.farName(far[0]), n.farName(far[0])).Because(array.NoTarget)
+		}
+		return array.Errorf(array.Conflict, "group %s has no target", r.rec.Name).Because(array.NoTarget)
+	}
+	i, err := infoNow(*r)
 	if err == nil && i.Stopped {
 		err = r.stopped()
 	}
@@ -260,7 +259,7 @@ const awaitsFor = 10 * time.Second
 // syncPeriod sends a point now and waits until the other array has it. It gives up where none
 // can be taken: whatever follows would else be done when nobody expects it any more.
 func (n *Node) syncPeriod(ctx context.Context, r *running) error {
-	if err := n.mayStart(r); err != nil {
+	if err := n.mayStart(r.rec.ID); err != nil {
 		return err
 	}
 	after, err := r.g.SyncNow()

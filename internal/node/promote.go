@@ -28,9 +28,7 @@ func promoteSV(n *Node, ctx context.Context, a *args) error {
 	if n.awaits(sv) {
 		return array.Errorf(array.NotFound, "snapshot %s is not on array %s", sv.Name, n.cfg.Name)
 	}
-	n.mu.RLock()
-	r := n.groups[g.ID]
-	n.mu.RUnlock()
+	r := n.running(g.ID)
 	if r == nil || r.units[sv.Of] == nil {
 		return array.Errorf(array.Unavailable, "the volume of snapshot %s is not open", sv.Name)
 	}

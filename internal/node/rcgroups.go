@@ -261,7 +261,7 @@ func (n *Node) resume(ctx context.Context, r *running) error {
 // setStopped makes it durable whether a person stopped the group, so that a restart
 // of an array doesn't start it again.
 func (n *Node) setStopped(ctx context.Context, r *running, stopped bool) error {
-	if r.rec.Stopped == stopped {
+	if now := n.running(r.rec.ID); now != nil && now.rec.Stopped == stopped {
 		return nil
 	}
 	return n.changeGroup(ctx, r.rec.ID, func(t *store.Tx) error {
@@ -315,7 +315,7 @@ func syncRCGroup(n *Node, ctx context.Context, a *args) error {
 		}
 		return n.askPoint(r, *target)
 	}
-	if err := n.mayStart(r); err != nil {
+	if err := n.mayStart(r.rec.ID); err != nil {
 		return err
 	}
 	if err := n.resume(ctx, r); err != nil {

@@ -53,15 +53,6 @@ func groupToSchedule(n *Node, words []string) *running {
 	return n.runningShared(v.Group)
 }
 
-func (n *Node) runningShared(id array.GroupID) *running {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	if r := n.groups[id]; r != nil && !r.rec.Private {
-		return r
-	}
-	return nil
-}
-
 func (n *Node) schedule(name string) (s Schedule, err error) {
 	err = n.store.View(func(t *store.Tx) error {
 		var ok bool

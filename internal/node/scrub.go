@@ -190,9 +190,7 @@ func (n *Node) heal(ctx context.Context, p *volume.Pool, bad volume.Bad) bool {
 		if v == nil {
 			return false
 		}
-		n.mu.RLock()
-		r := n.groups[v.Spec().Group]
-		n.mu.RUnlock()
+		r := n.running(v.Spec().Group)
 		if r == nil {
 			n.alarm(fmt.Sprintf("%v; its group is not open", &bad))
 			return false

@@ -189,9 +189,7 @@ func (n *Node) makeSnapshots(ctx context.Context, pairs []pairOf, like VV) error
 	if err != nil {
 		return err
 	}
-	n.mu.RLock()
-	r := n.groups[g.ID]
-	n.mu.RUnlock()
+	r := n.running(g.ID)
 	if r == nil {
 		_, err := n.mayChange(g.ID)
 		return orElse(err, array.Errorf(array.Unavailable, "volume %s is not open", pairs[0].vv))
@@ -311,14 +309,12 @@ func (n *Node) snapshotMade(s volume.VolumeSpec) {
 			}
 			return
 		}
-		n.mu.RLock()
-		run := n.groups[s.Group]
-		n.mu.RUnlock()
+		run := n.running(s.Group)
 		for _, v := range d.VVs {
 			if run == nil || v.ID != s.ID || run.units[v.ID] != nil || n.awaits(v) {
 				continue
 			}
-			if err := n.addUnit(run, v, n.cpgs[v.CPG].Volume(v.ID)); err != nil {
+			if err := n.addVolume(run, v, n.cpgs[v.CPG].Volume(v.ID)); err != nil {
 				n.alarm(fmt.Sprintf("snapshot %s can't be exported: %v", v.Name, err))
 				return
 			}

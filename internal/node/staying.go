@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
-	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/progress"
 	"github.com/perdure/perdure/internal/store"
 )
@@ -222,7 +221,7 @@ func (n *Node) letLeave(ctx context.Context, j *joiner, r *running, last VV) err
 			return array.Errorf(array.Unavailable, "array %s has not taken what group %s is now", n.to().Name, r.rec.Name)
 		}
 	}
-	u, own := n.unitOf(j.from.Group, j.from.ID), n.openOf(j.v.Group)
+	u, own := n.unitOf(j.from.Group, j.from.ID), n.running(j.v.Group)
 	if u == nil || own == nil {
 		return array.Errorf(array.Unavailable, "volume %s is not open", j.from.Name)
 	}
@@ -236,7 +235,7 @@ func (n *Node) letLeave(ctx context.Context, j *joiner, r *running, last VV) err
 	if _, err := j.between(inner, last.ID, j.from.ID); err != nil {
 		return err
 	}
-	if err := own.Adopt(j.v.ID, u.Reservations()); err != nil {
+	if err := own.g.Adopt(j.v.ID, u.Reservations()); err != nil {
 		return err
 	}
 	d, gone, err := n.leftBehind(j, last)
@@ -244,15 +243,6 @@ func (n *Node) letLeave(ctx context.Context, j *joiner, r *running, last VV) err
 		return err
 	}
 	n.hasLeft(ctx, d, gone, j.from.Name)
-	return nil
-}
-
-func (n *Node) openOf(id array.GroupID) *group.Group {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	if r := n.groups[id]; r != nil {
-		return r.g
-	}
 	return nil
 }
 

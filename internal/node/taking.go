@@ -3,6 +3,7 @@
 package node
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/perdure/perdure/internal/array"
@@ -138,9 +139,7 @@ func (n *Node) take(d Description) error {
 // mayTake refuses a description of a group that is served here: the other array
 // doesn't know yet that it isn't served there any more.
 func (n *Node) mayTake(d Description) error {
-	n.mu.RLock()
-	r := n.groups[d.Group.ID]
-	n.mu.RUnlock()
+	r := n.running(d.Group.ID)
 	if r == nil {
 		return nil
 	}
@@ -153,20 +152,16 @@ func (n *Node) mayTake(d Description) error {
 
 // takeOut ends the service of volumes that are gone.
 func (n *Node) takeOut(run *running, gone []array.VolumeID) error {
-	var served []array.VolumeID
-	n.mu.Lock()
-	for _, id := range gone {
-		if run.units[id] != nil {
-			delete(run.units, id)
-			served = append(served, id)
+	served := false
+	n.publish(run.rec.ID, func(r *running) {
+		r.units = maps.Clone(r.units)
+		for _, id := range gone {
+			served = served || r.units[id] != nil
+			delete(r.units, id)
 		}
-	}
-	n.mu.Unlock()
-	if len(served) > 0 {
-		n.mu.RLock()
-		id := run.rec.ID
-		n.mu.RUnlock()
-		if err := n.exports.renew(id); err != nil {
+	})
+	if served {
+		if err := n.exports.renew(run.rec.ID); err != nil {
 			return err
 		}
 	}
@@ -195,9 +190,7 @@ func (n *Node) applyAgain(d Description) error {
 func (n *Node) apply(d Description, gone []array.VolumeID) error {
 	n.applying.Lock()
 	defer n.applying.Unlock()
-	n.mu.RLock()
-	run := n.groups[d.Group.ID]
-	n.mu.RUnlock()
+	run := n.running(d.Group.ID)
 	if run == nil {
 		if _, err := n.openGroup(d.Group, d.VVs); err != nil {
 			return err
@@ -235,7 +228,7 @@ func (n *Node) apply(d Description, gone []array.VolumeID) error {
 			return err
 		}
 		run.pages.add(n.cpgs[v.CPG])
-		if err := n.addUnit(run, v, disk); err != nil {
+		if err := n.addVolume(run, v, disk); err != nil {
 			return err
 		}
 	}
@@ -245,10 +238,8 @@ func (n *Node) apply(d Description, gone []array.VolumeID) error {
 	if err := n.removePages(gone...); err != nil {
 		return err
 	}
-	n.mu.Lock()
 	stopped := run.rec.Stopped
-	run.rec = d.Group
-	n.mu.Unlock()
+	n.publish(d.Group.ID, func(r *running) { r.rec = d.Group })
 	if d.Group.Private {
 		run.g.Called(volumeOfPrivate(d.Group, d.VVs))
 	}

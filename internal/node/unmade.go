@@ -53,9 +53,7 @@ func (n *Node) onPages(id array.VolumeID) bool {
 
 // flushGroup puts all that was applied to a group on pages.
 func (n *Node) flushGroup(id array.GroupID) error {
-	n.mu.RLock()
-	r := n.groups[id]
-	n.mu.RUnlock()
+	r := n.running(id)
 	if r == nil {
 		return array.Errorf(array.Unavailable, "group %v is not open on array %s", id, n.cfg.Name)
 	}

@@ -254,9 +254,7 @@ func growVV(n *Node, ctx context.Context, a *args) error {
 	if _, err := n.mayChange(g.ID); err != nil {
 		return err
 	}
-	n.mu.RLock()
-	r := n.groups[g.ID]
-	n.mu.RUnlock()
+	r := n.running(g.ID)
 	if r == nil {
 		return array.Errorf(array.Unavailable, "volume %s is not open", v.Name)
 	}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/group"
+)
+
+// running is a group that is open, as it stands. What n.groups and n.aside hold is never changed,
+// but replaced under n.mu (publish): whoever found it reads it without a lock.
+type running struct {
+	rec   RCGroup
+	g     *group.Group
+	units map[array.VolumeID]*group.Unit
+	pages *pages
+}
+
+// running returns a group that is open, nil if it is not.
+func (n *Node) running(id array.GroupID) *running {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.groups[id]
+}
+
+// runningShared is running for a group that the arrays share.
+func (n *Node) runningShared(id array.GroupID) *running {
+	if r := n.running(id); r != nil && !r.rec.Private {
+		return r
+	}
+	return nil
+}
+
+// findGroup returns the open group of a name.
+func (n *Node) findGroup(name string) (*running, error) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	for _, r := range n.groups {
+		if r.rec.Name == name && !r.rec.Private {
+			return r, nil
+		}
+	}
+	for _, u := range n.unopened {
+		if u.rec.Name == name && !u.rec.Private {
+			return nil, u.err()
+		}
+	}
+	return nil, array.Errorf(array.NotFound, "Remote Copy group %s does not exist", name).Because(array.NoGroup)
+}
+
+// publish changes what is known of a group that is open.
+func (n *Node) publish(id array.GroupID, change func(*running)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if r := n.groups[id]; r != nil {
+		now := *r
+		change(&now)
+		n.groups[id] = &now
+	}
+}
