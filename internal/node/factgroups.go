@@ -80,10 +80,7 @@ func (n *Node) Group(name string) (GroupFact, error) {
 	if err != nil {
 		return GroupFact{}, err
 	}
-	n.mu.RLock()
-	now := *r
-	n.mu.RUnlock()
-	return n.groupFact(now)
+	return n.groupFact(*r)
 }
 
 func (n *Node) groupFact(r running) (GroupFact, error) {

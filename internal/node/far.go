@@ -145,8 +145,9 @@ func (n *Node) findFar(r *running, target string) (int, error) {
 
 // recordOf is a group's record as it is now.
 func (n *Node) recordOf(r *running) RCGroup {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
+	if now := n.running(r.rec.ID); now != nil {
+		return now.rec
+	}
 	return r.rec
 }
 

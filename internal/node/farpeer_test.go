@@ -78,6 +78,29 @@ func TestFarAnswerOfOneTarget(t *testing.T) {
 	}
 }
 
+// TestFarCopyCalledAsAnother: C calls its copy of one group by the id that the copy of another
+// group has. Requests in that one's name would be taken for the first one's.
+func TestFarCopyCalledAsAnother(t *testing.T) {
+	t.Parallel()
+	a, _, _ := copiedGroup(t)
+	a.run("creatercopygroup", "h", "array-b:sync")
+	a.run("admitrcopyvv", "-createvv", "-size", "16", "x", "h")
+	a.run("syncrcopy", "-w", "h")
+	a.run("admitrcopytarget", "-period", "1h", "far", "periodic", "h")
+	a.run("syncrcopy", "-w", "-t", "far", "h")
+	g, h := a.farGroup("g"), a.farGroup("h")
+	a.command.Lock()
+	err := a.noteCopy(t.Context(), h.ID, h.Far[0], far.Answer{Group: "h.r1", ID: g.Far[0].ID, Systems: []array.SystemID{3}})
+	a.command.Unlock()
+	if array.KindOf(err) != array.Denied {
+		t.Errorf("the copy of h has the id of the copy of g: %v", err)
+	}
+	if id := a.farGroup("h").Far[0].ID; id != h.Far[0].ID {
+		t.Errorf("the copy of h was %v and is %v", h.Far[0].ID, id)
+	}
+	a.run("syncrcopy", "-w", "-t", "far", "h") // what it says of itself every time is no clash
+}
+
 // TestFarWordsOfTheCopy: the copy's word of itself is large; the other array of the pair is to
 // hear of the group's changes all the same.
 func TestFarWordsOfTheCopy(t *testing.T) {

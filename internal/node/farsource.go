@@ -262,6 +262,11 @@ func (n *Node) noteCopy(ctx context.Context, id array.GroupID, f Far, a far.Answ
 	if !validName(a.Group) {
 		return array.Errorf(array.Invalid, "the copy calls its group %.40q: %s", a.Group, nameWanted)
 	}
+	// What the group of another relation is known by can't be the copy's: whoever asks in its
+	// name would be taken for the other one.
+	if r, g, k := n.runningOf(a.ID); r != nil && (g.ID != id || g.farWith(f.Systems[0]) != k) {
+		return array.Errorf(array.Denied, "the copy of group %s on %s calls itself what the group that %s has to do with is known by", d.Group.Name, n.farName(f), g.Name)
+	}
 	// The first one is what the relation is known by; what another relation, or this array, is
 	// known by can't be the copy's.
 	systems := []array.SystemID{f.Systems[0]}
