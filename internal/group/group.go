@@ -195,6 +195,7 @@ type Group struct {
 	sealedAt     time.Time
 	ownerSince   time.Time // when the committed owner last changed
 	heldSince    time.Time // when the role became held
+	served       bool      // hosts, when it was decided last who serves
 	swapping     bool      // a swap at the witness is under way
 	retryAt      time.Time // when a vote that got no answer is asked for again
 	joinAfter    time.Time
