@@ -29,10 +29,12 @@ wait $!
 `
 
 // endFio interrupts fio, again if that was in vain: one that is just starting does not heed
-// it. What hangs for half a minute tells where.
+// it. Only its first process is: it ends its jobs by a word in shared memory, and a job that
+// is interrupted itself may wait for a lock for ever that it holds (its handler prints). What
+// hangs for half a minute tells where.
 const endFio = `
 for n in $(seq 600); do
-  [ $((n % 20)) != 1 ] || pkill -INT -x fio
+  [ $((n % 20)) != 1 ] || pkill -INT -o -x fio
   pgrep -x fio >/dev/null || exit 0
   sleep .05
 done
