@@ -93,7 +93,7 @@ func (n *Node) groupFact(r running) (GroupFact, error) {
 		return GroupFact{}, err
 	}
 	f := GroupFact{
-		RCGroup: d.Group, Role: n.roleOf(r, i), State: stateOf(i), Sync: syncOf(i), HomeArray: n.homeName(r.rec), Reason: i.Reason,
+		RCGroup: d.Group, Role: n.roleOf(r.rec, i), State: stateOf(i), Sync: syncOf(i), HomeArray: n.homeName(r.rec), Reason: i.Reason,
 		ServedHere: i.Serving, Shared: i.Sharing, Owner: i.Owner == i.Self, Switching: i.Switching, Contact: i.Contact, Copy: i.Copy, VVs: d.VVs, VLUNs: d.VLUNs,
 	}
 	for k, v := range f.VVs {
@@ -132,6 +132,10 @@ type Explanation struct {
 	// Array is the one that explains.
 	Array string
 	Owner string
+	// Outside are its copies outside the pair, or what it is a copy of.
+	Outside []FarFact
+	// Serving: hosts may use it here.
+	Serving bool
 }
 
 // Explain returns what this array knows and decided about a group.
@@ -141,7 +145,10 @@ func (n *Node) Explain(name string) (Explanation, error) {
 		return Explanation{}, err
 	}
 	i, err := r.g.Info()
-	return Explanation{Group: i, Array: n.cfg.Name, Owner: n.arrayName(i.Owner)}, err
+	return Explanation{
+		Group: i, Array: n.cfg.Name, Owner: n.arrayName(i.Owner), Outside: n.farFacts(r.rec),
+		Serving: (i.Serving || i.Sharing) && r.rec.follows() < 0,
+	}, err
 }
 
 // TargetFact is the other array.

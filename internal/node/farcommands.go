@@ -316,7 +316,7 @@ func (n *Node) syncFar(ctx context.Context, id array.GroupID, to array.SystemID)
 		}
 		s := n.farRuns.state(f.key(d.Group.ID))
 		switch {
-		case !was[f.Done.tag()]:
+		case !was[f.Done.tag()] && n.appliedTo(id, d.Group.Version): // the pair's other array was told
 			return nil
 		case f.Parted:
 			return array.Errorf(array.Conflict, "the copy of group %s on target %s went on by itself: 'setrcopygroup recover %s' there lets this group follow", d.Group.Name, n.farName(f), f.Remote)
@@ -331,6 +331,12 @@ func (n *Node) syncFar(ctx context.Context, id array.GroupID, to array.SystemID)
 			return array.Errorf(array.Busy, "group %s: a point is still on its way to target %s", d.Group.Name, n.farName(f)).Because(array.NotSynced)
 		}
 	}
+}
+
+// appliedTo reports whether a group is what its description of a version says, or a later one.
+func (n *Node) appliedTo(id array.GroupID, version uint64) bool {
+	r := n.running(id)
+	return r != nil && r.rec.Version >= version
 }
 
 // isFar reports whether a target of that name is outside the pair.
@@ -385,7 +391,14 @@ func (n *Node) turnsFar(ctx context.Context, a *args, r *running, verb, target s
 	case verb == "failover" && parted >= 0 && force && n.unfinished(rec.ID):
 		return true, n.failoverFar(ctx, a, rec, rec.Far[parted], force)
 	case verb == "recover" && parted >= 0:
-		a.waits("remote_copy_recover", rec.Name, func(ctx context.Context) error { return n.recoverFar(ctx, rec.ID, rec.Far[parted].Systems[0]) })
+		f := rec.Far[parted]
+		a.waits("remote_copy_recover", rec.Name, func(ctx context.Context) error {
+			if err := n.recoverFar(ctx, rec.ID, f.Systems[0]); err != nil {
+				return err
+			}
+			a.printf("group %s of %s follows group %s\n", f.Remote, n.farName(f), rec.Name)
+			return nil
+		})
 		return true, nil
 	case verb == "reverse" && n.isFar(target):
 		k, err := n.findFar(r, target)
@@ -396,6 +409,8 @@ func (n *Node) turnsFar(ctx context.Context, a *args, r *running, verb, target s
 		return true, nil
 	case target != "":
 		return true, n.targetOf(target)
+	case k >= 0:
+		return true, n.noCopy(rec.ID)
 	}
 	return false, nil
 }

@@ -3,12 +3,12 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
-	"github.com/perdure/perdure/internal/table"
 )
 
 // FarFact is how a group's copy outside the pair stands, or the group as such a copy.
@@ -81,12 +81,21 @@ func (f FarFact) Role() string {
 	return "Primary"
 }
 
+// wentOn: this group is the copy that goes on by itself.
+func (f FarFact) wentOn() bool { return f.Reversed && !f.Copy && !f.f.Origin }
+
 // farRole is a group's role: that of a copy says more than that of the pair that keeps it.
 func farRole(g RCGroup, role string, outside []FarFact) string {
 	if k := g.follows(); k >= 0 && k < len(outside) {
 		return outside[k].Role()
 	}
 	return role
+}
+
+// follows reports whether a group is a copy of one outside the pair.
+func (n *Node) follows(id array.GroupID) bool {
+	r := n.running(id)
+	return r != nil && r.rec.follows() >= 0
 }
 
 // options is the incumbent's column.
@@ -110,17 +119,20 @@ func (f FarFact) lastSync() string {
 }
 
 // showFar lists a group's relations outside the pair, as showrcopy groups does.
-func (n *Node) showFar(a *args, d Description) {
+func (n *Node) showFar(a *args, d Description, detail bool, domain string) {
 	for _, f := range n.farFacts(d.Group) {
-		t := table.New("Name", "Target", "Status", "Role", "Mode", `"Options`)
-		t.Row(d.Group.Name, f.Target, f.State, f.Role(), "Periodic", f.options())
+		t, vvs := groupTables(detail)
+		row := []any{d.Group.Name, f.Target, f.State, f.Role(), "Periodic", f.options()}
+		if detail {
+			row = n.detailed(row, d, cmp.Or(f.CPG, "-"), domain)
+		}
+		t.Row(row...)
 		a.table(t)
-		t = table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "LastSyncTime")
 		for _, v := range d.volumes() {
 			name, number := f.Of(v)
-			t.Row(v.Name, n.VolumeNumber(v.ID), name, numberText(number), f.Sync, f.lastSync())
+			vvs.Row(vvCells(detail, v.Name, n.VolumeNumber(v.ID), name, numberText(number), f.Sync, f.lastSync())...)
 		}
-		a.table(t)
+		a.table(vvs)
 	}
 }
 
@@ -151,7 +163,10 @@ func (n *Node) explainFar(g RCGroup) (text string) {
 		if f.Copy {
 			what = fmt.Sprintf("this is a periodic copy of group %s on %s, every %s", f.Remote, f.Target, periodText(f.Period))
 		}
-		if f.Reversed {
+		switch {
+		case f.wentOn():
+			what = fmt.Sprintf("this was a periodic copy of group %s on %s, and went on by itself: 'setrcopygroup recover %s' lets that follow", f.Remote, f.Target, g.Name)
+		case f.Reversed:
 			what += "; the copy went on by itself"
 		}
 		text += fmt.Sprintf("far\t%s; %s; newest point %s", what, f.State, f.lastSync())

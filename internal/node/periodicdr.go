@@ -58,7 +58,7 @@ type returning struct {
 }
 
 // recoverPeriodic lets the former source follow: it gives up what it has of after the point.
-func (n *Node) recoverPeriodic(ctx context.Context, r *running) error {
+func (n *Node) recoverPeriodic(ctx context.Context, a *args, r *running) error {
 	if _, err := n.mayChange(r.rec.ID); err != nil {
 		return err
 	}
@@ -79,8 +79,13 @@ func (n *Node) recoverPeriodic(ctx context.Context, r *running) error {
 	}
 	if text != "" {
 		n.event(text)
+		a.printf("%s\n", text)
 	}
-	return n.resume(ctx, r)
+	if err := n.resume(ctx, r); err != nil {
+		return err
+	}
+	a.printf("group %s: array %s follows\n", r.rec.Name, n.to().Name)
+	return nil
 }
 
 // giveUp is recover at the former source.

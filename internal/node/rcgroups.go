@@ -427,7 +427,7 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 		return n.discard(ctx, r)
 	case "recover":
 		if r.rec.Period > 0 {
-			return n.recoverPeriodic(ctx, r)
+			return n.recoverPeriodic(ctx, a, r)
 		}
 		return n.resume(ctx, r)
 	}

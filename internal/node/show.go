@@ -42,8 +42,8 @@ func (n *Node) arrayName(s array.Side) string {
 }
 
 // roleOf returns the incumbent's role of this array in a group.
-func (n *Node) roleOf(r running, i group.Info) string {
-	home := r.rec.Home == n.cfg.SystemID
+func (n *Node) roleOf(g RCGroup, i group.Info) string {
+	home := g.Home == n.cfg.SystemID
 	first := i.Owner == i.Self && i.View.Members.Has(i.Self)
 	switch {
 	case first && home:
@@ -185,9 +185,17 @@ func status(n *Node, _ context.Context, a *args) error {
 			continue
 		}
 		for _, f := range far {
+			if f.wentOn() {
+				a.printf("far\t%s\twent on by itself from the state of %s; group %s on %s does not follow it\n", r.rec.Name, f.lastSync(), f.Remote, f.Target)
+				continue
+			}
 			a.printf("far\t%s\tcopy on %s, %s, %s, newest point %s\n", r.rec.Name, f.Target, f.State, f.Sync, f.lastSync())
 		}
-		a.printf("group\t%s\tserving array %s, home array %s, %s, %s, %s\n", r.rec.Name, serving, n.homeName(r.rec), n.roleOf(r, i), stateOf(i), syncOf(i)+activeText(r.rec.Policies)+sharesText(i))
+		if !n.paired() {
+			a.printf("group\t%s\tserving array %s\n", r.rec.Name, serving)
+			continue
+		}
+		a.printf("group\t%s\tserving array %s, home array %s, %s, %s, %s\n", r.rec.Name, serving, n.homeName(r.rec), n.roleOf(r.rec, i), stateOf(i), syncOf(i)+activeText(r.rec.Policies)+sharesText(i))
 		if i.Reason != "" {
 			a.printf("\t\tnot served here: %s\n", i.Reason)
 		}
@@ -216,19 +224,27 @@ func explain(n *Node, _ context.Context, a *args) error {
 	}
 	a.printf("group\t%s on array %s (side %v)\n", r.rec.Name, n.cfg.Name, i.Self)
 	a.printf("record\t%v\n", i.Record)
-	a.printf("role\t%v, owner %s, serving here %v%s\n", i.View.Role, n.arrayName(i.Owner), i.Serving || i.Sharing, sharesText(i))
+	rec := n.recordOf(r)
+	serving := fmt.Sprint(i.Serving || i.Sharing) + sharesText(i)
+	if rec.follows() >= 0 {
+		serving = "false: no host sees a copy that follows"
+	}
+	a.printf("role\t%v, owner %s, serving here %s\n", i.View.Role, n.arrayName(i.Owner), serving)
 	if i.Reason != "" {
 		a.printf("why not\t%s\n", i.Reason)
 	}
-	in := i.Inputs
-	a.printf("facts\tother array in contact %v, records compared %v, sealed %v, other's leases ended %v\n", in.Contact, in.Matched, in.Sealed, in.GrantEnded)
-	a.printf("\twitness seen here %x, there %x; copy whole %v\n", in.Witness, in.PeerWitness, in.Synced)
+	if in := i.Inputs; n.paired() {
+		a.printf("facts\tother array in contact %v, records compared %v, sealed %v, other's leases ended %v\n", in.Contact, in.Matched, in.Sealed, in.GrantEnded)
+		a.printf("\twitness seen here %x, there %x; copy whole %v\n", in.Witness, in.PeerWitness, in.Synced)
+	}
 	a.printf("log\tend %v, committed %d, applied %d, other holds %d, compared %v, open here %v\n", i.End, i.Commit, i.Applied, i.Peer, i.Met, i.Ready)
-	a.printf("copy\t%s\n", i.Copy)
+	if n.paired() {
+		a.printf("copy\t%s\n", i.Copy)
+	}
 	if i.Period.Period > 0 {
 		a.printf("period\t%s\n", pointText(i))
 	}
-	a.printf("%s", n.explainFar(n.recordOf(r)))
+	a.printf("%s", n.explainFar(rec))
 	for _, d := range i.Decisions {
 		a.printf("decided\t%v\n", d)
 	}

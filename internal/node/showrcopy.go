@@ -160,23 +160,14 @@ func (n *Node) showGroups(a *args, detail bool) error {
 			return err
 		}
 		a.title("")
+		domain := orDashText(in[keyOf(groupKind, r.rec.Name)])
+		if n.paired() || len(d.Group.Far) == 0 { // else it has to do with arrays outside a pair only
+			n.showGroup(a, i, d, detail, domain)
+		}
+		n.showFar(a, d, detail, domain)
 		if detail {
-			n.showGroupInDetail(a, r, i, d, in[keyOf(groupKind, r.rec.Name)])
-			continue
+			showNear(a, d.Group.Near)
 		}
-		if !n.paired() && len(d.Group.Far) > 0 { // it is a copy of another array's
-			n.showFar(a, d)
-			continue
-		}
-		t := table.New("Name", "Target", "Status", "Role", "Mode", `"Options`)
-		t.Row(r.rec.Name, cmp.Or(n.to().Name, "-"), stateOf(i), n.roleOf(r, i), d.Group.Mode(), n.optionsOf(d.Group, i))
-		a.table(t)
-		t = table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "LastSyncTime")
-		for _, v := range d.volumes() {
-			t.Row(v.inGroupAs(), n.VolumeNumber(v.ID), v.inGroupAs(), n.VolumeNumber(v.ID), v.syncOf(syncOf(i)), lastSync(i))
-		}
-		a.table(t)
-		n.showFar(a, d)
 	}
 	for _, w := range a.rest {
 		if !found[w] {
@@ -208,19 +199,48 @@ func showNear(a *args, near []Nearness) {
 	a.table(t)
 }
 
-func (n *Node) showGroupInDetail(a *args, r running, i group.Info, d Description, domain string) {
-	cpg := "-"
-	if len(d.VVs) > 0 {
-		cpg = d.VVs[0].CPG
+// showGroup lists what a group is to the pair.
+func (n *Node) showGroup(a *args, i group.Info, d Description, detail bool, domain string) {
+	t, vvs := groupTables(detail)
+	row := []any{d.Group.Name, cmp.Or(n.to().Name, "-"), stateOf(i), n.roleOf(d.Group, i), d.Group.Mode(), n.optionsOf(d.Group, i)}
+	if detail {
+		row = n.detailed(row, d, d.cpg(), domain)
 	}
-	t := table.New("Name", ">ID", "Target", "Status", "Role", "Mode", `"Options`, "LocalUserCpg", "RmUserCpg", "Domain")
-	t.Row(r.rec.Name, n.GroupNumber(r.rec.ID), n.to().Name, stateOf(i), n.roleOf(r, i), d.Group.Mode(), n.optionsOf(d.Group, i), cpg, cpg, orDashText(domain))
+	t.Row(row...)
 	a.table(t)
-	t = table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "Resync_ss", "Sync_ss", "VV_iter", "R_iter", "S_iter", "LastSyncTime", "LocalSet", "RemoteSet")
 	for _, v := range d.volumes() {
-		t.Row(v.inGroupAs(), n.VolumeNumber(v.ID), v.inGroupAs(), n.VolumeNumber(v.ID), v.syncOf(syncOf(i)), "NA", "NA", "NA", "NA", "NA", lastSync(i), "-", "-")
+		vvs.Row(vvCells(detail, v.inGroupAs(), n.VolumeNumber(v.ID), v.inGroupAs(), n.VolumeNumber(v.ID), v.syncOf(syncOf(i)), lastSync(i))...)
 	}
-	a.table(t)
-	n.showFar(a, d)
-	showNear(a, d.Group.Near)
+	a.table(vvs)
+}
+
+// groupTables are the incumbent's for a group and for its volumes.
+func groupTables(detail bool) (t, vvs *table.Table) {
+	if detail {
+		return table.New("Name", ">ID", "Target", "Status", "Role", "Mode", `"Options`, "LocalUserCpg", "RmUserCpg", "Domain"),
+			table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "Resync_ss", "Sync_ss", "VV_iter", "R_iter", "S_iter", "LastSyncTime", "LocalSet", "RemoteSet")
+	}
+	return table.New("Name", "Target", "Status", "Role", "Mode", `"Options`), table.Within("LocalVV", ">ID", "RemoteVV", ">ID", "SyncStatus", "LastSyncTime")
+}
+
+// detailed is a group's row with what -d adds.
+func (n *Node) detailed(row []any, d Description, remoteCPG, domain string) []any {
+	row = slices.Insert(row, 1, any(n.GroupNumber(d.Group.ID)))
+	return append(row, d.cpg(), remoteCPG, domain)
+}
+
+// vvCells is a volume's row.
+func vvCells(detail bool, local string, id uint64, remote string, remoteID any, sync, last string) []any {
+	if detail {
+		return []any{local, id, remote, remoteID, sync, "NA", "NA", "NA", "NA", "NA", last, "-", "-"}
+	}
+	return []any{local, id, remote, remoteID, sync, last}
+}
+
+// cpg is that of the group's volumes, "-" for none.
+func (d Description) cpg() string {
+	for _, v := range d.volumes() {
+		return v.CPG
+	}
+	return "-"
 }

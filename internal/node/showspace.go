@@ -227,7 +227,7 @@ func (n *Node) usedBy(v VV) (volume.Used, string) {
 		return volume.Used{}, "missing"
 	case v.Copy.State != "" || v.Joins != nil || v.Stays != nil:
 		return p.Volume(v.ID).Used(), n.copyState(v)
-	case v.Taking != 0:
+	case v.Taking != 0 && !n.follows(v.Group):
 		return p.Volume(v.ID).Used(), "promoting"
 	}
 	return p.Volume(v.ID).Used(), "normal"

@@ -169,10 +169,10 @@ func modeOf(f node.GroupFact) int {
 
 // lastSync is the moment that a periodic group's copy is of, for people and in seconds.
 func lastSync(f node.GroupFact) (string, int64) {
-	if f.Period == 0 || f.LastSync.IsZero() {
+	if f.Period == 0 {
 		return "", 0
 	}
-	return f.LastSync.Format(timeOfPoint), f.LastSync.Unix()
+	return pointTime(f.LastSync)
 }
 
 // timeOfPoint is how clients are told of a moment that a copy is of.

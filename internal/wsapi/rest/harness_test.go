@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -34,9 +35,11 @@ type face struct {
 	key  string
 }
 
+// freePort returns an address to listen on a little later. It is one of 127.0.0.0/8 drawn at
+// random: on 127.0.0.1 others, which run at the same time, could take the port meanwhile.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+rand.N(254), rand.N(256), 1+rand.N(254))) // other processes' tests take ports, too
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/perdure/perdure/internal/node"
 	"github.com/perdure/perdure/internal/wsapi"
@@ -31,9 +32,7 @@ func (g *group) addOutside(f node.GroupFact, vvs []node.VV) {
 			Mode: modePeriodic, ModeName: "Periodic", SyncPeriod: x.Period, OverPeriod: x.Late, PointNotSentBecause: x.Trouble, RemoteUserCPG: x.CPG, RemoteSnapCPG: x.CPG,
 			Policies: policies{AutoRecover: true, OverPeriodAlert: true}, RemoteGroupName: x.Remote,
 		}
-		if !x.LastSync.IsZero() {
-			t.GroupLastSyncTime, t.GroupLastSyncTimeSec = x.LastSync.Format(timeOfPoint), x.LastSync.Unix()
-		}
+		t.GroupLastSyncTime, t.GroupLastSyncTimeSec = pointTime(x.LastSync)
 		g.Targets = append(g.Targets, t)
 		if g.RemoteGroupName == "" || x.Copy {
 			g.RemoteGroupName = x.Remote
@@ -47,6 +46,43 @@ func (g *group) addOutside(f node.GroupFact, vvs []node.VV) {
 			g.Volumes[i].RemoteVolumes = append(g.Volumes[i].RemoteVolumes, r)
 		}
 	}
+}
+
+// farCopy is how a periodic copy outside the pair stands.
+type farCopy struct {
+	TargetName      string `json:"targetName"`
+	RemoteGroupName string `json:"remoteGroupName,omitempty"`
+	// Follows: this group is the copy. WentOnByItself: source and copy have parted.
+	Follows        bool   `json:"follows"`
+	WentOnByItself bool   `json:"wentOnByItself"`
+	State          string `json:"state"`
+	SyncPeriod     int64  `json:"syncPeriod"`
+	NewestPoint    string `json:"newestPoint,omitempty"`
+	NewestPointSec int64  `json:"newestPointSec,omitempty"`
+	Late           bool   `json:"late"`
+	PagesSent      int64  `json:"pagesSent,omitempty"`
+	NotSentBecause string `json:"notSentBecause,omitempty"`
+}
+
+// farCopies are those of a group.
+func farCopies(all []node.FarFact) (out []farCopy) {
+	for _, f := range all {
+		c := farCopy{
+			TargetName: f.Target, RemoteGroupName: f.Remote, Follows: f.Copy, WentOnByItself: f.Reversed, State: f.State, SyncPeriod: f.Period,
+			Late: f.Late, PagesSent: f.Sent, NotSentBecause: f.Trouble,
+		}
+		c.NewestPoint, c.NewestPointSec = pointTime(f.LastSync)
+		out = append(out, c)
+	}
+	return out
+}
+
+// pointTime is the moment of a point, for people and for programs; nothing for none.
+func pointTime(t time.Time) (string, int64) {
+	if t.IsZero() {
+		return "", 0
+	}
+	return t.Format(timeOfPoint), t.Unix()
 }
 
 // newGroupTarget is a periodic copy of a group on a further target.

@@ -87,6 +87,12 @@ func TestTargetsOutsideThePair(t *testing.T) {
 	if y.Role != roleSecondary || y.RemoteGroupName != "g" || len(y.Targets) != 1 || y.Targets[0].TargetName != "array-a" || len(y.Volumes) != 2 || y.Volumes[1].RemoteVolumes[0].RemoteVolumeName != "till" {
 		t.Errorf("%+v", y)
 	}
+	for f, name := range map[*face]string{a: "g", c: "g.r1"} {
+		e := get[explanation](f, g+"/"+name+"/explain")
+		if len(e.Copies) != 1 || e.Copies[0].NewestPointSec != x.Targets[1].GroupLastSyncTimeSec || e.Copies[0].Follows != (f == c) || e.Serving != (f == a) {
+			t.Errorf("%s is explained as %+v", name, e)
+		}
+	}
 	c.refuses(403, 1006, "POST", v+"/vluns", `{"volumeName":"shop","lun":1,"hostname":"h"}`)
 
 	a.wants(200, "PUT", g+"/g", `{"targets":[{"targetName":"far","syncPeriod":60}]}`)

@@ -72,6 +72,12 @@ type explanation struct {
 	Split       bool   `json:"split"`
 	CopyingText string `json:"copying,omitempty"`
 
+	// NewestPoint is the moment that the other array's copy of a periodic group is of.
+	NewestPoint    string `json:"newestPoint,omitempty"`
+	NewestPointSec int64  `json:"newestPointSec,omitempty"`
+	// Copies are those outside the pair, and what the group is a copy of.
+	Copies []farCopy `json:"copies,omitempty"`
+
 	Decisions []decision `json:"decisions"`
 }
 
@@ -92,12 +98,13 @@ func getExplanation(c *call) (answer, error) {
 	}
 	i, in := e.Group, e.Group.Inputs
 	out := explanation{
-		Array: e.Array, Group: i.Name, Side: i.Self.String(), Record: fmt.Sprint(i.Record), Role: i.View.Role.String(), Owner: e.Owner, Serving: i.Serving, WhyNot: i.Reason,
+		Array: e.Array, Group: i.Name, Side: i.Self.String(), Record: fmt.Sprint(i.Record), Role: i.View.Role.String(), Owner: e.Owner, Serving: e.Serving, WhyNot: i.Reason,
 		Contact: in.Contact, RecordsCompared: in.Matched, Sealed: in.Sealed, LeasesEnded: in.GrantEnded, CopyWhole: in.Synced,
 		WitnessHere: fmt.Sprintf("%x", in.Witness), WitnessThere: fmt.Sprintf("%x", in.PeerWitness),
 		LogEnd: i.End.String(), Committed: uint64(i.Commit), Applied: uint64(i.Applied), OtherHolds: uint64(i.Peer), Split: i.Split, CopyingText: i.Copy,
-		Decisions: []decision{},
+		Copies: farCopies(e.Outside), Decisions: []decision{},
 	}
+	out.NewestPoint, out.NewestPointSec = pointTime(i.Period.At)
 	for _, d := range i.Decisions {
 		out.Decisions = append(out.Decisions, decision{fmt.Sprint(d.From), fmt.Sprint(d.To), d.Reason.String()})
 	}
