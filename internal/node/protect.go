@@ -44,9 +44,14 @@ func protectVVSet(n *Node, ctx context.Context, a *args) error {
 		}
 	}
 	f := founding{d: Description{Group: g}}
-	if f.from, err = n.protectable(set); err != nil {
+	vvs, used, err := n.protectable(set)
+	if err != nil {
 		return err
 	}
+	if used {
+		return n.protectUsed(ctx, a, &f, set, vvs, list(*hosts), *proximity, *wait)
+	}
+	f.from = vvs
 	if *hosts != "" || *proximity != "" {
 		if err := n.exportAll(ctx, &f, list(*hosts), *proximity); err != nil {
 			return err
@@ -85,41 +90,64 @@ func list(text string) []string {
 	return strings.Split(text, ",")
 }
 
-// protectable returns the volumes of a set, of which each can become one of a group.
-func (n *Node) protectable(set string) (vvs []VV, err error) {
+// protectable returns the volumes of a set, of which each can become one of a group, and whether
+// hosts use some of them.
+func (n *Node) protectable(set string) (vvs []VV, used bool, err error) {
 	s, err := n.volumeSet(set)
 	switch {
 	case err != nil || s == nil:
-		return nil, orElse(err, array.Errorf(array.NotFound, "volume set %s does not exist", set).Because(array.NoVolumeSet))
+		return nil, false, orElse(err, array.Errorf(array.NotFound, "volume set %s does not exist", set).Because(array.NoVolumeSet))
 	case len(s.Members) == 0:
-		return nil, array.Errorf(array.Conflict, "volume set %s has no volumes", set).Because(array.NotEmpty)
+		return nil, false, array.Errorf(array.Conflict, "volume set %s has no volumes", set).Because(array.NotEmpty)
 	}
 	for _, name := range s.Members {
 		v, g, err := n.vv(name)
 		switch {
 		case err != nil:
-			return nil, err
+			return nil, false, err
 		case !g.Private:
-			return nil, array.Errorf(array.Conflict, "volume %s is in Remote Copy group %s already", name, g.Name).Because(array.InOtherGroup)
+			return nil, false, array.Errorf(array.Conflict, "volume %s is in Remote Copy group %s already", name, g.Name).Because(array.InOtherGroup)
 		case v.Of != 0:
-			return nil, array.Errorf(array.Invalid, "%s is a snapshot, which is protected with its volume", name).Because(array.IsSnapshot)
-		}
-		if err := n.unwritten(v); err != nil {
-			return nil, err
+			return nil, false, array.Errorf(array.Invalid, "%s is a snapshot, which is protected with its volume", name).Because(array.IsSnapshot)
 		}
 		alone := v
 		alone.Sets = nil // it stays in them
-		if err := n.mayRemove(alone); err != nil {
-			return nil, err
-		}
-		vvs = append(vvs, v)
+		vvs, used = append(vvs, v), used || n.inUse(alone)
 	}
-	return vvs, nil
+	if used { // then all are admitted with what they have
+		return vvs, true, nil
+	}
+	for _, v := range vvs {
+		if err := n.unwritten(v); err != nil {
+			return nil, false, err
+		}
+		v.Sets = nil
+		if err := n.mayRemove(v); err != nil {
+			return nil, false, err
+		}
+	}
+	return vvs, false, nil
 }
 
 // exportAll gives hosts all volumes of a group that is to be made, at LUNs that are free
 // on both arrays, one after the other.
 func (n *Node) exportAll(ctx context.Context, f *founding, hosts []string, proximity string) error {
+	if err := f.mayPrefer(hosts, proximity); err != nil {
+		return err
+	}
+	for _, host := range hosts {
+		if err := n.exportTo(ctx, f, host); err != nil {
+			return err
+		}
+		if proximity != "" {
+			f.d.Group.Near = append(f.d.Group.Near, Nearness{host, proximity})
+		}
+	}
+	return n.store.View(func(t *store.Tx) error { return f.d.addHosts(t) })
+}
+
+// mayPrefer judges which hosts a command names, and which paths they are to prefer.
+func (f *founding) mayPrefer(hosts []string, proximity string) error {
 	if _, ok := proximityOf(proximity); proximity != "" && !ok {
 		return array.Errorf(array.Invalid, "-proximity %q: want primary, secondary or all", proximity)
 	}
@@ -135,14 +163,8 @@ func (n *Node) exportAll(ctx context.Context, f *founding, hosts []string, proxi
 		if slices.Contains(hosts[:i], host) {
 			return array.Errorf(array.Invalid, "-host: %s is there twice", host)
 		}
-		if err := n.exportTo(ctx, f, host); err != nil {
-			return err
-		}
-		if proximity != "" {
-			f.d.Group.Near = append(f.d.Group.Near, Nearness{host, proximity})
-		}
 	}
-	return n.store.View(func(t *store.Tx) error { return f.d.addHosts(t) })
+	return nil
 }
 
 func (n *Node) exportTo(ctx context.Context, f *founding, host string) error {

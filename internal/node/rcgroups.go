@@ -88,6 +88,11 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err := sure("removercopygroup removes group %s and its %d volumes on both arrays, with their data", r.rec.Name, len(d.VVs)); err != nil {
 		return err
 	}
+	return n.removeGroup(ctx, r)
+}
+
+// removeGroup removes a group that nobody uses, with its volumes.
+func (n *Node) removeGroup(ctx context.Context, r *running) error {
 	if n.paired() { // else it was a copy of another array's
 		if err := n.dropOnOther(ctx, r); err != nil {
 			return err

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// protectUsed is protectVVSet where hosts use volumes of the set: a group is made, and all are
+// admitted to it with what they hold and the exports that they have, while hosts go on. What is
+// in the way of one is in the way of all; then there is no group.
+func (n *Node) protectUsed(ctx context.Context, a *args, f *founding, set string, vvs []VV, hosts []string, proximity string, wait bool) error {
+	if err := n.preferUsed(f, vvs, hosts, proximity); err != nil {
+		return err
+	}
+	name := f.d.Group.Name
+	if err := n.found(ctx, f); err != nil {
+		return err
+	}
+	joins, err := n.admitAll(ctx, a, set, name)
+	if err != nil {
+		if e := n.unprotect(context.WithoutCancel(ctx), name); e != nil {
+			err = errors.Join(err, fmt.Errorf("group %s is made and has a part of the volumes ('admitrcopyvv -createvv set:%s %s' admits the others, 'dismissrcopyvv -f -keepvv' takes one out again): %w", name, set, name, e))
+		}
+		return err
+	}
+	if !wait {
+		return nil
+	}
+	a.waits("remote_copy_sync", name, func(ctx context.Context) error {
+		for _, v := range joins {
+			if _, err := n.joinWork(v)(ctx, a.tell); err != nil {
+				return err
+			}
+		}
+		r, err := n.findGroup(name)
+		if err != nil {
+			return err
+		}
+		return n.synced(a, r)(ctx)
+	})
+	return nil
+}
+
+// preferUsed notes which array's paths hosts prefer. They see the volumes already: an export more
+// is another command's.
+func (n *Node) preferUsed(f *founding, vvs []VV, hosts []string, proximity string) error {
+	if len(hosts) == 0 && proximity == "" {
+		return nil
+	}
+	if err := f.mayPrefer(hosts, proximity); err != nil {
+		return err
+	}
+	for _, host := range hosts {
+		if err := n.store.View(func(t *store.Tx) error { return hostExists(t, host) }); err != nil {
+			return err
+		}
+		for _, v := range vvs {
+			d, err := n.describe(v.Group)
+			if err != nil {
+				return err
+			}
+			if !slices.ContainsFunc(d.VLUNs, func(l VLUN) bool { return l.Volume == v.ID && l.Host == host }) {
+				return array.Errorf(array.Conflict, "-host %s: volume %s is not exported to it, and others of the set are in use already: 'createvlun %s auto %s' first", host, v.Name, v.Name, host)
+			}
+		}
+		if proximity != "" {
+			f.d.Group.Near = append(f.d.Group.Near, Nearness{host, proximity})
+		}
+	}
+	return nil
+}
+
+// unprotect takes back what protectUsed did until something was in the way: the volumes stay
+// what they were, and the group goes.
+func (n *Node) unprotect(ctx context.Context, name string) error {
+	r, err := n.findGroup(name)
+	if err != nil {
+		return err
+	}
+	d, err := n.describe(r.rec.ID)
+	if err != nil {
+		return err
+	}
+	var first *VV
+	for _, v := range d.volumes() {
+		if v.Joins == nil {
+			first = &v
+			continue
+		}
+		if err := n.endsJoin(ctx, v, func(string, ...any) error { return nil }); err != nil {
+			return fmt.Errorf("volume %s: %w", v.Joins.Name, err)
+		}
+	}
+	if first != nil {
+		if err := n.staysAlone(ctx, *first, r); err != nil {
+			return fmt.Errorf("volume %s: %w", first.Name, err)
+		}
+		if r, err = n.findGroup(name); err != nil { // another one, without volumes
+			return err
+		}
+	}
+	return n.removeGroup(ctx, r)
+}
