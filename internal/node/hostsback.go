@@ -26,8 +26,11 @@ type hostsBack struct {
 
 const (
 	// hostsBackWithin is how long an orderly shutdown waits for hosts: a login again takes
-	// some seconds, and so does it until a path checker looks.
-	hostsBackWithin = 8 * time.Second
+	// some seconds, and so does it until a path checker looks, every ten seconds in some hosts.
+	hostsBackWithin = 12 * time.Second
+	// hostsBackSettle is how long a host may take from what its path checker was answered to
+	// the use of the path: multipathd reads answers at its next tick, a second later.
+	hostsBackSettle = 1500 * time.Millisecond
 	// maxToldOf bounds those that are told of.
 	maxToldOf = 4096
 )
@@ -74,5 +77,7 @@ func (n *Node) awaitHosts() {
 	}, array.Errorf(array.Busy, "hosts have not found their paths to array %s again, and may wait", n.to().Name))
 	if err != nil {
 		n.event(fmt.Sprintf("array %s leaves although %v: %s", n.cfg.Name, err, strings.Join(lack[:min(len(lack), 8)], ", ")))
+		return
 	}
+	time.Sleep(hostsBackSettle)
 }

@@ -120,14 +120,15 @@ type completion struct {
 }
 
 // pause returns the longest that a command took that ended in the window.
-func (s seen) pause(from, to time.Time) time.Duration {
-	var longest time.Duration
+func (s seen) pause(from, to time.Time) time.Duration { return s.slowest(from, to).took }
+
+func (s seen) slowest(from, to time.Time) (slowest completion) {
 	for _, c := range s.log {
-		if !c.at.Before(from) && !c.at.After(to) {
-			longest = max(longest, c.took)
+		if !c.at.Before(from) && !c.at.After(to) && c.took > slowest.took {
+			slowest = c
 		}
 	}
-	return longest
+	return slowest
 }
 
 // bad says what the application should not have seen. A host that lost its only array may

@@ -35,6 +35,7 @@ type outcome struct {
 type hostOutcome struct {
 	name  string
 	pause time.Duration
+	ended time.Time
 	lost  bool // the only array that it sees had left the group, or could not be reached
 }
 
@@ -95,7 +96,8 @@ func (w *world) play(ctx context.Context, r matrix.Row) (o outcome, err error) {
 		if err != nil {
 			return o, err
 		}
-		o.hosts = append(o.hosts, hostOutcome{h.name, s.pause(from[n], to[n]), lost})
+		slowest := s.slowest(from[n], to[n])
+		o.hosts = append(o.hosts, hostOutcome{h.name, slowest.took, slowest.at, lost})
 		o.writes += s.writes
 		if e := s.bad(lost); e != nil {
 			return o, fmt.Errorf("host %s: %w", h.name, e)

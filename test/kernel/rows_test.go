@@ -104,7 +104,8 @@ func playRows(t *testing.T, img guest.Image, k kind, s settings, rows []matrix.R
 			tab.add(r, k, s, o, err, late)
 			t.Logf("row %s took %v: %v", r.ID, time.Since(began).Round(time.Second), o)
 			if late != nil {
-				t.Errorf("row %s, %s: %v", r.ID, r.What, late)
+				t.Errorf("row %s, %s: %v\nlogs are in %s", r.ID, r.What, late, w.dir)
+				w.keep()
 			}
 			if err == nil {
 				return
@@ -121,7 +122,7 @@ func playRows(t *testing.T, img guest.Image, k kind, s settings, rows []matrix.R
 func (o outcome) late(r matrix.Row, s settings) (err error) {
 	for _, h := range o.hosts {
 		if limit := s.limit(r); r.Serves != "none" && !h.lost && h.pause > limit {
-			err = errors.Join(err, fmt.Errorf("host %s paused %v, want at most %v", h.name, h.pause, limit))
+			err = errors.Join(err, fmt.Errorf("host %s paused %v until %v, want at most %v", h.name, h.pause, h.ended.UTC().Format(time.StampMilli), limit))
 		}
 	}
 	return err

@@ -54,6 +54,7 @@ func kinds() []kind {
 
 // world is a pair of arrays with its hosts.
 type world struct {
+	kept bool // the logs are, when all is over
 	*rig.Rig
 	kind  kind
 	hosts []*linux
@@ -151,10 +152,16 @@ func (w *world) close() {
 }
 
 // remove takes away what is left of a world in which nothing was wrong.
-func (w *world) remove() { _ = os.RemoveAll(w.dir) }
+// remove removes what the world wrote, unless somebody is to read it.
+func (w *world) remove() {
+	if !w.kept {
+		_ = os.RemoveAll(w.dir)
+	}
+}
 
 // keep copies what the hosts' kernels said to the logs.
 func (w *world) keep() {
+	w.kept = true
 	for _, h := range w.hosts {
 		_ = os.WriteFile(filepath.Join(w.dir, "logs", h.name+".console"), []byte(h.Console()), 0o644)
 	}
