@@ -28,6 +28,7 @@ type options struct {
 	Array string `help:"Socket of the array that takes the command." env:"PERDURE_ARRAY" default:"/var/lib/perdure/perdured.sock"`
 
 	Init       initCmd       `cmd:"" help:"Make keys and configuration for two arrays and a witness."`
+	InitArray  initArrayCmd  `cmd:"" help:"Make a key and configuration for one array that is told of others by command, such as a third one."`
 	Demo       demoCmd       `cmd:"" help:"Show a pair on this machine: a switchover, a killed array, a cut link; no root needed."`
 	Hosts      hostsCmd      `cmd:"" help:"What hosts need to be told."`
 	CLI        remoteCmd     `cmd:"" name:"cli" help:"Give commands to an array over HTTPS: one, or line by line."`
@@ -45,6 +46,7 @@ const brief = `perdure: the command line of a pair of Perdure arrays
   perdure cli --url https://ARRAY commands over HTTPS, as a user
   perdure completion bash         completes commands in bash, or zsh
   perdure init --dir DIR          keys and configuration for two arrays and a witness
+  perdure init-array NAME         the same for one array, such as a third one
   perdure demo                    a pair on this machine, and what it survives
   perdure hosts recipe linux      settings of hosts: linux, windows, vmware or proxmox
 
@@ -70,6 +72,23 @@ func (c *initCmd) Run() error {
 	})
 	if err == nil {
 		fmt.Printf("made array-a, array-b and witness in %s\n", c.Dir)
+	}
+	return err
+}
+
+type initArrayCmd struct {
+	Name   string   `arg:"" help:"Name of the array, such as array-c."`
+	Dir    string   `help:"Folder to create its own in." default:"."`
+	System uint32   `name:"system-id" help:"Its number, which no other array has." default:"3"`
+	ISCSI  string   `name:"iscsi" help:"Its iSCSI portal." default:"127.0.0.4:3260"`
+	Link   []string `help:"Addresses at which other arrays find it." default:"127.0.0.4:5785"`
+	SSH    string   `name:"ssh" help:"Address for the command line over SSH; none by default."`
+}
+
+func (c *initArrayCmd) Run() error {
+	key, err := cli.InitArray(cli.Single{Dir: c.Dir, Name: c.Name, System: array.SystemID(c.System), ISCSI: c.ISCSI, Links: c.Link, SSH: c.SSH})
+	if err == nil {
+		fmt.Printf("made %s in %s; its key is %s\n", c.Name, c.Dir, key)
 	}
 	return err
 }

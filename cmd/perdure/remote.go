@@ -127,38 +127,39 @@ func giveTo(ctx context.Context, sh *cli.Shell, words []string, p cli.Person) (e
 	return exit, err
 }
 
-// give gives the commands of a line. What is wrong is told, and is no end.
-func give(ctx context.Context, sh *cli.Shell, line string, p cli.Person) (exit bool, failed error) {
-	commands, failed := cli.Split(line)
+// give gives the commands of a line, and counts those that failed. What is wrong is told, and is
+// no end.
+func give(ctx context.Context, sh *cli.Shell, line string, p cli.Person) (exit bool, failed int) {
+	commands, err := cli.Split(line)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		failed++
+	}
 	for _, words := range commands {
-		var err error
 		if exit, err = giveTo(ctx, sh, words, p); exit {
 			return true, failed
 		}
 		if err != nil {
-			failed = err
 			fmt.Fprintln(os.Stderr, err)
+			failed++
 		}
-	}
-	if failed != nil && len(commands) == 0 {
-		fmt.Fprintln(os.Stderr, failed)
 	}
 	return false, failed
 }
 
-// piped takes lines from a script. It fails if the last command did.
+// piped takes lines from a script. It fails if any command did.
 func piped(ctx context.Context, sh *cli.Shell) error {
 	lines := bufio.NewScanner(os.Stdin)
 	lines.Buffer(nil, cli.MaxLine)
-	var failed error
+	failed := 0
 	for lines.Scan() && ctx.Err() == nil {
-		exit := false
-		if exit, failed = give(ctx, sh, lines.Text(), aPerson()); exit {
+		exit, n := give(ctx, sh, lines.Text(), aPerson())
+		if failed += n; exit {
 			break
 		}
 	}
-	if failed != nil {
-		return errors.New("the last command failed")
+	if failed > 0 {
+		return fmt.Errorf("%d commands failed", failed)
 	}
 	return errors.Join(lines.Err(), ctx.Err())
 }

@@ -18,7 +18,8 @@ func ownCommands() []node.CommandFact {
 		{Name: "completion", About: "prints a completion script", Forms: []string{"bash", "zsh"}},
 		{Name: "demo", About: "shows a pair on this machine", Options: []string{"--bin", "--dir"}},
 		{Name: "hosts", About: "prints the settings of hosts", Forms: []string{"recipe"}},
-		{Name: "init", About: "makes keys and configuration for a pair", Options: []string{"--dir", "--iscsi-a", "--iscsi-b", "--link-a", "--link-b", "--ssh-a", "--ssh-b", "--witness"}},
+		{Name: "init", About: "makes keys and configuration for a pair", Options: []string{"--dir", "--iscsi-a", "--iscsi-b", "--link-a", "--link-b", "--ssh-a", "--ssh-b", "--witness", "--by-command"}},
+		{Name: "init-array", About: "makes a key and configuration for one array", Options: []string{"--dir", "--system-id", "--iscsi", "--link", "--ssh"}},
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
@@ -115,19 +114,9 @@ func once(seen map[string]string, what, address string) error {
 
 func (p Plan) arrayConfig(dir string, i int, pins [3]pki.Pin) string {
 	o := 1 - i
-	s := fmt.Sprintf(`name = %q
-system_id = %d
-data_dir = %q
-
-[iscsi]
-name = "iqn.2026-01.io.perdure:%s"
-portals = [%q]
-
-[journal]
-size_mib = 1024
-`, names[i], i+1, filepath.Join(dir, names[i]), names[i], p.ISCSI[i])
+	s := arrayAlone(dir, names[i], uint32(i+1), p.ISCSI[i])
 	if p.ByCommand {
-		s += "\n[links]\nlisten = [\"" + strings.Join(p.Links[i], "\", \"") + "\"]\n"
+		s += listensAt(p.Links[i])
 	} else {
 		s += fmt.Sprintf("\n[target]\nname = %q\nsystem_id = %d\nkey = %q\n", names[o], o+1, pins[o].String())
 	}
@@ -142,9 +131,7 @@ listen = %q
 remote = %q
 `, k+1, p.Links[i][k], p.Links[o][k])
 	}
-	if p.SSH[i] != "" {
-		s += fmt.Sprintf("\n[ssh]\nlisten = [%q]\n", p.SSH[i])
-	}
+	s += sshAt(p.SSH[i])
 	if p.Witness != "" && !p.ByCommand {
 		s += fmt.Sprintf("\n[witness]\naddress = %q\nkey = %q\n", p.Witness, pins[2].String())
 	}
