@@ -150,8 +150,8 @@ type SessionInfo struct {
 	Remote    string
 	Tag, TSIH uint16
 	Discovery bool
-	// Works: a TEST UNIT READY, a read or a write was answered so that the host takes the
-	// path for one that can be used.
+	// Works: the last that a TEST UNIT READY, a read or a write was answered lets the host take
+	// the path for one that can be used.
 	Works bool
 }
 

@@ -5,6 +5,7 @@ package iscsi
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/perdure/perdure/internal/iscsi/pdu"
 	"github.com/perdure/perdure/internal/scsi"
@@ -150,14 +151,24 @@ func (c *conn) abortAll() <-chan struct{} {
 // served it. Path checkers ask by TEST UNIT READY.
 func (t *task) shows() bool {
 	switch cmd := &t.cmd; {
+	case slices.Contains(readsData, cmd.CDB[0]):
+		return cmd.Status == scsi.Good
 	case cmd.CDB[0] != 0:
 		return cmd.Status == scsi.Good && cmd.Moves > 0
 	case cmd.Status == scsi.Good:
 		return true
 	default:
-		s := cmd.Sense // fixed format, SPC-4 4.5.3: NOT READY, TARGET PORT IN STANDBY STATE
-		return len(s) > 13 && s[2]&0x0F == 0x02 && s[12] == 0x04 && s[13] == 0x0B
+		return t.notReady(0x0B) // target port in standby state
 	}
+}
+
+// readsData are the operation codes of READ with 6, 10, 12 and 16 bytes (SBC-3).
+var readsData = []byte{0x08, 0x28, 0xA8, 0x88}
+
+// notReady reports whether the unit is not accessible, for a reason (SPC-4 4.5.3, fixed format).
+func (t *task) notReady(reason byte) bool {
+	s := t.cmd.Sense
+	return t.cmd.Status == scsi.CheckCondition && len(s) > 13 && s[2]&0x0F == 0x02 && s[12] == 0x04 && s[13] == reason
 }
 
 // respond queues the response of a command.
@@ -167,8 +178,12 @@ func (t *task) respond() error {
 	var residual int
 	var flags byte
 	moved := cmd.Moves
-	if !t.conn.sess.works.Load() && t.shows() {
-		t.conn.sess.works.Store(true)
+	if works := &t.conn.sess.works; !works.Load() {
+		if t.shows() {
+			works.Store(true)
+		}
+	} else if t.notReady(0x0C) { // target port in unavailable state: the host takes the path out
+		works.Store(false)
 	}
 	if len(cmd.In) > 0 || t.read {
 		moved = len(cmd.In)

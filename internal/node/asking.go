@@ -4,10 +4,10 @@ package node
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
-	"github.com/perdure/perdure/internal/iscsi"
 	"github.com/perdure/perdure/internal/people"
 )
 
@@ -39,7 +39,7 @@ type request struct {
 	// Leaving: the asking array shuts down.
 	Leaving bool `json:"leaving,omitempty"`
 	// Initiators are those of the sessions that a leaving array has; Working asks which
-	// initiators have a session here that works.
+	// initiators have a session here that works, and which have only others.
 	Initiators []string `json:"initiators,omitempty"`
 	Working    bool     `json:"working,omitempty"`
 	// Service tells the State of Remote Copy, or asks for it.
@@ -53,6 +53,7 @@ type request struct {
 type response struct {
 	Text       string   `json:"text,omitempty"`
 	Initiators []string `json:"initiators,omitempty"`
+	Idle       []string `json:"idle,omitempty"`
 	// Bits are of the LUNs, or snapshots, that were asked for.
 	Bits []byte `json:"bits,omitempty"`
 	// Shares answer those that were offered.
@@ -168,7 +169,8 @@ func (n *Node) serveCall(body []byte) []byte {
 	case q.Leaving:
 		err = n.letGo(q.Initiators)
 	case q.Working:
-		r.Initiators = n.initiators(func(s iscsi.SessionInfo) bool { return s.Works })
+		r.Initiators = n.initiators(working)
+		r.Idle = slices.DeleteFunc(n.initiators(anyOf), func(i string) bool { return slices.Contains(r.Initiators, i) })
 	case len(q.Command) > 0:
 		r.Text, err = n.carryOut(q)
 	case q.User != nil:

@@ -16,7 +16,8 @@ import (
 
 // Arrays are upgraded one after the other. When the second one leaves, hosts may not have found
 // their paths to the first one again, and would wait, though nothing failed. So an array that
-// leaves gives way only when those that the other one had before its own leave are back there.
+// leaves gives way only when those that the other one had before its own leave are back there, and
+// those whose paths to it were refused while it was left out have looked at them again.
 
 // hostsBack are the initiators that the other array had when it left.
 type hostsBack struct {
@@ -59,11 +60,22 @@ func (n *Node) initiators(which func(iscsi.SessionInfo) bool) (all []string) {
 	return all
 }
 
-// awaitHosts waits until the hosts that are here, and that the other array had before it left,
-// have a path to it again that works.
+func anyOf(iscsi.SessionInfo) bool     { return true }
+func working(s iscsi.SessionInfo) bool { return s.Works }
+
+// awaitHosts waits until the hosts that are here, and that the other array had before it left or
+// has, have a path to it that works.
 func (n *Node) awaitHosts() {
-	here := n.initiators(func(iscsi.SessionInfo) bool { return true })
+	here := n.initiators(anyOf)
 	lack := slices.DeleteFunc(n.hostsBack.take(), func(i string) bool { return !slices.Contains(here, i) })
+	if r, err := n.answered(context.Background(), time.Second, request{Working: true}); err == nil {
+		use := n.initiators(working) // others wait for nothing
+		for _, i := range r.Idle {
+			if slices.Contains(use, i) && !slices.Contains(lack, i) {
+				lack = append(lack, i)
+			}
+		}
+	}
 	if len(lack) == 0 {
 		return
 	}
