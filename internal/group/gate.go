@@ -30,13 +30,6 @@ type gate struct {
 	role  arb.Role
 	grant uint64
 	epoch array.Epoch
-	// lapsed: undecided for so long that hosts are to look on their other paths.
-	lapsed bool
-}
-
-// refuses reports whether commands that have no place are refused, as the paths say.
-func (gt *gate) refuses() bool {
-	return gt.state == gateStandby || gt.state == gateLost || gt.lapsed
 }
 
 // state computes the gate from the cores.
@@ -81,7 +74,6 @@ func (g *Group) caughtUp() bool {
 // setGate publishes the state to readers and lets the held ones go on.
 func (g *Group) setGate() {
 	n := gate{state: g.state(), role: g.view.Role, grant: g.theirGrant, epoch: g.view.Epoch}
-	n.lapsed = n.state == gateHold && g.lapsed()
 	old := g.gate.Load()
 	if old != nil && *old == n {
 		return // without garbage: this is done at every turn
@@ -91,7 +83,7 @@ func (g *Group) setGate() {
 	if n.state != gateHold {
 		g.served = n.state == gateServe || n.state == gateShare
 	}
-	if old == nil || old.state != n.state || old.lapsed != n.lapsed {
+	if old == nil || old.state != n.state {
 		g.notifyPaths()
 	}
 	g.place()
@@ -117,11 +109,8 @@ func (g *Group) valid(gt *gate) (uint64, bool) {
 }
 
 func (g *Group) refusal(st gateState) error {
-	switch st {
-	case gateLost:
+	if st == gateLost {
 		return array.Errorf(array.Unavailable, "%s is served by the other array", g.what())
-	case gateHold:
-		return array.Errorf(array.Standby, "who serves %s is not decided", g.what())
 	}
 	return array.Errorf(array.Standby, "%s is served by the other array", g.what())
 }

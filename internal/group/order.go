@@ -170,7 +170,7 @@ func (g *Group) placeOne(w *work, now time.Time) bool {
 		return true
 	case st == gateShare:
 		return g.placeThere(w)
-	case st == gateStandby || st == gateLost || st == gateHold && g.lapsed():
+	case st == gateStandby || st == gateLost:
 		w.finish(g.refusal(st))
 		return true
 	case st != gateServe:

@@ -51,25 +51,16 @@ func (g *Group) pathStates(p Proximity) (mine, theirs scsi.PathState) {
 	return mine, theirs
 }
 
-// undecided reports whether this array served hosts until a moment ago, or still does, and will
-// know in a moment whether it goes on. Hosts' multipath software would take its paths out for
+// undecided reports whether this array served hosts until a moment ago, or still does, and may
+// know in a moment that it goes on. Hosts' multipath software would take its paths out for
 // seconds if they were worse meanwhile, and with them what is left if the other array is lost.
-// It is over when what has a place is kept no longer (disownLate).
+// Commands are held for as long, and then answered BUSY.
 func (g *Group) undecided() bool {
-	if !g.served || g.failed != nil || g.gaveUp {
+	if !g.served || g.failed != nil || g.gaveUp || g.aside.on {
 		return false
 	}
-	return g.view.Role == arb.Paired || g.view.Role == arb.Held && !g.heldSome()
+	return g.view.Role == arb.Paired || g.view.Role == arb.Held && !g.heldLong(g.cfg.Now())
 }
-
-// lapsed reports whether that is over, and nothing is decided.
-func (g *Group) lapsed() bool {
-	return g.cfg.Policy.ActiveActive && g.served && !g.contact && g.view.Role == arb.Held && g.heldSome()
-}
-
-// heldSome reports whether a held array has had the time in which the other one, or this one,
-// would have been decided to go on.
-func (g *Group) heldSome() bool { return g.cfg.Now().Sub(g.heldSince) > disownAfter }
 
 // notifyPaths publishes the path states and tells the hosts if they changed.
 func (g *Group) notifyPaths() {

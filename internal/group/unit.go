@@ -168,7 +168,7 @@ type reading struct {
 
 func (u *Unit) read(r *reading) {
 	gt := u.g.gate.Load()
-	if gt.refuses() {
+	if gt.state == gateStandby || gt.state == gateLost {
 		r.done(u.g.refusal(gt.state))
 		return
 	}

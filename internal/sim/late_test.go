@@ -20,8 +20,6 @@ func playLate(t *testing.T, broken mutant) (last byte, took bool) {
 		w.must(w.await(w.write(a, 0, 1)))
 		// Nobody can decide: the links are cut, and the witness is gone for both.
 		w.wit.reach, w.net.cut = [2]bool{}, [2]bool{true, true}
-		w.kill(b, true) // one that served until a moment ago would refuse what comes soon
-		w.boot(b)
 		w.run(1500 * time.Millisecond)
 		late := w.write(b, 0, 2)
 		w.run(2200 * time.Millisecond)

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/scsi"
 )
 
@@ -60,4 +61,71 @@ func TestPathsStayWhileUndecided(t *testing.T) {
 func local(p *process) scsi.PathState {
 	paths := p.units[0].Paths("")
 	return paths.Groups[paths.Local].State
+}
+
+// TestASlowWitnessRefusesNothing: an array that is left alone and hears the witness late goes on
+// late; what came meanwhile was held, and no path was worse.
+func TestASlowWitnessRefusesNothing(t *testing.T) {
+	for _, d := range []time.Duration{20, 300, 500} {
+		for _, dies := range []string{"the owner", "the other array"} {
+			t.Run(dies+"/"+(d*time.Millisecond).String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, 2, sound)
+					defer w.end()
+					w.wit.delay = d * time.Millisecond
+					w.hosts = nil
+					w.run(8 * time.Second)
+					dead, live := w.owner()
+					if dies != "the owner" {
+						dead, live = live, dead
+					}
+					w.kill(dead.m, true)
+					out := w.write(live.m, 0, 9)
+					for end := time.Now().Add(3 * time.Second); time.Now().Before(end); w.run(step) {
+						if s := local(live); s != scsi.Optimized && s != scsi.NonOptimized {
+							t.Fatalf("the paths of the array that goes on are %v", s)
+						}
+					}
+					select {
+					case err := <-out:
+						w.must(err)
+					default:
+						t.Error("the write is not answered")
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestUndecidedRefusesAsItsPathsSay: where nobody can decide, commands are held and then BUSY;
+// what is refused as in standby comes by a path that says so.
+func TestUndecidedRefusesAsItsPathsSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 2, sound)
+		defer w.end()
+		w.run(4 * time.Second)
+		own, other := w.owner()
+		w.hosts = nil
+		w.wit.reach, w.net.cut = [2]bool{}, [2]bool{true, true}
+		w.run(time.Second)
+		held := []chan error{w.write(own.m, 0, 1), w.write(other.m, 1, 1)}
+		for end := time.Now().Add(4 * time.Second); time.Now().Before(end); w.run(step) {
+			for i, p := range []*process{own, other} {
+				select {
+				case err := <-held[i]:
+					if k := array.KindOf(err); err == nil || k != array.Busy && (k != array.Standby || local(p) != scsi.Standby) {
+						t.Errorf("a command is answered %v (%v), its paths are %v", err, k, local(p))
+					}
+					held[i] = nil
+				default:
+				}
+			}
+		}
+		for i, p := range []*process{own, other} {
+			if held[i] != nil || local(p) != scsi.Standby {
+				t.Errorf("array %v: not answered %v, its paths are %v", p.m.side, held[i] != nil, local(p))
+			}
+		}
+	})
 }
