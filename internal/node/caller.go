@@ -58,7 +58,7 @@ func (n *Node) asked(q request) Asked {
 	if q.By != nil {
 		by = *q.By
 	}
-	by.Over = "array " + n.to().Name
+	by.Over = overArray(n.to().Name)
 	return Asked{By: by, Words: q.Command}
 }
 

@@ -229,7 +229,11 @@ func startRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	if n.isFar(*target) {
+	outside, err := n.toOutside(a, r, *target)
+	if err != nil {
+		return err
+	}
+	if outside {
 		if err := n.stopFar(ctx, r, *target, false); err != nil || !*wait {
 			return err
 		}
@@ -289,7 +293,11 @@ func stopRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	if n.isFar(*target) {
+	outside, err := n.toOutside(a, r, *target)
+	if err != nil {
+		return err
+	}
+	if outside {
 		if err := sure("stoprcopygroup -t %s sends no more points of group %s there", *target, r.rec.Name); err != nil {
 			return err
 		}
@@ -314,7 +322,11 @@ func syncRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	if n.isFar(*target) {
+	outside, err := n.toOutside(a, r, *target)
+	if err != nil {
+		return err
+	}
+	if outside {
 		if *wait {
 			return n.waitFar(a, r, *target)
 		}

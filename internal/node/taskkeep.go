@@ -225,7 +225,7 @@ func (n *Node) givenAgain(k keptTask) work {
 			return "", array.Errorf(array.Internal, "task %d has no command that this program knows", k.ID)
 		}
 		q := Asked{By: k.By, Words: k.Words}
-		q.By.Over = "task"
+		q.By.Over = overTask
 		return n.audited(q, c, func() (string, error) {
 			if err := q.permitted(c); err != nil {
 				return "", err

@@ -90,6 +90,9 @@ func putGroup(c *call) (answer, error) {
 	if err := c.decode(&in); err != nil {
 		return answer{}, err
 	}
+	if err := in.oneTarget(); err != nil {
+		return answer{}, err
+	}
 	if _, is := outside(f, in.TargetName); is && in.Action != nil {
 		return actOutside(c, f, in)
 	}
@@ -121,6 +124,26 @@ func putGroup(c *call) (answer, error) {
 		return c.task("remote_copy_sync", f.Name, atGroup(f), "syncrcopy", "-w", f.Name)
 	}
 	return answer{}, fail(wsapi.BadEnum, "action", "action %d: want 1 to 5", *in.Action)
+}
+
+// oneTarget takes the one of targets that start, stop or sync is for as if targetName named it.
+func (in *groupMods) oneTarget() error {
+	if len(in.Targets) == 0 || in.Action == nil || !slices.Contains([]int{actionStart, actionStop, actionSync}, *in.Action) {
+		return nil
+	}
+	t := in.Targets[0]
+	switch {
+	case len(in.Targets) > 1:
+		return fail(wsapi.WrongTargetCount, "targets", "there are %d targets: want one", len(in.Targets))
+	case t.TargetName == "":
+		return fail(wsapi.Missing, "targets.targetName", "targets.targetName is missing")
+	case t != groupTargetMod{TargetName: t.TargetName}:
+		return fail(wsapi.ParamConflict, "targets", "action %d is for target %s, and changes nothing else of it: want targetName alone", *in.Action, t.TargetName)
+	case in.TargetName != "" && in.TargetName != t.TargetName:
+		return fail(wsapi.ParamConflict, "targets", "targetName is %.40q, and targets names %.40q: want one", in.TargetName, t.TargetName)
+	}
+	in.TargetName = t.TargetName
+	return nil
 }
 
 func atGroup(f node.GroupFact) string { return base + "/remotecopygroups/" + f.Name }

@@ -103,6 +103,11 @@ func TestTargetsOutsideThePair(t *testing.T) {
 	}
 	a.refuses(400, 46, "PUT", g+"/g", `{"action":1,"targetName":"far","volumeName":"shop"}`)
 	a.wants(200, "PUT", g+"/g", `{"action":3,"targetName":"far"}`)
+	a.wants(200, "PUT", g+"/g", `{"action":4,"targets":[{"targetName":"far"}]}`)
+	if x := get[group](a, g+"/g"); x.Targets[0].StateName != "Started" || x.Targets[1].StateName != "Stopped" {
+		t.Errorf("stopped for one target: %+v", x.Targets)
+	}
+	a.wants(200, "PUT", g+"/g", `{"action":3,"targets":[{"targetName":"far"}]}`)
 
 	a.wants(200, "POST", g+"/g", `{"action":6,"targetName":"far"}`)
 	if y := get[group](c, g+"/g.r1"); y.Role != rolePrimary || !y.Targets[0].RoleReversed {
