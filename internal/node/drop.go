@@ -53,6 +53,11 @@ func (n *Node) mayDrop(id array.GroupID) error {
 	if err != nil {
 		return nil // it has none
 	}
+	for _, v := range d.volumes() {
+		if err := n.unleft(v); err != nil {
+			return err
+		}
+	}
 	return n.unneeded(d.VVs)
 }
 

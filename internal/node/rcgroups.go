@@ -81,6 +81,12 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 		if v.Copy.underWay() {
 			return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: 'createvvcopy -halt' ends that", v.Name, v.Copy.Name).Because(array.Copied)
 		}
+		if err := n.unleft(v); err != nil {
+			return err
+		}
+		if err := v.inNoSet(); err != nil {
+			return err
+		}
 	}
 	if err := n.unneeded(d.VVs); err != nil {
 		return err

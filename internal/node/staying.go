@@ -59,6 +59,20 @@ func (n *Node) stayingOf(v VV) (w VV, is bool, err error) {
 	return w, is, err
 }
 
+// unleft refuses to remove a volume that a person wants to keep: it is leaving its group.
+func (n *Node) unleft(v VV) error {
+	w, is, err := n.stayingOf(v)
+	switch {
+	case err != nil:
+		return err
+	case is:
+		return array.Errorf(array.Conflict, "volume %s is leaving the group: wait for that, or 'removevv -f %s' ends it", v.Name, w.Name).Because(array.Copied)
+	case v.Leaves: // the array that keeps it has the other one
+		return array.Errorf(array.Conflict, "volume %s is leaving the group: wait for that", v.Name).Because(array.Copied)
+	}
+	return nil
+}
+
 // staysBehind begins to take v, which is not its group's only volume, out of it.
 func (n *Node) staysBehind(a *args, v VV, r *running) error {
 	if err := n.mayStay(v, r); err != nil {

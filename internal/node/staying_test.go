@@ -127,6 +127,39 @@ func leaving(t *testing.T) (a, b *testArray, j *joiner, last VV) {
 	return a, b, j, last
 }
 
+// TestAGroupStaysWhileAVolumeLeaves: what is to be kept is not removed with its group, nor by
+// itself, by whichever array is asked.
+func TestAGroupStaysWhileAVolumeLeaves(t *testing.T) {
+	t.Parallel()
+	arrays := openArrays(t, 2, quick)
+	a, b := arrays[0], arrays[1]
+	a.fullGroup("sync")
+	a.run("admitrcopyvv", "-createvv", "-size", "64m", "big", "g")
+	a.run("syncrcopy", "-w", "g")
+	a.write("big", 0, []byte("kept"))
+	a.holdCopies()
+	a.run("dismissrcopyvv", "-f", "-keepvv", "big", "g")
+	w, is, err := a.stayingOf(a.stored("big"))
+	if err != nil || !is {
+		t.Fatal(err)
+	}
+	why := "volume big is leaving the group: wait for that, or 'removevv -f " + w.Name + "' ends it"
+	for _, x := range arrays {
+		x.refuses(why, "removercopygroup", "-f", "g")
+		x.refuses(why, "dismissrcopyvv", "-f", "big", "g")
+	}
+	a.run("setrcopygroup", "switchover", "g")
+	b.until("b to serve", func() bool { return b.serves(b.stored("big").Group) })
+	b.refuses(why, "removercopygroup", "-f", "g")
+	b.run("setrcopygroup", "switchover", "g")
+	a.until("a to serve", func() bool { return a.serves(a.stored("big").Group) })
+	a.letCopies()
+	a.until("it to leave", func() bool { return a.fact("big").alone() })
+	a.has("big", 0, []byte("kept"))
+	a.run("removercopygroup", "-f", "g")
+	a.has("big", 0, []byte("kept"))
+}
+
 // TestHandedOverBeforeAVolumeLeft: the other array serves the group, hears that the volume is
 // there, and shows it again.
 func TestHandedOverBeforeAVolumeLeft(t *testing.T) {

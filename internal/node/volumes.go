@@ -319,10 +319,21 @@ func (n *Node) mayRemove(v VV) error {
 	if err := n.unscheduled(v); err != nil {
 		return err
 	}
-	if len(v.Sets) > 0 {
-		return array.Errorf(array.Conflict, "volume %s is in volume set %s: 'removevvset %s %s' takes it out", v.Name, v.Sets[0], v.Sets[0], v.Name).Because(array.InSet)
+	if err := n.unleft(v); err != nil {
+		return err
+	}
+	if err := v.inNoSet(); err != nil {
+		return err
 	}
 	return n.unneeded([]VV{v})
+}
+
+// inNoSet refuses to take a volume out of its sets in passing.
+func (v VV) inNoSet() error {
+	if len(v.Sets) == 0 {
+		return nil
+	}
+	return array.Errorf(array.Conflict, "volume %s is in volume set %s: 'removevvset %s %s' takes it out", v.Name, v.Sets[0], v.Sets[0], v.Name).Because(array.InSet)
 }
 
 func createVLUN(n *Node, ctx context.Context, a *args) error {
