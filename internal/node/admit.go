@@ -30,8 +30,8 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 			return array.Errorf(array.Invalid, "admitrcopyvv %s: want -createvv, and no -size: the volumes of a set exist", name)
 		}
 		joins, err := n.admitAll(ctx, a, set, r.rec.Name)
-		if err == nil && *wait && len(joins) > 0 {
-			n.waitJoins(a, joins)
+		if err == nil && *wait {
+			n.waitAdmitted(a, append(joins, r.rec.Name)[0], r.rec.Name, joins)
 		}
 		return err
 	}
@@ -47,17 +47,21 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 		return array.Errorf(array.Exists, "volume %s exists already, with %d MiB: leave -size out to admit it", name, v.Size>>20).Because(array.VolumeExists)
 	case err == nil && n.inUse(v):
 		joins, err := n.admitUsed(ctx, a, v, r)
-		if err == nil && joins && *wait {
-			n.waitJoins(a, []string{name})
+		if err != nil || !*wait {
+			return err
 		}
-		return err
+		var all []string
+		if joins {
+			all = []string{name}
+		}
+		n.waitAdmitted(a, name, r.rec.Name, all)
+		return nil
 	case err == nil:
 		if e := n.mayAdmit(ctx, v, r.rec.ID); e != nil {
 			return e
 		}
 	case n.onlyThere(ctx, name):
-		return array.Errorf(array.Conflict, "volume %s is on array %s alone, and group %s is served by array %s: 'setrcopygroup switchover %s' lets %s serve it, then admit the volume; or 'removevv -f %s' there, and create it in the group with -size",
-			name, n.to().Name, r.rec.Name, n.cfg.Name, r.rec.Name, n.to().Name, name).Because(array.VolumeOnTarget)
+		return n.elsewhereAlone(name, r.rec.Name)
 	case *size == "":
 		return array.Errorf(array.NotFound, "volume %s does not exist: create it, or say -size", name).Because(array.NoVolume)
 	default:
@@ -115,6 +119,9 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 	if err == nil && existed {
 		n.closeGroup(was.Group)
 		err = n.finishDrop(was.Group)
+	}
+	if err == nil && *wait {
+		n.waitAdmitted(a, name, r.rec.Name, nil)
 	}
 	return err
 }

@@ -31,7 +31,9 @@ type request struct {
 	Host *hostChange        `json:"host,omitempty"`
 	User *people.UserChange `json:"user,omitempty"`
 	Sets []VVSet            `json:"sets,omitempty"`
-	Book *book              `json:"book,omitempty"`
+	// AloneIn asks for a volume of a set that the asked array alone has.
+	AloneIn string `json:"alone_in,omitempty"`
+	Book    *book  `json:"book,omitempty"`
 	// Tied asks for all that belongs together with these objects.
 	Tied  []objectKey   `json:"tied,omitempty"`
 	LUNs  *lunQuestion  `json:"luns,omitempty"`
@@ -148,6 +150,8 @@ func (n *Node) serveCall(body []byte) []byte {
 		err = n.takeHost(*q.Host)
 	case len(q.Sets) > 0:
 		err = n.takeVVSets(q.Sets)
+	case q.AloneIn != "":
+		r.Text, err = n.aloneInSet(q.AloneIn)
 	case q.Book != nil:
 		err = n.takeBook(*q.Book)
 	case len(q.Tied) > 0:

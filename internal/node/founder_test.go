@@ -102,6 +102,34 @@ type noKeep struct{ group.Keep }
 
 func (noKeep) Get(array.GroupID, string) ([]byte, error) { return nil, errors.New("no") }
 
+// TestTheFirstVolumeIsWaitedFor: -wait waits until the other array holds a volume, whether it
+// is the first of its group, in use or not, or of a set.
+func TestTheFirstVolumeIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"sync", "periodic"} {
+		arrays := openArrays(t, 2, quick)
+		a, b := arrays[0], arrays[1]
+		a.inUse("v")
+		a.run("createvvset", "s", "v")
+		a.run("createvv", "cpg0", "unused", "64m")
+		for k, admits := range [][]string{{"v"}, {"set:s"}, {"unused"}, {"-size", "64m", "new"}} {
+			a.run("creatercopygroup", "g", "array-b:"+mode)
+			a.run(append(append([]string{"admitrcopyvv", "-createvv", "-wait"}, admits...), "g")...)
+			for _, x := range []*testArray{a, b} {
+				if f, err := x.Group("g"); err != nil || f.Sync != "Synced" || mode == "periodic" && f.LastSync.IsZero() {
+					t.Errorf("%s, %v, %s: %s, of %v, %v", mode, admits, x.cfg.Name, f.Sync, f.LastSync, err)
+				}
+			}
+			if k < 2 {
+				a.run("dismissrcopyvv", "-f", "-keepvv", "-wait", "v", "g")
+			} else {
+				a.run("dismissrcopyvv", "-f", admits[len(admits)-1], "g")
+			}
+			a.run("removercopygroup", "-f", "g")
+		}
+	}
+}
+
 // TestWhatCannotBecomeAGroup: a volume in use that can't be a group's first stays what it is.
 func TestWhatCannotBecomeAGroup(t *testing.T) {
 	var broken atomic.Bool

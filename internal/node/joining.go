@@ -278,15 +278,23 @@ func (n *Node) afterCommand(ctx context.Context) error {
 	return nil
 }
 
-// waitJoins lets a command wait until volumes are in their group.
-func (n *Node) waitJoins(a *args, names []string) {
-	a.waits("remote_copy_sync", names[0], func(ctx context.Context) error {
-		for _, name := range names {
+// waitAdmitted lets a command wait until what it admits to a group is there on both arrays; joins
+// are those volumes that take their place in it first.
+func (n *Node) waitAdmitted(a *args, what, group string, joins []string) {
+	a.waits("remote_copy_sync", what, func(ctx context.Context) error {
+		for _, name := range joins {
 			if _, err := n.joinWork(name)(ctx, a.tell); err != nil {
 				return err
 			}
 		}
-		return nil
+		r, err := n.findGroup(group) // the first volume may have taken its place
+		if err != nil {
+			return err
+		}
+		if _, err := n.mayChange(r.rec.ID); err != nil { // it serves in a moment
+			return err
+		}
+		return n.synced(a, r)(ctx)
 	})
 }
 
@@ -319,11 +327,16 @@ func (n *Node) mayEndJoin(v VV) error {
 // admitAll admits the volumes of a set, used and unused ones.
 func (n *Node) admitAll(ctx context.Context, a *args, set, group string) (joins []string, err error) {
 	s, err := n.volumeSet(set)
-	switch {
-	case err != nil || s == nil:
+	if err != nil || s == nil {
 		return nil, orElse(err, array.Errorf(array.NotFound, "volume set %s does not exist", set).Because(array.NoVolumeSet))
+	}
+	switch there, err := n.onlyThereInSet(ctx, set); {
+	case err != nil:
+		return nil, err
+	case there != "":
+		return nil, n.elsewhereAlone(there, group)
 	case len(s.Members) == 0:
-		return nil, array.Errorf(array.Conflict, "volume set %s has no volumes", set).Because(array.NotEmpty)
+		return nil, n.emptySet(set)
 	}
 	var todo []string
 	for _, name := range s.Members { // what is in the way of any is in the way of all

@@ -39,6 +39,45 @@ func TestASetJoins(t *testing.T) {
 	}
 }
 
+// TestASetOfTheOtherArray: its volumes can't be admitted or protected where another array has
+// them, and that is what the commands say, with what to do.
+func TestASetOfTheOtherArray(t *testing.T) {
+	t.Parallel()
+	arrays := openArrays(t, 2, quick)
+	a, b := arrays[0], arrays[1]
+	a.inUse("v")
+	a.run("createvvset", "db", "v")
+	b.run("creatercopygroup", "dbg", "array-a:sync")
+	b.until("the group to be served", func() bool { f, err := b.Group("dbg"); return err == nil && f.ServedHere })
+	b.run("admitrcopyvv", "-createvv", "-size", "64m", "first", "dbg")
+	why := "volume v is on array array-a alone, and group dbg is served by array array-b: 'setrcopygroup switchover dbg'"
+	for _, x := range arrays {
+		x.refuses(why, "admitrcopyvv", "-createvv", "set:db", "dbg")
+	}
+	b.refuses("volume set db has its volumes on array array-a alone, such as v: 'protectvvset db other array-b:sync' there protects them", "protectvvset", "db", "other", "array-a:sync")
+	a.run("createvvset", "-add", "db", "first") // which is in the group already
+	for _, x := range arrays {
+		x.refuses(why, "admitrcopyvv", "-createvv", "set:db", "dbg")
+	}
+	a.run("removevvset", "-f", "db", "first")
+	b.run("createvv", "cpg0", "w", "64m")
+	b.run("createvvset", "-add", "db", "w")
+	a.refuses("w is on array array-b alone, v on array array-a", "protectvvset", "db", "other", "array-b:sync")
+	b.run("removevvset", "-f", "db", "w")
+	a.run("createvvset", "none", "v")
+	a.run("removevvset", "-f", "none", "v")
+	b.run("setrcopygroup", "switchover", "dbg")
+	a.until("a to serve", func() bool { f, err := a.Group("dbg"); return err == nil && f.ServedHere })
+	b.run("admitrcopyvv", "-createvv", "-wait", "set:db", "dbg")
+	a.has("v", 0, []byte("before"))
+	b.refuses("volume set none has no volumes", "admitrcopyvv", "-createvv", "set:none", "dbg")
+	a.Close()
+	b.until("a to be missed", func() bool { return !b.reachable() })
+	if err := b.emptySet("none"); !strings.Contains(err.Error(), "no volumes on array array-b, and array array-a, which may have some, does not answer") {
+		t.Error(err)
+	}
+}
+
 // TestJoiningIsEnded: until a volume has joined it is what it was; what could not be kept
 // through that is refused, and it can be given up.
 func TestJoiningIsEnded(t *testing.T) {

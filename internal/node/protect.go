@@ -44,7 +44,7 @@ func protectVVSet(n *Node, ctx context.Context, a *args) error {
 		}
 	}
 	f := founding{d: Description{Group: g}}
-	vvs, used, err := n.protectable(set)
+	vvs, used, err := n.protectable(ctx, set, g)
 	if err != nil {
 		return err
 	}
@@ -92,13 +92,18 @@ func list(text string) []string {
 
 // protectable returns the volumes of a set, of which each can become one of a group, and whether
 // hosts use some of them.
-func (n *Node) protectable(set string) (vvs []VV, used bool, err error) {
+func (n *Node) protectable(ctx context.Context, set string, into RCGroup) (vvs []VV, used bool, err error) {
 	s, err := n.volumeSet(set)
-	switch {
-	case err != nil || s == nil:
+	if err != nil || s == nil {
 		return nil, false, orElse(err, array.Errorf(array.NotFound, "volume set %s does not exist", set).Because(array.NoVolumeSet))
+	}
+	switch there, err := n.onlyThereInSet(ctx, set); {
+	case err != nil:
+		return nil, false, err
+	case there != "":
+		return nil, false, n.setElsewhere(s, there, into)
 	case len(s.Members) == 0:
-		return nil, false, array.Errorf(array.Conflict, "volume set %s has no volumes", set).Because(array.NotEmpty)
+		return nil, false, n.emptySet(set)
 	}
 	for _, name := range s.Members {
 		v, g, err := n.vv(name)
