@@ -40,6 +40,15 @@ func (f FarFact) Of(v VV) (name string, number uint64) {
 	return f.f.nameOf(v), array.NumberOf(uint64(f.f.Of[v.ID]), systems[0], systems[1])
 }
 
+// OfVolume says how one of the group's volumes stands: one that was admitted after the newest
+// point is in none yet.
+func (f FarFact) OfVolume(v VV) (sync string, last time.Time) {
+	if f.f.Of[v.ID] != 0 || f.LastSync.IsZero() || f.Reversed {
+		return f.Sync, f.LastSync
+	}
+	return "New", time.Time{}
+}
+
 // farFacts are those of a group.
 func (n *Node) farFacts(g RCGroup) (all []FarFact) {
 	for _, f := range g.Far {
@@ -111,11 +120,14 @@ func (f FarFact) options() string {
 	return text
 }
 
-func (f FarFact) lastSync() string {
-	if f.LastSync.IsZero() {
+func (f FarFact) lastSync() string { return lastText(f.LastSync) }
+
+// lastText is the moment of a point, or that there is none.
+func lastText(t time.Time) string {
+	if t.IsZero() {
 		return "NA"
 	}
-	return f.LastSync.Format(timeForPeople)
+	return t.Format(timeForPeople)
 }
 
 // showFar lists a group's relations outside the pair, as showrcopy groups does.
@@ -130,7 +142,8 @@ func (n *Node) showFar(a *args, d Description, detail bool, domain string) {
 		a.table(t)
 		for _, v := range d.volumes() {
 			name, number := f.Of(v)
-			vvs.Row(vvCells(detail, v.Name, n.VolumeNumber(v.ID), name, numberText(number), f.Sync, f.lastSync())...)
+			sync, last := f.OfVolume(v)
+			vvs.Row(vvCells(detail, v.Name, n.VolumeNumber(v.ID), name, numberText(number), sync, lastText(last))...)
 		}
 		a.table(vvs)
 	}

@@ -39,10 +39,9 @@ func (g *group) addOutside(f node.GroupFact, vvs []node.VV) {
 		}
 		for i, v := range vvs {
 			name, number := x.Of(v)
-			r := remoteVolume{
-				TargetName: x.Target, RemoteVolumeName: name, RemoteVolumeID: number, SyncStatus: syncStatus(x.Sync), SyncStatusName: x.Sync,
-				VolumeLastSyncTime: t.GroupLastSyncTime, VolumeLastSyncTimeSec: t.GroupLastSyncTimeSec,
-			}
+			sync, last := x.OfVolume(v)
+			r := remoteVolume{TargetName: x.Target, RemoteVolumeName: name, RemoteVolumeID: number, SyncStatus: syncStatus(sync), SyncStatusName: sync}
+			r.VolumeLastSyncTime, r.VolumeLastSyncTimeSec = pointTime(last)
 			g.Volumes[i].RemoteVolumes = append(g.Volumes[i].RemoteVolumes, r)
 		}
 	}

@@ -118,6 +118,16 @@ func TestTargetsOutsideThePair(t *testing.T) {
 	if x := get[group](a, g+"/g"); x.Role != rolePrimary {
 		t.Errorf("%+v", x)
 	}
+	a.wants(201, "POST", v+"/volumes", `{"name":"later","cpg":"cpg0","sizeMiB":64,"tpvv":true}`)
+	a.served("later")
+	a.wants(200, "PUT", g+"/g", `{"action":1,"volumeName":"later","targets":[{"targetName":"array-b","secVolumeName":"later"}],"volumeAutoCreation":true}`)
+	x = get[group](a, g+"/g")
+	for _, v := range x.Volumes {
+		r := v.RemoteVolumes[1]
+		if isNew := v.LocalVolumeName == "later"; isNew != (r.SyncStatus == syncNew) || isNew != (r.VolumeLastSyncTimeSec == 0) {
+			t.Errorf("%s: %+v", v.LocalVolumeName, r)
+		}
+	}
 	a.refuses(403, 1010, "DELETE", g+"/g/targets/array-b", "")
 	a.wants(200, "DELETE", g+"/g/targets/far", "")
 	if z := get[collection[group]](c, g); z.Total != 0 {
