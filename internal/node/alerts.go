@@ -28,6 +28,7 @@ const (
 	kindCopies      = "copies"
 	kindCertificate = "certificate"
 	kindTarget      = "target"
+	kindService     = "remote copy"
 )
 
 // raise tells that a condition lasts, or matters more now, once; over that it has ended, and

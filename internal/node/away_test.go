@@ -32,6 +32,29 @@ func TestStopWhileTheOtherIsAway(t *testing.T) {
 	a.run("startrcopygroup", "-wait", "g")
 }
 
+// TestRemoteCopyStoppedIsTold: on both arrays, as long as it is so.
+func TestRemoteCopyStoppedIsTold(t *testing.T) {
+	a, b := paired(t)
+	told := func(x *testArray) (alert, status bool) {
+		for range patience + 1 {
+			x.lookAt(x.conditions(), 2*patienceAtStart)
+		}
+		return strings.Contains(x.run("showalert", "-oneline"), "Remote Copy was stopped"), strings.Contains(x.run("status"), "Remote Copy  stopped, until 'startrcopy'")
+	}
+	for _, stopped := range []bool{false, true, false} {
+		if stopped {
+			a.run("stoprcopy", "-f", "-stopgroups")
+		} else {
+			a.run("startrcopy")
+		}
+		for _, x := range []*testArray{a, b} {
+			if alert, status := told(x); alert != stopped || status != stopped {
+				t.Errorf("%s: stopped %v, told by showalert %v, by status %v:\n%s", x.cfg.Name, stopped, alert, status, x.run("status"))
+			}
+		}
+	}
+}
+
 // TestAGroupOfTheOtherArrayIsStoppedLater: the array that is there can't stop a group which
 // the other one went on with; that one does, when it hears of it. What is older counts for
 // nothing.

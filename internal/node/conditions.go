@@ -46,7 +46,7 @@ type holding struct {
 
 // derived are the kinds that end when a look does not find them.
 func derived() []string {
-	return []string{kindSilence, kindWitness, kindStuck, kindGroup, kindPeriod, kindCPG, kindUnopened, kindTarget}
+	return []string{kindSilence, kindWitness, kindStuck, kindGroup, kindPeriod, kindCPG, kindUnopened, kindTarget, kindService}
 }
 
 // watchConditions looks until ctx ends.
@@ -102,6 +102,8 @@ func endedText(c event.Condition) string {
 		return "the other array answers"
 	case kindWitness:
 		return "the quorum witness answers, or is not used any more"
+	case kindService:
+		return "Remote Copy is started"
 	case kindStuck:
 		return "this array's journal goes on"
 	case kindCPG:
@@ -202,6 +204,12 @@ func (n *Node) relationConditions() (all []holding) {
 		all = append(all, holding{
 			Condition: event.Condition{Kind: kindWitness}, severity: event.Minor, patience: patience,
 			text: "the quorum witness was stopped by a command: without it no array goes on by itself when the other is lost, until 'setrcopytarget witness start " + n.to().Name + "'",
+		})
+	}
+	if s := n.serviceNow(); s.Stopped {
+		all = append(all, holding{
+			Condition: event.Condition{Kind: kindService}, severity: event.Minor, patience: patience,
+			text: "Remote Copy was stopped by a command: nothing protects the groups that are stopped, and none can be started, until 'startrcopy' and 'startrcopygroup'",
 		})
 	}
 	if w := p.WitnessStatus(); n.witnessStarted() && !w.Reached {

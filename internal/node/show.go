@@ -129,6 +129,9 @@ func status(n *Node, _ context.Context, a *args) error {
 			}
 			a.printf("link\t%s\t%s\n", l.Name, up)
 		}
+		if !n.RemoteCopyStarted() {
+			a.printf("service\tRemote Copy\tstopped, until 'startrcopy'\n")
+		}
 		w := p.WitnessStatus()
 		switch {
 		case rel.witness.Address == "":
