@@ -193,9 +193,9 @@ func status(n *Node, _ context.Context, a *args) error {
 		}
 		if !n.paired() {
 			a.printf("group\t%s\tserving array %s\n", r.rec.Name, serving)
-			continue
+		} else {
+			a.printf("group\t%s\tserving array %s, home array %s, %s, %s, %s\n", r.rec.Name, serving, n.homeName(r.rec), n.roleOf(r.rec, i), stateOf(i), syncOf(i)+activeText(r.rec.Policies)+sharesText(i))
 		}
-		a.printf("group\t%s\tserving array %s, home array %s, %s, %s, %s\n", r.rec.Name, serving, n.homeName(r.rec), n.roleOf(r.rec, i), stateOf(i), syncOf(i)+activeText(r.rec.Policies)+sharesText(i))
 		if i.Reason != "" {
 			a.printf("\t\tnot served here: %s\n", i.Reason)
 		}
