@@ -17,7 +17,7 @@ func (n *Node) toOutside(a *args, r *running, target string) (bool, error) {
 	case target == "", n.paired() && target == n.to().Name:
 		return false, nil
 	case n.isFar(target):
-		_, err := n.findFar(r, target)
+		_, _, err := n.findFar(r, target)
 		return err == nil, err
 	case n.paired() && target == n.cfg.Name && slices.Contains([]string{overArray(n.to().Name), overTask}, a.by.Over):
 		return false, nil // the other one was asked, and this is its other array
