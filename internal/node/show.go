@@ -233,6 +233,9 @@ func explain(n *Node, _ context.Context, a *args) error {
 	if i.Reason != "" {
 		a.printf("why not\t%s\n", i.Reason)
 	}
+	if i.Rival != "" {
+		a.printf("why alone\t%s\n", i.Rival)
+	}
 	if in := i.Inputs; n.paired() {
 		a.printf("facts\tother array in contact %v, records compared %v, sealed %v, other's leases ended %v\n", in.Contact, in.Matched, in.Sealed, in.GrantEnded)
 		a.printf("\twitness seen here %x, there %x; copy whole %v\n", in.Witness, in.PeerWitness, in.Synced)
