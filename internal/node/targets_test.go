@@ -159,6 +159,12 @@ func TestPairByCommand(t *testing.T) {
 	a.until("the witness to count", witnessed(a))
 	b.until("the witness to count", witnessed(b))
 	a.run("setrcopytarget", "witness", "check", "-remote", w.addr, "array-b")
+	if text := a.run("setrcopytarget", "witness", "check", "-remote", "array-b"); !strings.Contains(text, "answers array array-b") {
+		t.Errorf("the target's witness: %q", text)
+	}
+	a.run("setrcopytarget", "witness", "check", "array-b")
+	a.refuses("target array-x does not exist: want array-b", "setrcopytarget", "witness", "check", "array-x")
+	a.refuses("target array-x does not exist: want array-b", "setrcopytarget", "witness", "check", "-remote", "array-x")
 	if text := a.run("showrcopy", "-qw", "targets"); !strings.Contains(text, "ATF-ready") {
 		t.Error(text)
 	}
