@@ -329,6 +329,9 @@ func createVLUN(n *Node, ctx context.Context, a *args) error {
 	if err := a.parse(3, 3); err != nil {
 		return err
 	}
+	if set, is := strings.CutPrefix(a.rest[0], "set:"); is {
+		return array.Errorf(array.Invalid, "createvlun %.40s: a set of volumes is exported volume by volume: 'showvvset %.40s' lists them", a.rest[0], set)
+	}
 	v, g, err := n.vv(a.rest[0])
 	if err != nil {
 		return err
