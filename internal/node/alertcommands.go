@@ -92,7 +92,7 @@ func showAlert(n *Node, _ context.Context, a *args) error {
 		a.printf("\n")
 	}
 	if !a.style.NoHdTot {
-		a.printf("%d alerts\n", len(chosen))
+		a.printf("%s\n", counted(len(chosen), "alert"))
 	}
 	return nil
 }
@@ -191,7 +191,7 @@ func removeAlert(n *Node, _ context.Context, a *args) error {
 			return n.alerts.Remove(id) // which says why not
 		}
 	}
-	if err := sure("removealert forgets %d alerts that have ended", len(ids)); err != nil {
+	if err := sure("removealert forgets %s already ended", counted(len(ids), "alert")); err != nil {
 		return err
 	}
 	return a.eachAlert(ids, n.alerts.Remove)

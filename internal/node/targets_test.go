@@ -181,7 +181,7 @@ func TestPairByCommand(t *testing.T) {
 	a.until("the group to be in sync", func() bool { f, err := a.Group("g"); return err == nil && f.Sync == "Synced" })
 	a.until("the witness to count", witnessed(a))
 	a.has("v", 0, filled(8192, 7))
-	a.refuses("has 1 Remote Copy groups", "removercopytarget", "-f", "array-b")
+	a.refuses("has 1 Remote Copy group with array array-a", "removercopytarget", "-f", "array-b")
 
 	// Without the witness the array that serves is chosen, on both.
 	a.run("setrcopytarget", "witness", "stop", "array-b")

@@ -55,7 +55,7 @@ func parseSize(s string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(num, 10, 64)
 	if err != nil || n < 1 || n > maxVVSize/unit {
-		return 0, array.Errorf(array.Invalid, "size %q: want a number of MiB, or with m, g or t, up to 64t", s)
+		return 0, array.Errorf(array.Invalid, "size %q: want a number of MiB, or with m, g or t, from 1 MiB to 64t", s)
 	}
 	return n * unit, nil
 }
