@@ -436,6 +436,8 @@ func (g *Group) awaits(now time.Time) string {
 		return "the logs were not compared"
 	case g.copying != nil || g.filling != nil:
 		return "it is being filled"
+	case !g.copyStuck.next.IsZero():
+		return g.copyStuck.why
 	case g.peerPartial:
 		return "its pages are not whole"
 	case lacks > joinWithin || g.cursor <= g.core.Peer():

@@ -57,7 +57,7 @@ type copyRun struct {
 }
 
 func (g *Group) startCopy() {
-	if g.copying != nil || g.cfg.Copy == nil || g.applied < g.core.Commit() || g.theirChange != g.change {
+	if g.copying != nil || g.cfg.Copy == nil || g.applied < g.core.Commit() || g.theirChange != g.change || g.cfg.Now().Before(g.copyStuck.next) {
 		return
 	}
 	c := &copyRun{base: g.applied, segs: replication.CutSegments(append([]replication.Segment(nil), g.core.Segments()...), g.applied)}
@@ -67,7 +67,9 @@ func (g *Group) startCopy() {
 	g.cursor = 0
 	g.peerPartial = true
 	g.sends = append(g.sends, Packet{Type: PacketPagesBegin, Epoch: g.view.Epoch, Commit: g.core.Commit()})
-	g.event("copying pages to the other array")
+	if g.copyStuck.next.IsZero() {
+		g.event("copying pages to the other array")
+	}
 	go g.runCopy(c, g.allUnits(), g.view.Epoch)
 }
 
@@ -156,6 +158,7 @@ func (g *Group) runCopy(c *copyRun, units []*Unit, epoch array.Epoch) {
 				g.cfg.Logger.Warn("copy stopped", "group", g.cfg.Name, "volume", u.id.Name, "err", err)
 				g.post(func() {
 					if g.copying == c {
+						g.copyStopped(u, err)
 						g.stopCopy()
 						g.newStretch()
 					}
@@ -202,7 +205,7 @@ func (g *Group) endPass(c *copyRun, epoch array.Epoch) []*Unit {
 		}
 	}
 	g.sends = append(g.sends, Packet{Type: PacketPagesEnd, Epoch: epoch, Commit: g.core.Commit(), Length: int64(c.base), Offset: states, Body: encodeSegments(c.segs)})
-	g.copying = nil
+	g.copying, g.copyStuck = nil, copyStuck{}
 	g.cursor = c.base + 1
 	g.core.PeerRebased(c.base)
 	return nil

@@ -51,7 +51,6 @@ func (u *Unit) fetchPage(n int64, dst []byte) (array.Place, error) {
 	}
 	page, failed := u.g.Mend(u.id.Volume, n)
 	if failed != nil || page != nil {
-		u.g.event("the copy to the other array stopped at a page that can't be read: " + err.Error())
 		return 0, errors.Join(failed, err)
 	}
 	return u.disk.ReadPage(n, dst)

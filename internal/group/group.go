@@ -217,6 +217,7 @@ type Group struct {
 	questions map[uint64]func(Packet, error) // of comparisons, by their number
 	mends     int                            // questions of the other array that are worked on
 	aside     aside
+	copyStuck copyStuck
 }
 
 // entry is a record between its place and its application.

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -195,10 +196,22 @@ func (n *Node) runAlone(ctx context.Context, c *command, a *args) error {
 			return array.Errorf(array.Aborted, "%s: whoever asked for it is gone", c.name)
 		}
 	}
-	if err := c.run(n, ctx, a); err != nil || a.made == (mention{}) {
+	if err := n.carefully(c, func() error { return c.run(n, ctx, a) }); err != nil || a.made == (mention{}) {
 		return err
 	}
 	return n.placeNew(ctx, a.made, a.into)
+}
+
+// carefully runs a command so that a defect in it ends the command and not the daemon, which hosts
+// need.
+func (n *Node) carefully(c *command, run func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			n.log.Error("a command failed in the array", "command", c.name, "panic", p, "stack", string(debug.Stack()))
+			err = array.Errorf(array.Internal, "%s failed in the array %s: %v: its log has where, for a report", c.name, n.cfg.Name, p)
+		}
+	}()
+	return run()
 }
 
 func find(name string) *command {

@@ -129,18 +129,18 @@ func (n *Node) systems() []array.SystemID {
 	return all
 }
 
-// findFar returns a group's relation to a target by the target's name.
-func (n *Node) findFar(r *running, target string) (int, error) {
+// findFar returns a group's record, and the index of its relation to a target by the target's name.
+func (n *Node) findFar(r *running, target string) (RCGroup, int, error) {
 	t := n.farNamed(target)
 	if t == nil {
-		return 0, array.Errorf(array.NotFound, "target %.40s does not exist: want one that 'showrcopy targets' lists", target).Because(array.NoTarget)
+		return RCGroup{}, 0, array.Errorf(array.NotFound, "target %.40s does not exist: want one that 'showrcopy targets' lists", target).Because(array.NoTarget)
 	}
 	rec := n.recordOf(r)
 	k := rec.farWith(t.SystemID)
 	if k < 0 {
-		return 0, array.Errorf(array.NotFound, "target %s is not in group %s: 'admitrcopytarget' adds it", target, rec.Name).Because(array.NoTarget)
+		return rec, 0, array.Errorf(array.NotFound, "target %s is not in group %s: 'admitrcopytarget' adds it", target, rec.Name).Because(array.NoTarget)
 	}
-	return k, nil
+	return rec, k, nil
 }
 
 // recordOf is a group's record as it is now.

@@ -173,11 +173,10 @@ func dismissTarget(n *Node, ctx context.Context, a *args) error {
 	if n.paired() && a.rest[0] == n.to().Name {
 		return array.Errorf(array.Conflict, "target %s is the other array of the pair: 'dismissrcopyvv -keepvv' takes volumes out, 'removercopygroup' ends the group", a.rest[0])
 	}
-	k, err := n.findFar(r, a.rest[0])
+	g, k, err := n.findFar(r, a.rest[0])
 	if err != nil {
 		return err
 	}
-	g := n.recordOf(r)
 	f := g.Far[k]
 	what := fmt.Sprintf("removes the periodic copy of group %s on target %s, with its data", g.Name, a.rest[0])
 	if !f.Origin {
@@ -268,11 +267,10 @@ func (n *Node) forgetFar(ctx context.Context, id array.GroupID, system array.Sys
 
 // setFarPeriod is setrcopygroup period for a target outside the pair.
 func (n *Node) setFarPeriod(ctx context.Context, r *running, target string, period int64) error {
-	k, err := n.findFar(r, target)
+	g, k, err := n.findFar(r, target)
 	if err != nil {
 		return err
 	}
-	g := n.recordOf(r)
 	if err := n.noCopy(g.ID); err != nil {
 		return err
 	}
@@ -281,11 +279,10 @@ func (n *Node) setFarPeriod(ctx context.Context, r *running, target string, peri
 
 // stopFar stops the points to one target, or lets them begin again.
 func (n *Node) stopFar(ctx context.Context, r *running, target string, stopped bool) error {
-	k, err := n.findFar(r, target)
+	g, k, err := n.findFar(r, target)
 	if err != nil {
 		return err
 	}
-	g := n.recordOf(r)
 	if err := n.noCopy(g.ID); err != nil {
 		return err
 	}
@@ -318,6 +315,7 @@ func (n *Node) syncFar(ctx context.Context, id array.GroupID, to array.SystemID)
 		switch {
 		case !was[f.Done.tag()] && n.appliedTo(id, d.Group.Version): // the pair's other array was told
 			return nil
+		case !was[f.Done.tag()]: // it is there in a moment, or told again
 		case f.Parted:
 			return array.Errorf(array.Conflict, "the copy of group %s on target %s went on by itself: 'setrcopygroup recover %s' there lets this group follow", d.Group.Name, n.farName(f), f.Remote)
 		case f.Stopped || f.Copy:
@@ -344,22 +342,20 @@ func (n *Node) isFar(target string) bool { return target != "" && n.farNamed(tar
 
 // askPoint has a point sent soon.
 func (n *Node) askPoint(r *running, target string) error {
-	k, err := n.findFar(r, target)
+	g, k, err := n.findFar(r, target)
 	if err != nil {
 		return err
 	}
-	g := n.recordOf(r)
 	n.farRuns.change(g.Far[k].key(g.ID), func(s *farRun) { s.asked = true })
 	return nil
 }
 
 // waitFar has a command wait until a point of this moment is on the target.
 func (n *Node) waitFar(a *args, r *running, target string) error {
-	k, err := n.findFar(r, target)
+	g, k, err := n.findFar(r, target)
 	if err != nil {
 		return err
 	}
-	g := n.recordOf(r)
 	a.waits("remote_copy_sync", g.Name, func(ctx context.Context) error { return n.syncFar(ctx, g.ID, g.Far[k].Systems[0]) })
 	return nil
 }
@@ -401,16 +397,16 @@ func (n *Node) turnsFar(ctx context.Context, a *args, r *running, verb, target s
 		})
 		return true, nil
 	case verb == "reverse" && n.isFar(target):
-		k, err := n.findFar(r, target)
+		g, k, err := n.findFar(r, target)
 		if err != nil {
 			return true, err
 		}
-		a.waits("remote_copy_reverse", rec.Name, func(ctx context.Context) error { return n.handFar(ctx, rec.ID, rec.Far[k].Systems[0]) })
+		a.waits("remote_copy_reverse", g.Name, func(ctx context.Context) error { return n.handFar(ctx, g.ID, g.Far[k].Systems[0]) })
 		return true, nil
 	case target != "":
 		return true, n.targetOf(target)
-	case k >= 0:
-		return true, n.noCopy(rec.ID)
+	case k >= 0 && (verb == "reverse" || !n.paired()): // else it is about the pair that keeps the copy
+		return true, n.changesWithSource(rec, rec.Far[k])
 	}
 	return false, nil
 }

@@ -4,6 +4,7 @@ package node
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -78,8 +79,8 @@ func TestFarAnswerOfOneTarget(t *testing.T) {
 	}
 }
 
-// TestFarCopyCalledAsAnother: C calls its copy of one group by the id that the copy of another
-// group has. Requests in that one's name would be taken for the first one's.
+// TestFarCopyCalledAsAnother: C calls its copy of one group by the id that another array's copy of
+// another group has. Requests in that one's name would be taken for the first one's.
 func TestFarCopyCalledAsAnother(t *testing.T) {
 	t.Parallel()
 	a, _, _ := copiedGroup(t)
@@ -89,8 +90,17 @@ func TestFarCopyCalledAsAnother(t *testing.T) {
 	a.run("admitrcopytarget", "-period", "1h", "far", "periodic", "h")
 	a.run("syncrcopy", "-w", "-t", "far", "h")
 	g, h := a.farGroup("g"), a.farGroup("h")
+	r, _ := a.findGroup("g")
 	a.command.Lock()
-	err := a.noteCopy(t.Context(), h.ID, h.Far[0], far.Answer{Group: "h.r1", ID: g.Far[0].ID, Systems: []array.SystemID{3}})
+	err := a.changeRecord(t.Context(), r, func(g *RCGroup) error { // the copy of g is on another array
+		g.Far = slices.Clone(g.Far)
+		g.Far[0].Systems = []array.SystemID{4}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = a.noteCopy(t.Context(), h.ID, h.Far[0], far.Answer{Group: "h.r1", ID: g.Far[0].ID, Systems: []array.SystemID{3}})
 	a.command.Unlock()
 	if array.KindOf(err) != array.Denied {
 		t.Errorf("the copy of h has the id of the copy of g: %v", err)

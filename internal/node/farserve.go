@@ -19,8 +19,11 @@ func (n *Node) noCopy(id array.GroupID) error {
 	if r == nil || r.rec.follows() < 0 {
 		return nil
 	}
-	g, k := r.rec, r.rec.follows()
-	f := g.Far[k]
+	return n.changesWithSource(r.rec, r.rec.Far[r.rec.follows()])
+}
+
+// changesWithSource refuses what is for the source of a copy.
+func (n *Node) changesWithSource(g RCGroup, f Far) error {
 	return array.Errorf(array.Conflict, "group %s is a periodic copy of group %s of %s, and changes with it: 'setrcopygroup failover -f %s' lets it go on by itself", g.Name, f.Remote, n.farName(f), g.Name).Because(array.ServedElsewhere)
 }
 

@@ -262,10 +262,8 @@ func (n *Node) noteCopy(ctx context.Context, id array.GroupID, f Far, a far.Answ
 	if !validName(a.Group) {
 		return array.Errorf(array.Invalid, "the copy calls its group %.40q: %s", a.Group, nameWanted)
 	}
-	// What the group of another relation is known by can't be the copy's: whoever asks in its
-	// name would be taken for the other one.
-	if r, g, k := n.runningOf(a.ID); r != nil && (g.ID != id || g.farWith(f.Systems[0]) != k) {
-		return array.Errorf(array.Denied, "the copy of group %s on %s calls itself what the group that %s has to do with is known by", d.Group.Name, n.farName(f), g.Name)
+	if err := n.knownAs(a.ID, d.Group, f); err != nil {
+		return err
 	}
 	// The first one is what the relation is known by; what another relation, or this array, is
 	// known by can't be the copy's.
@@ -284,6 +282,17 @@ func (n *Node) noteCopy(ctx context.Context, id array.GroupID, f Far, a far.Answ
 		return nil
 	}
 	return n.changeFar(ctx, id, f.Systems[0], func(f *Far) { f.Remote, f.ID, f.Systems, f.Of = a.Group, a.ID, systems, of })
+}
+
+// knownAs refuses what a group outside the pair calls itself if a group of other arrays is known
+// by that: whoever asks in its name would be taken for the other one. One target may do so, if it
+// was set up anew: what another of its groups was known by is not so any more.
+func (n *Node) knownAs(as array.GroupID, g RCGroup, f Far) error {
+	r, o, k := n.runningOf(as)
+	if r == nil || slices.Contains(o.Far[k].Systems, f.Systems[0]) {
+		return nil
+	}
+	return array.Errorf(array.Denied, "the group on %s that group %s has to do with calls itself what another one is known by, of group %s", n.farName(f), g.Name, o.Name)
 }
 
 // farAsker brings requests to the array that serves a copy.

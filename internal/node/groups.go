@@ -416,7 +416,6 @@ func (n *Node) closeGroup(id array.GroupID) {
 	r.g.Close()
 }
 
-// findGroup returns the open group of that name; private ones have the volume's.
 // volumeOfPrivate is the name of the volume that a private group is of.
 func volumeOfPrivate(r RCGroup, vvs []VV) string {
 	for _, v := range vvs {

@@ -79,7 +79,9 @@ func (n *Node) awaitHosts() {
 	if len(lack) == 0 {
 		return
 	}
+	looks := 0
 	err := await(context.Background(), hostsBackWithin, func() (bool, error) {
+		looks++
 		r, err := n.answered(context.Background(), time.Second, request{Working: true})
 		if err != nil {
 			return false, err
@@ -91,5 +93,7 @@ func (n *Node) awaitHosts() {
 		n.event(fmt.Sprintf("array %s leaves although %v: %s", n.cfg.Name, err, strings.Join(lack[:min(len(lack), 8)], ", ")))
 		return
 	}
-	time.Sleep(hostsBackSettle)
+	if looks > 1 { // else they have been back for a while
+		time.Sleep(hostsBackSettle)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
@@ -14,7 +15,8 @@ import (
 
 // protectUsed is protectVVSet where hosts use volumes of the set: a group is made, and all are
 // admitted to it with what they hold and the exports that they have, while hosts go on. What is
-// in the way of one is in the way of all; then there is no group.
+// in the way of one is in the way of all; then there is no group. If the other array is lost in the
+// middle there may be one with a part of the volumes, which is told.
 func (n *Node) protectUsed(ctx context.Context, a *args, f *founding, set string, vvs []VV, hosts []string, proximity string, wait bool) error {
 	if err := n.preferUsed(f, vvs, hosts, proximity); err != nil {
 		return err
@@ -26,7 +28,10 @@ func (n *Node) protectUsed(ctx context.Context, a *args, f *founding, set string
 	joins, err := n.admitAll(ctx, a, set, name)
 	if err != nil {
 		if e := n.unprotect(context.WithoutCancel(ctx), name); e != nil {
-			err = errors.Join(err, fmt.Errorf("group %s is made and has a part of the volumes ('admitrcopyvv -createvv set:%s %s' admits the others, 'dismissrcopyvv -f -keepvv' takes one out again): %w", name, set, name, e))
+			err = errors.Join(err, n.leftHalf(set, name), e)
+			if a.made != (mention{}) { // it stays, in the domain that it is to be in
+				err = errors.Join(err, n.placeNew(context.WithoutCancel(ctx), a.made, a.into))
+			}
 		}
 		return err
 	}
@@ -48,6 +53,22 @@ func (n *Node) protectUsed(ctx context.Context, a *args, f *founding, set string
 	return nil
 }
 
+// leftHalf says what to do about a group that has a part of a set.
+func (n *Node) leftHalf(set, name string) error {
+	r, err := n.findGroup(name)
+	if err != nil {
+		return err
+	}
+	d, err := n.describe(r.rec.ID)
+	switch {
+	case err != nil:
+		return err
+	case len(d.volumes()) == 0:
+		return array.Errorf(array.Conflict, "group %s is made and has no volumes: 'admitrcopyvv -createvv set:%s %s' admits them, 'removercopygroup -f %s' removes it", name, set, name, name)
+	}
+	return array.Errorf(array.Conflict, "group %s is made and has a part of the volumes: 'admitrcopyvv -createvv set:%s %s' admits the others, 'dismissrcopyvv -f -keepvv' takes one out again", name, set, name)
+}
+
 // preferUsed notes which array's paths hosts prefer. They see the volumes already: an export more
 // is another command's.
 func (n *Node) preferUsed(f *founding, vvs []VV, hosts []string, proximity string) error {
@@ -66,7 +87,11 @@ func (n *Node) preferUsed(f *founding, vvs []VV, hosts []string, proximity strin
 			if err != nil {
 				return err
 			}
-			if !slices.ContainsFunc(d.VLUNs, func(l VLUN) bool { return l.Volume == v.ID && l.Host == host }) {
+			seen, err := n.seenBy(d, v, host)
+			if err != nil {
+				return err
+			}
+			if !seen {
 				return array.Errorf(array.Conflict, "-host %s: volume %s is not exported to it, and others of the set are in use already: 'createvlun %s auto %s' first", host, v.Name, v.Name, host)
 			}
 		}
@@ -75,6 +100,38 @@ func (n *Node) preferUsed(f *founding, vvs []VV, hosts []string, proximity strin
 		}
 	}
 	return nil
+}
+
+// seenBy reports whether a host, or each of a set of hosts, sees a volume.
+func (n *Node) seenBy(d Description, v VV, host string) (seen bool, err error) {
+	err = n.store.View(func(t *store.Tx) error {
+		hosts := []string{host}
+		if set, is := strings.CutPrefix(host, "set:"); is {
+			s, _, err := tables.sets.Get(t, set)
+			if err != nil {
+				return err
+			}
+			hosts = s.Hosts
+		}
+		seen = len(hosts) > 0
+		for _, h := range hosts {
+			sees := false
+			for _, l := range d.VLUNs {
+				if l.Volume != v.ID {
+					continue
+				}
+				set, is := strings.CutPrefix(l.Host, "set:")
+				s, _, err := tables.sets.Get(t, set)
+				if err != nil {
+					return err
+				}
+				sees = sees || l.Host == h || l.Host == host || is && slices.Contains(s.Hosts, h)
+			}
+			seen = seen && sees
+		}
+		return nil
+	})
+	return seen, err
 }
 
 // unprotect takes back what protectUsed did until something was in the way: the volumes stay

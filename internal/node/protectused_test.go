@@ -40,7 +40,9 @@ func TestAUsedSetIsProtected(t *testing.T) {
 			t.Fatal("there is a group")
 		}
 	}
-	a.run("createvlun", "x", "auto", "h")
+	a.run("createhost", "i", "iqn.2026-01.org.example:i")
+	a.run("createhostset", "both", "h", "i")
+	a.run("createvlun", "x", "auto", "set:both") // h sees it so
 	luns := a.run("showvlun", "-t", "-csvtable", "-nohdtot")
 	a.run("protectvvset", "-wait", "-host", "h", "-pol", "active_active", "-proximity", "all", "apps", "g", "array-b:sync")
 	if now := b.run("showvlun", "-t", "-csvtable", "-nohdtot"); now != luns {

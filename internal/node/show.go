@@ -179,7 +179,7 @@ func status(n *Node, _ context.Context, a *args) error {
 		case i.View.Role.String() == "out" || i.View.Role.String() == "paired" && i.Owner != i.Self:
 			serving = n.arrayName(i.Self.Other())
 		}
-		far := n.farFacts(n.recordOf(&r))
+		far := n.farFacts(r.rec)
 		if k := r.rec.follows(); k >= 0 {
 			a.printf("group\t%s\tcopy of group %s on %s, %s, %s, newest point %s\n", r.rec.Name, far[k].Remote, far[k].Target, far[k].Role(), far[k].State, far[k].lastSync())
 			continue
@@ -193,9 +193,9 @@ func status(n *Node, _ context.Context, a *args) error {
 		}
 		if !n.paired() {
 			a.printf("group\t%s\tserving array %s\n", r.rec.Name, serving)
-			continue
+		} else {
+			a.printf("group\t%s\tserving array %s, home array %s, %s, %s, %s\n", r.rec.Name, serving, n.homeName(r.rec), n.roleOf(r.rec, i), stateOf(i), syncOf(i)+activeText(r.rec.Policies)+sharesText(i))
 		}
-		a.printf("group\t%s\tserving array %s, home array %s, %s, %s, %s\n", r.rec.Name, serving, n.homeName(r.rec), n.roleOf(r.rec, i), stateOf(i), syncOf(i)+activeText(r.rec.Policies)+sharesText(i))
 		if i.Reason != "" {
 			a.printf("\t\tnot served here: %s\n", i.Reason)
 		}

@@ -347,6 +347,13 @@ func (w *world) settle() {
 		}
 		if time.Until(end) < 30*time.Second {
 			w.force()
+			if w.rotten != nil && w.said("which no array can read") > 0 {
+				// Two failures: what a disk lost while the other array was out waits for somebody to
+				// overwrite it (TestACopyWaitsAtALostPage), and these hosts write to a part of a page.
+				w.tracef("a page is lost")
+				w.stop(true)
+				return
+			}
 		}
 		if time.Now().After(end) {
 			w.failf("not whole again after a minute:\n%s", text)

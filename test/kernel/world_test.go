@@ -151,7 +151,6 @@ func (w *world) close() {
 	w.Close()
 }
 
-// remove takes away what is left of a world in which nothing was wrong.
 // remove removes what the world wrote, unless somebody is to read it.
 func (w *world) remove() {
 	if !w.kept {
