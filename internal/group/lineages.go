@@ -8,14 +8,17 @@ import (
 )
 
 // rivals reports whether the other array answers and holds a record that keeps it from
-// following this array's: a person has to choose.
+// following this array's: a person has to choose. In a periodic group recover is that choice.
 func (g *Group) rivals() bool {
 	mine := g.m.Stored().Current
-	return g.contact && g.theirRecord.ID != 0 && g.theirRecord.Lineage < mine.Lineage && !g.theirRecord.Follows(mine, g.cfg.Self.Other())
+	return g.cfg.Policy.Period == 0 && g.contact && g.theirRecord.ID != 0 && g.theirRecord.Lineage < mine.Lineage && !g.theirRecord.Follows(mine, g.cfg.Self.Other())
 }
 
 // chooses names the command by which a person chooses between two lineages.
 func (g *Group) chooses() string {
+	if g.cfg.Policy.Period > 0 {
+		return "'setrcopygroup recover " + g.cfg.Name + "' on the array that goes on makes the other one follow"
+	}
 	return "'setrcopygroup discard -f " + g.cfg.Name + "' on the array whose copy is to be given up"
 }
 
