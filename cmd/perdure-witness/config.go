@@ -12,6 +12,8 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/perdure/perdure/internal/pki"
+	"github.com/perdure/perdure/internal/priority"
+	"github.com/perdure/perdure/internal/settings"
 	"github.com/perdure/perdure/internal/witness"
 )
 
@@ -19,10 +21,12 @@ const defaultListen = ":8843"
 
 // config is the configuration file.
 type config struct {
-	State            string       `toml:"state"`
-	Listen           []string     `toml:"listen"`
-	RegistersPerPair int          `toml:"registers_per_pair"`
-	Arrays           []arrayTable `toml:"array"`
+	State            string   `toml:"state"`
+	Listen           []string `toml:"listen"`
+	RegistersPerPair int      `toml:"registers_per_pair"`
+	// Nice is the daemon's nice value, unless it is lower already; 0 leaves it.
+	Nice   int          `toml:"nice"`
+	Arrays []arrayTable `toml:"array"`
 }
 
 type arrayTable struct {
@@ -33,7 +37,7 @@ type arrayTable struct {
 // loadConfig reads and checks a configuration file. A key that it doesn't know is
 // an error: a misspelt limit would otherwise be no limit.
 func loadConfig(path string) (*config, error) {
-	var c config
+	c := config{Nice: priority.Daemons}
 	meta, err := toml.DecodeFile(path, &c)
 	if err != nil {
 		var at toml.ParseError
@@ -45,9 +49,9 @@ func loadConfig(path string) (*config, error) {
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
 		names := make([]string, len(unknown))
 		for i, k := range unknown {
-			names[i] = k.String()
+			names[i] = settings.Unknown(c, k)
 		}
-		return nil, fmt.Errorf("read %s: unknown settings: %s", path, strings.Join(names, ", "))
+		return nil, fmt.Errorf("read %s: unknown settings: %s", path, strings.Join(names, "; "))
 	}
 	if err := c.check(path); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
@@ -76,6 +80,9 @@ func (c *config) check(path string) error {
 	}
 	if c.RegistersPerPair < 0 || c.RegistersPerPair > 1<<20 {
 		return fmt.Errorf("registers_per_pair: %d, want 1 to %d, or 0 for %d", c.RegistersPerPair, 1<<20, witness.DefaultPerPair)
+	}
+	if c.Nice < -20 || c.Nice > 0 {
+		return fmt.Errorf("nice: %d, want -20 to -1, or 0 to leave it as it is", c.Nice)
 	}
 	names := map[string]bool{}
 	for _, a := range c.Arrays {
@@ -108,6 +115,9 @@ listen = [%q]
 
 # How many groups (registers) two arrays may have together; 0 means %d.
 # registers_per_pair = 0
+
+# The daemon's nice value, -20 to -1; 0 leaves it as it is.
+# nice = -10
 
 # The arrays that are served, by the fingerprint of their key. After a change
 # send SIGHUP: no restart is needed, and a restart makes every group arm anew.

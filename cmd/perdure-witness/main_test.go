@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/pki"
+	"github.com/perdure/perdure/internal/priority"
 	"github.com/perdure/perdure/internal/witness"
 )
 
@@ -34,13 +35,14 @@ func TestConfigurationErrors(t *testing.T) {
 	key := pki.Pin{1}.String()
 	for name, c := range map[string]struct{ text, want string }{
 		"no state":      {"", "state"},
-		"unknown":       {"state='x'\nlisten_on='y'\n[[array]]\nkeys='z'", "unknown settings: listen_on, array.keys"},
+		"unknown":       {"state='x'\nlisten_on='y'\n[[array]]\nkeys='z'", "unknown settings: listen_on: want array, listen, nice, registers_per_pair or state; array.keys: in array want key or name"},
 		"syntax":        {"state='x'\nlisten=\n", "line 2"},
 		"bad key":       {"state='x'\n[[array]]\nname='a'\nkey='sha256:12'", "64 hexadecimal digits"},
 		"no key":        {"state='x'\n[[array]]\nname='a'", "a name and a key"},
 		"same name":     {"state='x'\n[[array]]\nname='a'\nkey='" + key + "'\n[[array]]\nname='a'\nkey='" + key + "'", "two are named"},
 		"same key":      {"state='x'\n[[array]]\nname='a'\nkey='" + key + "'\n[[array]]\nname='b'\nkey='" + key + "'", "have the same key"},
 		"bad address":   {"state='x'\nlisten=['8843']", "host:port"},
+		"nice":          {"state='x'\nnice=5", "nice: 5, want -20 to -1"},
 		"limit":         {"state='x'\nregisters_per_pair=-1", "registers_per_pair"},
 		"missing state": {"state='/nonexistent/x'", ""},
 	} {
@@ -59,6 +61,19 @@ func TestConfigurationErrors(t *testing.T) {
 				t.Errorf("said %q, want %q in it", out, c.want)
 			}
 		})
+	}
+}
+
+// TestNice is the arrays' unless the file says another.
+func TestNice(t *testing.T) {
+	for text, want := range map[string]int{"state='x'": priority.Daemons, "state='x'\nnice=-5": -5, "state='x'\nnice=0": 0} {
+		path := filepath.Join(t.TempDir(), "w.toml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := loadConfig(path); err != nil || c.Nice != want {
+			t.Errorf("%q: %+v, %v; want %d", text, c, err, want)
+		}
 	}
 }
 

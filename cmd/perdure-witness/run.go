@@ -31,8 +31,10 @@ func (r *runCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	if err := priority.Raise(priority.Daemons); err != nil {
-		logger.Warn("raise the priority: on a busy machine arrays may miss this witness", "err", err)
+	if c.Nice != 0 {
+		if err := priority.Raise(c.Nice); err != nil {
+			logger.Warn("raise the priority: on a busy machine arrays may miss this witness", "err", err)
+		}
 	}
 	id, err := pki.Load(c.State)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 
 // remoteCmd gives commands to an array over HTTPS.
 type remoteCmd struct {
-	URL          string   `help:"The array's REST interface, https://HOST:PORT." env:"PERDURE_URL" required:""`
+	URL          string   `help:"The array's REST interface, https://HOST:PORT." env:"PERDURE_URL"`
 	User         string   `help:"Who logs in." env:"PERDURE_USER"`
 	PasswordFile string   `help:"File with the password; it is asked for at a terminal without." env:"PERDURE_PASSWORD_FILE" type:"path"`
 	KeyFile      string   `help:"File with the key of a session that is there, instead of a user." env:"PERDURE_KEY_FILE" type:"path"`
@@ -52,6 +52,9 @@ func secretIn(path string) (string, error) {
 }
 
 func (c *remoteCmd) options() (o remote.Options, err error) {
+	if c.URL == "" {
+		return o, array.Errorf(array.Invalid, "want the array's REST interface, https://HOST:PORT, with --url or in $PERDURE_URL")
+	}
 	o = remote.Options{URL: c.URL, User: c.User}
 	if c.Pin != "" {
 		pin, err := pki.ParsePin(c.Pin)
@@ -159,6 +162,9 @@ func piped(ctx context.Context, sh *cli.Shell) error {
 		}
 	}
 	if failed > 0 {
+		if failed == 1 {
+			return errors.New("1 command failed")
+		}
 		return fmt.Errorf("%d commands failed", failed)
 	}
 	return errors.Join(lines.Err(), ctx.Err())

@@ -77,8 +77,12 @@ func (m *Machine) match(p PeerState) {
 // mayAdopt: within a lineage always. A forced record is followed by a side that
 // has decided nothing the forcing person did not know of.
 func (m *Machine) mayAdopt(r Record) bool {
-	c := m.st.Current
-	return r.Lineage == c.Lineage || r.Base == c.ID && c.Members == array.Both && c.Rule != Chosen(m.self()) || !c.Members.Has(m.self())
+	return m.st.Current.Follows(r, m.self())
+}
+
+// Follows reports whether side s, which holds r, may take next in its place by itself.
+func (r Record) Follows(next Record, s array.Side) bool {
+	return next.Lineage == r.Lineage || next.Base == r.ID && r.Members == array.Both && r.Rule != Chosen(s) || !r.Members.Has(s)
 }
 
 // divided: the other array, or the witness, holds a lineage that this side may not

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 // ownCommands are those of perdure itself, with their options.
 func ownCommands() []node.CommandFact {
 	return []node.CommandFact{
-		{Name: "cli", About: "gives commands to an array over HTTPS", Options: []string{"--url", "--user", "--pin", "--password-file", "--key-file"}},
+		{Name: "cli", About: "gives commands to an array over HTTPS", Options: []string{"--url", "--user", "--pin", "--password-file", "--key-file", "--csvtable", "--nohdtot"}},
 		{Name: "completion", About: "prints a completion script", Forms: []string{"bash", "zsh"}},
 		{Name: "demo", About: "shows a pair on this machine", Options: []string{"--bin", "--dir"}},
 		{Name: "hosts", About: "prints the settings of hosts", Forms: []string{"recipe"}},
@@ -52,6 +53,13 @@ func words(c node.CommandFact, all []node.CommandFact) string {
 	return strings.Join(append(slices.Clone(c.Forms), c.Options...), " ")
 }
 
+// after are the cases of a second word, each as a shell writes it.
+func after(c node.CommandFact, write func(two, words string)) {
+	for _, first := range slices.Sorted(maps.Keys(c.After)) {
+		write(c.Name+" "+first, strings.Join(append(slices.Clone(c.After[first]), c.Options...), " "))
+	}
+}
+
 func bash(all []node.CommandFact) string {
 	var b strings.Builder
 	b.WriteString("# bash completion of perdure: source it, or put it into /etc/bash_completion.d\n_perdure() {\n")
@@ -62,6 +70,10 @@ func bash(all []node.CommandFact) string {
 		if w := words(c, all); w != "" {
 			fmt.Fprintf(&b, "\t\t%s) words=%q ;;\n", c.Name, w)
 		}
+	}
+	b.WriteString("\t\tesac\n\tfi\n\tif [[ $COMP_CWORD -gt $((i + 1)) ]]; then\n\t\tcase \"${COMP_WORDS[i]} ${COMP_WORDS[i + 1]}\" in\n")
+	for _, c := range all {
+		after(c, func(two, words string) { fmt.Fprintf(&b, "\t\t%q) words=%q ;;\n", two, words) })
 	}
 	b.WriteString("\t\tesac\n\tfi\n\tCOMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -F _perdure perdure\n")
 	return b.String()
@@ -74,7 +86,11 @@ func zsh(all []node.CommandFact) string {
 	for _, c := range all {
 		fmt.Fprintf(&b, "\t\t\t'%s:%s'\n", c.Name, quote.Replace(c.About))
 	}
-	b.WriteString("\t\t)\n\t\t_describe command commands\n\t\treturn\n\tfi\n\tcase ${words[2]} in\n")
+	b.WriteString("\t\t)\n\t\t_describe command commands\n\t\treturn\n\tfi\n\tif (( CURRENT > 3 )); then\n\t\tcase \"${words[2]} ${words[3]}\" in\n")
+	for _, c := range all {
+		after(c, func(two, words string) { fmt.Fprintf(&b, "\t\t%q) compadd -- %s; return ;;\n", two, words) })
+	}
+	b.WriteString("\t\tesac\n\tfi\n\tcase ${words[2]} in\n")
 	for _, c := range all {
 		if w := words(c, all); w != "" {
 			fmt.Fprintf(&b, "\t%s) compadd -- %s ;;\n", c.Name, w)

@@ -23,7 +23,17 @@ func TestBashCompletes(t *testing.T) {
 		"perdure --array /tmp/x showvv": "showvv showvvset",
 		"perdure help showho":           "showhost showhostset",
 		"perdure cli --p":               "--pin --password-file",
-		"perdure showvv -cs":            "-csvtable",
+		"perdure cli --c":               "--csvtable",
+
+		"perdure setrcopytarget witness ch":    "check",
+		"perdure setrcopytarget witness -rem":  "-remote",
+		"perdure setrcopytarget w":             "witness",
+		"perdure setrcopygroup pol auto_r":     "auto_recover",
+		"perdure setrcopygroup mode s":         "sync",
+		"perdure --array /x setrcopygroup pol": "pol",
+		"perdure setalert a":                   "ack",
+		"perdure showrcopy g":                  "groups",
+		"perdure showvv -cs":                   "-csvtable",
 	} {
 		words := strings.Fields(line)
 		run := script + "\nCOMP_WORDS=(" + line + "); COMP_CWORD=" + string(rune('0'+len(words)-1)) + "; _perdure; echo ${COMPREPLY[*]}"

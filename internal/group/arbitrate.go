@@ -217,6 +217,7 @@ func (g *Group) lostContact() {
 		g.lostAt = g.cfg.Now()
 	}
 	g.contact, g.talk, g.mine, g.theirs, g.theirChange = false, 0, 0, 0, 0
+	g.theirRecord = arb.Record{}
 	g.core.Lost()
 	g.hasTheirs, g.cursor, g.theirGrant, g.told = false, 0, 0, 0
 	g.stopCopy()

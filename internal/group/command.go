@@ -41,7 +41,9 @@ type Info struct {
 	Stopped   bool
 	Switching bool
 	// Split: the arrays hold lineages of which neither follows the other.
-	Split     bool
+	Split bool
+	// Rival says so at the array whose lineage goes on, and what is to be done.
+	Rival     string
 	Decisions []arb.Decision
 	Segments  []replication.Segment
 	// Copy says how filling or copying the other array, or this one, stands.
@@ -69,6 +71,12 @@ func (g *Group) Info() (Info, error) {
 		i.Period = g.periodInfo()
 		if r := g.m.Reason(); r != 0 {
 			i.Reason, i.Split = r.String(), r == arb.ReasonSplit
+		}
+		if i.Split {
+			i.Reason += ": " + g.chooses()
+		}
+		if g.rivals() {
+			i.Rival = "the other array holds a lineage of its own, " + g.theirRecord.String() + ": " + g.chooses()
 		}
 	})
 	return i, err
@@ -228,7 +236,7 @@ func (g *Group) Force(contrary bool) error {
 	var err error
 	if e := g.ask(func() {
 		if in := g.m.Inputs(); g.contact && !(in.PeerBehind && g.view.Role == arb.Held) {
-			err = array.Errorf(array.Conflict, "%s can't be forced: the other array can be reached and holds %v", g.what(), g.m.Stored().Current)
+			err = g.unforced()
 			return
 		}
 		if g.state() == gateServe {

@@ -116,6 +116,7 @@ func (g *Group) receiveVote(p Packet) {
 	var out arb.Output
 	switch {
 	case m.State != nil:
+		g.theirRecord = m.State.Current
 		g.m.PeerState(nonce(), *m.State, &out)
 	case m.Ask != nil:
 		g.m.Asked(nonce(), *m.Ask, &out)

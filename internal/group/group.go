@@ -185,7 +185,9 @@ type Group struct {
 	// change names the description of the group that this array has, theirChange that
 	// of the other: 0 until it says so in this contact.
 	change, theirChange uint64
-	unsent              int64 // bytes of records in sends
+	// theirRecord is the membership record that the other array told last.
+	theirRecord arb.Record
+	unsent      int64 // bytes of records in sends
 	// lostAt is since when there is no contact; toldSilent, that the core knows.
 	lostAt       time.Time
 	toldSilent   bool

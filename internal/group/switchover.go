@@ -36,6 +36,8 @@ func (g *Group) Switchover() error {
 
 func (g *Group) startSwitch(done func(error)) {
 	switch {
+	case g.rivals() || g.m.Reason() == arb.ReasonSplit:
+		done(array.Errorf(array.Conflict, "%s can't be switched over: the other array holds a lineage of its own: %s", g.what(), g.chooses()).Because(array.NotSynced))
 	case g.view.Role != arb.Paired || !g.core.Met():
 		done(array.Errorf(array.Conflict, "%s can't be switched over: the other array's copy is not in sync", g.what()).Because(array.NotSynced))
 	case g.core.Owner() == g.cfg.Self && !g.core.Ready() && g.switching == nil:

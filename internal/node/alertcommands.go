@@ -19,7 +19,7 @@ func alertCommands() []command {
 	always := func([]string) bool { return true }
 	return []command{
 		{name: "showalert", right: people.Look, usage: "showalert [-n|-a|-f|-all] [-d|-oneline] [-svc] [<id>...]", about: "lists what is wrong with this array now, and since when: -n: what nobody acknowledged (the default), -a: what somebody did, -f: what has ended; -oneline: a line each, -svc changes nothing", run: showAlert},
-		{name: "setalert", right: people.Maintain, usage: "setalert new|ack|fixed <id>...|-a", about: "acknowledges alerts, or takes that back; what lasts can't be fixed by a word", free: always, run: setAlert},
+		{name: "setalert", right: people.Maintain, usage: "setalert new|ack|fixed <id>...|-a", about: "acknowledges alerts, or takes that back; what lasts can't be fixed by a word", forms: alertForms(), free: always, run: setAlert},
 		{name: "removealert", right: people.Maintain, usage: "removealert [-f] <id>...|-a", about: "removes alerts that have ended, or with -a all of them", free: always, run: removeAlert},
 	}
 }
@@ -92,7 +92,7 @@ func showAlert(n *Node, _ context.Context, a *args) error {
 		a.printf("\n")
 	}
 	if !a.style.NoHdTot {
-		a.printf("%d alerts\n", len(chosen))
+		a.printf("%s\n", counted(len(chosen), "alert"))
 	}
 	return nil
 }
@@ -131,6 +131,15 @@ func (a *args) chosenAlerts(n *Node, all bool, meant func(event.Alert) bool) (id
 		}
 	}
 	return ids, nil
+}
+
+// alertForms are those of setalert.
+func alertForms() []form {
+	return []form{
+		{"new <id>...|-a", "nobody has seen to it"},
+		{"ack <id>...|-a", "somebody sees to it"},
+		{"fixed <id>...|-a", "for those that have ended: what lasts can't be fixed by a word"},
+	}
 }
 
 func setAlert(n *Node, _ context.Context, a *args) error {
@@ -182,7 +191,7 @@ func removeAlert(n *Node, _ context.Context, a *args) error {
 			return n.alerts.Remove(id) // which says why not
 		}
 	}
-	if err := sure("removealert forgets %d alerts that have ended", len(ids)); err != nil {
+	if err := sure("removealert forgets %s already ended", counted(len(ids), "alert")); err != nil {
 		return err
 	}
 	return a.eachAlert(ids, n.alerts.Remove)

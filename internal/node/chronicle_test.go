@@ -45,7 +45,7 @@ func TestAudit(t *testing.T) {
 		",root,super,local,socket,createhost -chap ******** h " + iqn1 + ",done\n",
 		",ann,edit,192.0.2.9:1,ssh,removehost -f h,done\n",
 		",ann,edit,192.0.2.9:1,ssh,removehost -f h,host h does not exist\n",
-		",ann,edit,192.0.2.9:1,ssh,setpassword -old ******** -c ********,wrong user name or password\n",
+		",ann,edit,192.0.2.9:1,ssh,setpassword -old ******** -c ********,the old password of user ann is wrong\n",
 		",bob,browse,192.0.2.9:1,ssh,createvv cpg0 v 1,\"createvv: user bob has the role browse",
 		",ann,edit,192.0.2.9:1,array array-b,stoprcopygroup -f g,done\n",
 	} {

@@ -203,7 +203,7 @@ func (n *Node) relationConditions() (all []holding) {
 	if r := n.rel.Load(); r.stopped && r.witness.Address != "" {
 		all = append(all, holding{
 			Condition: event.Condition{Kind: kindWitness}, severity: event.Minor, patience: patience,
-			text: "the quorum witness was stopped by a command: without it no array goes on by itself when the other is lost, until 'setrcopytarget witness start " + n.to().Name + "'",
+			text: "the quorum witness was stopped by a command: when an array is lost, the other goes on by itself with the groups that it serves, and takes over none, until 'setrcopytarget witness start " + n.to().Name + "'",
 		})
 	}
 	if s := n.serviceNow(); s.Stopped {
@@ -235,7 +235,9 @@ func (n *Node) groupConditions(r running) (all []holding) {
 	}
 	switch p := i.Period; {
 	case i.Split:
-		tell(event.Major, "has two lineages: %s", i.Reason)
+		tell(event.Major, "is not served by this array: %s", i.Reason)
+	case i.Rival != "":
+		tell(event.Major, "is not protected: %s", i.Rival)
 	case i.View.Role.String() == "held":
 		tell(event.Major, "is not served by this array, which has a current copy: %s", i.Reason)
 	case p.Period > 0 && i.Contact && (p.Late || p.Trouble != ""):

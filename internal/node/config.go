@@ -15,6 +15,7 @@ import (
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/pki"
 	"github.com/perdure/perdure/internal/priority"
+	"github.com/perdure/perdure/internal/settings"
 	"github.com/perdure/perdure/internal/volume"
 )
 
@@ -182,7 +183,7 @@ func LoadConfig(path string) (Config, error) {
 		return c, fmt.Errorf("read configuration %s: %w", path, err)
 	}
 	if u := md.Undecoded(); len(u) > 0 {
-		return c, array.Errorf(array.Invalid, "configuration %s: unknown key %s", path, u[0])
+		return c, array.Errorf(array.Invalid, "configuration %s: unknown key %s", path, settings.Unknown(c, u[0]))
 	}
 	if err := c.zeros(md.IsDefined); err != nil {
 		return c, fmt.Errorf("configuration %s: %w", path, err)

@@ -79,13 +79,13 @@ func TestConfigurationThatCannotBeMeant(t *testing.T) {
 		what, old, by string
 		tells         []string
 	}{
-		{"an unknown key", "size_mib = 1024", "size = 1024", []string{"unknown key journal.size"}},
+		{"an unknown key", "size_mib = 1024", "size = 1024", []string{"unknown key journal.size: in journal want device or size_mib"}},
 		{"a receiver of events that can't be meant", "[witness]", "[[forward]]\nto = \"ftp://192.0.2.1\"\n[witness]", []string{"forward.to", "ftp://192.0.2.1", "syslog+udp://"}},
 		{"traps without a community or user", "[witness]", "[[forward]]\nto = \"snmp+trap://192.0.2.1:162\"\n[witness]", []string{"forward.to", "snmp+trap://192.0.2.1:162", "want community"}},
 		{"a way to authenticate that is none", "[witness]", "[[forward]]\nto = \"snmp+inform://192.0.2.1:162\"\nuser = \"u\"\nauth = \"MD5\"\nauth_password = \"f\"\n[witness]", []string{"forward.to", "MD5", "SHA-256"}},
 		{"a severity that is none", "[witness]", "[[forward]]\nto = \"syslog+udp://192.0.2.1:514\"\nseverity = \"Bad\"\n[witness]", []string{"forward.severity", "Bad", "Minor"}},
 		{"a receiver twice", "[witness]", "[[forward]]\nto = \"https://192.0.2.1\"\n[[forward]]\nto = \"https://192.0.2.1\"\n[witness]", []string{"forward.to", "twice"}},
-		{"an unknown table", "[memory]", "[ram]", []string{"unknown key ram"}},
+		{"an unknown table", "[memory]", "[ram]", []string{"unknown key ram", "memory, name, nice"}},
 		{"a nice value of people", "system_id = 1", "system_id = 1\nnice = 5", []string{"nice", "5", "-20 to -1"}},
 		{"a key twice", `name = "array-a"`, "name = \"array-a\"\nname = \"x\"", []string{"name"}},
 		{"text for a number", "system_id = 1", `system_id = "one"`, []string{"system_id", "string"}},

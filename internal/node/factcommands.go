@@ -13,6 +13,8 @@ type CommandFact struct {
 	Name, Usage, About string
 	// Options are its options, with the dash. Forms are the words that may come first.
 	Options, Forms []string
+	// After are the words that may follow one of Forms.
+	After map[string][]string
 }
 
 // optionWord is an option within a usage.
@@ -26,11 +28,7 @@ func Commands() (all []CommandFact) {
 		for _, m := range option.FindAllStringSubmatch(c.usage, -1) {
 			f.Options = append(f.Options, m[1])
 		}
-		for _, x := range c.forms {
-			if w := strings.Fields(x.words)[0]; !strings.HasPrefix(x.words, " ") {
-				f.Forms = append(f.Forms, w)
-			}
-		}
+		f.takeForms(c.forms)
 		if c.lists() {
 			f.Options = append(f.Options, "-csvtable", "-nohdtot")
 		}
@@ -40,4 +38,23 @@ func Commands() (all []CommandFact) {
 	}
 	slices.SortFunc(all, func(a, b CommandFact) int { return strings.Compare(a.Name, b.Name) })
 	return all
+}
+
+// takeForms takes the words of forms. Indented ones are values of the one before.
+func (f *CommandFact) takeForms(forms []form) {
+	f.After = map[string][]string{}
+	plain, first := regexp.MustCompile(`^[a-z_|]+$`), ""
+	for _, x := range forms {
+		words := strings.Fields(x.words)
+		switch {
+		case strings.HasPrefix(x.words, " "):
+			value, _, _ := strings.Cut(words[0], "<")
+			f.After[first] = append(f.After[first], value)
+			continue
+		case len(words) > 1 && plain.MatchString(words[1]):
+			f.After[words[0]] = append(f.After[words[0]], strings.Split(words[1], "|")...)
+		}
+		first = words[0]
+		f.Forms = append(f.Forms, first)
+	}
 }

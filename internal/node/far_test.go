@@ -46,6 +46,13 @@ func withFarArray(t *testing.T) (a, b, c *testArray) {
 					return false
 				}
 			}
+			for _, f := range x.FarTargets() { // is told a moment later
+				for _, l := range f.Links {
+					if !l.Up {
+						return false
+					}
+				}
+			}
 			return len(x.fars()) > 0
 		})
 	}

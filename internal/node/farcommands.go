@@ -65,7 +65,7 @@ func admitTarget(n *Node, ctx context.Context, a *args) error {
 	case mode != modePeriodic:
 		return array.Errorf(array.Invalid, "mode %.20q: want periodic", mode).Because(array.NoMode)
 	case !t.tie.Reachable():
-		return array.Errorf(array.Unavailable, "target %s is not up and ready", target).Because(array.TargetSilent)
+		return array.Errorf(array.Unavailable, "array %s does not reach target %s: both arrays of the pair are made known there, and it to both, with 'creatercopytarget -periodic'; 'showrcopy targets' on each shows who answers", n.cfg.Name, target).Because(array.TargetSilent)
 	}
 	f := Far{Systems: []array.SystemID{t.SystemID}, Origin: true, Period: p, CPG: *cpg}
 	if f.Names, err = n.farNames(r, a.rest[3:]); err != nil {

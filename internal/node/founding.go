@@ -29,6 +29,8 @@ func (n *Node) newGroup(name, target, mode string) (RCGroup, error) {
 	switch {
 	case !validName(name) || len(name) > 22:
 		return RCGroup{}, array.Errorf(array.Invalid, "group name %q: want 1 to 22 letters, digits, '.', '_' or '-'", name)
+	case n.isFar(target):
+		return RCGroup{}, array.Errorf(array.Invalid, "group %s: target %s is outside the pair: make the group with %s:sync, and 'admitrcopytarget %s periodic %s' then adds the copy there", name, target, n.targetName(), target, name).Because(array.NoTarget)
 	case !n.paired() || target != n.to().Name:
 		return RCGroup{}, array.Errorf(array.NotFound, "group %s: target %q does not exist: want %s", name, target, n.targetName()).Because(array.NoTarget)
 	case mode != modeSync && mode != modePeriodic:

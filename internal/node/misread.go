@@ -79,6 +79,14 @@ func (n *Node) noCPG(name string) error {
 // in says what an error that names a value only is about.
 func in(what, name string, err error) error { return fmt.Errorf("%s %s: %w", what, name, err) }
 
+// counted is a number of things for people.
+func counted(count int, one string) string {
+	if count == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", count, one)
+}
+
 // targetName is the target there is.
 func (n *Node) targetName() string {
 	return cmp.Or(n.to().Name, "a target in the configuration, which has none")

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -69,9 +70,24 @@ func parsePeriod(s string) (int64, error) {
 // targetOf refuses what is not the other array's name.
 func (n *Node) targetOf(name string) error {
 	if !n.paired() || name != n.to().Name {
-		return array.Errorf(array.NotFound, "target %s does not exist: array %s, which serves the group, has the target %s", name, n.cfg.Name, n.to().Name).Because(array.NoTarget)
+		return n.noTarget(name)
 	}
 	return nil
+}
+
+// noTarget says which targets there are instead of one that is not the other array.
+func (n *Node) noTarget(name string) error {
+	if n.isFar(name) {
+		return array.Errorf(array.Invalid, "target %s is outside the pair, whose copies there are always periodic: 'admitrcopytarget %s periodic <group>' adds one to a group of the pair", name, name).Because(array.NoTarget)
+	}
+	var all []string
+	if n.paired() {
+		all = append(all, n.to().Name)
+	}
+	for _, t := range n.fars() {
+		all = append(all, t.Name)
+	}
+	return array.Errorf(array.NotFound, "target %.40s does not exist: array %s has %s", name, n.cfg.Name, cmp.Or(strings.Join(all, " and "), "no target")).Because(array.NoTarget)
 }
 
 // changeRecord changes a group's record in its description.

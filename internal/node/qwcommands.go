@@ -76,8 +76,11 @@ func (n *Node) setWitness(ctx context.Context, a *args, verb string) error {
 		return array.Errorf(array.Invalid, "setrcopytarget witness %s -key: want it with create or check", verb)
 	}
 	r := *n.rel.Load()
-	if name := a.rest[len(a.rest)-1]; (verb != "check" || len(a.rest) == 2) && (r.ties == nil || name != r.target.Name) {
+	if name := a.rest[len(a.rest)-1]; (verb != "check" || len(a.rest) == 2) && !r.isTarget(name) {
 		return array.Errorf(array.NotFound, "target %.40s does not exist: want %s", name, n.targetName()).Because(array.NoTarget)
+	}
+	if verb == "check" && len(a.rest) == 1 && !r.isTarget(a.rest[0]) && *key == "" && !strings.ContainsAny(a.rest[0], ".:") {
+		return array.Errorf(array.NotFound, "target %.40s does not exist: want %s, or the address of a witness", a.rest[0], n.targetName()).Because(array.NoTarget)
 	}
 	if *remote {
 		return n.setWitnessThere(ctx, a, r, verb, *key)
@@ -95,6 +98,9 @@ func (n *Node) setWitness(ctx context.Context, a *args, verb string) error {
 	return n.removeWitness(r)
 }
 
+// isTarget reports whether that is the name of the pair's other array.
+func (r relation) isTarget(name string) bool { return r.ties != nil && name == r.target.Name }
+
 // setWitnessThere passes the command on, with the target's name for this array.
 func (n *Node) setWitnessThere(ctx context.Context, a *args, r relation, verb, key string) error {
 	if r.ties == nil {
@@ -104,7 +110,7 @@ func (n *Node) setWitnessThere(ctx context.Context, a *args, r relation, verb, k
 	if key != "" {
 		words = append(words, "-key", key)
 	}
-	if verb == "create" || verb == "check" {
+	if verb == "create" || verb == "check" && (len(a.rest) == 2 || !r.isTarget(a.rest[0])) {
 		words = append(words, a.rest[0])
 	}
 	words = append(words, n.cfg.Name)
@@ -227,7 +233,7 @@ const checkWithin = 5 * time.Second
 
 func (n *Node) checkWitness(_ context.Context, a *args, r relation, key string) error {
 	address := a.rest[0]
-	if len(a.rest) == 1 && r.ties != nil && address == r.target.Name {
+	if len(a.rest) == 1 && r.isTarget(address) {
 		if address = r.witness.Address; address == "" {
 			return array.Errorf(array.NotFound, "target %s has no quorum witness: 'setrcopytarget witness create' makes one known", r.target.Name)
 		}

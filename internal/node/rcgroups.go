@@ -267,6 +267,11 @@ func (n *Node) resume(ctx context.Context, r *running) error {
 	if _, err := n.mayChange(r.rec.ID); err != nil {
 		return err
 	}
+	if i, err := r.g.Info(); err != nil {
+		return err
+	} else if i.Rival != "" {
+		return r.rivals(i)
+	}
 	if err := n.setStopped(ctx, r, false); err != nil {
 		return err
 	}
@@ -431,18 +436,18 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 			return n.failoverPeriodic(ctx, a, r, i, *force)
 		}
 		if *force {
-			return r.g.Force(false)
+			return n.force(a, r, i, false)
 		}
 		if i.Serving {
 			return array.Errorf(array.Conflict, "group %s is served here already", r.rec.Name).Because(array.Served)
 		}
-		a.waits("remote_copy_failover", r.rec.Name, func(ctx context.Context) error { return waitServed(ctx, r) })
+		a.waits("remote_copy_failover", r.rec.Name, func(ctx context.Context) error { return n.forceable(waitServed(ctx, r), r) })
 		return r.g.Takeover()
 	case "override":
 		if !*force {
 			return unconfirmed("override makes group %s writable on array %s without the other array's or the witness's vote; what only the other copy holds is lost", r.rec.Name, n.cfg.Name)
 		}
-		return r.g.Force(true)
+		return n.force(a, r, i, true)
 	case "discard":
 		if !*force {
 			return unconfirmed("discard gives up what array %s holds of group %s, and copies it anew from the other array", n.cfg.Name, r.rec.Name)

@@ -232,7 +232,7 @@ func stopRCopy(n *Node, ctx context.Context, a *args) error {
 	if len(started) > 0 && !*groups {
 		return array.Errorf(array.Conflict, "groups are started: %s; say -stopgroups, and each goes on with one copy, on the array that serves it, which nothing protects", strings.Join(started, ", "))
 	}
-	if err := sure("stoprcopy leaves %d groups with one current copy each, which nothing protects", len(started)); err != nil {
+	if err := sure("stoprcopy leaves %s with one current copy each, which nothing protects", counted(len(started), "group")); err != nil {
 		return err
 	}
 	for k, name := range started {

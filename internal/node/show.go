@@ -19,7 +19,7 @@ func showCommands() []command {
 	return []command{
 		{name: "status", right: look, usage: "status", about: "shows the pair, the witness and who serves which group", run: status},
 		{name: "explain", right: look, usage: "explain <group>", about: "shows who may serve a group, why, and what was decided", run: explain},
-		{name: "showrcopy", right: look, usage: "showrcopy [-d] [-qw] [-domain <domain>[,...]] [links|groups [<group>...]|targets [<target>...]]", about: "shows targets, links and groups; -d: more of groups, -qw: the witness", run: showRCopy},
+		{name: "showrcopy", right: look, usage: "showrcopy [-d] [-qw] [-domain <domain>[,...]] [links|groups [<group>...]|targets [<target>...]]", about: "shows targets, links and groups; -d: more of groups, -qw: the witness", forms: []form{{"links", "how each link stands"}, {"groups [<group>...]", "groups and their volumes"}, {"targets [<target>...]", "the other array, and those outside the pair"}}, run: showRCopy},
 		{name: "showvv", right: look, usage: "showvv [-d] [-showcols <column>[,<column>...]] [-cpg <cpg>] [-domain <domain>[,...]] [<vv>...]", about: "lists volumes and snapshots, and what they take here; -d: all columns", run: showVV},
 		{name: "setcpg", right: people.Change, usage: "setcpg [-sdgw <size>] [-sdgl <size>] <cpg>", about: "changes at which size people and hosts are told of a CPG of this array, and beyond which it takes no more; 0 is none", run: setCPG},
 		{name: "showcpg", right: look, usage: "showcpg [-d] [-domain <domain>[,...]] [<cpg>...]", about: "lists the common provisioning groups of this array and how full they are; -d: and their domains", run: showCPG},
@@ -202,6 +202,9 @@ func status(n *Node, _ context.Context, a *args) error {
 		if i.Reason != "" {
 			a.printf("\t\tnot served here: %s\n", i.Reason)
 		}
+		if i.Rival != "" {
+			a.printf("\t\t%s\n", i.Rival)
+		}
 	}
 	return nil
 }
@@ -235,6 +238,9 @@ func explain(n *Node, _ context.Context, a *args) error {
 	a.printf("role\t%v, owner %s, serving here %s\n", i.View.Role, n.arrayName(i.Owner), serving)
 	if i.Reason != "" {
 		a.printf("why not\t%s\n", i.Reason)
+	}
+	if i.Rival != "" {
+		a.printf("why alone\t%s\n", i.Rival)
 	}
 	if in := i.Inputs; n.paired() {
 		a.printf("facts\tother array in contact %v, records compared %v, sealed %v, other's leases ended %v\n", in.Contact, in.Matched, in.Sealed, in.GrantEnded)

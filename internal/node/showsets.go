@@ -47,11 +47,13 @@ func (n *Node) showSets(a *args, member string, facts func(*View) ([]SetFact, er
 		cols = append(cols, "Comment", "Domain")
 	}
 	t, found, sets := table.New(cols...), map[string]bool{}, 0
+	members := 0
 	for _, s := range all {
 		if *by && !slices.ContainsFunc(s.Members, func(m string) bool { return a.names(m, found) }) || !*by && len(a.rest) > 0 && !a.names(s.Name, found) {
 			continue
 		}
 		sets++
+		members += len(s.Members)
 		showSet(t, s)
 	}
 	if !*by {
@@ -59,7 +61,7 @@ func (n *Node) showSets(a *args, member string, facts func(*View) ([]SetFact, er
 			return err
 		}
 	}
-	t.Total(fmt.Sprint(sets), "total", t.Rows())
+	t.Total(fmt.Sprint(sets), "total", members)
 	a.table(t)
 	return nil
 }

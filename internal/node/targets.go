@@ -210,7 +210,7 @@ func removeTarget(n *Node, _ context.Context, a *args) error {
 	case err != nil:
 		return err
 	case groups > 0:
-		return array.Errorf(array.Conflict, "target %s has %d Remote Copy groups with array %s: remove them first", a.rest[0], groups, n.cfg.Name)
+		return array.Errorf(array.Conflict, "target %s has %s with array %s: remove what there is first", a.rest[0], counted(groups, "Remote Copy group"), n.cfg.Name)
 	}
 	if err := sure("removercopytarget ends the relation of array %s to %s", n.cfg.Name, a.rest[0]); err != nil {
 		return err

@@ -159,6 +159,12 @@ func TestPairByCommand(t *testing.T) {
 	a.until("the witness to count", witnessed(a))
 	b.until("the witness to count", witnessed(b))
 	a.run("setrcopytarget", "witness", "check", "-remote", w.addr, "array-b")
+	if text := a.run("setrcopytarget", "witness", "check", "-remote", "array-b"); !strings.Contains(text, "answers array array-b") {
+		t.Errorf("the target's witness: %q", text)
+	}
+	a.run("setrcopytarget", "witness", "check", "array-b")
+	a.refuses("target array-x does not exist: want array-b", "setrcopytarget", "witness", "check", "array-x")
+	a.refuses("target array-x does not exist: want array-b", "setrcopytarget", "witness", "check", "-remote", "array-x")
 	if text := a.run("showrcopy", "-qw", "targets"); !strings.Contains(text, "ATF-ready") {
 		t.Error(text)
 	}
@@ -175,7 +181,7 @@ func TestPairByCommand(t *testing.T) {
 	a.until("the group to be in sync", func() bool { f, err := a.Group("g"); return err == nil && f.Sync == "Synced" })
 	a.until("the witness to count", witnessed(a))
 	a.has("v", 0, filled(8192, 7))
-	a.refuses("has 1 Remote Copy groups", "removercopytarget", "-f", "array-b")
+	a.refuses("has 1 Remote Copy group with array array-a", "removercopytarget", "-f", "array-b")
 
 	// Without the witness the array that serves is chosen, on both.
 	a.run("setrcopytarget", "witness", "stop", "array-b")

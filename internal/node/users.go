@@ -167,6 +167,9 @@ func setPassword(n *Node, ctx context.Context, a *args) error {
 		return array.Errorf(array.Invalid, "setpassword: want the new password with -c; usage: %s", a.cmd.usage)
 	}
 	if name == a.by.User {
+		if *old == "" {
+			return array.Errorf(array.Invalid, "setpassword: say the password that user %s has now with -old; usage: %s", name, a.cmd.usage)
+		}
 		if err := n.people.Check(name, *old, a.by.From, time.Now()); err != nil {
 			return err
 		}

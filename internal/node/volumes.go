@@ -55,7 +55,7 @@ func parseSize(s string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(num, 10, 64)
 	if err != nil || n < 1 || n > maxVVSize/unit {
-		return 0, array.Errorf(array.Invalid, "size %q: want a number of MiB, or with m, g or t, up to 64t", s)
+		return 0, array.Errorf(array.Invalid, "size %q: want a number of MiB, or with m, g or t, from 1 MiB to 64t", s)
 	}
 	return n * unit, nil
 }
@@ -339,6 +339,9 @@ func (v VV) inNoSet() error {
 func createVLUN(n *Node, ctx context.Context, a *args) error {
 	if err := a.parse(3, 3); err != nil {
 		return err
+	}
+	if set, is := strings.CutPrefix(a.rest[0], "set:"); is {
+		return array.Errorf(array.Invalid, "createvlun %.40s: a set of volumes is exported volume by volume: 'showvvset %.40s' lists them", a.rest[0], set)
 	}
 	v, g, err := n.vv(a.rest[0])
 	if err != nil {

@@ -102,6 +102,9 @@ func waitSyncedTelling(ctx context.Context, r *running, tell func(progress.Step)
 		if i.Stopped {
 			return r.stopped()
 		}
+		if i.Rival != "" {
+			return r.rivals(i)
+		}
 		if time.Since(seen) > awayFor {
 			return array.Errorf(array.Unavailable, "group %s can't get in sync: the other array does not answer. It will by itself when that returns", r.rec.Name).Because(array.NotSynced)
 		}
@@ -111,4 +114,9 @@ func waitSyncedTelling(ctx context.Context, r *running, tell func(progress.Step)
 		case <-t.C:
 		}
 	}
+}
+
+// rivals says that the arrays went different ways.
+func (r *running) rivals(i group.Info) error {
+	return array.Errorf(array.Conflict, "group %s can't get in sync: %s", r.rec.Name, i.Rival).Because(array.NotSynced)
 }

@@ -79,9 +79,12 @@ func (b *Book) Login(user, password, from string, now time.Time) (Session, error
 	return b.begin(user, hash, from, now)
 }
 
-// Check refuses what is not a user's password, as Login does.
+// Check refuses what is not the password of a user who has logged in, as Login does.
 func (b *Book) Check(user, password, from string, now time.Time) error {
 	_, err := b.fits(user, password, from, now)
+	if err != nil && err.Error() == errDenied().Error() {
+		return array.Errorf(array.Denied, "the old password of user %s is wrong", printable(user, 40))
+	}
 	return err
 }
 

@@ -61,12 +61,13 @@ var table = []row{
 		pkg: "node",
 		may: []string{
 			"block", "boottime", "vfs", "store", "event", "pki", "arbitration", "replication", "reservation", "journal", "volume",
-			"link", "witness", "scsi", "iscsi", "group", "pair", "far", "schedule", "progress", "people", "table", "qos", "forward", "takeover", "priority",
+			"link", "witness", "scsi", "iscsi", "group", "pair", "far", "schedule", "progress", "people", "table", "qos", "forward", "takeover", "priority", "settings",
 		},
 		why: "configuration, commands and composition; below the faces, so that each face is thin",
 	},
 
 	{pkg: "priority", why: "what the machine gives a daemon; nothing goes by it"},
+	{pkg: "settings", why: "which keys a file may have follows from what it is read into, for whichever daemon"},
 	{pkg: "takeover", why: "keeps addresses on devices; what it goes by are facts that it is given, and nothing about who may serve goes by it"},
 
 	{pkg: "matrix", why: "the expectations of the failure matrix: if it knew the product, they could be bent to it"},
