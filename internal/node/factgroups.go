@@ -99,7 +99,9 @@ func (n *Node) groupFact(r running) (GroupFact, error) {
 	for k, v := range f.VVs {
 		f.VVs[k].Name = v.inGroupAs()
 	}
-	f.Serving = n.servingName(i)
+	if f.Serving = n.servingName(i); d.Group.follows() >= 0 { // no host sees it
+		f.Serving, f.ServedHere = "", false
+	}
 	if err := n.store.View(func(t *store.Tx) (err error) {
 		f.Domain, err = domainIn(t, keyOf(groupKind, d.Group.Name))
 		return err

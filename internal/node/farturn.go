@@ -222,7 +222,17 @@ func (n *Node) doneTag(id array.GroupID, to array.SystemID) uint64 {
 // unused refuses a group that hosts may write to.
 func (n *Node) unused(d Description) error {
 	if len(d.VLUNs) > 0 {
-		return array.Errorf(array.Conflict, "group %s has exported volumes, to which hosts may write: remove their VLUNs first", d.Group.Name).Because(array.Exported)
+		l, name := d.VLUNs[0], ""
+		for _, v := range d.VVs {
+			if v.ID == l.Volume {
+				name = v.Name
+			}
+		}
+		more := ""
+		if n := len(d.VLUNs) - 1; n > 0 {
+			more = fmt.Sprintf(", and %s more", counted(n, "export"))
+		}
+		return array.Errorf(array.Conflict, "group %s has exported volumes, to which hosts may write (%s to %s on array %s%s): remove their VLUNs there first", d.Group.Name, name, l.Host, n.cfg.Name, more).Because(array.Exported)
 	}
 	for _, v := range d.volumes() {
 		_, stays, err := n.stayingOf(v)

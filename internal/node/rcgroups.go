@@ -91,10 +91,26 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err := n.unneeded(d.VVs); err != nil {
 		return err
 	}
-	if err := sure("removercopygroup removes group %s and its %d volumes on both arrays, with their data", r.rec.Name, len(d.VVs)); err != nil {
+	if err := sure("removercopygroup removes group %s and %s on both arrays, with their data", r.rec.Name, d.named()); err != nil {
 		return err
 	}
 	return n.removeGroup(ctx, r)
+}
+
+// named names the volumes and snapshots of a group, or the first of many.
+func (d Description) named() string {
+	const most = 8
+	var names []string
+	for _, v := range d.VVs[:min(len(d.VVs), most)] {
+		names = append(names, v.Name)
+	}
+	switch n := len(d.VVs); {
+	case n == 0:
+		return "no volume"
+	case n > most:
+		names = append(names, fmt.Sprintf("%d more", n-most))
+	}
+	return volumesOf(len(d.VVs)) + " (" + strings.Join(names, ", ") + ")"
 }
 
 // removeGroup removes a group that nobody uses, with its volumes.
