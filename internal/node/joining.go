@@ -5,6 +5,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -253,7 +254,10 @@ func (n *Node) joinWork(name string) work {
 				return "", err
 			}
 			if !is {
-				return "", array.Errorf(array.Aborted, "volume %s was not admitted: that was ended", name)
+				if _, g, err = n.vv(name); err == nil && !g.Private { // it came in between two looks
+					continue
+				}
+				return "", errors.Join(err, array.Errorf(array.Aborted, "volume %s was not admitted: that was ended", name))
 			}
 			if r := n.copies.run(o.ID); r != nil {
 				text = n.copies.why(o.ID)

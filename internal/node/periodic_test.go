@@ -205,6 +205,16 @@ func lastOf(t *testing.T, a *testArray) string {
 	return lastSync(i)
 }
 
+// aloneOn reports whether array-a has left the other one out of group g, and serves it.
+func aloneOn(a *testArray) bool {
+	r, err := a.findGroup("g")
+	if err != nil {
+		return false
+	}
+	i, err := r.g.Info()
+	return err == nil && i.Record.Members == array.OnlyA && i.Serving
+}
+
 // TestModes: a group changes its mode while it is used, where that is safe.
 func TestModes(t *testing.T) {
 	a, b := periodic(t)
@@ -222,16 +232,15 @@ func TestModes(t *testing.T) {
 	a.run("createvlun", "v1", "1", "h")
 	a.refuses("is not logged in at array array-a", "setrcopygroup", "mode", "periodic", "array-b", "g")
 	a.run("setrcopygroup", "mode", "-f", "periodic", "array-b", "g")
-	a.until("both to talk of g", func() bool { f, err := a.Group("g"); return err == nil && f.State == "Started" && f.Period > 0 })
+	a.until("both to talk of g", func() bool {
+		f, err := a.Group("g")
+		return err == nil && f.State == "Started" && f.Period > 0 && aloneOn(a)
+	})
 	a.run("setrcopygroup", "mode", "sync", "array-b", "g")
 	a.until("g to be in sync", func() bool { f, err := a.Group("g"); return err == nil && f.Sync == "Synced" && f.Period == 0 })
 	a.run("removevlun", "-f", "v1", "1", "h")
 	a.run("setrcopygroup", "mode", "periodic", "array-b", "g")
-	a.until("a to serve alone", func() bool {
-		r, err := a.findGroup("g")
-		i, e := r.g.Info()
-		return err == nil && e == nil && i.Record.Members == array.OnlyA
-	})
+	a.until("a to serve alone", func() bool { return aloneOn(a) })
 	a.write("v1", 0, filled(block.Page, 'b'))
 	b.copyHas("v1", 0, filled(block.Page, 'a'))
 	a.run("syncrcopy", "-w", "g")

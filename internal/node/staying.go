@@ -145,6 +145,11 @@ func (n *Node) stayWork(name string) work {
 				return fmt.Sprintf("volume %s is un-mirrored, on array %s\n", name, n.cfg.Name), n.afterCommand(ctx)
 			}
 			w, is, err := n.stayingOf(v)
+			if err == nil && !is {
+				if _, g, err = n.vv(name); err == nil && g.Private { // it left in between two looks
+					continue
+				}
+			}
 			if err != nil || !is {
 				return "", orElse(err, array.Errorf(array.Aborted, "volume %s was not dismissed: that was ended", name))
 			}

@@ -5,6 +5,7 @@ package node
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -95,16 +96,25 @@ func TestACommandPassedOnIsGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	a.command.Lock() // so that the command waits for its turn
+	unlock := sync.OnceFunc(a.command.Unlock)
+	defer unlock()
 	go func() {
 		_, err := b.Run(ctx, []string{"setrcopygroup", "pol", "no_auto_recover", "g"})
 		done <- err
 	}()
-	a.until("the command to come", func() bool { return under() == 1 })
+	a.until("the command to come", func() bool {
+		select {
+		case err := <-done:
+			t.Fatalf("it did not wait: %v", err)
+		default:
+		}
+		return under() == 1
+	})
 	cancel()
 	if err := <-done; err == nil {
 		t.Error("it was not given up")
 	}
-	a.command.Unlock()
+	unlock()
 	a.until("the command to end", func() bool { return under() == 0 })
 	if f, err := a.Group("g"); err != nil || !f.Policies.AutoRecover {
 		t.Errorf("it was carried out after it was given up: %v", err)
