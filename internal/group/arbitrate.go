@@ -116,6 +116,9 @@ func (g *Group) look() {
 	if v.Role == arb.Held && was.Role != arb.Held {
 		g.heldSince = g.cfg.Now()
 	}
+	if v.Role == arb.Paired {
+		g.copyStuck = copyStuck{} // it is whole, whichever way it became so
+	}
 	g.shut()
 	mode := replication.Held
 	switch v.Role {

@@ -89,10 +89,11 @@ func (n *Node) follow(ctx context.Context, r running, k int, q far.Request) erro
 		return nil // it was told before
 	case f.Copy:
 		return array.Errorf(array.Conflict, "group %s follows another group", r.rec.Name)
-	case n.knownAs(q.Group, r.rec, f) != nil:
-		return n.knownAs(q.Group, r.rec, f)
 	case !f.Parted && !f.Stopped:
 		return array.Errorf(array.Conflict, "group %s takes its copy for one that follows", r.rec.Name).Because(array.NotSynced)
+	}
+	if err := n.knownAs(q.Group, r.rec, f); err != nil {
+		return err
 	}
 	if q.Tag == f.Pending.tag() && f.Pending != nil {
 		n.command.Lock()
