@@ -55,11 +55,7 @@ func (n *Node) protectUsed(ctx context.Context, a *args, f *founding, set string
 
 // leftHalf says what to do about a group that has a part of a set.
 func (n *Node) leftHalf(set, name string) error {
-	r, err := n.findGroup(name)
-	if err != nil {
-		return err
-	}
-	d, err := n.describe(r.rec.ID)
+	_, d, err := n.groupNow(name)
 	switch {
 	case err != nil:
 		return err
@@ -137,11 +133,7 @@ func (n *Node) seenBy(d Description, v VV, host string) (seen bool, err error) {
 // unprotect takes back what protectUsed did until something was in the way: the volumes stay
 // what they were, and the group goes.
 func (n *Node) unprotect(ctx context.Context, name string) error {
-	r, err := n.findGroup(name)
-	if err != nil {
-		return err
-	}
-	d, err := n.describe(r.rec.ID)
+	r, d, err := n.groupNow(name)
 	if err != nil {
 		return err
 	}

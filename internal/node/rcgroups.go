@@ -57,11 +57,7 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
-	r, err := n.findGroup(a.rest[0])
-	if err != nil {
-		return err
-	}
-	d, err := n.describe(r.rec.ID)
+	r, d, err := n.groupNow(a.rest[0])
 	switch {
 	case err != nil:
 		return err

@@ -48,6 +48,16 @@ func (n *Node) findGroup(name string) (*running, error) {
 	return nil, array.Errorf(array.NotFound, "Remote Copy group %s does not exist", name).Because(array.NoGroup)
 }
 
+// groupNow is findGroup, with what the store says of the group.
+func (n *Node) groupNow(name string) (*running, Description, error) {
+	r, err := n.findGroup(name)
+	if err != nil {
+		return nil, Description{}, err
+	}
+	d, err := n.describe(r.rec.ID)
+	return r, d, err
+}
+
 // publish changes what is known of a group that is open.
 func (n *Node) publish(id array.GroupID, change func(*running)) {
 	n.mu.Lock()
