@@ -15,6 +15,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/progress"
 )
 
 // A Source has the snapshots of a point, and perhaps those of the one before.
@@ -45,8 +46,8 @@ type Sent struct {
 }
 
 // Send brings a copy to the point of q, a Begin. It returns without an error once the copy
-// stands there. Tell is told of pages that are on the copy.
-func Send(ctx context.Context, to Asker, q Request, src Source, tell func(pages int64)) (s Sent, err error) {
+// stands there. Tell is told how far that is.
+func Send(ctx context.Context, to Asker, q Request, src Source, tell func(progress.Amount)) (s Sent, err error) {
 	slices.SortFunc(q.Volumes, func(a, b Volume) int { return cmp.Compare(a.ID, b.ID) })
 	if s.Copy, err = to.Ask(ctx, q); err != nil {
 		return s, fmt.Errorf("begin: %w", err)
@@ -65,9 +66,14 @@ func Send(ctx context.Context, to Asker, q Request, src Source, tell func(pages 
 	}
 	w := sender{to: to, q: q, src: src, tell: tell, run: s.Copy.Run, done: s.Copy.From, whole: s.Whole}
 	for _, v := range q.Volumes {
+		w.all += v.Size
+	}
+	for _, v := range q.Volumes {
+		w.size = v.Size
 		if err := w.volume(ctx, v.ID); err != nil {
 			return s, fmt.Errorf("volume %s: %w", v.Name, err)
 		}
+		w.before += v.Size
 	}
 	s.Pages = w.sent
 	end := Request{Kind: End, Group: q.Group, Tag: q.Tag, Time: q.Time, Run: w.run}
@@ -82,11 +88,14 @@ type sender struct {
 	to    Asker
 	q     Request
 	src   Source
-	tell  func(int64)
+	tell  func(progress.Amount)
 	run   uint64
 	whole bool
 	done  Cursor
 	sent  int64
+	// size is that of the volume whose turn it is, before that of those that are done, and all
+	// that of all, in bytes.
+	size, before, all int64
 }
 
 func (w *sender) volume(ctx context.Context, v VolumeID) error {
@@ -105,9 +114,10 @@ func (w *sender) volume(ctx context.Context, v VolumeID) error {
 		}); err != nil {
 			return err
 		}
-		to := int64(math.MaxInt64)
+		to, seen := int64(math.MaxInt64), w.size/block.Page+1
 		if last = len(pages) < atOnce*maxPages; !last {
 			to = pages[len(pages)-1] + 1
+			seen = to
 		}
 		lacks, err := w.lacking(ctx, v, from, to, pages)
 		if err == nil {
@@ -118,7 +128,7 @@ func (w *sender) volume(ctx context.Context, v VolumeID) error {
 		}
 		w.sent += int64(len(lacks))
 		if w.tell != nil {
-			w.tell(w.sent)
+			w.tell(progress.Amount{Done: w.before + min(w.size, seen*block.Page), Total: w.all, Bytes: w.sent * block.Page})
 		}
 		from = to
 		w.done = Cursor{Volume: v, Page: from}

@@ -8,6 +8,7 @@ import (
 
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/progress"
 	"github.com/perdure/perdure/internal/replication"
 )
 
@@ -48,6 +49,8 @@ type Info struct {
 	Segments  []replication.Segment
 	// Copy says how filling or copying the other array, or this one, stands.
 	Copy string
+	// Filled is how far that is.
+	Filled progress.Amount
 	// Period is of a periodic group.
 	Period PeriodInfo
 }
@@ -67,7 +70,7 @@ func (g *Group) Info() (Info, error) {
 		}
 		i.Syncing = g.copying != nil || g.filling != nil || g.rebuild != nil || g.view.Role == arb.Alone && g.core.Met()
 		i.Synced = rec.Members == array.Both && g.view.Role == arb.Paired && (in.Synced || rec.Rule == arb.Majority || rec.DecidedBy(g.cfg.Self.Other()))
-		i.Copy = g.copyState()
+		i.Copy, i.Filled = g.copyState(), g.filled()
 		i.Period = g.periodInfo()
 		if r := g.m.Reason(); r != 0 {
 			i.Reason, i.Split = r.String(), r == arb.ReasonSplit

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/replication"
@@ -47,6 +46,8 @@ type copyRun struct {
 	reached      int64
 	// walked grows as the source looks through its pages, though it may find none.
 	walked atomic.Int64
+	// seen is how many of size bytes of volumes this pass has looked through.
+	seen, size atomic.Int64
 
 	mu    sync.Mutex
 	cond  *sync.Cond
@@ -113,28 +114,6 @@ func (g *Group) checkCopy(now time.Time) {
 	}
 }
 
-// copyState says for people how the return of an array goes.
-func (g *Group) copyState() string {
-	base, _, _ := g.cfg.Log.Bounds(g.cfg.ID)
-	switch c, r := g.copying, g.rebuild; {
-	case c != nil:
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return fmt.Sprintf("copying pages born after place %d to the other array: begun %v, %d written there", c.since, c.begun, c.acked)
-	case r != nil:
-		return fmt.Sprintf("taking pages from the other array: %d written, whole at place %d", g.pagesPut, r.until)
-	case g.dropping > 0:
-		return "giving up an unfinished copy"
-	case g.filling != nil:
-		return fmt.Sprintf("sending the journal from place %d on; it begins at %d", g.cursor, base.Place)
-	}
-	text := fmt.Sprintf("none; next to send %d, the journal begins after %d", g.cursor, base.Place)
-	if why := g.awaits(g.cfg.Now()); g.view.Role == arb.Alone && why != "" {
-		text += "; the other array is not taken back yet: " + why
-	}
-	return text
-}
-
 // wait blocks until ok; false if the copy was stopped.
 func (c *copyRun) wait(ok func() bool) bool {
 	c.mu.Lock()
@@ -153,6 +132,7 @@ func (g *Group) runCopy(c *copyRun, units []*Unit, epoch array.Epoch) {
 	}
 	sent := int64(0)
 	for more := true; more; {
+		c.beginPass(units)
 		for _, u := range units {
 			if err := g.sendVolume(c, u, epoch, &sent); err != nil {
 				g.cfg.Logger.Warn("copy stopped", "group", g.cfg.Name, "volume", u.id.Name, "err", err)
@@ -223,7 +203,7 @@ func (g *Group) allUnits() []*Unit {
 
 // sendVolume sends the pages of a volume that were born since the pass's beginning.
 func (g *Group) sendVolume(c *copyRun, u *Unit, epoch array.Epoch, sent *int64) error {
-	for from := int64(0); ; {
+	for from, before := int64(0), c.seen.Load(); ; {
 		var pages []int64
 		err := u.disk.ChangedSince(c.since, from, func(n int64, birth array.Place) bool {
 			c.walked.Add(1)
@@ -236,9 +216,11 @@ func (g *Group) sendVolume(c *copyRun, u *Unit, epoch array.Epoch, sent *int64) 
 			err = g.sendPages(c, u, pages, epoch, sent)
 		}
 		if err != nil || len(pages) < copyWindow {
+			c.seen.Store(before + u.Size())
 			return err
 		}
 		from = pages[len(pages)-1] + 1
+		c.seen.Store(before + from*block.Page)
 	}
 }
 

@@ -34,6 +34,9 @@ type fillRun struct {
 	cond  *sync.Cond
 	acked array.Place
 	ended bool
+	// from is where acked stood when it began, written how many bytes were acknowledged since.
+	from    array.Place
+	written int64
 	// under are the records under way, oldest first; bytes is their sum.
 	under []underWay
 	bytes int64
@@ -50,6 +53,7 @@ func (r *fillRun) tell(acked array.Place) {
 	n := 0
 	for ; n < len(r.under) && r.under[n].place <= r.acked; n++ {
 		r.bytes -= r.under[n].bytes
+		r.written += r.under[n].bytes
 	}
 	r.under = append(r.under[:0], r.under[n:]...)
 	r.mu.Unlock()
@@ -204,7 +208,7 @@ func (g *Group) endFill() {
 }
 
 func (g *Group) fillFromLog() {
-	r := &fillRun{acked: g.core.Peer()}
+	r := &fillRun{acked: g.core.Peer(), from: g.core.Peer()}
 	r.cond = sync.NewCond(&r.mu)
 	g.filling = r
 	from, epoch := g.cursor, g.view.Epoch

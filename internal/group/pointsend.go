@@ -13,6 +13,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/progress"
 )
 
 // What Offset of a PacketPointAck says.
@@ -41,6 +42,8 @@ type pointRun struct {
 	walked  atomic.Int64
 	moved   time.Time
 	reached int64
+	// seen is how many of size bytes of volumes were looked through.
+	seen, size atomic.Int64
 
 	mu     sync.Mutex
 	cond   *sync.Cond
@@ -56,6 +59,11 @@ func (r *pointRun) written() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.acked
+}
+
+// amount is how far it is.
+func (r *pointRun) amount() progress.Amount {
+	return progress.Amount{Done: r.seen.Load(), Total: r.size.Load(), Bytes: r.written() * block.Page}
 }
 
 // wait blocks until ok; false if the run was ended.
@@ -92,6 +100,7 @@ func (g *Group) sendPoint(now time.Time) {
 	for _, v := range r.p.Volumes {
 		if u := g.units[v]; u != nil {
 			vols, disks[v] = append(vols, v), u.disk
+			r.size.Add(u.Size())
 		}
 	}
 	go func() {
@@ -208,7 +217,7 @@ func (g *Group) runPoint(r *pointRun, vols []array.VolumeID, disks map[array.Vol
 // sendMoment sends a volume's pages at the point that differ from what the other array has.
 func (g *Group) sendMoment(r *pointRun, v array.VolumeID, d Disk, sent *int64) error {
 	snap := array.PointID(v, r.p.Slot)
-	for from := int64(0); ; {
+	for from, before := int64(0), r.seen.Load(); ; {
 		var pages []int64
 		add := func(n int64) bool {
 			pages = append(pages, n)
@@ -227,9 +236,11 @@ func (g *Group) sendMoment(r *pointRun, v array.VolumeID, d Disk, sent *int64) e
 			err = g.sendPointPages(r, v, d, snap, pages, sent)
 		}
 		if err != nil || len(pages) < copyWindow {
+			r.seen.Store(before + d.Spec().Size)
 			return err
 		}
 		from = pages[len(pages)-1] + 1
+		r.seen.Store(before + from*block.Page)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/people"
+	"github.com/perdure/perdure/internal/progress"
 )
 
 // request is what one array asks of the other.
@@ -24,7 +25,9 @@ type request struct {
 	Return  *returning     `json:"return,omitempty"`
 	Command []string       `json:"command,omitempty"`
 	// Number names a command, so that it can be GivenUp.
-	Number  uint64 `json:"number,omitempty"`
+	Number uint64 `json:"number,omitempty"`
+	// StepOf is the number of a command: how far is it?
+	StepOf  uint64 `json:"step_of,omitempty"`
 	GivenUp uint64 `json:"given_up,omitempty"`
 	// By is who gives the command to the other array.
 	By   *Caller            `json:"by,omitempty"`
@@ -61,9 +64,11 @@ type response struct {
 	// Shares answer those that were offered.
 	Shares []ruleShare `json:"shares,omitempty"`
 	// Tied are the objects that were asked for.
-	Tied  []objectKey `json:"tied,omitempty"`
-	Error string      `json:"error,omitempty"`
-	Kind  array.Kind  `json:"kind,omitempty"`
+	Tied []objectKey `json:"tied,omitempty"`
+	// Step is how far the command is that was asked for, if it said so.
+	Step  *progress.Step `json:"step,omitempty"`
+	Error string         `json:"error,omitempty"`
+	Kind  array.Kind     `json:"kind,omitempty"`
 	// Reason is the error's, if it has one.
 	Reason array.Reason `json:"reason,omitempty"`
 }
@@ -77,9 +82,11 @@ func (r response) err() error {
 
 const (
 	// askWithin is how long the other array may take to answer, commandWithin for a
-	// command, which may wait until a group is in sync.
+	// command that waits for the group's hosts or copies, and passedWithin for one that
+	// somebody waits for there and can give up: it gives itself up where nothing moves.
 	askWithin     = 20 * time.Second
-	commandWithin = syncWithin + time.Minute
+	commandWithin = 11 * time.Minute
+	passedWithin  = 30 * 24 * time.Hour
 )
 
 // unanswered is the error of a request that the other array may have carried out.
@@ -158,6 +165,8 @@ func (n *Node) serveCall(body []byte) []byte {
 		r.Tied, err = n.tiedHere(q.Tied)
 	case q.GivenUp != 0:
 		n.giveUpCommand(q.GivenUp)
+	case q.StepOf != 0:
+		r.Step = n.stepOf(q.StepOf)
 	case q.LUNs != nil:
 		r.Bits, err = n.takenLUNs(*q.LUNs)
 	case q.Service != "":

@@ -20,6 +20,8 @@ type Caller struct {
 	Domain string `json:"domain,omitempty"`
 	From   string `json:"from"`
 	Over   string `json:"over"`
+	// Part: it is given to carry out another command, which the audit log has.
+	Part bool `json:"part,omitempty"`
 	// session is its key, empty if there is none.
 	session string
 }
@@ -49,7 +51,14 @@ func (n *Node) People() *people.Book { return n.people }
 
 // itself is a command that the array gives to itself.
 func (n *Node) itself(words ...string) Asked {
-	return Asked{By: Caller{User: itselfName, Grants: people.Grants{Role: people.Super}, From: n.cfg.Name, Over: "schedule"}, Words: words}
+	return Asked{By: Caller{User: itselfName, Grants: people.Grants{Role: people.Super}, From: n.cfg.Name, Over: "itself"}, Words: words}
+}
+
+// part is one that it gives to itself to carry out what somebody else asked for.
+func (n *Node) part(words ...string) Asked {
+	q := n.itself(words...)
+	q.By.Part = true
+	return q
 }
 
 // asked is a command that the other array passes on.

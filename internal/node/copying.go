@@ -142,7 +142,7 @@ func (n *Node) copySource(ctx context.Context, v VV) (sv VV, err error) {
 		if err != nil {
 			return VV{}, n.notHere(v, err)
 		}
-		if _, err := n.Do(ctx, n.itself("createsv", "-ro", v.Copy.Snapshot, parent.Name)); err != nil {
+		if _, err := n.Do(ctx, n.part("createsv", "-ro", v.Copy.Snapshot, parent.Name)); err != nil {
 			return VV{}, err
 		}
 	}
@@ -249,7 +249,7 @@ func (n *Node) dropCopySnapshot(ctx context.Context, v VV) error {
 // the other array has.
 func (n *Node) removeSnapshot(ctx context.Context, name string, orThere bool) error {
 	words := []string{"removevv", "-f", name}
-	_, err := n.Do(ctx, n.itself(words...))
+	_, err := n.Do(ctx, n.part(words...))
 	if array.KindOf(err) == array.NotFound && orThere && n.other() != nil {
 		if !n.reachable() {
 			n.event(fmt.Sprintf("snapshot %s is not here; if it is on array %s, which does not answer, it stays there", name, n.to().Name))

@@ -18,6 +18,9 @@ import (
 // incumbent; others wait.
 const copiesAtOnce = 2
 
+// copiesOpen is how many there may be with those that wait until they may end.
+const copiesOpen = 64
+
 // copies are the physical copies under way on this array.
 type copies struct {
 	kick chan struct{}
@@ -32,9 +35,11 @@ type copies struct {
 type copyRun struct {
 	name, parent string
 	done, size   atomic.Int64
-	began        time.Time
-	stop         context.CancelFunc
-	ended        chan struct{}
+	// waits: it has all, and waits until it may end.
+	waits atomic.Bool
+	began time.Time
+	stop  context.CancelFunc
+	ended chan struct{}
 }
 
 func (c *copies) init() {
@@ -139,7 +144,7 @@ func (n *Node) startCopy(ctx context.Context, v VV) {
 	c := &n.copies
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.runs[v.ID] != nil || len(c.runs) >= copiesAtOnce {
+	if c.runs[v.ID] != nil || c.busy() >= copiesAtOnce || len(c.runs) >= copiesOpen {
 		return
 	}
 	ctx, stop := context.WithCancel(ctx)
@@ -152,25 +157,46 @@ func (n *Node) startCopy(ctx context.Context, v VV) {
 		stop()
 		c.mu.Lock()
 		delete(c.runs, v.ID)
-		text := ""
-		if err != nil {
-			text = err.Error()
-		}
-		news := c.told[v.ID] != text
-		c.told[v.ID] = text
 		c.tried[v.ID]++
-		if text == "" {
-			delete(c.told, v.ID)
+		if err == nil {
 			delete(c.tried, v.ID)
 		}
 		c.mu.Unlock()
 		switch {
-		case err != nil && !stopped && news:
-			n.event(fmt.Sprintf("the copy of %s to volume %s waits: %v", v.source(), v.Name, err))
 		case err == nil:
+			n.copyWaits(v, nil)
 			c.wake()
+		case !stopped:
+			n.copyWaits(v, err)
 		}
 	})
+}
+
+// copyWaits says what keeps a copy from going on, once; nothing does if err is nil.
+func (n *Node) copyWaits(v VV, err error) {
+	c, text := &n.copies, ""
+	if err != nil {
+		text = err.Error()
+	}
+	c.mu.Lock()
+	news := text != "" && c.told[v.ID] != text
+	if c.told[v.ID] = text; text == "" {
+		delete(c.told, v.ID)
+	}
+	c.mu.Unlock()
+	if news {
+		n.event(fmt.Sprintf("the copy of %s to volume %s waits: %v", v.source(), v.Name, err))
+	}
+}
+
+// busy is how many copies are under way, without those that wait for something else.
+func (c *copies) busy() (count int) {
+	for _, r := range c.runs {
+		if !r.waits.Load() {
+			count++
+		}
+	}
+	return count
 }
 
 // copyState is the incumbent's word for how a copy stands.

@@ -9,6 +9,7 @@ import (
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/link"
+	"github.com/perdure/perdure/internal/progress"
 	"github.com/perdure/perdure/internal/store"
 )
 
@@ -39,6 +40,8 @@ type GroupFact struct {
 	PointTrouble string
 	VVs          []VV
 	VLUNs        []VLUN
+	// Percents are those of the volumes that are being copied, where they are known.
+	Percents map[array.VolumeID]int
 	// Outside are the copies outside the pair, or what the group is a copy of.
 	Outside []FarFact
 }
@@ -60,6 +63,21 @@ func (v VV) syncOf(group string) string {
 		return "Syncing"
 	}
 	return group
+}
+
+// percentOf is how much of a volume, or of its group, the other array has that is being
+// copied there; -1 if none is, or it is not known.
+func (n *Node) percentOf(v VV, i group.Info) int {
+	r := n.copies.run(v.ID)
+	switch {
+	case v.syncOf(syncOf(i)) != "Syncing":
+		return -1
+	case v.Joins == nil:
+		return i.Filled.Percent()
+	case r == nil: // the other array copies it
+		return -1
+	}
+	return progress.Amount{Done: r.done.Load(), Total: r.size.Load()}.Percent()
 }
 
 // Groups returns the groups that are open, by name.
@@ -96,8 +114,12 @@ func (n *Node) groupFact(r running) (GroupFact, error) {
 		RCGroup: d.Group, Role: n.roleOf(r.rec, i), State: stateOf(i), Sync: syncOf(i), HomeArray: n.homeName(r.rec), Reason: i.Reason,
 		ServedHere: i.Serving, Shared: i.Sharing, Owner: i.Owner == i.Self, Switching: i.Switching, Contact: i.Contact, Copy: i.Copy, VVs: d.VVs, VLUNs: d.VLUNs,
 	}
+	f.Percents = map[array.VolumeID]int{}
 	for k, v := range f.VVs {
 		f.VVs[k].Name = v.inGroupAs()
+		if p := n.percentOf(v, i); p >= 0 {
+			f.Percents[v.ID] = p
+		}
 	}
 	if f.Serving = n.servingName(i); d.Group.follows() >= 0 { // no host sees it
 		f.Serving, f.ServedHere = "", false

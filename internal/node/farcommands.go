@@ -13,6 +13,7 @@ import (
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/far"
 	"github.com/perdure/perdure/internal/people"
+	"github.com/perdure/perdure/internal/progress"
 	"github.com/perdure/perdure/internal/store"
 )
 
@@ -298,10 +299,9 @@ func (n *Node) stopFar(ctx context.Context, r *running, target string, stopped b
 }
 
 // syncFar sends a point now and waits until the copy stands there.
-func (n *Node) syncFar(ctx context.Context, id array.GroupID, to array.SystemID) error {
-	was := map[uint64]bool{}
-	ctx, cancel := context.WithTimeout(ctx, syncWithin)
-	defer cancel()
+func (n *Node) syncFar(ctx context.Context, id array.GroupID, to array.SystemID, tell func(progress.Step)) error {
+	was, m := map[uint64]bool{}, progress.NewMeter("sync with target "+n.systemName(to), tell)
+	sent := moving{}
 	for first := true; ; first = false {
 		d, f, err := n.describeFar(id, to)
 		if err != nil {
@@ -312,6 +312,7 @@ func (n *Node) syncFar(ctx context.Context, id array.GroupID, to array.SystemID)
 			n.farRuns.change(f.key(d.Group.ID), func(s *farRun) { s.trouble, s.retryAt = "", time.Time{} })
 		}
 		s := n.farRuns.state(f.key(d.Group.ID))
+		m.Is(s.sent, "")
 		switch {
 		case !was[f.Done.tag()] && n.appliedTo(id, d.Group.Version): // the pair's other array was told
 			return nil
@@ -325,7 +326,7 @@ func (n *Node) syncFar(ctx context.Context, id array.GroupID, to array.SystemID)
 		case !s.running:
 			n.farRuns.change(f.key(d.Group.ID), func(s *farRun) { s.asked = true })
 		}
-		if !pause(ctx, 50*time.Millisecond) {
+		if sent.stuck(time.Now(), s.sent) || !pause(ctx, 50*time.Millisecond) {
 			return array.Errorf(array.Busy, "group %s: a point is still on its way to target %s", d.Group.Name, n.farName(f)).Because(array.NotSynced)
 		}
 	}
@@ -356,7 +357,7 @@ func (n *Node) waitFar(a *args, r *running, target string) error {
 	if err != nil {
 		return err
 	}
-	a.waits("remote_copy_sync", g.Name, func(ctx context.Context) error { return n.syncFar(ctx, g.ID, g.Far[k].Systems[0]) })
+	a.waits("remote_copy_sync", g.Name, func(ctx context.Context) error { return n.syncFar(ctx, g.ID, g.Far[k].Systems[0], a.tell) })
 	return nil
 }
 

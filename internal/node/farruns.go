@@ -11,6 +11,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/far"
+	"github.com/perdure/perdure/internal/progress"
 )
 
 // farKey is a group's relation to another pair or array.
@@ -28,7 +29,7 @@ type farRun struct {
 	asked   bool // a person wants a point now
 	retryAt time.Time
 	trouble string
-	sent    int64
+	sent    progress.Amount
 	late    bool
 }
 
@@ -144,7 +145,7 @@ func (n *Node) beginFarRun(ctx context.Context, r running, f Far) (_ context.Con
 		return ctx, nil
 	}
 	ctx, end = context.WithCancel(ctx)
-	s.running, s.asked, s.sent, s.end = true, false, 0, end
+	s.running, s.asked, s.sent, s.end = true, false, progress.Amount{}, end
 	return ctx, end
 }
 

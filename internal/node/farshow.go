@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/block"
+	"github.com/perdure/perdure/internal/progress"
 )
 
 // FarFact is how a group's copy outside the pair stands, or the group as such a copy.
@@ -28,7 +30,9 @@ type FarFact struct {
 	Trouble  string
 	// Sent are pages of the point that is on its way.
 	Sent int64
-	CPG  string
+	// Filled is how far that is.
+	Filled progress.Amount
+	CPG    string
 
 	f Far
 }
@@ -58,7 +62,7 @@ func (n *Node) farFacts(g RCGroup) (all []FarFact) {
 			State: "Started", Sync: "Synced", f: f,
 		}
 		if s.running {
-			x.Sent = s.sent
+			x.Filled, x.Sent = s.sent, s.sent.Bytes/block.Page
 		}
 		t := n.farOf(f.Systems)
 		switch {
@@ -143,6 +147,9 @@ func (n *Node) showFar(a *args, d Description, detail bool, domain string) {
 		for _, v := range d.volumes() {
 			name, number := f.Of(v)
 			sync, last := f.OfVolume(v)
+			if sync == "Syncing" {
+				sync = withPercent(sync, f.Filled.Percent())
+			}
 			vvs.Row(vvCells(detail, v.Name, n.VolumeNumber(v.ID), name, numberText(number), sync, lastText(last))...)
 		}
 		a.table(vvs)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/far"
+	"github.com/perdure/perdure/internal/progress"
 	"github.com/perdure/perdure/internal/store"
 )
 
@@ -100,8 +101,8 @@ func (n *Node) sendFarPoint(ctx context.Context, id array.GroupID, to array.Syst
 		}
 		q.Volumes = append(q.Volumes, x)
 	}
-	sent, err := far.Send(ctx, farAsker{n, f}, q, src, func(pages int64) {
-		n.farRuns.change(f.key(id), func(s *farRun) { s.sent = pages })
+	sent, err := far.Send(ctx, farAsker{n, f}, q, src, func(p progress.Amount) {
+		n.farRuns.change(f.key(id), func(s *farRun) { s.sent = p })
 	})
 	if err != nil {
 		return n.partedFrom(ctx, id, to, err)

@@ -190,7 +190,7 @@ func (n *Node) handFar(ctx context.Context, id array.GroupID, to array.SystemID)
 		if f.ID == 0 || f.Done == nil {
 			return array.Errorf(array.Conflict, "target %s has no point of group %s yet", n.farName(f), d.Group.Name).Because(array.NotSynced)
 		}
-		if err := n.syncFar(ctx, id, to); err != nil {
+		if err := n.syncFar(ctx, id, to, nil); err != nil {
 			return err
 		}
 		if err := n.beginToFollow(ctx, id, to, true, n.unchanged); err != nil {

@@ -52,7 +52,7 @@ func (a *testArray) toTheEnd(v VV, decided bool) {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	j := &joiner{a.Node, v, u, from, a.cpgs[from.CPG], &copyRun{}, a.endJoin}
+	j := &joiner{a.Node, v, u, from, a.cpgs[from.CPG], &copyRun{}, a.endJoin, a.mayTakeItsPlace}
 	last, err := j.snapshot(a.t.Context())
 	if err == nil {
 		err = writer{a.Node, j.pool, j.pool.Volume(last.ID), u}.whole(a.t.Context(), func(int64) {})

@@ -95,6 +95,14 @@ func (n *Node) mayTakePlace(j *joiner, last VV) (alone Description, err error) {
 	return alone, nil
 }
 
+// mayTakeItsPlace says what keeps the volume from it now.
+func (n *Node) mayTakeItsPlace(j *joiner, last VV) error {
+	n.command.Lock()
+	defer n.command.Unlock()
+	_, err := n.mayTakePlace(j, last)
+	return err
+}
+
 // takePlace holds the hosts of the old volume and lets the log decide.
 func (n *Node) takePlace(ctx context.Context, j *joiner, last VV) error {
 	r := n.runningShared(j.v.Group)

@@ -44,6 +44,8 @@ type joiner struct {
 	run  *copyRun
 	// end lets it take the place of the other one, which the snapshot is of.
 	end func(ctx context.Context, j *joiner, last VV) error
+	// whether says what keeps it from that now, as far as it can be known before.
+	whether func(j *joiner, last VV) error
 }
 
 // joinStep takes a volume that is to join a group, which this array serves, as far as it goes.
@@ -63,9 +65,26 @@ func (n *Node) joinStep(ctx context.Context, v VV, r *copyRun) error {
 	if p == nil || p.Volume(from.ID) == nil || !n.serves(from.Group) {
 		return array.Errorf(array.Unavailable, "volume %s is not open", from.Name)
 	}
-	j := &joiner{n, v, u, from, p, r, n.endJoin}
+	if err := n.getsInSync(v.Group); err != nil {
+		return err
+	}
+	j := &joiner{n, v, u, from, p, r, n.endJoin, n.mayTakeItsPlace}
 	defer j.dropSnapshots(context.WithoutCancel(ctx), "")
 	return j.fill(ctx)
+}
+
+// getsInSync says that a group's other array is being filled: what would be copied meanwhile
+// would go there behind that, or twice.
+func (n *Node) getsInSync(id array.GroupID) error {
+	r := n.runningShared(id)
+	if r == nil {
+		return array.Errorf(array.Unavailable, "the group is not open")
+	}
+	i, err := r.g.Info()
+	if err == nil && r.rec.Period == 0 && i.Contact && i.Syncing && !i.Synced && !i.Stopped {
+		err = array.Errorf(array.Unavailable, "group %s is getting in sync: the volume is copied when it is", r.rec.Name)
+	}
+	return err
 }
 
 // fill copies until little is left, and then ends it.
@@ -85,7 +104,7 @@ func (j *joiner) fill(ctx context.Context) error {
 	}
 	r := j.n.runningShared(j.v.Group)
 	if r == nil || r.rec.Period == 0 {
-		return j.end(ctx, j, old)
+		return j.endWhenItCan(ctx, old)
 	}
 	// The other array has most of it first, and the rest at once: until then a failover that a
 	// person forces is to a state without the volume.
@@ -100,6 +119,53 @@ func (j *joiner) fill(ctx context.Context) error {
 	}
 	if err := j.n.syncPeriod(ctx, r); err != nil {
 		j.n.event(fmt.Sprintf("array %s has volume %s with the next period of group %s: %v", j.n.to().Name, j.from.Name, r.rec.Name, err))
+	}
+	return nil
+}
+
+// endEvery is how often the end is tried while something keeps the volume from it, at first;
+// each time after twice as long, up to endSeldom: what was written meanwhile is copied before.
+const (
+	endEvery  = time.Second
+	endSeldom = 30 * time.Second
+)
+
+// endWhenItCan ends it as soon as nothing keeps the volume from that. What is there already is
+// kept meanwhile.
+func (j *joiner) endWhenItCan(ctx context.Context, old VV) error {
+	defer j.run.waits.Store(false)
+	for every := endEvery; ; every = min(2*every, endSeldom) {
+		err := j.end(ctx, j, old)
+		if err == nil || !passing(err) || ctx.Err() != nil {
+			return err
+		}
+		j.run.waits.Store(true)
+		for wait := every; err != nil; wait = endEvery {
+			j.n.copyWaits(j.v, err)
+			if !pause(ctx, wait) {
+				return ctx.Err()
+			}
+			if err := j.open(); err != nil {
+				return err
+			}
+			err = j.whether(j, old)
+		}
+		if old, err = j.rounds(ctx, old); err != nil {
+			return err
+		}
+	}
+}
+
+// open says whether both volumes are still the ones that this began with, and served here.
+func (j *joiner) open() error {
+	v, err := j.n.vvOf(j.v.ID)
+	switch {
+	case err != nil:
+		return err
+	case v.Joins == nil && v.Stays == nil:
+		return array.Errorf(array.Aborted, "volume %s is being filled no more", j.from.Name)
+	case j.n.unitOf(j.v.Group, j.v.ID) != j.to || !j.n.serves(j.v.Group) || !j.n.serves(j.from.Group):
+		return array.Errorf(array.Unavailable, "volume %s is not served by array %s now", j.from.Name, j.n.cfg.Name)
 	}
 	return nil
 }
@@ -156,7 +222,7 @@ func (j *joiner) snapshot(ctx context.Context) (VV, error) {
 		return VV{}, err
 	}
 	name := joinSnapshots(j.v) + fmt.Sprintf("%04x", uint16(nonce()>>48))
-	if _, err := j.n.Do(ctx, j.n.itself("createsv", "-ro", name, now.Name)); err != nil {
+	if _, err := j.n.Do(ctx, j.n.part("createsv", "-ro", name, now.Name)); err != nil {
 		return VV{}, err
 	}
 	sv, _, err := j.n.vv(name)

@@ -5,8 +5,10 @@ package node
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/progress"
 )
 
 // maxPassed bounds the commands of the other array that are carried out at a time.
@@ -15,14 +17,32 @@ const maxPassed = 1024
 // passed are the commands that the other array passed on and that are under way here, by
 // the number that it gave them: it says when nobody waits for one any more.
 type passed struct {
-	mu    sync.Mutex
-	ended map[uint64]context.CancelFunc
+	mu  sync.Mutex
+	all map[uint64]*passedOn
 }
 
-// pass lets the other array carry a command out, and give it up with whoever asked.
+// passedOn is one of them.
+type passedOn struct {
+	giveUp context.CancelFunc
+	// step is how far it is, once it said so.
+	step *progress.Step
+}
+
+// stepEvery is how often the other array is asked how far a command is.
+const stepEvery = time.Second
+
+// pass lets the other array carry a command out, tells meanwhile how far it is, and gives it
+// up with whoever asked.
 func (n *Node) pass(ctx context.Context, q Asked) (string, error) {
 	number := nonce()
-	text, err := n.askWithin(ctx, commandWithin, request{Command: q.Words, By: &q.By, Number: number})
+	over, end := context.WithCancel(ctx)
+	var looking sync.WaitGroup
+	if q.Tell != nil {
+		looking.Go(func() { n.lookOn(over, number, q.Tell) })
+	}
+	text, err := n.askWithin(ctx, passedWithin, request{Command: q.Words, By: &q.By, Number: number})
+	end()
+	looking.Wait()
 	if err != nil && ctx.Err() != nil {
 		_, e := n.ask(context.WithoutCancel(ctx), request{GivenUp: number})
 		if e != nil {
@@ -32,18 +52,31 @@ func (n *Node) pass(ctx context.Context, q Asked) (string, error) {
 	return text, err
 }
 
+// lookOn tells how far a command is that was passed on, until it is over.
+func (n *Node) lookOn(over context.Context, number uint64, tell func(progress.Step)) {
+	var last progress.Step
+	for pause(over, stepEvery) {
+		r, err := n.answered(over, askWithin, request{StepOf: number})
+		if err == nil && r.Step != nil && *r.Step != last && over.Err() == nil {
+			last = *r.Step
+			tell(last)
+		}
+	}
+}
+
 // carryOut runs a command of the other array until that gives it up.
 func (n *Node) carryOut(q request) (string, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	on := &passedOn{giveUp: cancel}
 	p := &n.passed
 	p.mu.Lock()
-	full := len(p.ended) >= maxPassed
+	full := len(p.all) >= maxPassed
 	if !full {
-		if p.ended == nil {
-			p.ended = map[uint64]context.CancelFunc{}
+		if p.all == nil {
+			p.all = map[uint64]*passedOn{}
 		}
-		p.ended[q.Number] = cancel
+		p.all[q.Number] = on
 	}
 	p.mu.Unlock()
 	if full {
@@ -51,17 +84,33 @@ func (n *Node) carryOut(q request) (string, error) {
 	}
 	defer func() {
 		p.mu.Lock()
-		delete(p.ended, q.Number)
+		delete(p.all, q.Number)
 		p.mu.Unlock()
 	}()
-	return n.runHere(ctx, n.asked(q))
+	asked := n.asked(q)
+	asked.Tell = func(s progress.Step) {
+		p.mu.Lock()
+		on.step = &s
+		p.mu.Unlock()
+	}
+	return n.runHere(ctx, asked)
+}
+
+// stepOf returns how far a command is that the other array passed on.
+func (n *Node) stepOf(number uint64) *progress.Step {
+	n.passed.mu.Lock()
+	defer n.passed.mu.Unlock()
+	if on := n.passed.all[number]; on != nil {
+		return on.step
+	}
+	return nil
 }
 
 // giveUpCommand ends the waiting of one.
 func (n *Node) giveUpCommand(number uint64) {
 	n.passed.mu.Lock()
 	defer n.passed.mu.Unlock()
-	if end := n.passed.ended[number]; end != nil {
-		end()
+	if on := n.passed.all[number]; on != nil {
+		on.giveUp()
 	}
 }

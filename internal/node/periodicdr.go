@@ -10,6 +10,7 @@ import (
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/progress"
 	"github.com/perdure/perdure/internal/replication"
 )
 
@@ -264,6 +265,11 @@ const awaitsFor = 10 * time.Second
 // syncPeriod sends a point now and waits until the other array has it. It gives up where none
 // can be taken: whatever follows would else be done when nobody expects it any more.
 func (n *Node) syncPeriod(ctx context.Context, r *running) error {
+	return n.syncPeriodTelling(ctx, r, nil)
+}
+
+// syncPeriodTelling does so and tells meanwhile how far the point is.
+func (n *Node) syncPeriodTelling(ctx context.Context, r *running, tell func(progress.Step)) error {
 	if err := n.mayStart(r.rec.ID); err != nil {
 		return err
 	}
@@ -271,14 +277,14 @@ func (n *Node) syncPeriod(ctx context.Context, r *running) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, syncWithin)
-	defer cancel()
-	seen, able := time.Now(), time.Now()
+	seen, able, sent := time.Now(), time.Now(), moving{}
+	m := progress.NewMeter("sync of group "+r.rec.Name, tell)
 	for {
 		i, err := r.g.Info()
 		if err != nil || i.Period.Place > after {
 			return err
 		}
+		m.Is(i.Filled, pointText(i))
 		if i.Contact {
 			seen = time.Now()
 		}
@@ -296,7 +302,7 @@ func (n *Node) syncPeriod(ctx context.Context, r *running) error {
 			return array.Errorf(array.Unavailable, "group %s: array %s does not answer; it has the state of %s", r.rec.Name, n.to().Name, lastSync(i)).Because(array.NotSynced)
 		case i.Period.Trouble != "" && !i.Period.Sending:
 			return array.Errorf(array.Conflict, "group %s: array %s does not get its point: %s", r.rec.Name, n.to().Name, i.Period.Trouble).Because(array.NotSynced)
-		case !pause(ctx, 50*time.Millisecond):
+		case sent.stuck(time.Now(), i.Filled), !pause(ctx, 50*time.Millisecond):
 			return array.Errorf(array.Busy, "group %s: a point is still on its way to array %s", r.rec.Name, n.to().Name).Because(array.NotSynced)
 		}
 	}

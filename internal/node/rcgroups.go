@@ -269,7 +269,7 @@ func startRCGroup(n *Node, ctx context.Context, a *args) error {
 // synced waits until the other array has what was written until now.
 func (n *Node) synced(a *args, r *running) func(context.Context) error {
 	if r.rec.Period > 0 {
-		return func(ctx context.Context) error { return n.syncPeriod(ctx, r) }
+		return func(ctx context.Context) error { return n.syncPeriodTelling(ctx, r, a.tell) }
 	}
 	return func(ctx context.Context) error { return waitSyncedTelling(ctx, r, a.tell) }
 }

@@ -100,7 +100,9 @@ func (n *Node) runSchedule(ctx context.Context, s Schedule) (why string) {
 	case err != nil:
 		return "it is due and can't be carried out: " + err.Error()
 	}
-	if _, err := n.runHere(ctx, n.itself(s.Command...)); err != nil {
+	q := n.itself(s.Command...)
+	q.By.Over = "schedule"
+	if _, err := n.runHere(ctx, q); err != nil {
 		n.warn(fmt.Sprintf("schedule %s: %s: %v", s.Name, strings.Join(s.Command, " "), err))
 	}
 	return ""

@@ -209,9 +209,17 @@ func (n *Node) showGroup(a *args, i group.Info, d Description, detail bool, doma
 	t.Row(row...)
 	a.table(t)
 	for _, v := range d.volumes() {
-		vvs.Row(vvCells(detail, v.inGroupAs(), n.VolumeNumber(v.ID), v.inGroupAs(), n.VolumeNumber(v.ID), v.syncOf(syncOf(i)), lastSync(i))...)
+		vvs.Row(vvCells(detail, v.inGroupAs(), n.VolumeNumber(v.ID), v.inGroupAs(), n.VolumeNumber(v.ID), withPercent(v.syncOf(syncOf(i)), n.percentOf(v, i)), lastSync(i))...)
 	}
 	a.table(vvs)
+}
+
+// withPercent is the word for how a volume stands with how far that is, as people read it.
+func withPercent(word string, percent int) string {
+	if percent < 0 {
+		return word
+	}
+	return fmt.Sprintf("%s (%d%%)", word, percent)
 }
 
 // groupTables are the incumbent's for a group and for its volumes.

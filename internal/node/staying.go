@@ -187,7 +187,7 @@ func (n *Node) stayStep(ctx context.Context, w VV, r *copyRun) error {
 			return err
 		}
 	}
-	j := &joiner{n, w, u, v, p, r, n.endStay}
+	j := &joiner{n, w, u, v, p, r, n.endStay, func(*joiner, VV) error { return nil }}
 	defer j.dropSnapshots(context.WithoutCancel(ctx), "")
 	return j.fill(ctx)
 }

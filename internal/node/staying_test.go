@@ -106,7 +106,7 @@ func leaving(t *testing.T) (a, b *testArray, j *joiner, last VV) {
 	a.refuses("being dismissed", "growvv", "v", "64m")
 	a.refuses("already", "dismissrcopyvv", "-f", "-keepvv", "v", "g")
 	a.refuses("to take the place", "createvlun", w.Name, "9", "host")
-	j = &joiner{a.Node, w, a.unitOf(w.Group, w.ID), v, a.cpgs[v.CPG], &copyRun{}, a.endStay}
+	j = &joiner{a.Node, w, a.unitOf(w.Group, w.ID), v, a.cpgs[v.CPG], &copyRun{}, a.endStay, func(*joiner, VV) error { return nil }}
 	if last, err = j.snapshot(t.Context()); err == nil {
 		err = writer{a.Node, j.pool, j.pool.Volume(last.ID), j.to}.whole(t.Context(), func(int64) {})
 	}

@@ -91,7 +91,7 @@ func TestACommandPassedOnIsGivenUp(t *testing.T) {
 	under := func() int {
 		a.passed.mu.Lock()
 		defer a.passed.mu.Unlock()
-		return len(a.passed.ended)
+		return len(a.passed.all)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

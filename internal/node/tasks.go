@@ -116,8 +116,9 @@ func (n *Node) StartTask(ctx context.Context, kind, name string, q Asked) (TaskF
 // begun carries out what of a command is done at once, and returns the rest.
 func (n *Node) begun(ctx context.Context, c *command, q Asked) (work, error) {
 	if c.of != nil && n.elsewhere(c.of(n, q.Words)) {
-		return func(ctx context.Context, _ func(progress.Step)) (string, error) {
-			return n.askWithin(ctx, commandWithin, request{Command: q.Words, By: &q.By})
+		return func(ctx context.Context, tell func(progress.Step)) (string, error) {
+			q.Tell = tell
+			return n.pass(ctx, q)
 		}, nil
 	}
 	a := n.newArgs(c, q)

@@ -73,8 +73,22 @@ func waitServed(ctx context.Context, r *running) error {
 	}
 }
 
-// syncWithin is how long a command waits until a group is in sync.
-const syncWithin = 10 * time.Minute
+// stuckAfter is how long a copy may get no further before a command waits for it no more.
+const stuckAfter = 10 * time.Minute
+
+// moving tells a copy that takes its time from one that is stuck.
+type moving struct {
+	at    progress.Amount
+	since time.Time
+}
+
+// stuck reports whether it has got no further for too long.
+func (m *moving) stuck(now time.Time, at progress.Amount) bool {
+	if m.since.IsZero() || m.at != at {
+		m.at, m.since = at, now
+	}
+	return now.Sub(m.since) > stuckAfter
+}
 
 // awayFor is how long the other array may be away before a command waits for it no more.
 const awayFor = 20 * time.Second
@@ -85,17 +99,15 @@ func waitSynced(ctx context.Context, r *running) error { return waitSyncedTellin
 // waitSyncedTelling does so and tells meanwhile what is sent.
 func waitSyncedTelling(ctx context.Context, r *running, tell func(progress.Step)) error {
 	m := progress.NewMeter("sync of group "+r.rec.Name, tell)
-	ctx, cancel := context.WithTimeout(ctx, syncWithin)
-	defer cancel()
 	t := time.NewTicker(50 * time.Millisecond)
 	defer t.Stop()
-	seen := time.Now()
+	seen, copied := time.Now(), moving{}
 	for {
 		i, err := r.g.Info()
 		if err != nil || i.Synced {
 			return err
 		}
-		m.At(0, 0, 0, i.Copy)
+		m.Is(i.Filled, i.Copy)
 		if i.Contact {
 			seen = time.Now()
 		}
@@ -107,6 +119,9 @@ func waitSyncedTelling(ctx context.Context, r *running, tell func(progress.Step)
 		}
 		if time.Since(seen) > awayFor {
 			return array.Errorf(array.Unavailable, "group %s can't get in sync: the other array does not answer. It will by itself when that returns", r.rec.Name).Because(array.NotSynced)
+		}
+		if copied.stuck(time.Now(), i.Filled) {
+			return array.Errorf(array.Busy, "group %s is not in sync yet, and got no further for %v: %s", r.rec.Name, stuckAfter, i.Copy).Because(array.NotSynced)
 		}
 		select {
 		case <-ctx.Done():

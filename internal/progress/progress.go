@@ -58,6 +58,9 @@ func (m *Meter) Phase(phase, of int) {
 	}
 }
 
+// Is says that so much was done.
+func (m *Meter) Is(a Amount, text string) { m.At(a.Done, a.Total, a.Bytes, text) }
+
 // At says that so much of all is done, for which so many bytes were read or written.
 func (m *Meter) At(done, total, bytes int64, text string) {
 	if m.tell == nil {

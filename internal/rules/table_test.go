@@ -44,12 +44,12 @@ var table = []row{
 
 	{
 		pkg: "group",
-		may: []string{"block", "vfs", "store", "event", "arbitration", "replication", "reservation", "journal", "volume", "scsi"},
+		may: []string{"block", "vfs", "store", "event", "arbitration", "replication", "reservation", "journal", "volume", "scsi", "progress"},
 		why: "the one shell that steps both cores and carries out their effects; declares what it needs of the other array and the witness",
 	},
 	{
 		pkg: "far",
-		may: []string{"link", "block"},
+		may: []string{"link", "block", "progress"},
 		why: "a copy outside the pair needs requests and pages: who serves, and what a volume is, are its user's",
 	},
 	{

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing/synctest"
@@ -221,8 +222,13 @@ func (w *world) boot(m *machine) {
 		Policy: w.policy(0),
 		Log:    p.jnl, Space: p.jnl, Pages: p.pool, Copy: w.copier(p), Points: p.pool, Shadow: p.pool, Blurred: w.mutant == blurred, Buffers: p.buffers, Peer: way{p}, Keep: p,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Event:  func(text string) { w.tracef("%v: %s", m.side, text) },
-		Now:    p.alive,
+		Event: func(text string) {
+			w.tracef("%v: %s", m.side, text)
+			if strings.Contains(text, "no longer holds what it acknowledged") && !w.turned {
+				w.fellf("%v says so of an array whose disks nobody put back: %s", m.side, text)
+			}
+		},
+		Now: p.alive,
 	}, arb.First(array.SideA, 1))
 	w.must(err)
 	for i := range volumes + w.late {

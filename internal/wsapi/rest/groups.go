@@ -98,6 +98,8 @@ type remoteVolume struct {
 	RemoteVolumeID   uint64 `json:"remoteVolumeID"`
 	SyncStatus       int    `json:"syncStatus"`
 	SyncStatusName   string `json:"syncStatusName"`
+	// SyncPercent is told while it is being copied.
+	SyncPercent *int `json:"syncPercent,omitempty"`
 	// Of a periodic group.
 	VolumeLastSyncTime    string `json:"volumeLastSyncTime,omitempty"`
 	VolumeLastSyncTimeSec int64  `json:"volumeLastSyncTimeSec,omitempty"`
@@ -184,6 +186,9 @@ func groupVolumeOf(f node.GroupFact, v node.VV, s node.SystemFact) groupVolume {
 		return x
 	}
 	r := remoteVolume{TargetName: s.Target, RemoteVolumeName: v.Name, RemoteVolumeID: s.Number(uint64(v.ID)), SyncStatus: syncStatus(f.SyncOf(v)), SyncStatusName: f.SyncOf(v)}
+	if p, ok := f.Percents[v.ID]; ok {
+		r.SyncPercent = &p
+	}
 	r.VolumeLastSyncTime, r.VolumeLastSyncTimeSec = lastSync(f)
 	x.RemoteVolumes = append(x.RemoteVolumes, r)
 	return x

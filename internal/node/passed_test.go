@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/perdure/perdure/internal/progress"
+)
+
+// TestATaskPassedOn: the task of a command that the other array carries out is as far as that
+// is, and where it is cancelled that ends too.
+func TestATaskPassedOn(t *testing.T) {
+	arrays := openArrays(t, 2, nil)
+	a, b := arrays[0], arrays[1]
+	a.run("creatercopygroup", "g", "array-b:sync")
+	under := func(f func(*passedOn)) (count int) {
+		a.passed.mu.Lock()
+		defer a.passed.mu.Unlock()
+		for _, on := range a.passed.all {
+			f(on)
+		}
+		return len(a.passed.all)
+	}
+	a.command.Lock() // so that the command waits for its turn
+	unlock := sync.OnceFunc(a.command.Unlock)
+	defer unlock()
+	task, err := b.StartTask(t.Context(), "remote_copy_sync", "g", local("setrcopygroup", "pol", "no_auto_recover", "g"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := progress.Step{What: "sync of group g", Percent: 45, Text: "well"}
+	a.until("the command to come", func() bool { return under(func(on *passedOn) { on.step = &step }) == 1 })
+	b.until("the task to be as far as it is", func() bool {
+		f, err := b.Task(task.ID)
+		return err == nil && f.Percent == 45
+	})
+	b.run("canceltask", "-f", fmt.Sprint(task.ID))
+	unlock()
+	a.until("the command to end", func() bool { return under(func(*passedOn) {}) == 0 })
+	if g, err := a.Group("g"); err != nil || !g.Policies.AutoRecover {
+		t.Errorf("it was carried out after it was cancelled: %v", err)
+	}
+}
