@@ -14,7 +14,8 @@ import (
 
 // What Offset of a PacketHeld says.
 const (
-	// heldAgain: a record is missing; send again from Held.
+	// heldAgain: a record is missing; send again from Length on. That is what was handed to
+	// the journal, and acknowledges nothing: only what is durable counts.
 	heldAgain = 1
 	// heldPartial: the log is held, but the pages below it are not whole yet.
 	heldPartial = 2
@@ -53,24 +54,15 @@ func (g *Group) receive(p Packet) {
 	case PacketRecord:
 		g.receiveRecord(p)
 	case PacketHeld:
+		if p.Offset == heldAgain {
+			g.sendAgain(p)
+			return
+		}
 		g.core.PeerHolds(p.Epoch, p.Held)
 		if p.Epoch == g.view.Epoch {
 			g.peerApplied = max(g.peerApplied, p.Commit)
 		}
-		if p.Offset != heldAgain {
-			g.peerPartial = g.copying != nil || p.Offset == heldPartial
-		}
-		if p.Offset == heldAgain && p.Epoch == g.view.Epoch {
-			if g.view.Role == arb.Alone && p.Held < g.core.Peer() {
-				// It cut more than was reckoned here. What it lacks may be released; then its
-				// pages are sent.
-				g.core.PeerRebased(p.Held)
-			}
-			// Not before what it has acknowledged since: that may be released here.
-			if again := max(p.Held, g.core.Peer()) + 1; g.cursor > again {
-				g.sendFrom(again)
-			}
-		}
+		g.peerPartial = g.copying != nil || p.Offset == heldPartial
 	case PacketCommit:
 		g.core.Told(p.Epoch, p.Commit)
 	case PacketForward:
@@ -104,6 +96,26 @@ func (g *Group) receive(p Packet) {
 			g.m.GrantEnded(nonce(), &out)
 		}
 		g.carry(&out)
+	}
+}
+
+// sendAgain sends from where the other array lacks a record on.
+func (g *Group) sendAgain(p Packet) {
+	if p.Epoch != g.view.Epoch {
+		return
+	}
+	lacks := array.Place(p.Length) // an older release says it in Held
+	if lacks <= 0 {
+		lacks = p.Held
+	}
+	if g.view.Role == arb.Alone && lacks < g.core.Peer() {
+		// It cut more than was reckoned here. What it lacks may be released; then its
+		// pages are sent.
+		g.core.PeerRebased(lacks)
+	}
+	// Not before what it has acknowledged since: that may be released here.
+	if again := max(lacks, g.core.Peer()) + 1; g.cursor > again {
+		g.sendFrom(again)
 	}
 }
 

@@ -260,7 +260,9 @@ func (g *Group) lateForward(now time.Time) (late bool) {
 
 // askMissing asks the owner for a record from the first that is not here on.
 func (g *Group) askMissing() {
-	g.sends = append(g.sends, Packet{Type: PacketHeld, Epoch: g.view.Epoch, Held: g.core.End().Place, Offset: heldAgain})
+	g.sends = append(g.sends, Packet{
+		Type: PacketHeld, Epoch: g.view.Epoch, Held: g.core.Durable(), Length: int64(g.core.End().Place), Offset: heldAgain,
+	})
 }
 
 // receivePlaced takes the owner's word that a forwarded write has its place.

@@ -11,7 +11,7 @@ import (
 // turnBack puts an array that is down on the disks that were kept, and starts it.
 func (w *world) turnBack(m *machine) {
 	w.must(copyFile(m.past.maps, m.maps))
-	m.fs, m.facts, m.doubted, m.past = m.past.fs, m.past.facts, true, nil
+	m.fs, m.facts, m.doubted, m.past, w.turned = m.past.fs, m.past.facts, true, nil, true
 	w.boot(m)
 }
 

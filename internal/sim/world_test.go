@@ -261,8 +261,9 @@ func (w *world) timers() {
 	}
 }
 
-// check looks for what must never be: both serving.
+// check looks for what must never be: both serving, or a commit that one journal lacks.
 func (w *world) check() {
+	w.checkCommit()
 	var serve []string
 	shares := 0
 	w.each(func(p *process) {
@@ -282,6 +283,34 @@ func (w *world) check() {
 		w.failf("both serve: %v; %d share", serve, shares)
 	}
 	w.sharing += shares
+}
+
+// checkCommit: what members by one record count as committed is durable in the journal of
+// every one that may go on alone by it. One that was taken back a moment ago may still be
+// filled, and may not.
+func (w *world) checkCommit() {
+	if w.turned || w.m[0].p == nil || w.m[1].p == nil {
+		return
+	}
+	var views [2]group.Info
+	for k, m := range w.m {
+		i, err := m.p.g.Info()
+		w.must(err)
+		if i.View.Role != arb.Paired || i.Period.Period != 0 {
+			return
+		}
+		views[k] = i
+	}
+	r := views[0].Record
+	if views[1].Record.ID != r.ID {
+		return
+	}
+	for k, m := range w.m {
+		_, last, ok := m.p.jnl.Bounds(groupID)
+		if other := views[1-k]; ok && other.Commit > last.Place && (r.Rule == arb.Majority || r.DecidedBy(m.side)) {
+			w.failf("%v counts places up to %d as committed, but the journal of %v ends at %d", other.Self, other.Commit, m.side, last.Place)
+		}
+	}
 }
 
 // whole reports whether both arrays are up, in sync, and one serves.
