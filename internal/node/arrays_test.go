@@ -88,7 +88,7 @@ func openArrays(t testing.TB, count int, set func(*Config)) []*testArray {
 	}
 	t.Cleanup(func() {
 		for _, a := range arrays {
-			a.Close()
+			a.end()
 		}
 	})
 	if count == 2 {
@@ -116,6 +116,13 @@ func (a *testArray) open() {
 		a.t.Fatal(err)
 	}
 	a.Node = n
+}
+
+// end closes the array for good. A test that ran beside others is kept until all are over, with
+// its cleanups and what these know: that must not be an array with all its memory.
+func (a *testArray) end() {
+	a.Close()
+	a.Node = nil
 }
 
 func (a *testArray) run(words ...string) string {
