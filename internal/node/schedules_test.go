@@ -72,6 +72,7 @@ func (a *testArray) ran(name string, want uint64) {
 }
 
 func TestSchedules(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	a := openArrays(t, 1, func(c *Config) { c.Clock = clock.Now })[0]
 	a.run("createvv", "cpg0", "v", "1")
@@ -147,6 +148,7 @@ func TestSchedules(t *testing.T) {
 
 // TestAFailedRun is told, and is not repeated in the same minute.
 func TestAFailedRun(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	a := openArrays(t, 1, func(c *Config) { c.Clock = clock.Now })[0]
 	a.run("createvv", "cpg0", "v", "1")
