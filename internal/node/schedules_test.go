@@ -192,6 +192,7 @@ func TestScheduleOfAPair(t *testing.T) {
 	// Without the other array, which hears of it when it is back.
 	a.run("setrcopygroup", "switchover", "g")
 	a.until("array-a to serve", func() bool { return a.serves(g) })
+	a.until("array-a to be the one that may go on alone", func() bool { return strings.Contains(a.run("explain", "g"), "A chosen in advance\n") })
 	b.Close()
 	a.until("array-a to go on alone", func() bool { return !a.reachable() && a.serves(g) })
 	clock.step(time.Minute)
