@@ -22,10 +22,11 @@ import (
 )
 
 // long is of tests that wait for many seconds, for what is given up or tried again: 'make check'
-// and the race detector go without, 'make test' and 'make prove' do not.
+// goes without, 'make test' and 'make prove' do not. With the race detector they are always
+// played: they wait and don't compute, and joins, leaves and deaths are what it is for.
 func long(t *testing.T) {
 	t.Helper()
-	if testing.Short() {
+	if testing.Short() && !raced {
 		t.Skip("it waits for many seconds, for arrays that are given up: 'make test' plays it")
 	}
 }
