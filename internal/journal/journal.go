@@ -97,9 +97,11 @@ type Journal struct {
 
 	// staging and flush are the committer's own.
 	staging []byte
-	// items are of records that became durable, for the next ones; touched and told are the
-	// committer's lists of groups, batch its last flush, whose memory the next one takes.
-	items   sync.Pool
+	// items are of records that became durable, for the next ones, and apart: the runtime has a
+	// list of every sync.Pool, and would keep the whole journal with it after Close. touched and
+	// told are the committer's lists of groups, batch its last flush, whose memory the next one
+	// takes.
+	items   *sync.Pool
 	batch   []*item
 	touched []*group
 	told    []Durable

@@ -69,7 +69,7 @@ func decodeFormat(b []byte) (format, error) {
 // Open opens the journal in dir, which it makes if there is none.
 func Open(files vfs.FS, dir string, o Options) (*Journal, error) {
 	j := &Journal{
-		items: sync.Pool{New: func() any { return new(item) }},
+		items: &sync.Pool{New: func() any { return new(item) }},
 		fs:    files, dir: dir, o: o,
 		stopped: make(chan struct{}), filled: make(chan struct{}),
 		groups: map[array.GroupID]*group{}, kept: map[array.GroupID]*group{}, readers: map[uint64]struct{}{},

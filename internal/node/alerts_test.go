@@ -81,6 +81,7 @@ func paired(t *testing.T) (a, b *testArray) {
 
 // TestAlertsOfALostArray begin once, stay over a restart, and end when it is back.
 func TestAlertsOfALostArray(t *testing.T) {
+	t.Parallel()
 	a, b := paired(t)
 	b.Close()
 	a.alert("New Major silence")
@@ -115,6 +116,7 @@ func TestAlertsOfALostArray(t *testing.T) {
 // after a restart of the one that stays.
 func TestAnOrderlyShutdownIsNoAlarm(t *testing.T) {
 	long(t)
+	t.Parallel()
 	a, b := paired(t)
 	if err := b.Leave(); err != nil {
 		t.Fatal(err)
@@ -147,6 +149,7 @@ func TestAnOrderlyShutdownIsNoAlarm(t *testing.T) {
 
 // TestAGroupThatAPersonStopped is no alert; one that is stopped by a failure is.
 func TestAGroupThatAPersonStopped(t *testing.T) {
+	t.Parallel()
 	a, b := paired(t)
 	a.run("stoprcopygroup", "-f", "g")
 	for _, x := range []*testArray{a, b} {
@@ -159,6 +162,7 @@ func TestAGroupThatAPersonStopped(t *testing.T) {
 
 // TestAMembershipIsToldOnce, however often its record is made anew.
 func TestAMembershipIsToldOnce(t *testing.T) {
+	t.Parallel()
 	a, b := paired(t)
 	a.run("setrcopygroup", "switchover", "g")
 	a.until("the privilege to follow", func() bool { return a.events("array array-b is chosen in advance to go on alone") > 0 })
@@ -172,6 +176,7 @@ func TestAMembershipIsToldOnce(t *testing.T) {
 
 // TestPagesAndCertificatesAreAlerts, and end when there is no reason any more.
 func TestPagesAndCertificatesAreAlerts(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	arrays := openArrays(t, 1, func(c *Config) { c.Clock = func() time.Time { return now } })
 	a := arrays[0]

@@ -22,10 +22,11 @@ import (
 )
 
 // long is of tests that wait for many seconds, for what is given up or tried again: 'make check'
-// and the race detector go without, 'make test' and 'make prove' do not.
+// goes without, 'make test' and 'make prove' do not. With the race detector they are always
+// played: they wait and don't compute, and joins, leaves and deaths are what it is for.
 func long(t *testing.T) {
 	t.Helper()
-	if testing.Short() {
+	if testing.Short() && !raced {
 		t.Skip("it waits for many seconds, for arrays that are given up: 'make test' plays it")
 	}
 }
@@ -88,7 +89,7 @@ func openArrays(t testing.TB, count int, set func(*Config)) []*testArray {
 	}
 	t.Cleanup(func() {
 		for _, a := range arrays {
-			a.Close()
+			a.end()
 		}
 	})
 	if count == 2 {
@@ -116,6 +117,13 @@ func (a *testArray) open() {
 		a.t.Fatal(err)
 	}
 	a.Node = n
+}
+
+// end closes the array for good. A test that ran beside others is kept until all are over, with
+// its cleanups and what these know: that must not be an array with all its memory.
+func (a *testArray) end() {
+	a.Close()
+	a.Node = nil
 }
 
 func (a *testArray) run(words ...string) string {

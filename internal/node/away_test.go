@@ -12,6 +12,7 @@ import (
 // TestStopWhileTheOtherIsAway: Remote Copy is stopped on the array that is there, and the
 // other one learns it when it returns; and the same for its start.
 func TestStopWhileTheOtherIsAway(t *testing.T) {
+	t.Parallel()
 	a, b := paired(t)
 	b.Close()
 	a.alone()
@@ -34,6 +35,7 @@ func TestStopWhileTheOtherIsAway(t *testing.T) {
 
 // TestRemoteCopyStoppedIsTold: on both arrays, as long as it is so.
 func TestRemoteCopyStoppedIsTold(t *testing.T) {
+	t.Parallel()
 	a, b := paired(t)
 	told := func(x *testArray) (alert, status bool) {
 		for range patience + 1 {
@@ -59,6 +61,7 @@ func TestRemoteCopyStoppedIsTold(t *testing.T) {
 // the other one went on with; that one does, when it hears of it. What is older counts for
 // nothing.
 func TestAGroupOfTheOtherArrayIsStoppedLater(t *testing.T) {
+	t.Parallel()
 	a, b := paired(t)
 	for _, x := range []*testArray{a, b} {
 		if _, err := x.takeService(serviceTell, service{Version: 2, Stopped: true, Groups: true}); err != nil {
@@ -80,6 +83,7 @@ func TestAGroupOfTheOtherArrayIsStoppedLater(t *testing.T) {
 
 // TestStoppingIsAllOrNothing: if a group can't be stopped, those that were are started again.
 func TestStoppingIsAllOrNothing(t *testing.T) {
+	t.Parallel()
 	var cut atomic.Bool
 	var a *testArray
 	as := openArrays(t, 2, func(c *Config) {

@@ -11,6 +11,7 @@ import (
 // TestAVolumeTheOtherArrayHasNoRoomFor: the change is taken back on both arrays, and the
 // next ones reach the other.
 func TestAVolumeTheOtherArrayHasNoRoomFor(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, func(c *Config) {
 		if c.Name == "array-a" {
 			c.CPGs[0].LimitGiB = 4
@@ -47,6 +48,7 @@ func TestAVolumeTheOtherArrayHasNoRoomFor(t *testing.T) {
 // TestADescriptionHalfTaken: what was stored and not brought about is brought about when
 // the other array tells it again.
 func TestADescriptionHalfTaken(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, nil)
 	a, b := arrays[0], arrays[1]
 	a.run("creatercopygroup", "g", "array-b:sync")

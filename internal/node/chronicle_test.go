@@ -12,6 +12,7 @@ import (
 // TestAudit: who did what, without secrets, is on the array that was asked and on the one
 // that did it, also when it failed or was refused, and after a restart.
 func TestAudit(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, quick)
 	a, b := arrays[0], arrays[1]
 	a.run("createuser", "-c", "correct horse", "ann", "all", "edit")
@@ -63,6 +64,7 @@ func TestAudit(t *testing.T) {
 
 // TestEventsStay over a restart, and are chosen from.
 func TestEventsStay(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 1, nil)[0]
 	a.event("first, and well")
 	a.warn("second: take care")

@@ -13,6 +13,7 @@ import (
 )
 
 func TestPhysicalCopy(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 1, nil)[0]
 	a.run("createvv", "cpg0", "from", "8")
 	a.run("createvv", "cpg0", "to", "9")
@@ -115,6 +116,7 @@ func tinyPages(dir string) func(*volume.Options) {
 
 // TestACopyThatFails gives its snapshot back.
 func TestACopyThatFails(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 1, func(c *Config) {
 		c.CPGs = append(c.CPGs, CPG{Name: "tiny", Dir: c.DataDir + "/tiny", LimitGiB: 1})
 		c.Pages = tinyPages(c.DataDir + "/tiny")
@@ -136,6 +138,7 @@ func TestACopyThatFails(t *testing.T) {
 // TestMirroredCopy: a copy to a volume in a group reaches both arrays, and goes on where
 // the group is served.
 func TestMirroredCopy(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, nil)
 	a, b := arrays[0], arrays[1]
 	a.run("creatercopygroup", "g", "array-b:sync")

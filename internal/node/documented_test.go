@@ -99,6 +99,7 @@ func TestEveryKeyIsInTheDocument(t *testing.T) {
 
 // TestHelpWithoutAnArray is what an array's own says.
 func TestHelpWithoutAnArray(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 1, nil)[0]
 	for _, words := range [][]string{nil, {"admitrcopyvv"}, {"setrcopygroup"}} {
 		if text, err := Help(words); err != nil || text == "" || text != a.run(append([]string{"help"}, words...)...) {

@@ -54,6 +54,7 @@ func domainsAre(arrays []*testArray, domains, placed string) {
 // TestDomainsOfTwo: either array changes domains while the other one is away, and what each did
 // is the same on both when they meet, over restarts too.
 func TestDomainsOfTwo(t *testing.T) {
+	t.Parallel()
 	as := openArrays(t, 2, quick)
 	a, b := as[0], as[1]
 	a.run("createdomain", "gone")
@@ -83,6 +84,7 @@ func TestDomainsOfTwo(t *testing.T) {
 // TestMovedApart: what belongs together on one array only, and was moved by each of them while it
 // was alone, is where the later change put it; people are told.
 func TestMovedApart(t *testing.T) {
+	t.Parallel()
 	as := openArrays(t, 2, quick)
 	a, b := as[0], as[1]
 	a.run("createdomain", "d")
@@ -107,6 +109,7 @@ func TestMovedApart(t *testing.T) {
 
 // TestWhatBelongsTogetherMoves on both arrays, also where only the other one has what ties it.
 func TestWhatBelongsTogetherMoves(t *testing.T) {
+	t.Parallel()
 	as := openArrays(t, 2, quick)
 	a, b := as[0], as[1]
 	a.run("createdomain", "d")
@@ -183,6 +186,7 @@ func TestManyDomains(t *testing.T) {
 
 // TestRefusedBook: a change that the other array refuses is made nowhere.
 func TestRefusedBook(t *testing.T) {
+	t.Parallel()
 	var mute atomic.Bool // what array-b tells is lost
 	as := openArrays(t, 2, func(c *Config) {
 		quick(c)
@@ -216,6 +220,7 @@ func TestRefusedBook(t *testing.T) {
 
 // TestEvilBook: what another array could send is refused if no array sends it.
 func TestEvilBook(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 1, quick)[0]
 	a.run("createdomain", "d")
 	for i, evil := range []book{
@@ -363,6 +368,7 @@ func bobOf(a *testArray) Caller {
 
 // TestEventsOfADomain: an event or a task is of the domain of what it names, and stays that.
 func TestEventsOfADomain(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 1, quick)[0]
 	a.run("createdomain", "shop")
 	a.run("createdomain", "office")

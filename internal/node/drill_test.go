@@ -11,6 +11,7 @@ import (
 // TestDrillLeavesOthersAlone ends drills that did not come far, after somebody else gave
 // volumes the names that the drill would have given.
 func TestDrillLeavesOthersAlone(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, quick)
 	a, b := arrays[0], arrays[1]
 	a.run("creatercopygroup", "g", "array-b:sync")
@@ -33,7 +34,13 @@ func TestDrillLeavesOthersAlone(t *testing.T) {
 	b.run("removevv", "-f", "d1.g")
 	begin()
 	a.run("createsv", "-ro", "d1.g.ro", "v0")
-	b.until("the snapshot", func() bool { return b.count("d1.g") == 1 })
+	b.until("the snapshot", func() bool {
+		if b.count("d1.g") != 1 {
+			return false
+		}
+		sv := b.stored("d1.g.ro")
+		return b.cpgs[sv.CPG].Volume(sv.ID) != nil // it is known a little earlier than it is made
+	})
 	b.run("createsv", "d1.g", "d1.g.ro")
 	b.run("stoprcopydrill", "-f", "g")
 	if b.count("d1.g") != 2 {

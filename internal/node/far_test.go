@@ -31,7 +31,7 @@ func withFarArray(t *testing.T) (a, b, c *testArray) {
 	cfg.Links.Listen = []string{freePort(t)}
 	c = &testArray{t: t, cfg: cfg}
 	c.open()
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(c.end)
 	c.all = testArrays{a, b, c}
 	a.all, b.all = c.all, c.all
 	for _, x := range []*testArray{a, b} {

@@ -109,6 +109,7 @@ func TestFarLeaveToSource(t *testing.T) {
 
 // Drop while the copy's group is not open.
 func TestFarDropOfClosed(t *testing.T) {
+	t.Parallel()
 	a, _, c := copiedGroup(t)
 	g := a.farGroup("g")
 	c.closeGroup(c.farGroup("g.r1").ID)

@@ -14,6 +14,7 @@ import (
 // TestEventsAreForwarded over restarts, those of less severity not; what an array lacks to
 // send them is an alarm, and does not keep it from serving.
 func TestEventsAreForwarded(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	var got strings.Builder
 	up := true

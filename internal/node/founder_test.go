@@ -42,6 +42,7 @@ func (a *testArray) once(u *group.Unit, off int64, data []byte) error {
 // and exports, on whichever array it is.
 func TestAVolumeInUseIsProtected(t *testing.T) {
 	long(t)
+	t.Parallel()
 	for _, mode := range []string{"sync", "periodic"} {
 		for from := range 2 {
 			arrays := openArrays(t, 2, nil)
@@ -132,6 +133,7 @@ func TestTheFirstVolumeIsWaitedFor(t *testing.T) {
 
 // TestWhatCannotBecomeAGroup: a volume in use that can't be a group's first stays what it is.
 func TestWhatCannotBecomeAGroup(t *testing.T) {
+	t.Parallel()
 	var broken atomic.Bool
 	arrays := openArrays(t, 2, func(c *Config) {
 		c.Groups = func(g *group.Config) {
@@ -166,6 +168,7 @@ func TestWhatCannotBecomeAGroup(t *testing.T) {
 
 // TestAVolumeIsProtectedUnderLoad: the host's writes go on through it, and none is lost.
 func TestAVolumeIsProtectedUnderLoad(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, nil)
 	a, b := arrays[0], arrays[1]
 	a.inUse("v")
@@ -212,6 +215,7 @@ func TestAVolumeIsProtectedUnderLoad(t *testing.T) {
 // TestTheReplacedGroupGoesOn: a group without volumes follows its journal while a volume is to
 // become its first, and is what it was if that fails.
 func TestTheReplacedGroupGoesOn(t *testing.T) {
+	t.Parallel()
 	var empty atomic.Pointer[running]
 	var moved error
 	arrays := openArrays(t, 2, func(c *Config) {

@@ -30,6 +30,7 @@ func (k failingKeep) Get(g array.GroupID, name string) ([]byte, error) {
 // TestFoundingRefusedLate: the other array has stored a new group and can't open it. Nothing
 // is left of the group on either array, and the volumes are what they were.
 func TestFoundingRefusedLate(t *testing.T) {
+	t.Parallel()
 	const web = "iqn.2026-01.org.example:web"
 	var fails atomic.Bool
 	var a, b *testArray

@@ -37,6 +37,7 @@ func TestALUNThatIsFreeOnBothArrays(t *testing.T) {
 
 // TestTooManyInitiators: what the other array asks is bounded.
 func TestTooManyInitiators(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 1, quick)[0]
 	if _, err := a.takenLUNs(lunQuestion{Initiators: make([]string, maxAsked+1)}); err == nil {
 		t.Error("it was answered")

@@ -24,6 +24,7 @@ func (a *testArray) told(word string) (all []string) {
 // TestLevelsOfACPG: each matters as much as what it means, what is left is no bad news, and
 // there is no alert when there is room again.
 func TestLevelsOfACPG(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 1, nil)[0]
 	for _, percent := range []int{75, 85, 95, volume.IsFull, 95, 85, 75, 85, 0} {
 		a.cpgLevel("cpg0", percent)
@@ -51,6 +52,7 @@ func TestLevelsOfACPG(t *testing.T) {
 
 // TestAFullCPG says so while hosts are refused, and no longer when there is room.
 func TestAFullCPG(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 1, func(c *Config) {
 		c.Pages = func(o *volume.Options) { o.Limit = 64 << 20 }
 	})[0]
@@ -77,6 +79,7 @@ func TestAFullCPG(t *testing.T) {
 
 // TestALimitMattersMore than a warning: beyond it writes are refused.
 func TestALimitMattersMore(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 1, nil)[0]
 	a.run("createvv", "-usr_aw", "10", "-usr_al", "25", "cpg0", "v", "256")
 	a.run("setcpg", "-sdgw", "16", "-sdgl", "128m", "cpg0")

@@ -49,6 +49,7 @@ func bothHave(t *testing.T, arrays []*testArray, want string) {
 }
 
 func TestHostsAreOnBothArrays(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, nil)
 	a, b := arrays[0], arrays[1]
 	a.run("createhost", "h", iqn1)
@@ -86,6 +87,7 @@ func TestHostsAreOnBothArrays(t *testing.T) {
 // TestHostsOfAnArrayThatWasAway: it hears of what was changed meanwhile, and what it
 // changed itself is not undone by what the other describes.
 func TestHostsOfAnArrayThatWasAway(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, nil)
 	a, b := arrays[0], arrays[1]
 	a.run("creatercopygroup", "g", "array-b:sync")

@@ -103,6 +103,7 @@ func numbered(n int64) []byte { return bytes.Repeat([]byte{byte(n), byte(n >> 8)
 
 // TestAVolumeJoinsUnderLoad: the host's writes go on through it, and none is lost.
 func TestAVolumeJoinsUnderLoad(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, nil)
 	a, b := arrays[0], arrays[1]
 	a.inUse("v")

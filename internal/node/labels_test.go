@@ -31,6 +31,7 @@ func (a *testArray) fact(vv string) VolumeFact {
 // TestLabels: what people write of a volume in a group is on both arrays, whichever was
 // asked; reasons survive the way from the other array.
 func TestLabels(t *testing.T) {
+	t.Parallel()
 	as := openArrays(t, 2, nil)
 	a, b := as[0], as[1]
 	a.run("creatercopygroup", "g", "array-b:sync")
@@ -58,6 +59,7 @@ func TestLabels(t *testing.T) {
 
 // TestVolumeSets: a set's volumes are known on both arrays, and stay while they are in it.
 func TestVolumeSets(t *testing.T) {
+	t.Parallel()
 	as := openArrays(t, 2, nil)
 	a, b := as[0], as[1]
 	a.run("creatercopygroup", "g", "array-b:sync")
@@ -93,6 +95,7 @@ func TestVolumeSets(t *testing.T) {
 
 // TestHostSets: a set that sees a group's volumes is changed on both arrays.
 func TestHostSets(t *testing.T) {
+	t.Parallel()
 	as := openArrays(t, 2, nil)
 	a, b := as[0], as[1]
 	a.run("createhost", "-os", "linux", "h1", "iqn.2026-01.org.example:h1")
@@ -122,6 +125,7 @@ func TestHostSets(t *testing.T) {
 
 // TestRetention: it can be made longer and not shorter.
 func TestRetention(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	a := openArrays(t, 1, func(c *Config) { c.Clock = func() time.Time { return now } })[0]
 	a.run("createvv", "cpg0", "v", "64")
@@ -145,6 +149,7 @@ func local(words ...string) Asked {
 // TestTasks: a task goes on by itself, can be waited for and cancelled; what is wrong at
 // once is told at once.
 func TestTasks(t *testing.T) {
+	t.Parallel()
 	as := openArrays(t, 2, nil)
 	a := as[0]
 	a.run("creatercopygroup", "g", "array-b:sync")
@@ -180,6 +185,7 @@ func TestTasks(t *testing.T) {
 
 // TestEventNumbers grow over restarts, and news wake those who wait.
 func TestEventNumbers(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 1, nil)[0]
 	c, stop := a.WatchEvents()
 	a.event("one")

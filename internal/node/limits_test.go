@@ -44,6 +44,7 @@ func (a *testArray) looked(vv string) string {
 }
 
 func TestCPGLimits(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 1, nil)[0]
 	a.run("createvv", "cpg0", "v", "256")
 	a.refuses("does not exist", "setcpg", "-sdgw", "1g", "none")
@@ -92,6 +93,7 @@ func TestCPGLimits(t *testing.T) {
 // TestFullVolumeWithoutRoom: a volume whose size isn't there to be set aside is refused with
 // the figure, before anything is made, although the CPG may have as much.
 func TestFullVolumeWithoutRoom(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, func(c *Config) { c.CPGs[0].LimitGiB = 1 << 20 })
 	a := arrays[0]
 	for _, words := range [][]string{
@@ -117,6 +119,7 @@ func TestFullVolumeWithoutRoom(t *testing.T) {
 }
 
 func TestAllocationLimits(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, nil)
 	a, b := arrays[0], arrays[1]
 	a.refuses("would never come", "createvv", "-usr_aw", "50", "-usr_al", "40", "cpg0", "v", "256")

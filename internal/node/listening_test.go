@@ -16,6 +16,7 @@ import (
 
 // TestWhatKeepsAnArrayFromStarting names the key of the configuration, and what to do.
 func TestWhatKeepsAnArrayFromStarting(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +58,7 @@ func TestWhatKeepsAnArrayFromStarting(t *testing.T) {
 // TestAnotherName: an array that calls itself other than this one's configuration does is
 // told of once.
 func TestAnotherName(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, quick)
 	a, b := arrays[0], arrays[1]
 	if text := a.misnamed(a.other()); text != "" {

@@ -10,6 +10,7 @@ import (
 // TestWrongWordsAreTold: what is wrong names the object, the value, and what would be right;
 // and nothing is changed by it.
 func TestWrongWordsAreTold(t *testing.T) {
+	t.Parallel()
 	as := openArrays(t, 2, quick)
 	a := as[0]
 	a.run("createvv", "cpg0", "v", "64")

@@ -43,6 +43,7 @@ func (a *testArray) shown() string {
 
 // TestHostSetsAreOnBothArrays, whether anything is exported to them or not.
 func TestHostSetsAreOnBothArrays(t *testing.T) {
+	t.Parallel()
 	as := openArrays(t, 2, quick)
 	a, b := as[0], as[1]
 	same := func(what string) {

@@ -49,6 +49,7 @@ func (a *testArray) says(want string, words ...string) {
 func (a *testArray) sees(initiator string) int { return len(a.exports.LUNs(initiator)) }
 
 func TestPeriodicGroup(t *testing.T) {
+	t.Parallel()
 	a, b := periodic(t)
 	const iqn = "iqn.2026-01.x:h"
 	a.run("createhost", "h", iqn)
@@ -115,6 +116,7 @@ func TestPeriodicGroup(t *testing.T) {
 
 // TestPeriodicSurvivesRestarts: points go on after either array was away.
 func TestPeriodicSurvivesRestarts(t *testing.T) {
+	t.Parallel()
 	a, b := periodic(t)
 	for i, x := range []*testArray{b, a, b} {
 		a.write("v1", int64(i)<<20, filled(64<<10, 'r'))
@@ -217,6 +219,7 @@ func aloneOn(a *testArray) bool {
 
 // TestModes: a group changes its mode while it is used, where that is safe.
 func TestModes(t *testing.T) {
+	t.Parallel()
 	a, b := periodic(t)
 	a.write("v1", 0, filled(block.Page, 'a'))
 	a.refuses(`mode "both": want sync or periodic`, "setrcopygroup", "mode", "both", "array-b", "g")
@@ -249,6 +252,7 @@ func TestModes(t *testing.T) {
 
 // TestPeriodicTranscript: what people read of a periodic group, letter by letter.
 func TestPeriodicTranscript(t *testing.T) {
+	t.Parallel()
 	a, b := periodic(t)
 	a.run("syncrcopy", "-w", "g")
 	b.until("the point", func() bool { f, err := b.Group("g"); return err == nil && f.Sync == "Synced" })

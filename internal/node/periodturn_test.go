@@ -86,6 +86,7 @@ func TestATurnIsOfAllCPGs(t *testing.T) {
 // TestAVolumeInANewCPG: a volume whose CPG the group had none in is admitted while a point is
 // on its way; the target opens after a restart, and has all of it.
 func TestAVolumeInANewCPG(t *testing.T) {
+	t.Parallel()
 	var hold atomic.Bool
 	arrays := openArrays(t, 2, func(c *Config) {
 		c.CPGs = append(c.CPGs, CPG{Name: "cpg1", Dir: filepath.Join(c.DataDir, "cpg1"), LimitGiB: 1})

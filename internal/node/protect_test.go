@@ -13,6 +13,7 @@ import (
 // TestProtectASet: one command makes a group of a set of volumes, with the same identity
 // and LUNs on both arrays; and where one thing is in the way, nothing is changed on either.
 func TestProtectASet(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, quick)
 	a, b := arrays[0], arrays[1]
 	for k := range 3 {
@@ -84,6 +85,7 @@ func TestProtectASet(t *testing.T) {
 
 // TestProtectPeriodically makes a periodic group.
 func TestProtectPeriodically(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 2, quick)[0]
 	a.run("createvv", "cpg0", "v0", "64")
 	a.run("createvvset", "apps", "v0")
@@ -106,6 +108,7 @@ func written(a *testArray) string {
 // TestDrill: what the other site has can be seen and written to by other hosts, through
 // the array that does not serve the group, while the group goes on; then nothing is left.
 func TestDrill(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, quick)
 	a, b := arrays[0], arrays[1]
 	a.run("createhost", "web", "iqn.2026-01.org.example:web")

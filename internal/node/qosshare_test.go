@@ -110,6 +110,7 @@ func (a *testArray) knowsBoth() bool {
 // TestAnArrayThatSharesNothing, because it does not know the rule, does not keep this one
 // from its part.
 func TestAnArrayThatSharesNothing(t *testing.T) {
+	t.Parallel()
 	as := openArrays(t, 2, quick)
 	a, b := as[0], as[1]
 	a.run("createvv", "cpg0", "v", "16m")

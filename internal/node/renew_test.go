@@ -16,6 +16,7 @@ import (
 // TestRenewedAsMadeAnew: whatever is changed, and in which order, hosts see what a table
 // that is made anew from the store says.
 func TestRenewedAsMadeAnew(t *testing.T) {
+	t.Parallel()
 	all := openArrays(t, 2, nil)
 	a := all[0]
 	rnd := rand.New(rand.NewPCG(1, 2))

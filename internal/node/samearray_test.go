@@ -10,6 +10,7 @@ import (
 
 // TestAnArrayStaysWhoItIs: with the data of one array nobody starts as another.
 func TestAnArrayStaysWhoItIs(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 2, nil)[0]
 	a.Close()
 	cfg := a.cfg
@@ -26,6 +27,7 @@ func TestAnArrayStaysWhoItIs(t *testing.T) {
 
 // TestAnArrayStaysOnItsSide: a target of another id may not turn the pair around.
 func TestAnArrayStaysOnItsSide(t *testing.T) {
+	t.Parallel()
 	b := openArrays(t, 2, nil)[1] // with the id 2
 	b.Close()
 	cfg := b.cfg

@@ -72,6 +72,7 @@ func (a *testArray) ran(name string, want uint64) {
 }
 
 func TestSchedules(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	a := openArrays(t, 1, func(c *Config) { c.Clock = clock.Now })[0]
 	a.run("createvv", "cpg0", "v", "1")
@@ -147,6 +148,7 @@ func TestSchedules(t *testing.T) {
 
 // TestAFailedRun is told, and is not repeated in the same minute.
 func TestAFailedRun(t *testing.T) {
+	t.Parallel()
 	clock := newClock()
 	a := openArrays(t, 1, func(c *Config) { c.Clock = clock.Now })[0]
 	a.run("createvv", "cpg0", "v", "1")
@@ -190,6 +192,7 @@ func TestScheduleOfAPair(t *testing.T) {
 	// Without the other array, which hears of it when it is back.
 	a.run("setrcopygroup", "switchover", "g")
 	a.until("array-a to serve", func() bool { return a.serves(g) })
+	a.until("array-a to be the one that may go on alone", func() bool { return strings.Contains(a.run("explain", "g"), "A chosen in advance\n") })
 	b.Close()
 	a.until("array-a to go on alone", func() bool { return !a.reachable() && a.serves(g) })
 	clock.step(time.Minute)

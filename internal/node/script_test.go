@@ -31,12 +31,14 @@ var update = flag.Bool("node.update", false, "write what commands say into testd
 //	hold a            physical copies of array-a wait for their turn
 //	alert a 3 New     waits until alert 3 of array-a is New
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("testdata/script/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scripts: %v", err)
 	}
 	for _, f := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(f), ".txt"), func(t *testing.T) {
+			t.Parallel()
 			var arrays []*testArray
 			key := ""
 			on := map[string]*testArray{}

@@ -12,6 +12,7 @@ import (
 // TestDeduplicatedVolumesShareTheirSpace: what volumes are said to take is what their CPG has
 // stored, however often they have the same.
 func TestDeduplicatedVolumesShareTheirSpace(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 1, nil)[0]
 	const pages = 64
 	for _, v := range []string{"one", "two"} {

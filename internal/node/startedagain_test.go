@@ -7,6 +7,7 @@ import "testing"
 // TestAGroupStartedAgainGoesOnWithBoth: the array that began while the group was stopped hears
 // that it was started. It would leave the other one out as soon as it is made the owner.
 func TestAGroupStartedAgainGoesOnWithBoth(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, nil)
 	a, b := arrays[0], arrays[1]
 	a.run("creatercopygroup", "g", "array-b:sync")

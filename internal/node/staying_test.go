@@ -65,6 +65,7 @@ func TestAVolumeStaysFromAmongOthers(t *testing.T) {
 // TestAVolumeStaysUnderLoad: the host's writes go on through it, and none is lost; nor are
 // those to another volume of the group.
 func TestAVolumeStaysUnderLoad(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 2, nil)[0]
 	a.inUse("v")
 	a.fullGroup("sync")

@@ -13,6 +13,7 @@ import (
 // TestAStoppedGroupIsNotHandedOver: it is refused at once, and nothing is left that hands the
 // group over when somebody starts it.
 func TestAStoppedGroupIsNotHandedOver(t *testing.T) {
+	t.Parallel()
 	a, b := periodic(t)
 	a.run("syncrcopy", "-w", "g")
 	a.run("stoprcopygroup", "-f", "g")
@@ -52,6 +53,7 @@ func TestAPointThatCannotBeTaken(t *testing.T) {
 
 // TestAGroupStoppedMeanwhile: a command that waits for it ends.
 func TestAGroupStoppedMeanwhile(t *testing.T) {
+	t.Parallel()
 	a, _ := periodic(t)
 	a.run("setrcopygroup", "mode", "sync", "array-b", "g")
 	a.run("syncrcopy", "-w", "g")
@@ -67,6 +69,7 @@ func TestAGroupStoppedMeanwhile(t *testing.T) {
 
 // TestAHandOverGivenUp: whoever asked for it is gone before the group was handed over.
 func TestAHandOverGivenUp(t *testing.T) {
+	t.Parallel()
 	a, b := periodic(t)
 	r, err := a.findGroup("g")
 	if err != nil {
@@ -85,6 +88,7 @@ func TestAHandOverGivenUp(t *testing.T) {
 
 // TestACommandPassedOnIsGivenUp: the array that carries it out ends with whoever asked.
 func TestACommandPassedOnIsGivenUp(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, nil)
 	a, b := arrays[0], arrays[1]
 	a.run("creatercopygroup", "g", "array-b:periodic")

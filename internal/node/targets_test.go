@@ -206,6 +206,7 @@ func TestPairByCommand(t *testing.T) {
 // TestTakesNothingFromNobody: what the other array tells of a group is looked at when it is its
 // target no more.
 func TestTakesNothingFromNobody(t *testing.T) {
+	t.Parallel()
 	arrays, words := openStrangers(t)
 	a, b := arrays[0], arrays[1]
 	a.run(create(words[0])...)

@@ -37,6 +37,7 @@ func (a *testArray) holdCopies() {
 // TestTasksSurviveRestarts: the history stays, numbers grow, a copy has its task again, a
 // command that nobody waited for is given again, and what somebody waited for has failed.
 func TestTasksSurviveRestarts(t *testing.T) {
+	t.Parallel()
 	as := openArrays(t, 2, nil)
 	a := as[0]
 	a.run("creatercopygroup", "g", "array-b:sync")
@@ -112,6 +113,7 @@ func TestTasksSurviveRestarts(t *testing.T) {
 
 // TestACancelledCopy is halted.
 func TestACancelledCopy(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 1, nil)[0]
 	a.run("createvv", "cpg0", "from", "64")
 	a.run("createvv", "cpg0", "to", "64")
@@ -133,6 +135,7 @@ func TestACancelledCopy(t *testing.T) {
 
 // TestTasksAreBounded: the oldest that are over are forgotten, on disk too.
 func TestTasksAreBounded(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 1, nil)[0]
 	for range keptTasks + 3 {
 		if _, err := a.goOn(keptTask{TaskFact: TaskFact{Kind: "check_vv", Name: "x"}}, func(context.Context, func(progress.Step)) (string, error) {

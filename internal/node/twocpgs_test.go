@@ -15,6 +15,7 @@ import (
 // point on pages when it died, the other not. It dies again in recover, after it stored that
 // it is out and before it went back to the point. recover is said again.
 func TestGivenUpInTwoCPGs(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, func(c *Config) {
 		c.CPGs = append(c.CPGs, CPG{Name: "cpg1", Dir: filepath.Join(c.DataDir, "cpg1"), LimitGiB: 1})
 	})

@@ -65,6 +65,7 @@ func (w *twoPools) read(v int, page int64) byte {
 // TestACopyOfTwoPoolsIsGivenUp: a copy into two CPGs, of which the second is too full for its
 // end, is given up: both show the state before, and what is written then is there.
 func TestACopyOfTwoPoolsIsGivenUp(t *testing.T) {
+	t.Parallel()
 	w := newTwoPools(t)
 	w.apply(0, 99, 0, 1)
 	w.apply(1, 100, 0, 1)
@@ -97,6 +98,7 @@ func TestACopyOfTwoPoolsIsGivenUp(t *testing.T) {
 // TestOnePoolIsAheadOfACopyGivenUp: the same if one of them had turned to the new state:
 // what is written at places that it had reached is not taken for what it has.
 func TestOnePoolIsAheadOfACopyGivenUp(t *testing.T) {
+	t.Parallel()
 	w := newTwoPools(t)
 	w.apply(0, 99, 0, 1)
 	w.apply(1, 100, 0, 1)
@@ -114,6 +116,7 @@ func TestOnePoolIsAheadOfACopyGivenUp(t *testing.T) {
 // TestACopyOfTwoPoolsEndsLater: the end of a copy is tried again when the second CPG has
 // room; the log went on meanwhile.
 func TestACopyOfTwoPoolsEndsLater(t *testing.T) {
+	t.Parallel()
 	w := newTwoPools(t)
 	w.ok(w.BeginResync(1))
 	for i := range int64(30) {

@@ -12,6 +12,7 @@ import (
 // TestAnUnmirroredVolumeIsNoGroup for people: what is told of it names the volume, also by
 // its newest name.
 func TestAnUnmirroredVolumeIsNoGroup(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 1, nil)[0]
 	for _, name := range []string{"v", "w"} {
 		a.run("createvv", "cpg0", name, "16m")
@@ -36,6 +37,7 @@ func TestAnUnmirroredVolumeIsNoGroup(t *testing.T) {
 
 // TestCopiesThatDiffer are an alert until they are found to be alike, or gone.
 func TestCopiesThatDiffer(t *testing.T) {
+	t.Parallel()
 	a, _ := paired(t)
 	differ := func() {
 		a.verified("g", group.Verified{Pages: 9, Different: 1}, "group g was verified: 1 different")

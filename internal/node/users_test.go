@@ -33,6 +33,7 @@ func (a *testArray) users() string {
 }
 
 func TestUsersAreOnBothArrays(t *testing.T) {
+	t.Parallel()
 	arrays := openArrays(t, 2, quick)
 	a, b := arrays[0], arrays[1]
 	a.run("createuser", "-c", "correct horse", "ann", "all", "edit")

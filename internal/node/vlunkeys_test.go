@@ -25,6 +25,7 @@ func TestEachLUNHasItsKey(t *testing.T) {
 // TestExportsBesideEachOther: a host sees all that was exported to it, also what a program
 // stored that had other keys.
 func TestExportsBesideEachOther(t *testing.T) {
+	t.Parallel()
 	a := openArrays(t, 1, nil)[0]
 	a.run("createhost", "h", "iqn.2026-01.org.example:h")
 	luns := []int{65, 97, 128, 200, 201, 16383}

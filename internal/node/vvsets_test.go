@@ -10,6 +10,7 @@ import (
 // TestVolumeSetsMeet: what each array did to sets while it was alone is the same on both
 // when they meet, and a removed set does not come back.
 func TestVolumeSetsMeet(t *testing.T) {
+	t.Parallel()
 	as := openArrays(t, 2, quick)
 	a, b := as[0], as[1]
 	a.run("createvvset", "gone")

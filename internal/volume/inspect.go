@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -30,7 +31,7 @@ type Found struct {
 // returns what it holds. pages is as in Options. A pool that is open is refused.
 func Inspect(fs vfs.FS, dir, mapFile, pages string, content bool, report func(string)) (Found, error) {
 	f := Found{Destaged: map[array.GroupID]array.Place{}, Resyncing: map[array.GroupID]bool{}}
-	p := &Pool{}
+	p := &Pool{scratch: new(sync.Pool)}
 	p.empty()
 	err := store.Guard(func() error { return p.openToRead(fs, dir, mapFile, pages) })
 	defer func() { _ = p.closeFiles() }()
@@ -52,7 +53,7 @@ func Inspect(fs vfs.FS, dir, mapFile, pages string, content bool, report func(st
 
 // OpenToRead opens a pool for LoadOutside alone, without changing anything.
 func OpenToRead(fs vfs.FS, dir, mapFile, pages string) (*Pool, error) {
-	p := &Pool{}
+	p := &Pool{scratch: new(sync.Pool)}
 	err := store.Guard(func() error {
 		if err := p.openToRead(fs, dir, mapFile, pages); err != nil {
 			return err

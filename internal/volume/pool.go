@@ -103,11 +103,12 @@ type Pool struct {
 	kick  chan struct{}
 	stop  chan struct{}
 	ended chan struct{}
-	// owners had no extents left, and serve again.
-	owners sync.Pool
-	// closing makes a second Close harmless, scratch keeps page buffers for reads.
+	// owners had no extents left, and serve again; scratch keeps page buffers for reads. Both
+	// are apart: the runtime has a list of every sync.Pool, and would keep this whole one with
+	// it for two more collections after Close.
+	owners, scratch *sync.Pool
+	// closing makes a second Close harmless.
 	closing sync.Once
-	scratch sync.Pool
 	cache   *cache
 	kept    *kept      // nil: nothing is kept
 	single  sync.Mutex // serialises whatever changes the map; taken before mu and volumes' locks
@@ -206,8 +207,8 @@ func OpenPool(fs vfs.FS, dir string, o Options) (*Pool, error) {
 		o.Outside = 128 << 10
 	}
 	p := &Pool{
-		owners: sync.Pool{New: func() any { return new(owner) }},
-		o:      o, kick: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
+		owners: &sync.Pool{New: func() any { return new(owner) }}, scratch: new(sync.Pool),
+		o: o, kick: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
 		staging: vfs.NewBuffer(o.Batch * block.Page),
 	}
 	p.empty()
