@@ -33,7 +33,9 @@ type request struct {
 	By   *Caller            `json:"by,omitempty"`
 	Host *hostChange        `json:"host,omitempty"`
 	User *people.UserChange `json:"user,omitempty"`
-	Sets []VVSet            `json:"sets,omitempty"`
+	// Unlock names a user who may try passwords again.
+	Unlock string  `json:"unlock,omitempty"`
+	Sets   []VVSet `json:"sets,omitempty"`
 	// AloneIn asks for a volume of a set that the asked array alone has.
 	AloneIn string `json:"alone_in,omitempty"`
 	Book    *book  `json:"book,omitempty"`
@@ -186,6 +188,8 @@ func (n *Node) serveCall(body []byte) []byte {
 		r.Idle = slices.DeleteFunc(n.initiators(anyOf), func(i string) bool { return slices.Contains(r.Initiators, i) })
 	case len(q.Command) > 0:
 		r.Text, err = n.carryOut(q)
+	case q.Unlock != "":
+		n.people.Unlock(q.Unlock, time.Now())
 	case q.User != nil:
 		err = n.people.Take(*q.User, n.cfg.Name)
 	}

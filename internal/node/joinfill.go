@@ -131,12 +131,13 @@ const (
 )
 
 // endWhenItCan ends it as soon as nothing keeps the volume from that. What is there already is
-// kept meanwhile.
+// kept meanwhile. A run that is not among those of the array, and so can't be stopped as one
+// of them, tries once.
 func (j *joiner) endWhenItCan(ctx context.Context, old VV) error {
 	defer j.run.waits.Store(false)
 	for every := endEvery; ; every = min(2*every, endSeldom) {
 		err := j.end(ctx, j, old)
-		if err == nil || !passing(err) || ctx.Err() != nil {
+		if err == nil || !passing(err) || ctx.Err() != nil || j.n.copies.run(j.v.ID) != j.run {
 			return err
 		}
 		j.run.waits.Store(true)

@@ -199,9 +199,7 @@ func (n *Node) openStore() error {
 	if err := n.loadTasks(); err != nil {
 		return fmt.Errorf("read the tasks: %w", err)
 	}
-	n.people = people.Open(n.store, people.Options{Paired: n.paired, Self: n.cfg.SystemID, Cost: n.cfg.LoginCost, Locked: func(user, from string) {
-		n.warn(fmt.Sprintf("user %s is locked out for a while after wrong passwords, the last from %s", user, from))
-	}})
+	n.people = people.Open(n.store, people.Options{Paired: n.paired, Self: n.cfg.SystemID, Cost: n.cfg.LoginCost, Locked: n.lockedOut})
 	n.pool = block.NewPool(n.cfg.Memory.BuffersMiB << 20)
 	var b [8]byte
 	_, _ = rand.Read(b[:])

@@ -20,13 +20,13 @@ func always([]string) bool { return true }
 func userCommands() []command {
 	return []command{
 		{name: "createuser", right: people.Users, secret: []string{"c"}, free: always, usage: "createuser [-c <password>|-nopassword] <user> <domain>|all <role>", about: "makes a user on both arrays, who may do what the role says, everywhere or to what is in a domain; one without a password logs in with an SSH key", run: createUser},
-		{name: "setuser", right: people.Users, free: always, usage: "setuser [-role <role>] [-adddomain <domain>:<role>[,...]] [-rmdomain <domain>[,...]] [-defaultdomain <domain>|-unset] <user>", about: "gives a user another role, or roles in domains, on both arrays, and ends the user's sessions; -defaultdomain: the domain that they begin in", run: setUser},
+		{name: "setuser", right: people.Users, free: always, usage: "setuser [-unlock] [-role <role>] [-adddomain <domain>:<role>[,...]] [-rmdomain <domain>[,...]] [-defaultdomain <domain>|-unset] <user>", about: "gives a user another role, or roles in domains, on both arrays, and ends the user's sessions; -defaultdomain: the domain that they begin in; -unlock: lets one who is locked out try again", run: setUser},
 		{name: "setpassword", right: people.Own, secret: []string{"c", "old"}, free: always, usage: "setpassword [-old <password>] [-c <password>] [-u <user>]", about: "changes the own password, which takes the old one, or that of another user", run: setPassword},
 		{name: "removeuser", right: people.Users, free: always, usage: "removeuser [-f] <user>", about: "removes a user on both arrays, and ends the user's sessions", run: removeUser},
 		{name: "setsshkey", right: people.Own, free: always, usage: "setsshkey [-add] [-u <user>] <type> <key> [<comment>]", about: "sets the own SSH public key, or that of another user; -add keeps those there are", run: setSSHKey},
 		{name: "removesshkey", right: people.Own, free: always, usage: "removesshkey [-f] [-u <user>] [<fingerprint>]", about: "removes one SSH key, or all", run: removeSSHKey},
 		{name: "showsshkey", right: people.Look, usage: "showsshkey [-u <user>]", about: "lists the own SSH keys, or those of another user", run: showSSHKey},
-		{name: "showuser", right: people.Look, usage: "showuser [-c] [<user>...]", about: "lists the users; -c: the one who asks", run: showUser},
+		{name: "showuser", right: people.Look, usage: "showuser [-c|-locked] [<user>...]", about: "lists the users; -c: the one who asks; -locked: who is locked out at this array", run: showUser},
 		{name: "showuserconn", right: people.Look, usage: "showuserconn", about: "lists who is logged in at this array", run: showUserConn},
 		{name: "showrole", right: people.Look, usage: "showrole", about: "lists the roles and their rights", run: showRole},
 	}
@@ -100,11 +100,18 @@ func (a *args) whom(name string) (string, error) {
 func setUser(n *Node, ctx context.Context, a *args) error {
 	text, add := a.flags.String("role", "", ""), a.flags.String("adddomain", "", "")
 	remove, start := a.flags.String("rmdomain", "", ""), a.flags.String("defaultdomain", "", "")
+	unlock := a.flags.Bool("unlock", false, "")
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
+	if *unlock {
+		if *text+*add+*remove+*start != "" {
+			return array.Errorf(array.Invalid, "setuser: -unlock stands alone; usage: %s", a.cmd.usage)
+		}
+		return n.unlockUser(ctx, a, a.rest[0])
+	}
 	if *text == "" && *add == "" && *remove == "" && *start == "" {
-		return array.Errorf(array.Invalid, "setuser: want the role with -role, -adddomain, -rmdomain or -defaultdomain; usage: %s", a.cmd.usage)
+		return array.Errorf(array.Invalid, "setuser: want the role with -role, -adddomain, -rmdomain, -defaultdomain or -unlock; usage: %s", a.cmd.usage)
 	}
 	var more []people.Privilege
 	for _, x := range list(*add) {
@@ -259,9 +266,19 @@ func showSSHKey(n *Node, _ context.Context, a *args) error {
 }
 
 func showUser(n *Node, _ context.Context, a *args) error {
-	own := a.flags.Bool("c", false, "")
+	own, locked := a.flags.Bool("c", false, ""), a.flags.Bool("locked", false, "")
 	if err := a.parse(0, -1); err != nil {
 		return err
+	}
+	if *locked {
+		switch {
+		case *own || len(a.rest) > 0:
+			return array.Errorf(array.Invalid, "showuser: -locked stands alone; usage: %s", a.cmd.usage)
+		case !a.by.May(people.Users):
+			return array.Errorf(array.Denied, "showuser: -locked takes the right %s", people.Users)
+		}
+		n.showLockouts(a)
+		return nil
 	}
 	all, err := n.people.Users()
 	if err != nil {

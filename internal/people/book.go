@@ -4,6 +4,7 @@ package people
 
 import (
 	"bytes"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -33,8 +34,9 @@ type Options struct {
 	Cost Cost
 	// Idle is how long a session lives without being used.
 	Idle time.Duration
-	// Locked is told who is locked out, and from where.
-	Locked func(user, from string)
+	// Locked is told who is locked out, from which address, until when, and whether from all
+	// others too.
+	Locked func(user, from string, until time.Time, all bool)
 }
 
 // DefaultIdle is how long a session lives without being used.
@@ -61,7 +63,7 @@ func Open(s *store.Store, o Options) *Book {
 		o.Idle = DefaultIdle
 	}
 	if o.Locked == nil {
-		o.Locked = func(string, string) {}
+		o.Locked = func(string, string, time.Time, bool) {}
 	}
 	return &Book{o: o, store: s, gate: newGate(), dummy: newHash(newKey(), o.Cost), locks: locks{}, sessions: map[string]*Session{}}
 }
@@ -126,10 +128,13 @@ func (b *Book) fits(user, password, from string, now time.Time) (string, error) 
 
 func (b *Book) wrong(user, from string, now time.Time) {
 	b.mu.Lock()
-	locked := b.locks.wrong(user, from, now)
+	until, all := b.locks.wrong(user, from, now)
 	b.mu.Unlock()
-	if locked {
-		b.o.Locked(printable(user, 40), printable(from, 64))
+	if !until.IsZero() {
+		if host, _, err := net.SplitHostPort(from); err == nil {
+			from = host
+		}
+		b.o.Locked(printable(user, 40), printable(from, 64), until, all)
 	}
 }
 

@@ -5,6 +5,7 @@ package people
 import (
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
@@ -95,6 +96,11 @@ func (b *Book) Make(c UserChange) (tell *UserChange, err error) {
 func (b *Book) after(c UserChange) {
 	if c.Was == nil || c.Now == nil || !reflect.DeepEqual(c.Was.Grants, c.Now.Grants) || c.Was.Default != c.Now.Default || c.Was.Password != c.Now.Password {
 		b.endOf(c.Name)
+	}
+	if c.Was == nil || c.Now == nil || c.Was.Password != c.Now.Password { // guesses were of another one
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.locks.forget(c.Name, time.Time{})
 	}
 }
 

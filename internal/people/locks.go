@@ -3,7 +3,10 @@
 package people
 
 import (
+	"cmp"
 	"net"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
@@ -47,8 +50,9 @@ func (l locks) open(user, from string, now time.Time) error {
 	return nil
 }
 
-// wrong notes a wrong password, and reports whether that locks somebody out.
-func (l locks) wrong(user, from string, now time.Time) (locked bool) {
+// wrong notes a wrong password. It returns until when that locks somebody out, and whether
+// from all addresses.
+func (l locks) wrong(user, from string, now time.Time) (until time.Time, all bool) {
 	for i, k := range keysOf(user, from) {
 		t, known := l[k]
 		if !known && !l.room(now) {
@@ -59,15 +63,62 @@ func (l locks) wrong(user, from string, now time.Time) (locked bool) {
 		}
 		if t.wrong++; t.wrong >= [2]int{wrongFromOne, wrongFromAll}[i] {
 			t = tries{since: now, until: now.Add(lockFor)}
-			locked = true
+			until, all = t.until, i == 1
 		}
 		l[k] = t
 	}
-	return locked
+	return until, all
 }
 
 // right forgets what was wrong before, from that address.
 func (l locks) right(user, from string) { delete(l, keysOf(user, from)[0]) }
+
+// Lockout is a user whose passwords are not tried for a while.
+type Lockout struct {
+	User string
+	// From is the address that this is for, empty for all.
+	From  string
+	Until time.Time
+}
+
+// lockouts returns those that last, by user and address.
+func (l locks) lockouts(now time.Time) (all []Lockout) {
+	for k, t := range l {
+		if now.Before(t.until) {
+			user, from, _ := strings.Cut(k, "\x00")
+			all = append(all, Lockout{User: printable(user, 40), From: printable(from, 64), Until: t.until})
+		}
+	}
+	slices.SortFunc(all, func(a, b Lockout) int {
+		return cmp.Or(cmp.Compare(a.User, b.User), cmp.Compare(a.From, b.From))
+	})
+	return all
+}
+
+// forget lets a user try again from everywhere, and reports whether that ends a lockout.
+func (l locks) forget(user string, now time.Time) (locked bool) {
+	for k, t := range l {
+		if name, _, _ := strings.Cut(k, "\x00"); name == user {
+			locked = locked || now.Before(t.until)
+			delete(l, k)
+		}
+	}
+	return locked
+}
+
+// Lockouts returns the users who are locked out at this array.
+func (b *Book) Lockouts(now time.Time) []Lockout {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.locks.lockouts(now)
+}
+
+// Unlock lets a user try again at this array, and reports whether that ends a lockout.
+func (b *Book) Unlock(user string, now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.locks.forget(user, now)
+}
 
 // room forgets what is over, and reports whether one more can be remembered.
 func (l locks) room(now time.Time) bool {

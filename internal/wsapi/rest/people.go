@@ -18,4 +18,6 @@ type People interface {
 	// Users returns all who may log in, Sessions those who have.
 	Users() ([]people.User, error)
 	Sessions(now time.Time) []people.Session
+	// Lockouts returns those whose passwords are not tried for a while.
+	Lockouts(now time.Time) []people.Lockout
 }

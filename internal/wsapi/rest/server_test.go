@@ -118,6 +118,9 @@ func TestASlowBody(t *testing.T) {
 		t.Errorf("%d %s %v", r.StatusCode, b, err)
 	}
 	f.lock("browse")
+	if r := f.wants(200, "GET", "/api/v1/users/browse", "").String(); !strings.Contains(r, `"lockedOut"`) || !strings.Contains(r, `"from":"127.0.0.1"`) {
+		t.Errorf("a user who is locked out is shown as %s", r)
+	}
 	if _, e := next(t, events); !strings.Contains(e.Description, "browse") {
 		t.Errorf("%+v", e)
 	}

@@ -84,6 +84,14 @@ type user struct {
 	DomainPrivileges []privilege `json:"domainPrivileges"`
 	DefaultDomain    string      `json:"defaultDomain,omitempty"`
 	SSHKeys          int         `json:"sshKeys"`
+	// LockedOut says for which addresses passwords are not tried for a while, at the array
+	// that is asked.
+	LockedOut []lockout `json:"lockedOut,omitempty"`
+}
+
+type lockout struct {
+	From  string `json:"from,omitempty"` // none: from all addresses
+	Until string `json:"until"`
 }
 
 type privilege struct {
@@ -93,6 +101,10 @@ type privilege struct {
 
 func users(c *call) (all []user, err error) {
 	us, err := c.s.cfg.People.Users()
+	locked := map[string][]lockout{}
+	for _, l := range c.s.cfg.People.Lockouts(time.Now()) {
+		locked[l.User] = append(locked[l.User], lockout{l.From, isoOf(l.Until)})
+	}
 	for _, u := range us {
 		p := []privilege{}
 		if u.Role != "" {
@@ -101,7 +113,7 @@ func users(c *call) (all []user, err error) {
 		for _, d := range u.Domains {
 			p = append(p, privilege{d.Domain, string(d.Role)})
 		}
-		all = append(all, user{Name: u.Name, DomainPrivileges: p, DefaultDomain: u.Default, SSHKeys: len(u.Keys)})
+		all = append(all, user{Name: u.Name, DomainPrivileges: p, DefaultDomain: u.Default, SSHKeys: len(u.Keys), LockedOut: locked[u.Name]})
 	}
 	slices.SortFunc(all, func(a, b user) int { return cmp.Compare(a.Name, b.Name) })
 	return all, err
