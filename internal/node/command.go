@@ -96,6 +96,13 @@ func (a *args) waits(kind, object string, then func(context.Context) error) {
 	a.kind, a.obj, a.then = kind, object, then
 }
 
+// instead takes back what was printed, which was true at the beginning of a wait that is over.
+func (a *args) instead(format string, v ...any) {
+	_ = a.tab.Flush()
+	a.out.Reset()
+	a.printf(format, v...)
+}
+
 func (a *args) printf(format string, v ...any) { fmt.Fprintf(a.tab, format, v...) }
 
 // parse sets the flags and wants between low and high other words.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
@@ -298,8 +299,22 @@ func (n *Node) waitAdmitted(a *args, what, group string, joins []string) {
 		if _, err := n.mayChange(r.rec.ID); err != nil { // it serves in a moment
 			return err
 		}
-		return n.synced(a, r)(ctx)
+		if err := n.synced(a, r)(ctx); err != nil {
+			return err
+		}
+		if len(joins) > 0 {
+			a.instead("%s in group %s, and in sync\n", theVolumes(joins), group)
+		}
+		return nil
 	})
+}
+
+// theVolumes names volumes at the beginning of a sentence.
+func theVolumes(names []string) string {
+	if len(names) == 1 {
+		return "Volume " + names[0] + " is"
+	}
+	return "Volumes " + strings.Join(names, ", ") + " are"
 }
 
 // endsJoin ends the admission of a volume in use: it stays what it is. Another volume is

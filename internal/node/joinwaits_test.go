@@ -40,6 +40,12 @@ func TestAnAdmissionKeepsWhatItCopied(t *testing.T) {
 	b.until("array-b to serve", func() bool { return b.serves(b.stored("v").Group) })
 	b.has("v", 7<<20, filled(1<<20, 8))
 	b.has("v", 9<<20, []byte("meanwhile"))
+	if out := b.run("dismissrcopyvv", "-f", "-keepvv", "-wait", "v", "g"); strings.Contains(out, "is being copied") || !strings.Contains(out, "volume v") {
+		t.Errorf("at the end of the wait it says %q", out)
+	}
+	if out := b.run("admitrcopyvv", "-createvv", "-wait", "v", "g"); out != "Volume v is in group g, and in sync\n" {
+		t.Errorf("at the end of the wait it says %q", out)
+	}
 	for _, x := range arrays { // what was made to copy it is gone, and not in the audit log
 		if n := x.count(""); n != 2 {
 			t.Errorf("%s has %d volumes and snapshots, want 2:\n%s", x.cfg.Name, n, x.run("showvv"))

@@ -221,7 +221,7 @@ func dismissVV(n *Node, ctx context.Context, a *args) error {
 		}
 		err = n.staysBehind(a, v, r)
 		if err == nil && *wait {
-			a.waits("remote_copy_sync", v.Name, func(ctx context.Context) error { _, err := n.stayWork(v.Name)(ctx, a.tell); return err })
+			n.waitStays(a, v.Name)
 		}
 		return err
 	}

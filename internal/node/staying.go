@@ -163,6 +163,17 @@ func (n *Node) stayWork(name string) work {
 	}
 }
 
+// waitStays lets a command wait until a volume is out of its group.
+func (n *Node) waitStays(a *args, name string) {
+	a.waits("remote_copy_sync", name, func(ctx context.Context) error {
+		text, err := n.stayWork(name)(ctx, a.tell)
+		if err == nil {
+			a.instead("%s", text)
+		}
+		return err
+	})
+}
+
 // stayStep takes a volume that is to stay as far as it goes.
 func (n *Node) stayStep(ctx context.Context, w VV, r *copyRun) error {
 	u := n.unitOf(w.Group, w.ID)

@@ -125,6 +125,8 @@ func waitTask(n *Node, _ context.Context, a *args) error {
 				return err
 			case f.Active():
 				return array.Errorf(array.Aborted, "task %d is still under way: %s", id, f.Text)
+			case f.Status == TaskCancelled:
+				return array.Errorf(array.Aborted, "task %d, %s of %s, was cancelled", id, f.Kind, f.Name)
 			case f.Status != TaskDone:
 				return array.Errorf(array.Aborted, "task %d, %s of %s, %s: %s", id, f.Kind, f.Name, f.Status, f.Text)
 			case *quiet:

@@ -225,7 +225,7 @@ func (n *Node) waitFor(ctx context.Context, q Asked, a *args) error {
 	n.tasks.mu.Lock()
 	defer n.tasks.mu.Unlock()
 	if t.Status == TaskCancelled && t.cancelled {
-		return array.Errorf(array.Aborted, "%s: task %d was cancelled", a.cmd.name, t.ID)
+		return array.Errorf(array.Aborted, "%s: task %d, which waited, was cancelled; what the command began goes on", a.cmd.name, t.ID)
 	}
 	return err
 }
