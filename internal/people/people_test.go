@@ -256,12 +256,24 @@ func TestSessions(t *testing.T) {
 	_, err = b.Session(o.Key, now)
 	is(t, err, array.Denied)
 
+	var all []Session
 	for range maxOfOne {
-		_, err := b.begin("bob", "", "x", now)
+		s, err := b.begin("bob", "", "x", now)
 		ok(t, err)
+		all = append(all, s)
 	}
 	_, err = b.begin("bob", "", "x", now)
 	is(t, err, array.Busy)
+	// A client that never logs out gets the place of its own session that was idle longest.
+	_, err = b.Session(all[0].Key, now.Add(idleEnough))
+	ok(t, err)
+	_, err = b.begin("bob", "", "x", now.Add(idleEnough))
+	ok(t, err)
+	_, err = b.Session(all[0].Key, now.Add(idleEnough))
+	ok(t, err)
+	if own := b.room("bob", now); own != maxOfOne {
+		t.Errorf("bob has %d sessions", own)
+	}
 	_, err = b.begin("bob", "", "x", now.Add(DefaultIdle))
 	ok(t, err)
 }

@@ -15,6 +15,9 @@ const (
 	// maxSessions bounds all sessions, maxOfOne those of one user.
 	maxSessions = 1024
 	maxOfOne    = 256
+	// idleEnough is how long a session is not used before a new one of its user may take its
+	// place: clients log in anew after every error, and never out.
+	idleEnough = time.Minute
 	// sessionLives is how long a session lives however much it is used.
 	sessionLives = 24 * time.Hour
 )
@@ -57,13 +60,7 @@ func (b *Book) begin(name, password, from string, now time.Time) (Session, error
 		return Session{}, errDenied()
 	}
 	b.sweep(now)
-	own := 0
-	for _, s := range b.sessions {
-		if s.User == name {
-			own++
-		}
-	}
-	switch {
+	switch own := b.room(name, now); {
 	case own >= maxOfOne:
 		return Session{}, array.Errorf(array.Busy, "user %s has %d sessions, the most there may be: end some, or wait until they expire", name, own)
 	case len(b.sessions) >= maxSessions:
@@ -72,6 +69,26 @@ func (b *Book) begin(name, password, from string, now time.Time) (Session, error
 	s := Session{Key: newKey(), User: u.Name, Grants: u.Grants, Domain: u.Default, From: printable(from, 64), Began: now, Used: now, Expires: now.Add(b.o.Idle)}
 	b.sessions[s.Key] = &s
 	return s, nil
+}
+
+// room returns how many sessions a user has. If those are all there may be, the one that was
+// not used for longest ends. The lock is held.
+func (b *Book) room(name string, now time.Time) (own int) {
+	var idle *Session
+	for _, s := range b.sessions {
+		if s.User != name {
+			continue
+		}
+		own++
+		if now.Sub(s.Used) >= idleEnough && (idle == nil || s.Used.Before(idle.Used)) {
+			idle = s
+		}
+	}
+	if own >= maxOfOne && idle != nil {
+		delete(b.sessions, idle.Key)
+		own--
+	}
+	return own
 }
 
 // sweep ends sessions that are over. The lock is held.
