@@ -103,7 +103,7 @@ func (c *remoteCmd) Run() error {
 	if term.IsTerminal(int(os.Stdin.Fd())) {
 		return typed(ctx, sh, strings.TrimPrefix(c.URL, "https://")+" cli% ")
 	}
-	return piped(ctx, sh)
+	return piped(ctx, sh, os.Stdin, os.Stderr)
 }
 
 // aPerson can be asked if there is a terminal.
@@ -130,12 +130,12 @@ func giveTo(ctx context.Context, sh *cli.Shell, words []string, p cli.Person) (e
 	return exit, err
 }
 
-// give gives the commands of a line, and counts those that failed. What is wrong is told, and is
-// no end.
-func give(ctx context.Context, sh *cli.Shell, line string, p cli.Person) (exit bool, failed int) {
+// give gives the commands of a line, and counts those that failed. What is wrong is told, with
+// where that is, and is no end.
+func give(ctx context.Context, sh *cli.Shell, wrong io.Writer, line, where string, p cli.Person) (exit bool, failed int) {
 	commands, err := cli.Split(line)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintf(wrong, "%s%v\n", where, err)
 		failed++
 	}
 	for _, words := range commands {
@@ -143,20 +143,24 @@ func give(ctx context.Context, sh *cli.Shell, line string, p cli.Person) (exit b
 			return true, failed
 		}
 		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
+			fmt.Fprintf(wrong, "%s%v\n", where, err)
 			failed++
 		}
 	}
 	return false, failed
 }
 
-// piped takes lines from a script. It fails if any command did.
-func piped(ctx context.Context, sh *cli.Shell) error {
-	lines := bufio.NewScanner(os.Stdin)
+// piped takes lines from a script, but for those that begin with # and are its author's. It fails
+// if any command did.
+func piped(ctx context.Context, sh *cli.Shell, from io.Reader, wrong io.Writer) error {
+	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, cli.MaxLine)
 	failed := 0
-	for lines.Scan() && ctx.Err() == nil {
-		exit, n := give(ctx, sh, lines.Text(), aPerson())
+	for at := 1; lines.Scan() && ctx.Err() == nil; at++ {
+		if strings.HasPrefix(strings.TrimSpace(lines.Text()), "#") {
+			continue
+		}
+		exit, n := give(ctx, sh, wrong, lines.Text(), fmt.Sprintf("line %d: ", at), aPerson())
 		if failed += n; exit {
 			break
 		}
@@ -193,7 +197,7 @@ func typed(ctx context.Context, sh *cli.Shell, prompt string) error {
 			return nil
 		}
 		one, stop := signal.NotifyContext(context.WithoutCancel(ctx), os.Interrupt)
-		exit, _ := give(one, sh, line, aPerson())
+		exit, _ := give(one, sh, os.Stderr, line, "", aPerson())
 		stop()
 		if exit {
 			return nil
