@@ -53,13 +53,18 @@ func (g *Group) Verify(ctx context.Context, rate int64, progress func(Verified))
 	for _, u := range units {
 		v.Total += pagesOf(u)
 	}
-	began, read := time.Now(), int64(0)
+	began, read, lost := time.Now(), int64(0), lostFor{}
 	for _, u := range units {
 		for from := int64(0); from < pagesOf(u); {
-			next, pages, err := g.compare(ctx, u, from, &v)
+			now := v
+			next, pages, err := g.compare(ctx, u, from, &now)
+			if lost.passes(err, v.Done > 0) && sleep(ctx, settleEvery) == nil {
+				continue
+			}
 			if err != nil {
 				return v, fmt.Errorf("compare volume %s from page %d on: %w", u.id.Name, from, err)
 			}
+			v, lost = now, lostFor{}
 			v.Done += next - from
 			from = next
 			progress(v)
@@ -71,6 +76,24 @@ func (g *Group) Verify(ctx context.Context, rate int64, progress func(Verified))
 		}
 	}
 	return v, nil
+}
+
+// lostWithin is how long a comparison waits for the other array, which it could ask before: a
+// connection that breaks beside others, or a change of the record, takes a moment.
+const lostWithin = 20 * time.Second
+
+// lostFor is since when the other array can't be asked.
+type lostFor struct{ since time.Time }
+
+// passes reports whether an error may be over in a while.
+func (l *lostFor) passes(err error, before bool) bool {
+	if !before || array.KindOf(err) != array.Unavailable {
+		return false
+	}
+	if l.since.IsZero() {
+		l.since = time.Now()
+	}
+	return time.Since(l.since) < lostWithin
 }
 
 func pagesOf(u *Unit) int64 { return (u.Size() + block.Page - 1) / block.Page }

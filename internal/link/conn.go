@@ -47,6 +47,7 @@ type Conn struct {
 	queue     queue
 	confirmed atomic.Uint64 // the other side handled all frames up to this number
 	pinged    atomic.Int64  // when the unanswered ping was written, 0 if there is none; see Peer.clock
+	answered  atomic.Int64  // when a ping was answered last
 	pinging   atomic.Bool   // a ping is queued or unanswered
 }
 

@@ -139,7 +139,9 @@ func (p *Peer) newConn(conn *tls.Conn, raw *batchConn, l *linkState, h *hello) *
 }
 
 // prepare sets a socket up: a deadline for the handshake, and the kernel's own
-// watch over data that the peer does not acknowledge.
+// watch over data that the peer does not acknowledge. Its keepalive is off: beside that watch
+// the kernel would break a connection 15 seconds after one question of it was lost, long after
+// the link is good again. Pings look after idle connections.
 func prepare(raw net.Conn, write, connect time.Duration) error {
 	if err := raw.SetDeadline(time.Now().Add(connect)); err != nil {
 		return err
@@ -150,6 +152,9 @@ func prepare(raw net.Conn, write, connect time.Duration) error {
 	}
 	sc, err := t.SyscallConn()
 	if err != nil {
+		return err
+	}
+	if err := t.SetKeepAlive(false); err != nil {
 		return err
 	}
 	var opt error

@@ -5,10 +5,13 @@ package link
 import (
 	"errors"
 	"fmt"
+	"net"
+	"runtime"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/perdure/perdure/internal/array"
 )
@@ -287,6 +290,44 @@ func TestSilentPeer(t *testing.T) {
 		t.Errorf("connections %v went down: the idle ones must go with their link", slots)
 	}
 	close(hold)
+}
+
+// TestIdleConnectionsAreLookedAfter: one that carries nothing is pinged now and then, and not
+// asked by the kernel, which would break it long after a cut that one question fell into.
+func TestIdleConnectionsAreLookedAfter(t *testing.T) {
+	r := newRig(t, 1)
+	r.a.cfg.Limits.Idle = 20 * time.Millisecond
+	r.open()
+	r.allUp(3)
+	r.a.peer.mu.Lock()
+	up := append([]*Conn(nil), r.a.peer.up...)
+	r.a.peer.mu.Unlock()
+	for _, c := range up {
+		for end, first := time.Now().Add(patience), int64(0); ; {
+			at := c.answered.Load()
+			if first == 0 {
+				first = at
+			} else if at > first {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%v is idle and was not asked twice", c)
+			}
+			runtime.Gosched()
+		}
+		sc, err := c.raw.Conn.(*net.TCPConn).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = sc.Control(func(fd uintptr) {
+			if on, e := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE); e != nil || on != 0 {
+				t.Errorf("%v: the kernel asks, too: %d, %v", c, on, e)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestRoundTripIsMeasured(t *testing.T) {

@@ -60,6 +60,7 @@ type Limits struct {
 	QueueBytes  int64         // per connection: 32 MiB
 	Write       time.Duration // a connection that takes nothing for so long is broken: 3 s
 	Ping        time.Duration // between pings: 250 ms
+	Idle        time.Duration // a data connection that has nothing to carry is pinged so often: 5 s
 	Silence     time.Duration // a ping unanswered for so long breaks the link: 3 s
 	Stuck       time.Duration // the same while another link answers: 600 ms
 	Dial        time.Duration // for TCP's part of connecting: 1 s, since the kernel repeats its question ever more rarely
@@ -72,6 +73,7 @@ func (l *Limits) fill() {
 	l.QueueBytes = cmp.Or(l.QueueBytes, 32<<20)
 	l.Write = cmp.Or(l.Write, 3*time.Second)
 	l.Ping = cmp.Or(l.Ping, 250*time.Millisecond)
+	l.Idle = cmp.Or(l.Idle, 5*time.Second)
 	l.Silence = cmp.Or(l.Silence, 3*time.Second)
 	l.Stuck = cmp.Or(l.Stuck, 600*time.Millisecond)
 	l.Dial = cmp.Or(l.Dial, time.Second)
@@ -285,7 +287,7 @@ func (p *Peer) monitor() {
 			if sent := c.pinged.Load(); sent != 0 && !late && time.Duration(now-sent) > limit {
 				p.silent(c, up, limit)
 			}
-			if c.Control() || c.confirmed.Load() < c.queue.sent() {
+			if c.Control() || c.confirmed.Load() < c.queue.sent() || time.Duration(now-c.answered.Load()) > p.cfg.Limits.Idle {
 				c.ping()
 			}
 		}

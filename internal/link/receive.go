@@ -99,6 +99,7 @@ func (c *Conn) ping() {
 func (c *Conn) pong(n array.Place) {
 	now := c.peer.clock()
 	sent := c.pinged.Swap(0)
+	c.answered.Store(now)
 	if uint64(n) > c.queue.sent() {
 		return
 	}

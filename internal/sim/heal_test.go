@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -352,11 +353,12 @@ func TestVerify(t *testing.T) {
 		w := newWorld(t, 1, sound)
 		defer w.end()
 		w.run(8 * time.Second)
+		broken := sync.OnceFunc(func() { w.m[1].p.g.Contact() }) // a connection beside others broke
 		verify := func() group.Verified {
 			t.Helper()
 			out, failed := make(chan group.Verified, 1), make(chan error, 1)
 			go func() {
-				v, err := w.m[1].p.g.Verify(context.Background(), 0, func(group.Verified) {})
+				v, err := w.m[1].p.g.Verify(context.Background(), 0, func(group.Verified) { broken() })
 				out <- v
 				failed <- err
 			}()
