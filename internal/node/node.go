@@ -78,6 +78,8 @@ type Node struct {
 	drills drills
 	// servicing is held while the state of Remote Copy is changed.
 	servicing sync.Mutex
+	// stopping: a command stops all groups.
+	stopping atomic.Bool
 	// limiting is held while rules for hosts are looked at or changed.
 	limiting sync.Mutex
 	limiters limiters
