@@ -3,9 +3,13 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/perdure/perdure/internal/store"
 )
 
 // served returns a pair of arrays of which each serves a group with a volume, v1 here and v2
@@ -94,5 +98,66 @@ func TestASetIsRefusedBeforeItIsChanged(t *testing.T) {
 	a.refuses("w is in 32 volume sets", "createvvset", "all", "v", "w")
 	if got := a.members("all"); got != "none" {
 		t.Errorf("set all has %s", got)
+	}
+}
+
+// TestASetIsAdmittedWhollyOverADeath: what is to be admitted is stored before the first volume is,
+// and an array that died after that one goes on with the others at its next start.
+func TestASetIsAdmittedWhollyOverADeath(t *testing.T) {
+	t.Parallel()
+	var a *testArray
+	var pledged atomic.Value // of the command that is given
+	as := openArrays(t, 2, func(c *Config) {
+		quick(c)
+		c.Exchange = func(ctx context.Context, ask func() ([]byte, error)) ([]byte, error) {
+			if ctx.Value(stoppable{}) != nil {
+				if err := a.store.View(func(t *store.Tx) error {
+					return tables.pledges.Each(t, func(_ string, p pledge) error { pledged.Store(p); return nil })
+				}); err != nil {
+					return nil, err
+				}
+			}
+			return ask()
+		}
+	})
+	a = as[0]
+	a.run("createhost", "h", "iqn.2026-01.org.example:h")
+	a.run("creatercopygroup", "g2", "array-b:sync")
+	for _, set := range []string{"s1", "s2"} {
+		vvs := []string{set + "p", set + "q", set + "r"}
+		for _, v := range vvs {
+			a.run("createvv", "cpg0", v, "16m")
+			a.run("createvlun", v, "auto", "h")
+		}
+		a.run(append([]string{"createvvset", set}, vvs...)...)
+	}
+	for _, c := range [][]string{{"protectvvset", "s1", "g1", "array-b:sync"}, {"admitrcopyvv", "-createvv", "set:s2", "g2"}} {
+		if _, err := a.Run(context.WithValue(t.Context(), stoppable{}, true), c); err != nil {
+			t.Fatal(err)
+		}
+		p, _ := pledged.Load().(pledge)
+		if !strings.HasPrefix(p.Text, c[0]) || len(p.Steps) != 1 {
+			t.Fatalf("%v: pledged is %+v", c, p)
+		}
+		set, g := c[1], c[2]
+		if c[0] == "admitrcopyvv" {
+			set, g = "s2", "g2"
+		}
+		in := func() int {
+			f, err := a.Group(g)
+			if err != nil {
+				return -1
+			}
+			return len(f.VVs)
+		}
+		a.until("all to be in the group", func() bool { return in() == 3 && a.stored(set+"r").Joined != 0 && a.stored(set+"q").Joined != 0 })
+		a.run("dismissrcopyvv", "-f", "-keepvv", "-wait", set+"r", g) // as if it had not been reached
+		a.until("one to be out of it", func() bool { return in() == 2 })
+		if err := a.store.Update(func(t *store.Tx) error { return p.put(t) }); err != nil {
+			t.Fatal(err)
+		}
+		a.Close()
+		a.open()
+		a.until("the other to be admitted", func() bool { return in() == 3 && a.kept() })
 	}
 }
