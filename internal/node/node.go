@@ -129,7 +129,6 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 		{"open the relation to the other array", n.openRelation},
 		{"finish removals", n.finishDrops},
 		{"read how far the scrubs are", n.openScrubs},
-		{"place what was made", func() error { return n.placePledged(ctx) }},
 		{"open the groups", n.openGroups},
 		{"listen for the other array", func() error { return n.beginRelation(ctx) }},
 		{"serve iSCSI", n.serve},

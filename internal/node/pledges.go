@@ -37,10 +37,6 @@ type pledge struct {
 	// Steps are commands of which each may have been carried out; Undo takes them back.
 	Steps [][]string `json:"steps,omitempty"`
 	Undo  [][]string `json:"undo,omitempty"`
-	// Kind and Name are of an object that is to be in the domain Into once there is one.
-	Kind string `json:"kind,omitempty"`
-	Name string `json:"name,omitempty"`
-	Into string `json:"into,omitempty"`
 }
 
 // pledges are those that no command under way will keep.
@@ -173,32 +169,6 @@ func (n *Node) loadPledges() error {
 			return nil
 		})
 	})
-}
-
-// placePledged puts what an earlier start made where it belongs.
-func (n *Node) placePledged(ctx context.Context) error {
-	var left []*openPledge
-	for _, p := range n.pledges.all {
-		if p.Kind == "" {
-			left = append(left, p)
-			continue
-		}
-		var key objectKey
-		m := mention{kind: p.Kind, name: p.Name}
-		if err := n.store.View(func(t *store.Tx) (err error) { key, err = n.keyOf(t, m); return err }); err != nil {
-			return err
-		}
-		if key != "" {
-			if err := n.placeNew(ctx, m, p.Into); err != nil {
-				return err
-			}
-		}
-		if err := n.released(&p.pledge); err != nil {
-			return err
-		}
-	}
-	n.pledges.all = left
-	return nil
 }
 
 // watchPledges keeps those of an earlier start, and those that commands had to leave.
