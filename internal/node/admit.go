@@ -29,7 +29,7 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 		if !*create || *size != "" {
 			return array.Errorf(array.Invalid, "admitrcopyvv %s: want -createvv, and no -size: the volumes of a set exist", name)
 		}
-		joins, err := n.admitAll(ctx, a, set, r.rec.Name)
+		joins, err := n.admitSet(ctx, a, set, r.rec.Name)
 		if err == nil && *wait {
 			n.waitAdmitted(a, append(joins, r.rec.Name)[0], r.rec.Name, joins)
 		}

@@ -29,7 +29,7 @@ func AlertCode(kind string) int {
 	const codes = 0x5780000
 	for i, k := range []string{
 		kindSilence, kindStuck, kindWitness, kindLink, kindSlow, kindGroup, kindPeriod, kindUnopened, kindCPG, kindAllocation,
-		kindPage, kindCertificate, kindCopies, kindTarget, kindService,
+		kindPage, kindCertificate, kindCopies, kindTarget, kindService, kindPledge,
 	} { // new ones at the end
 		if k == kind {
 			return codes + i + 1

@@ -29,6 +29,7 @@ const (
 	kindCertificate = "certificate"
 	kindTarget      = "target"
 	kindService     = "remote copy"
+	kindPledge      = "interrupted"
 )
 
 // raise tells that a condition lasts, or matters more now, once; over that it has ended, and

@@ -46,7 +46,7 @@ type holding struct {
 
 // derived are the kinds that end when a look does not find them.
 func derived() []string {
-	return []string{kindSilence, kindWitness, kindStuck, kindGroup, kindPeriod, kindCPG, kindUnopened, kindTarget, kindService}
+	return []string{kindSilence, kindWitness, kindStuck, kindGroup, kindPeriod, kindCPG, kindUnopened, kindTarget, kindService, kindPledge}
 }
 
 // watchConditions looks until ctx ends.
@@ -104,6 +104,8 @@ func endedText(c event.Condition) string {
 		return "the quorum witness answers, or is not used any more"
 	case kindService:
 		return "Remote Copy is started"
+	case kindPledge:
+		return "the interrupted command is done, or taken back"
 	case kindStuck:
 		return "this array's journal goes on"
 	case kindCPG:
@@ -139,6 +141,7 @@ func (n *Node) conditions() (all []holding) {
 			})
 		}
 	}
+	all = append(all, n.pledgeConditions()...)
 	for name, p := range n.cpgs {
 		if at := p.Level(); at > 0 {
 			all = append(all, cpgLevelIs(name, at))

@@ -130,6 +130,7 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 			return
 		case <-t.C:
 		}
+		n.obeyService(ctx)
 		if !p.Reachable() {
 			clear(sent)
 			clear(sets)
@@ -146,7 +147,6 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 			n.unmade.Store(true)
 		}
 		service = service || n.tellService(ctx) == nil
-		n.obeyService(ctx)
 		n.tellDrops(ctx, refused)
 		n.tellHosts(ctx, refused, turns)
 		n.tellUsers(ctx, refused)

@@ -343,60 +343,6 @@ func (n *Node) mayEndJoin(v VV) error {
 	return nil
 }
 
-// admitAll admits the volumes of a set, used and unused ones.
-func (n *Node) admitAll(ctx context.Context, a *args, set, group string) (joins []string, err error) {
-	s, err := n.volumeSet(set)
-	if err != nil || s == nil {
-		return nil, orElse(err, array.Errorf(array.NotFound, "volume set %s does not exist", set).Because(array.NoVolumeSet))
-	}
-	switch there, err := n.onlyThereInSet(ctx, set); {
-	case err != nil:
-		return nil, err
-	case there != "":
-		return nil, n.elsewhereAlone(there, group)
-	case len(s.Members) == 0:
-		return nil, n.emptySet(set)
-	}
-	var todo []string
-	for _, name := range s.Members { // what is in the way of any is in the way of all
-		v, g, err := n.vv(name)
-		switch {
-		case err != nil:
-			return nil, err
-		case g.Name == group && !g.Private:
-			continue
-		case !g.Private:
-			return nil, array.Errorf(array.Conflict, "volume %s is in Remote Copy group %s already", name, g.Name).Because(array.InOtherGroup)
-		}
-		r, err := n.findGroup(group)
-		if err == nil {
-			err = n.mayJoin(ctx, v, r)
-		}
-		if err != nil {
-			return nil, err
-		}
-		todo = append(todo, name)
-	}
-	for _, name := range todo {
-		v, _, err := n.vv(name)
-		if err != nil {
-			return joins, err
-		}
-		r, err := n.findGroup(group) // the first one may have taken its place
-		if err != nil {
-			return joins, err
-		}
-		joined, err := n.admitUsed(ctx, a, v, r)
-		if err != nil {
-			return joins, fmt.Errorf("volume %s: %w", name, err)
-		}
-		if joined {
-			joins = append(joins, name)
-		}
-	}
-	return joins, nil
-}
-
 // admitUsed admits a volume with all that it has. It reports whether that takes its time.
 func (n *Node) admitUsed(ctx context.Context, a *args, v VV, r *running) (joins bool, err error) {
 	d, err := n.describe(r.rec.ID)

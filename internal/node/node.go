@@ -71,13 +71,16 @@ type Node struct {
 	scrubs     map[string]*scrubber // by CPG
 	stopScrubs context.CancelFunc
 
-	unmade atomic.Bool // there may be names of snapshots that were not made
-	copies copies
-	tasks  tasks
-	scheds scheds
-	drills drills
+	unmade  atomic.Bool // there may be names of snapshots that were not made
+	copies  copies
+	tasks   tasks
+	pledges pledges
+	scheds  scheds
+	drills  drills
 	// servicing is held while the state of Remote Copy is changed.
 	servicing sync.Mutex
+	// stopping: a command stops all groups.
+	stopping atomic.Bool
 	// limiting is held while rules for hosts are looked at or changed.
 	limiting sync.Mutex
 	limiters limiters
@@ -140,6 +143,7 @@ func Open(cfg Config, log *slog.Logger) (*Node, error) {
 		}
 	}
 	n.resumeTasks()
+	n.wg.Go(func() { n.watchPledges(ctx) })
 	n.wg.Go(func() { n.watchExpiry(ctx) })
 	n.wg.Go(func() { n.watchUnmade(ctx) })
 	n.wg.Go(func() { n.watchCopies(ctx) })
@@ -196,7 +200,7 @@ func (n *Node) openStore() error {
 	if err := n.openLogs(); err != nil {
 		return err
 	}
-	if err := n.loadTasks(); err != nil {
+	if err := errors.Join(n.loadTasks(), n.loadPledges()); err != nil {
 		return fmt.Errorf("read the tasks: %w", err)
 	}
 	n.people = people.Open(n.store, people.Options{Paired: n.paired, Self: n.cfg.SystemID, Cost: n.cfg.LoginCost, Locked: n.lockedOut})

@@ -293,6 +293,8 @@ var tables = struct {
 	placings   store.Bucket[placing]
 	// fars are the targets outside the pair.
 	fars store.Bucket[Target]
+	// pledges are commands of several steps that are under way.
+	pledges store.Bucket[pledge]
 }{
 	store.Indexed[VV]{Bucket: store.Bucket[VV]{Name: "vvs"}, By: []store.Index[VV]{
 		byGroup: {Name: "vvs by group", Of: func(v VV) []string { return []string{store.Key(uint64(v.Group))} }},
@@ -324,6 +326,7 @@ var tables = struct {
 	store.Bucket[DomainSet]{Name: "domainsets"},
 	store.Bucket[placing]{Name: "placings"},
 	store.Bucket[Target]{Name: "fars"},
+	store.Bucket[pledge]{Name: "pledges"},
 }
 
 // keep is a group's small facts in the store.

@@ -15,28 +15,39 @@ import (
 
 // protectUsed is protectVVSet where hosts use volumes of the set: a group is made, and all are
 // admitted to it with what they hold and the exports that they have, while hosts go on. What is
-// in the way of one is in the way of all; then there is no group. If the other array is lost in the
-// middle there may be one with a part of the volumes, which is told.
+// in the way of one is in the way of all; then there is no group. If this array dies in the middle
+// it goes on at its next start. If the other one is lost there may be a group with a part of the
+// volumes, which is told, and it goes on when that one is back.
 func (n *Node) protectUsed(ctx context.Context, a *args, f *founding, set string, vvs []VV, hosts []string, proximity string, wait bool) error {
 	if err := n.preferUsed(f, vvs, hosts, proximity); err != nil {
 		return err
 	}
 	name := f.d.Group.Name
-	if err := n.found(ctx, f); err != nil {
+	p, err := n.pledge(a, [][]string{{"admitrcopyvv", "-createvv", "set:" + set, name}}, nil)
+	if err != nil {
 		return err
 	}
+	if err := n.found(ctx, f); err != nil {
+		return errors.Join(err, n.released(p))
+	}
 	joins, err := n.admitAll(ctx, a, set, name)
-	if err != nil {
-		if e := n.unprotect(context.WithoutCancel(ctx), name); e != nil {
-			err = errors.Join(err, n.leftHalf(set, name), e)
+	if err == nil {
+		err = n.released(p)
+	} else {
+		e := n.unprotect(context.WithoutCancel(ctx), name)
+		if e == nil {
+			e = n.released(p)
+		}
+		if e != nil {
+			err = errors.Join(err, n.leftHalf(name), e)
+			n.leaveTo(p, err)
 			if a.made != (mention{}) { // it stays, in the domain that it is to be in
 				err = errors.Join(err, n.placeNew(context.WithoutCancel(ctx), a.made, a.into))
 			}
 		}
-		return err
 	}
-	if !wait {
-		return nil
+	if err != nil || !wait {
+		return err
 	}
 	a.waits("remote_copy_sync", name, func(ctx context.Context) error {
 		for _, v := range joins {
@@ -53,16 +64,17 @@ func (n *Node) protectUsed(ctx context.Context, a *args, f *founding, set string
 	return nil
 }
 
-// leftHalf says what to do about a group that has a part of a set.
-func (n *Node) leftHalf(set, name string) error {
+// leftHalf says what becomes of a group that has a part of a set.
+func (n *Node) leftHalf(name string) error {
 	_, d, err := n.groupNow(name)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case len(d.volumes()) == 0:
-		return array.Errorf(array.Conflict, "group %s is made and has no volumes: 'admitrcopyvv -createvv set:%s %s' admits them, 'removercopygroup -f %s' removes it", name, set, name, name)
 	}
-	return array.Errorf(array.Conflict, "group %s is made and has a part of the volumes: 'admitrcopyvv -createvv set:%s %s' admits the others, 'dismissrcopyvv -f -keepvv' takes one out again", name, set, name)
+	has := "no volumes yet"
+	if len(d.volumes()) > 0 {
+		has = "a part of the volumes"
+	}
+	return array.Errorf(array.Conflict, "group %s is made and has %s: array %s admits the others as soon as that can be, and showalert says what is in the way", name, has, n.cfg.Name)
 }
 
 // preferUsed notes which array's paths hosts prefer. They see the volumes already: an export more

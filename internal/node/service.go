@@ -126,9 +126,13 @@ func (n *Node) tellService(ctx context.Context) error {
 	return err
 }
 
-// obeyService stops the groups that this array serves, for a command that it missed.
+// obeyService stops the groups that this array serves, for a command that it missed, or that
+// ended with this array before it was done.
 func (n *Node) obeyService(ctx context.Context) {
 	var toStop uint64
+	if n.stopping.Load() { // the command does it
+		return
+	}
 	if err := n.store.View(func(t *store.Tx) (err error) { toStop, _, err = tables.count.Get(t, serviceObeyKey); return err }); err != nil || toStop == 0 {
 		return
 	}
@@ -235,18 +239,55 @@ func stopRCopy(n *Node, ctx context.Context, a *args) error {
 	if err := sure("stoprcopy leaves %s with one current copy each, which nothing protects", counted(len(started), "group")); err != nil {
 		return err
 	}
-	for k, name := range started {
-		if _, err := n.Do(ctx, Asked{By: a.by, Words: []string{"stoprcopygroup", "-f", name}}); err != nil {
-			return errors.Join(fmt.Errorf("stop the groups: %w; Remote Copy goes on", err), n.startAgain(context.WithoutCancel(ctx), a, started[:k]))
+	if len(started) > 0 {
+		if err := n.stopGroups(ctx, a, started); err != nil {
+			return err
 		}
 	}
 	return n.changeService(ctx, a, service{Stopped: true, Groups: *groups})
 }
 
-// startAgain starts groups that were stopped for nothing.
+// stopGroups stops groups, all or none. That Remote Copy is stopped is stored first: if this
+// array dies in the middle, its next start stops the others, and the other array hears of it.
+func (n *Node) stopGroups(ctx context.Context, a *args, names []string) error {
+	if !n.stopping.CompareAndSwap(false, true) {
+		return array.Errorf(array.Busy, "stoprcopy is given already: wait for that")
+	}
+	defer n.stopping.Store(false)
+	note := func(s service) error {
+		n.servicing.Lock()
+		defer n.servicing.Unlock()
+		s.Version = n.serviceNow().Version + 1
+		return n.noteService(s, "user "+a.by.User, true)
+	}
+	if err := note(service{Stopped: true, Groups: true}); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if _, err := n.Do(ctx, Asked{By: a.by, Words: []string{"stoprcopygroup", "-f", name}}); err != nil {
+			ctx := context.WithoutCancel(ctx)
+			err = errors.Join(fmt.Errorf("stop the groups: %w; Remote Copy goes on", err), note(service{}))
+			if n.paired() {
+				_ = n.tellService(ctx) // which it may have heard of; else it hears of it when it answers
+			}
+			return errors.Join(err, n.startAgain(ctx, a, names))
+		}
+	}
+	return nil
+}
+
+// startAgain starts those of the groups that were stopped, for nothing.
 func (n *Node) startAgain(ctx context.Context, a *args, names []string) error {
 	var errs []error
 	for _, name := range names {
+		r, err := n.findGroup(name)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if i, err := infoNow(*r); err == nil && !i.Stopped {
+			continue
+		}
 		if _, err := n.Do(ctx, Asked{By: a.by, Words: []string{"startrcopygroup", name}}); err != nil {
 			errs = append(errs, fmt.Errorf("group %s stays stopped: %w", name, err))
 		}

@@ -217,7 +217,7 @@ func (m vvMods) sets(a *args, v *VV) error {
 		case slices.Contains(v.Sets, *m.in):
 			return array.Errorf(array.Exists, "volume %s is in volume set %s already", v.Name, *m.in).Because(array.MemberTwice)
 		case len(v.Sets) >= maxSetsOfVV:
-			return array.Errorf(array.Full, "volume %s is in %d volume sets, the most there may be", v.Name, maxSetsOfVV)
+			return v.inMostSets()
 		}
 		v.Sets = append(slices.Clone(v.Sets), *m.in)
 		slices.Sort(v.Sets)
@@ -229,4 +229,8 @@ func (m vvMods) sets(a *args, v *VV) error {
 		v.Sets = slices.DeleteFunc(slices.Clone(v.Sets), func(s string) bool { return s == *m.notIn })
 	}
 	return nil
+}
+
+func (v VV) inMostSets() error {
+	return array.Errorf(array.Full, "volume %s is in %d volume sets, the most there may be", v.Name, maxSetsOfVV)
 }

@@ -94,52 +94,63 @@ func createVVSet(n *Node, ctx context.Context, a *args) error {
 		s = &SetFact{Name: name}
 	}
 	for i, vv := range vvs {
-		if _, _, err := n.vv(vv); err != nil {
+		v, _, err := n.vv(vv)
+		switch {
+		case err != nil:
+			return err
+		case slices.Contains(s.Members, vv) || slices.Contains(vvs[:i], vv):
+			return array.Errorf(array.Exists, "volume %s is in volume set %s already", vv, name).Because(array.MemberTwice)
+		case len(v.Sets) >= maxSetsOfVV:
+			return v.inMostSets()
+		}
+		if err := n.mayLabel(v); err != nil {
 			return err
 		}
-		if slices.Contains(s.Members, vv) || slices.Contains(vvs[:i], vv) {
-			return array.Errorf(array.Exists, "volume %s is in volume set %s already", vv, name).Because(array.MemberTwice)
-		}
 	}
-	if err := n.changeVVSet(ctx, name, func(s *VVSet) error {
+	undo := setSteps("-novvset", name, vvs)
+	if !*add {
+		undo = append(undo, []string{"removevvset", "-f", name})
+	}
+	p := a.pledged(setSteps("-vvset", name, vvs), undo)
+	if len(vvs) == 0 {
+		p = nil
+	}
+	if err := n.changeVVSetWith(ctx, name, p, func(s *VVSet) error {
 		if a.given("comment") {
 			s.Comment = *comment
 		}
 		return nil
 	}); err != nil {
-		return err
+		return errors.Join(err, n.released(p))
 	}
 	// The volumes may be served by the other array, for which no command here may wait.
-	a.then = func(ctx context.Context) error {
-		for i, vv := range vvs {
-			if err := n.inSet(ctx, a.by, "-vvset", name, vv); err != nil {
-				return errors.Join(err, n.outOfSet(ctx, a.by, name, vvs[:i], !*add))
-			}
-		}
-		return nil
+	if p != nil {
+		a.then = func(ctx context.Context) error { return n.keep(ctx, p) }
 	}
 	return nil
 }
 
-// inSet puts a volume in a set or, with -novvset, takes it out.
-func (n *Node) inSet(ctx context.Context, by Caller, option, set, vv string) error {
-	_, err := n.Do(ctx, Asked{By: by, Words: []string{"setvv", option, set, vv}})
+// setSteps are the commands that put volumes in a set or, with -novvset, take them out.
+func setSteps(option, set string, vvs []string) (steps [][]string) {
+	for _, vv := range vvs {
+		steps = append(steps, []string{"setvv", option, set, vv})
+	}
+	return steps
+}
+
+// mayLabel refuses a volume of which nothing can be changed now, as far as this array knows.
+func (n *Node) mayLabel(v VV) error {
+	if r := n.running(v.Group); r != nil && !r.rec.Private && n.elsewhere(r) {
+		return nil // the other array says so
+	}
+	if err := n.noCopy(v.Group); err != nil {
+		return err
+	}
+	_, err := n.mayChange(v.Group)
 	return err
 }
 
-// outOfSet takes volumes out of a set, and removes it if whole.
-func (n *Node) outOfSet(ctx context.Context, by Caller, set string, vvs []string, whole bool) error {
-	var errs []error
-	for _, vv := range vvs {
-		errs = append(errs, n.inSet(ctx, by, "-novvset", set, vv))
-	}
-	if err := errors.Join(errs...); err != nil || !whole {
-		return err
-	}
-	return n.changeVVSet(ctx, set, func(s *VVSet) error { s.Removed = true; return nil })
-}
-
-func removeVVSet(n *Node, _ context.Context, a *args) error {
+func removeVVSet(n *Node, ctx context.Context, a *args) error {
 	sure := a.confirmation()
 	if err := a.parse(1, 1+maxSetMembers); err != nil {
 		return err
@@ -164,6 +175,26 @@ func removeVVSet(n *Node, _ context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	a.then = func(ctx context.Context) error { return n.outOfSet(ctx, a.by, name, vvs, whole) }
+	for _, vv := range vvs {
+		v, _, err := n.vv(vv)
+		if err == nil {
+			err = n.mayLabel(v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(vvs) == 0 {
+		return n.changeVVSet(ctx, name, func(s *VVSet) error { s.Removed = true; return nil })
+	}
+	steps := setSteps("-novvset", name, vvs)
+	if whole {
+		steps = append(steps, []string{"removevvset", "-f", name})
+	}
+	p, err := n.pledge(a, steps, setSteps("-vvset", name, vvs))
+	if err != nil {
+		return err
+	}
+	a.then = func(ctx context.Context) error { return n.keep(ctx, p) }
 	return nil
 }

@@ -44,6 +44,11 @@ func (s VVSet) check() error {
 // changeVVSet changes what there is of a set beside its volumes, or makes it, here and on
 // the other array.
 func (n *Node) changeVVSet(ctx context.Context, name string, f func(*VVSet) error) error {
+	return n.changeVVSetWith(ctx, name, nil, f)
+}
+
+// changeVVSetWith does so and stores a pledge with it, if there is one.
+func (n *Node) changeVVSetWith(ctx context.Context, name string, p *pledge, f func(*VVSet) error) error {
 	var s VVSet
 	err := n.store.Update(func(t *store.Tx) (err error) {
 		var ok bool
@@ -57,7 +62,10 @@ func (n *Node) changeVVSet(ctx context.Context, name string, f func(*VVSet) erro
 			return err
 		}
 		s.Version, s.Change = s.Version+1, nonce()
-		return putVVSet(t, s)
+		if p != nil {
+			err = p.put(t)
+		}
+		return orElse(err, putVVSet(t, s))
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/event"
+	"github.com/perdure/perdure/internal/store"
+)
+
+// A command of several steps, of which each by itself is whole, is pledged: what is to be done
+// is stored before the first step and forgotten after the last, so that the next start of an
+// array that dies in between does the rest. What can't be done then is taken back. Until then
+// there is an alert.
+
+const (
+	// maxPledges bounds the commands under way that are pledged.
+	maxPledges = 1024
+	// pledgesEvery is how often it is tried to keep those of an earlier start.
+	pledgesEvery = time.Second
+)
+
+// pledge is what is stored of a command of several steps.
+type pledge struct {
+	ID uint64 `json:"id"`
+	// By gave the command, which is Text for people.
+	By   Caller `json:"by"`
+	Text string `json:"text"`
+	// Steps are commands of which each may have been carried out; Undo takes them back.
+	Steps [][]string `json:"steps,omitempty"`
+	Undo  [][]string `json:"undo,omitempty"`
+}
+
+// pledges are those that no command under way will keep.
+type pledges struct {
+	mu  sync.Mutex
+	all []*openPledge
+}
+
+// openPledge is one, and why it is not kept yet.
+type openPledge struct {
+	pledge
+	why error
+}
+
+// put stores a new pledge.
+func (p *pledge) put(t *store.Tx) error {
+	count := 0
+	if err := tables.pledges.EachKey(t, func(string) bool { count++; return count < maxPledges }); err != nil {
+		return err
+	}
+	if count >= maxPledges {
+		return array.Errorf(array.Busy, "%d commands of several steps are under way, the most there may be", count)
+	}
+	id, _, err := tables.count.Get(t, "pledges")
+	if err != nil {
+		return err
+	}
+	p.ID = id + 1
+	return errors.Join(tables.count.Put(t, "pledges", p.ID), tables.pledges.Put(t, store.Key(p.ID), *p))
+}
+
+// pledge stores what a command is about to do.
+func (n *Node) pledge(a *args, steps, undo [][]string) (*pledge, error) {
+	p := a.pledged(steps, undo)
+	if err := n.store.Update(p.put); err != nil {
+		return nil, fmt.Errorf("store what %s is to do: %w", a.cmd.name, err)
+	}
+	return p, nil
+}
+
+// pledged is one that the caller stores.
+func (a *args) pledged(steps, undo [][]string) *pledge {
+	return &pledge{By: a.by, Text: wordsText(append([]string{a.cmd.name}, a.words...)), Steps: steps, Undo: undo}
+}
+
+// released forgets a pledge that is kept, or of which nothing is left.
+func (n *Node) released(p *pledge) error {
+	if p == nil {
+		return nil
+	}
+	if err := n.store.Update(func(t *store.Tx) error { return tables.pledges.Delete(t, store.Key(p.ID)) }); err != nil {
+		return fmt.Errorf("store that it is done: %w", err)
+	}
+	return nil
+}
+
+// leaveTo leaves a pledge that the command could not keep to the array.
+func (n *Node) leaveTo(p *pledge, why error) {
+	if p == nil {
+		return
+	}
+	n.pledges.mu.Lock()
+	defer n.pledges.mu.Unlock()
+	n.pledges.all = append(n.pledges.all, &openPledge{*p, why})
+}
+
+// takesBack stores that the steps of a pledge are to be taken back.
+func (n *Node) takesBack(p *pledge) error {
+	now := *p
+	now.Steps, now.Undo = p.Undo, nil
+	if err := n.store.Update(func(t *store.Tx) error { return tables.pledges.Put(t, store.Key(p.ID), now) }); err != nil {
+		return fmt.Errorf("store that it is taken back: %w", err)
+	}
+	*p = now
+	return nil
+}
+
+// carriedOut gives the steps of a pledge, one after the other.
+func (n *Node) carriedOut(ctx context.Context, p *pledge, over string) error {
+	for _, words := range p.Steps {
+		q := Asked{By: p.By, Words: words}
+		if over != "" {
+			q.By.Over = over
+		}
+		if _, err := n.Do(ctx, q); err != nil && !wasDone(words[0], err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep carries out a pledge for the command that made it, and takes it back if a step is refused.
+func (n *Node) keep(ctx context.Context, p *pledge) error {
+	err := n.carriedOut(ctx, p, "")
+	if err == nil {
+		return n.released(p)
+	}
+	ctx = context.WithoutCancel(ctx)
+	if e := n.takesBack(p); e != nil {
+		return errors.Join(err, e) // its next start tries the steps again
+	}
+	if e := n.carriedOut(ctx, p, ""); e != nil {
+		n.leaveTo(p, e)
+		return fmt.Errorf("%w; what was done before is taken back as soon as that can be: %w", err, e)
+	}
+	return errors.Join(err, n.released(p))
+}
+
+// wasDone reports whether a step is refused because nothing of it is left to do.
+func wasDone(command string, err error) bool {
+	var done []array.Reason
+	switch command {
+	case "setvv":
+		done = []array.Reason{array.MemberTwice, array.NoMember, array.NoVolume}
+	case "removevvset":
+		done = []array.Reason{array.NoVolumeSet}
+	case "setdomain":
+		done = []array.Reason{array.NoDomain}
+	case "admitrcopyvv", "dismissrcopyvv":
+		done = []array.Reason{array.NoGroup, array.NoVolumeSet, array.NotInGroup, array.NoVolume}
+	}
+	return slices.Contains(done, array.ReasonOf(err))
+}
+
+// loadPledges reads those of earlier starts. No command is carried out yet.
+func (n *Node) loadPledges() error {
+	return n.store.View(func(t *store.Tx) error {
+		return tables.pledges.Each(t, func(_ string, p pledge) error {
+			n.pledges.all = append(n.pledges.all, &openPledge{pledge: p})
+			return nil
+		})
+	})
+}
+
+// watchPledges keeps those of an earlier start, and those that commands had to leave.
+func (n *Node) watchPledges(ctx context.Context) {
+	for pause(ctx, pledgesEvery) {
+		n.pledges.mu.Lock()
+		all := slices.Clone(n.pledges.all)
+		n.pledges.mu.Unlock()
+		for _, p := range all {
+			if now, why := n.keepNow(ctx, p.pledge); ctx.Err() == nil {
+				n.pledges.tried(p, now, why)
+			}
+		}
+	}
+}
+
+// keepNow tries to keep a pledge. It returns what is left of it, nil if nothing is.
+func (n *Node) keepNow(ctx context.Context, p pledge) (*pledge, error) {
+	err := n.carriedOut(ctx, &p, overTask)
+	switch {
+	case err == nil:
+		n.event(fmt.Sprintf("what user %s asked for, and was not done when it was interrupted, is done or taken back: %s", p.By.User, p.Text))
+	case passing(err):
+		return &p, err
+	case len(p.Undo) > 0:
+		if e := n.takesBack(&p); e != nil {
+			err = e
+		}
+		return &p, err
+	default:
+		n.warn(fmt.Sprintf("what user %s asked for was interrupted, a part of it is done, and the rest is refused: %s: %s", p.By.User, p.Text, err))
+	}
+	if err := n.released(&p); err != nil {
+		return &p, err
+	}
+	return nil, nil
+}
+
+// tried takes what came of a try.
+func (l *pledges) tried(p *openPledge, now *pledge, why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.Index(l.all, p)
+	if now == nil {
+		l.all = slices.Delete(l.all, i, i+1)
+		return
+	}
+	l.all[i] = &openPledge{*now, why}
+}
+
+// pledgeConditions are those of commands that are not done.
+func (n *Node) pledgeConditions() (all []holding) {
+	n.pledges.mu.Lock()
+	defer n.pledges.mu.Unlock()
+	for _, p := range n.pledges.all {
+		text := fmt.Sprintf("a command of user %s was interrupted, and is not done or taken back yet: %s", p.By.User, p.Text)
+		if p.why != nil {
+			text += ": " + strings.TrimSpace(p.why.Error())
+		}
+		all = append(all, holding{Condition: event.Condition{Kind: kindPledge, Object: fmt.Sprint(p.ID)}, severity: event.Minor, patience: patience, text: text})
+	}
+	return all
+}
