@@ -17,7 +17,7 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 	cpg := a.flags.String("cpg", "", "")
 	wait := a.flags.Bool("wait", false, "")
 	how := storingFlags(a)
-	if err := a.parse(2, 2); err != nil {
+	if err := a.parse(2, 3); err != nil {
 		return err
 	}
 	r, err := n.findGroup(a.rest[1])
@@ -25,6 +25,11 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	name := a.rest[0]
+	if len(a.rest) > 2 {
+		if err := n.sameThere(name, a.rest[2]); err != nil {
+			return err
+		}
+	}
 	if set, is := strings.CutPrefix(name, "set:"); is {
 		if !*create || *size != "" {
 			return array.Errorf(array.Invalid, "admitrcopyvv %s: want -createvv, and no -size: the volumes of a set exist", name)
@@ -124,6 +129,31 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 		n.waitAdmitted(a, name, r.rec.Name, nil)
 	}
 	return err
+}
+
+// sameThere takes the word of the incumbent that says the target and what a volume, or a set,
+// is called there, if it says what is so without it.
+func (n *Node) sameThere(name, word string) error {
+	target, there, _ := strings.Cut(word, ":")
+	switch {
+	case !n.paired() || target != n.to().Name && target != n.cfg.Name: // the one was asked, the other serves
+		want := "the array has no target"
+		if n.paired() {
+			want = "want " + n.to().Name + ":" + name
+		}
+		return array.Errorf(array.NotFound, "admitrcopyvv %s: target %.40q is no array of the pair: %s", name, target, want).Because(array.NoTarget)
+	case there != name:
+		return array.Errorf(array.Invalid, "admitrcopyvv %s: a volume has the same name on both arrays: want %s:%s, or leave that out", name, target, name)
+	}
+	return nil
+}
+
+// groupAdmittedTo is command.of for admitrcopyvv, which may name the target after the group.
+func groupAdmittedTo(n *Node, words []string) *running {
+	if k := len(words) - 1; k > 0 && strings.Contains(words[k], ":") {
+		words = words[:k]
+	}
+	return lastGroup(n, words)
 }
 
 // onlyThere reports whether the other array has a volume of a name that this one has not.

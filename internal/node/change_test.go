@@ -61,7 +61,7 @@ func TestADescriptionHalfTaken(t *testing.T) {
 	r := b.groups[goes.Group]
 	stale, unit := r.rec, r.units[goes.ID]
 	b.mu.RUnlock()
-	a.run("dismissrcopyvv", "-f", "goes", "g")
+	a.run("dismissrcopyvv", "-f", "-destroy", "goes", "g")
 	now, err := b.describe(goes.Group)
 	if err != nil {
 		t.Fatal(err)

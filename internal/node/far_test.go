@@ -157,8 +157,8 @@ func TestFarCopy(t *testing.T) {
 	owner.run("dismissrcopytarget", "-f", "-keepvv", "far", "g")
 	c.write("v", 0, pagesOfByte(8, 1))
 	owner.has("v", 0, want)
-	c.run("removercopygroup", "-f", "g.r1")
-	owner.run("removercopygroup", "-f", "g")
+	c.run("removercopygroup", "-f", "-destroy", "g.r1")
+	owner.run("removercopygroup", "-f", "-destroy", "g")
 	for _, x := range []*testArray{a, b, c} {
 		for _, f := range x.fars() {
 			x.run("removercopytarget", "-f", f.Name)

@@ -181,7 +181,7 @@ func TestFarStoredAsNothing(t *testing.T) {
 			t.Error("a refused request leaves a group that can't be opened: ", err)
 			_, err := c.answerFar(t.Context(), 1, far.Request{Kind: far.Drop, Group: q.Group})
 			t.Log("drop:", err)
-			_, err = c.Run(t.Context(), []string{"removercopygroup", "-f", "gg.r1"})
+			_, err = c.Run(t.Context(), []string{"removercopygroup", "-f", "-destroy", "gg.r1"})
 			t.Log("removercopygroup:", err)
 			continue
 		}

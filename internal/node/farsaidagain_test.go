@@ -51,7 +51,7 @@ func TestFarFollowWhileATargetGoes(t *testing.T) {
 func TestFarVolumeOfTheSameName(t *testing.T) {
 	t.Parallel()
 	a, _, c := copiedGroup(t)
-	a.run("dismissrcopyvv", "-f", "w", "g")
+	a.run("dismissrcopyvv", "-f", "-destroy", "w", "g")
 	if _, _, err := a.vv("w"); err == nil {
 		a.run("removevv", "-f", "w")
 	}

@@ -134,7 +134,7 @@ func (c *farCopy) drop() error {
 	case r == nil:
 		return nil
 	case !g.Far[k].Copy:
-		return array.Errorf(array.Conflict, "group %s on array %s has gone on by itself: 'removercopygroup' there removes it", g.Name, c.n.cfg.Name).Because(array.Served)
+		return array.Errorf(array.Conflict, "group %s on array %s has gone on by itself: 'dismissrcopyvv -f' there takes its volumes out, and 'removercopygroup -f' removes it", g.Name, c.n.cfg.Name).Because(array.Served)
 	}
 	if c.n.paired() {
 		if err := c.n.dropOnOther(context.Background(), r); err != nil {

@@ -77,7 +77,7 @@ func TestAVolumeInUseIsProtected(t *testing.T) {
 			b.until("a to be back", func() bool { f, err := b.Group("g"); return err == nil && f.Contact })
 			b.run("syncrcopy", "-w", "g")
 			// And back: it stays where it is served, and goes on the other array.
-			b.refuses("is exported", "dismissrcopyvv", "-f", "v", "g")
+			b.refuses("is exported", "dismissrcopyvv", "-f", "-destroy", "v", "g")
 			b.run("dismissrcopyvv", "-f", "-keepvv", "v", "g")
 			b.write("v", 8192, []byte("alone"))
 			b.has("v", 0, []byte("before"))
@@ -124,7 +124,7 @@ func TestTheFirstVolumeIsWaitedFor(t *testing.T) {
 			if k < 2 {
 				a.run("dismissrcopyvv", "-f", "-keepvv", "-wait", "v", "g")
 			} else {
-				a.run("dismissrcopyvv", "-f", admits[len(admits)-1], "g")
+				a.run("dismissrcopyvv", "-f", "-destroy", admits[len(admits)-1], "g")
 			}
 			a.run("removercopygroup", "-f", "g")
 		}

@@ -118,10 +118,10 @@ func TestRefusedToDrop(t *testing.T) {
 		return i.View.Epoch
 	}
 	was := epoch()
-	a.refuses("own on array array-b was made from snapshot sv", "removercopygroup", "-f", "g")
+	a.refuses("own on array array-b was made from snapshot sv", "removercopygroup", "-f", "-destroy", "g")
 	if now := epoch(); now != was {
 		t.Errorf("the group went from epoch %d to %d", was, now)
 	}
 	b.run("removevv", "-f", "own")
-	a.run("removercopygroup", "-f", "g")
+	a.run("removercopygroup", "-f", "-destroy", "g")
 }

@@ -329,7 +329,7 @@ func (c hostChange) apply(t *store.Tx, ours func(array.VolumeID, array.GroupID) 
 	if err := tables.hosts.Each(t, func(_ string, o Host) error {
 		for _, i := range c.Now.Initiators {
 			if o.Name != c.Name && slices.Contains(o.Initiators, i) {
-				return array.Errorf(array.Exists, "initiator %s belongs to host %s already", i, o.Name).Because(array.InitiatorTaken)
+				return array.Errorf(array.Exists, "initiator %s is already used by host %s", i, o.Name).Because(array.InitiatorTaken)
 			}
 		}
 		return nil

@@ -55,14 +55,14 @@ func TestHostsAreOnBothArrays(t *testing.T) {
 	a.run("createhost", "h", iqn1)
 	bothHave(t, arrays, "h 2 "+iqn1)
 	b.refuses("exists already", "createhost", "h", iqn2)
-	b.refuses("belongs to host h", "createhost", "i", iqn1)
+	b.refuses("initiator "+iqn1+" is already used by host h", "createhost", "-iscsi", "i", iqn1)
 	b.run("createhost", "-add", "h", iqn2)
 	a.run("sethost", "-persona", "11", "-chap", "user:secret-secret", "h")
 	bothHave(t, arrays, "h 11 "+iqn1+","+iqn2)
 	if h, err := b.host("h"); err != nil || h.CHAPSecret != "secret-secret" {
 		t.Errorf("%+v, %v", h, err)
 	}
-	a.refuses("belongs to host h", "createhost", "-add", "h", iqn1)
+	a.refuses("is already used by host h", "createhost", "-add", "h", iqn1)
 	a.refuses("want -persona", "sethost", "h")
 	a.refuses("want one of 1 (Generic)", "sethost", "-persona", "99", "h")
 	a.run("sethost", "-nochap", "-persona", "2", "h")

@@ -69,6 +69,7 @@ func rightToHost(words []string) people.Right {
 
 func createHost(n *Node, ctx context.Context, a *args) error {
 	a.domainFlag()
+	a.flags.Bool("iscsi", false, "") // all are
 	persona := a.flags.Int("persona", 2, "")
 	chap, add, about := a.flags.String("chap", "", ""), a.flags.Bool("add", false, ""), descriptorFlags(a)
 	if err := a.parse(2, 1+maxInitiators); err != nil {
@@ -78,7 +79,7 @@ func createHost(n *Node, ctx context.Context, a *args) error {
 		return n.changeHost(ctx, a.rest[0], func(h *Host) error {
 			for _, i := range a.rest[1:] {
 				if slices.Contains(h.Initiators, i) {
-					return array.Errorf(array.Exists, "initiator %s belongs to host %s already", i, h.Name).Because(array.InitiatorTaken)
+					return array.Errorf(array.Exists, "initiator %s is already used by host %s", i, h.Name).Because(array.InitiatorTaken)
 				}
 				h.Initiators = append(h.Initiators, i)
 			}

@@ -91,7 +91,7 @@ func TestJoiningIsEnded(t *testing.T) {
 	a.refuses("to take the place", "createvvcopy", "-p", "first", j.Name)
 	a.refuses("to take the place", "createvvcopy", "-p", j.Name, "first")
 	a.refuses("dismiss it first", "removevv", "-f", j.Name)
-	a.refuses("being admitted", "removercopygroup", "-f", "g")
+	a.refuses("being admitted", "removercopygroup", "-f", "-destroy", "g")
 	if a.fact("v").WWN == a.fact(j.Name).WWN || a.fact(j.Name).State != "copying" || b.sees(joinHost) != 0 {
 		t.Errorf("%+v", a.fact(j.Name))
 	}
@@ -111,7 +111,7 @@ func TestJoiningIsEnded(t *testing.T) {
 	a.run("removevv", "-f", "mine")
 	a.run("admitrcopyvv", "-createvv", "-wait", "v", "g")
 	a.has("v", 4096, []byte("meanwhile"))
-	a.refuses("exported", "dismissrcopyvv", "-f", "v", "g")
+	a.refuses("exported", "dismissrcopyvv", "-f", "-destroy", "v", "g")
 }
 
 // TestLeftToCopy: hosts are held for little, and longer only if that does not come.

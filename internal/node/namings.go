@@ -98,7 +98,7 @@ func namings() map[string]naming {
 		"creatercopygroup": words(groupKind, noObject).making(groupKind, 0),
 		"protectvvset":     words(vvSetKind, groupKind, noObject).and("host", hostList).making(groupKind, 1).together(),
 		"removercopygroup": words(groupKind), "startrcopygroup": words(groupKind), "stoprcopygroup": words(groupKind), "syncrcopy": words(groupKind),
-		"admitrcopyvv":     words(vvOrSet, groupKind).and("cpg", cpgKind).together(),
+		"admitrcopyvv":     words(vvOrSet, groupKind, noObject).and("cpg", cpgKind).together(),
 		"dismissrcopyvv":   words(vvKind, groupKind),
 		"admitrcopytarget": words(noObject, noObject, groupKind, vvAs), "dismissrcopytarget": words(noObject, groupKind),
 		"admitrcopyhost": naming{of: nearMentions}.together(), "dismissrcopyhost": {of: nearMentions},

@@ -100,11 +100,11 @@ func TestPeriodicGroup(t *testing.T) {
 	a.run("syncrcopy", "-w", "g")
 	b.copyHas("v3", 0, filled(block.Page, 'd'))
 	b.copyHas("v2", 100<<20, filled(block.Page, 'e'))
-	a.run("dismissrcopyvv", "-f", "v3", "g")
+	a.run("dismissrcopyvv", "-f", "-destroy", "v3", "g")
 	a.run("syncrcopy", "-w", "g")
 	a.run("removevlun", "-f", "v1", "1", "h")
 	v1 := a.stored("v1").ID
-	a.run("removercopygroup", "-f", "g")
+	a.run("removercopygroup", "-f", "-destroy", "g")
 	for _, x := range []*testArray{a, b} {
 		for _, id := range []array.VolumeID{v1, array.PointID(v1, 0), array.PointID(v1, 1)} {
 			if x.cpgs["cpg0"].Volume(id) != nil {

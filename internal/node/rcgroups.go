@@ -21,11 +21,11 @@ func groupCommands() []command {
 	return []command{
 		{name: "creatercopygroup", right: people.Change, usage: "creatercopygroup [-domain <domain>] <group> <target>:sync|periodic", about: "creates a Remote Copy group here and on the target", run: createRCGroup},
 		{name: "protectvvset", right: people.Change, usage: "protectvvset [-pol <policy>[,<policy>...]] [-period <n>[s|m|h|d]] [-host <host|set:hosts>[,...]] [-proximity primary|secondary|all] [-wait] <set> <group> <target>:sync|periodic", about: "makes a group of all volumes of a set, with their exports, policies and proximities, or of none", run: protectVVSet},
-		{name: "removercopygroup", right: people.Change, usage: "removercopygroup -f <group>", about: "removes a group without exports, and its volumes' copies on the target", of: lastGroup, run: removeRCGroup},
-		{name: "admitrcopyvv", right: people.Change, usage: "admitrcopyvv -createvv [-wait] [-size <size>] [-cpg <cpg>] [-tpvv|-full|-tdvv] [-compr] <vv|set:vvset> <group>", about: "adds a volume, or those of a set, in use or not; the copy on the target gets the same name, size and WWN", of: lastGroup, run: admitVV},
+		{name: "removercopygroup", right: people.Change, usage: "removercopygroup -f [-destroy] <group>", about: "removes a group without volumes; with -destroy also one with volumes that are not exported, and their data on both arrays", of: lastGroup, run: removeRCGroup},
+		{name: "admitrcopyvv", right: people.Change, usage: "admitrcopyvv -createvv [-wait] [-size <size>] [-cpg <cpg>] [-tpvv|-full|-tdvv] [-compr] <vv|set:vvset> <group> [<target>:<vv|set:vvset>]", about: "adds a volume, or those of a set, in use or not; the copy on the target gets the same name, size and WWN", of: groupAdmittedTo, run: admitVV},
 		{name: "admitrcopyhost", right: people.Change, usage: "admitrcopyhost [-proximity primary|secondary|all] <group> <host|set:hosts>...", about: "says which array's paths hosts prefer in a group with the policy active_active: the home array's, the other's, or all", of: groupOfHosts, run: admitHost},
 		{name: "dismissrcopyhost", right: people.Change, usage: "dismissrcopyhost [-f] <group> <host|set:hosts>...", about: "lets hosts prefer the home array's paths again", of: groupOfHosts, run: dismissHost},
-		{name: "dismissrcopyvv", right: people.Change, usage: "dismissrcopyvv -f [-keepvv [-wait]] <vv> <group>", about: "takes an unexported volume out of the group and removes both copies; with -keepvv it stays where it is served, exported or not", of: lastGroup, run: dismissVV},
+		{name: "dismissrcopyvv", right: people.Change, usage: "dismissrcopyvv -f [-keepvv|-removevv|-destroy] [-wait] <vv> <group>", about: "takes a volume out of the group: it stays where it is served, exported or not; with -destroy it is removed on both arrays", of: lastGroup, run: dismissVV},
 		{name: "startrcopygroup", right: people.Change, usage: "startrcopygroup [-wait] [-t <target>] <group>", about: "starts replication; only what differs is sent", of: lastGroup, run: startRCGroup},
 		{name: "stoprcopygroup", right: people.Change, usage: "stoprcopygroup -f [-t <target>] <group>", about: "stops replication; the serving array goes on alone", of: lastGroup, run: stopRCGroup},
 		{name: "syncrcopy", right: people.Change, usage: "syncrcopy [-w] [-t <target>] <group>", about: "waits until the group is in sync; of a periodic one, sends what was written until now, and waits for that with -w", of: lastGroup, run: syncRCGroup},
@@ -54,18 +54,24 @@ func createRCGroup(n *Node, ctx context.Context, a *args) error {
 
 func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 	sure := a.confirmation()
+	destroy := a.flags.Bool("destroy", false, "")
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
 	r, d, err := n.groupNow(a.rest[0])
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case len(d.VLUNs) > 0:
-		return array.Errorf(array.Conflict, "group %s has exported volumes: remove their VLUNs first", r.rec.Name).Because(array.Exported)
 	}
 	if err := n.farless(d.Group); err != nil {
 		return err
+	}
+	switch {
+	case len(d.volumes()) > 0 && !*destroy:
+		return array.Errorf(
+			array.Conflict, "group %s has %s: 'dismissrcopyvv -f' takes one out and keeps it un-mirrored, 'removercopygroup -f -destroy %s' removes them on both arrays, with their data", r.rec.Name, d.named(), r.rec.Name,
+		).Because(array.NotEmpty)
+	case len(d.VLUNs) > 0:
+		return array.Errorf(array.Conflict, "group %s has exported volumes: remove their VLUNs first", r.rec.Name).Because(array.Exported)
 	}
 	for _, v := range d.VVs {
 		if v.Of != 0 && n.now().Before(v.Retain) {
@@ -179,9 +185,16 @@ func (n *Node) leaveOther(r *running) error {
 
 func dismissVV(n *Node, ctx context.Context, a *args) error {
 	sure := a.confirmation()
-	stays, wait := a.flags.Bool("keepvv", false, ""), a.flags.Bool("wait", false, "")
+	// What the incumbent's words say is what happens without them: the volume stays here, and its
+	// copy on the other array goes. Only a word of its own removes both.
+	keeps := a.flags.Bool("keepvv", false, "")
+	a.flags.BoolVar(keeps, "removevv", false, "")
+	destroy, wait := a.flags.Bool("destroy", false, ""), a.flags.Bool("wait", false, "")
 	if err := a.parse(2, 2); err != nil {
 		return err
+	}
+	if *destroy && *keeps {
+		return array.Errorf(array.Invalid, "dismissrcopyvv -destroy removes volume %s on both arrays, with -keepvv or -removevv it stays on the one that serves it: say which", a.rest[0])
 	}
 	r, err := n.findGroup(a.rest[1])
 	if err != nil {
@@ -204,7 +217,7 @@ func dismissVV(n *Node, ctx context.Context, a *args) error {
 	if v.Of != 0 {
 		return array.Errorf(array.Invalid, "%s is a snapshot: removevv removes it", v.Name).Because(array.IsSnapshot)
 	}
-	if *stays {
+	if !*destroy {
 		where := "the copy of volume " + v.Name + " on array " + n.to().Name
 		if !n.paired() {
 			where = "volume " + v.Name + " from its group"

@@ -41,7 +41,7 @@ func TestRenewedAsMadeAnew(t *testing.T) {
 			{"removevlun", "-f", vv(), fmt.Sprint(rnd.IntN(4)), host()},
 			{"createhostset", "-add", "s", "h2"},
 			{"removehostset", "-f", "s", "h2"},
-			{"dismissrcopyvv", "-f", "m0", "g"},
+			{"dismissrcopyvv", "-f", "-destroy", "m0", "g"},
 			{"admitrcopyvv", "-createvv", "-size", "16m", "m0", "g"},
 			{"removevv", "-f", "p0"},
 			{"createvv", "cpg0", "p0", "16m"},

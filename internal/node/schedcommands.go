@@ -22,9 +22,9 @@ const maxSchedules = 1024
 func scheduleCommands() []command {
 	return []command{
 		{name: "createsched", right: people.Make, usage: "createsched <command> <schedule> <name>", about: "lets createsv or creategroupsv be carried out at times as cron has them: \"minute hour dom month dow\", @hourly, @daily, @weekly, @monthly or @yearly", of: groupToSchedule, run: createSched},
-		{name: "setsched", right: people.Change, usage: "setsched [-s <schedule>] [-suspend|-resume] <name>", about: "changes when a schedule is due, suspends it, or lets it go on from now on", of: groupOfSchedule, run: setSched},
+		{name: "setsched", right: people.Change, usage: "setsched [-s <schedule>] [-suspend|-resume] [-name <new name>] <name>", about: "changes when a schedule is due or its name, suspends it, or lets it go on from now on", of: groupOfSchedule, run: setSched},
 		{name: "removesched", right: people.Change, usage: "removesched [-f] <name>", about: "removes a schedule; the snapshots it made stay", of: groupOfSchedule, run: removeSched},
-		{name: "showsched", right: people.Look, usage: "showsched", about: "lists the schedules", run: showSched},
+		{name: "showsched", right: people.Look, usage: "showsched [<name>...]", about: "lists the schedules, or those with these names or patterns", run: showSched},
 	}
 }
 
@@ -135,11 +135,15 @@ func createSched(n *Node, ctx context.Context, a *args) error {
 
 func setSched(n *Node, ctx context.Context, a *args) error {
 	times, suspend, resume := a.flags.String("s", "", ""), a.flags.Bool("suspend", false, ""), a.flags.Bool("resume", false, "")
+	name := a.flags.String("name", "", "")
 	if err := a.parse(1, 1); err != nil {
 		return err
 	}
-	if *suspend && *resume || *times == "" && !*suspend && !*resume {
-		return array.Errorf(array.Invalid, "setsched: want -s, or one of -suspend and -resume; usage: %s", a.cmd.usage)
+	if *suspend && *resume || *times == "" && *name == "" && !*suspend && !*resume {
+		return array.Errorf(array.Invalid, "setsched: want -s, -name, or one of -suspend and -resume; usage: %s", a.cmd.usage)
+	}
+	if *name != "" && !validName(*name) {
+		return array.Errorf(array.Invalid, "schedule name %q: %s", *name, nameWanted)
 	}
 	if *times != "" {
 		if _, err := schedule.Parse(*times); err != nil {
@@ -159,6 +163,9 @@ func setSched(n *Node, ctx context.Context, a *args) error {
 		}
 		if *times != "" || *resume {
 			s.Last = n.now() // what was missed stays missed
+		}
+		if *name != "" {
+			s.Name = *name
 		}
 		return nil
 	})
@@ -180,7 +187,7 @@ func removeSched(n *Node, ctx context.Context, a *args) error {
 }
 
 func showSched(n *Node, _ context.Context, a *args) error {
-	if err := a.parse(0, 0); err != nil {
+	if err := a.parse(0, -1); err != nil {
 		return err
 	}
 	all, err := a.view().schedules()
@@ -190,6 +197,9 @@ func showSched(n *Node, _ context.Context, a *args) error {
 	now := n.now()
 	t := table.New("SchedName", "Min", "Hour", "DOM", "Month", "DOW", "Status", ">Runs", "NextRunTime", "Command")
 	for _, s := range all {
+		if len(a.rest) > 0 && !a.names(s.Name, map[string]bool{}) {
+			continue
+		}
 		fields := strings.Fields(s.Times)
 		if len(fields) == 1 {
 			fields = append(fields, "-", "-", "-", "-")
@@ -201,6 +211,10 @@ func showSched(n *Node, _ context.Context, a *args) error {
 			next = times.Next(s.Last, now).Format("2006-01-02 15:04 MST")
 		}
 		t.Row(s.Name, fields[0], fields[1], fields[2], fields[3], fields[4], status, s.Runs, next, strings.Join(s.Command, " "))
+	}
+	if t.Rows() == 0 { // clients look for these words
+		a.printf("No scheduled tasks listed\n")
+		return nil
 	}
 	t.Total(fmt.Sprintf("%d total", t.Rows()))
 	a.table(t)

@@ -121,6 +121,14 @@ func (n *Node) changeSchedule(ctx context.Context, s Schedule, f func(*Schedule)
 		if err := f(&now); err != nil {
 			return err
 		}
+		if now.Name != s.Name {
+			if _, is, err := tables.scheds.Get(t, now.Name); err != nil || is {
+				return orElse(err, array.Errorf(array.Exists, "schedule %s exists already", now.Name))
+			}
+			if err := tables.scheds.Delete(t, s.Name); err != nil {
+				return err
+			}
+		}
 		return tables.scheds.Put(t, now.Name, now)
 	})
 }

@@ -61,6 +61,10 @@ func (n *Node) showSets(a *args, member string, facts func(*View) ([]SetFact, er
 			return err
 		}
 	}
+	if *by && sets == 0 { // clients take any row for a set
+		a.printf("No %s set listed\n", member)
+		return nil
+	}
 	t.Total(fmt.Sprint(sets), "total", members)
 	a.table(t)
 	return nil

@@ -120,6 +120,8 @@ func chosenColumns(a *args, all bool, names string) (cols []vvColumn, err error)
 func showVV(n *Node, _ context.Context, a *args) error {
 	a.domainFlag()
 	all, names, cpg := a.flags.Bool("d", false, ""), a.flags.String("showcols", "", ""), a.flags.String("cpg", "", "")
+	a.flags.Bool("p", false, "") // what follows are patterns, as all that these options take
+	copyOf := a.flags.String("copyof", "", "")
 	if err := a.parse(0, -1); err != nil {
 		return err
 	}
@@ -146,6 +148,9 @@ func showVV(n *Node, _ context.Context, a *args) error {
 	found := map[string]bool{}
 	var used, rsvd, size int64
 	for _, r := range rows {
+		if is, err := path.Match(*copyOf, r.of); *copyOf != "" && (err != nil || !is || r.of == "---") {
+			continue
+		}
 		if *cpg != "" && r.v.CPG != *cpg || len(a.rest) > 0 && !a.names(r.v.Name, found) {
 			continue
 		}
@@ -155,6 +160,10 @@ func showVV(n *Node, _ context.Context, a *args) error {
 		}
 		t.Row(row...)
 		used, rsvd, size = used+r.used.Stored, rsvd+r.used.Stored+r.used.Reserved, size+r.v.Size>>20
+	}
+	if *copyOf != "" && t.Rows() == 0 {
+		a.printf("no vv listed\n")
+		return nil
 	}
 	if err := a.unnamed("volume", found); err != nil {
 		return err

@@ -146,18 +146,18 @@ func TestAGroupStaysWhileAVolumeLeaves(t *testing.T) {
 	}
 	why := "volume big is leaving the group: wait for that, or 'removevv -f " + w.Name + "' ends it"
 	for _, x := range arrays {
-		x.refuses(why, "removercopygroup", "-f", "g")
-		x.refuses(why, "dismissrcopyvv", "-f", "big", "g")
+		x.refuses(why, "removercopygroup", "-f", "-destroy", "g")
+		x.refuses(why, "dismissrcopyvv", "-f", "-destroy", "big", "g")
 	}
 	a.run("setrcopygroup", "switchover", "g")
 	b.until("b to serve", func() bool { return b.serves(b.stored("big").Group) })
-	b.refuses(why, "removercopygroup", "-f", "g")
+	b.refuses(why, "removercopygroup", "-f", "-destroy", "g")
 	b.run("setrcopygroup", "switchover", "g")
 	a.until("a to serve", func() bool { return a.serves(a.stored("big").Group) })
 	a.letCopies()
 	a.until("it to leave", func() bool { return a.fact("big").alone() })
 	a.has("big", 0, []byte("kept"))
-	a.run("removercopygroup", "-f", "g")
+	a.run("removercopygroup", "-f", "-destroy", "g")
 	a.has("big", 0, []byte("kept"))
 }
 

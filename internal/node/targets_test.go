@@ -192,7 +192,7 @@ func TestPairByCommand(t *testing.T) {
 	b.run("setrcopytarget", "witness", "remove", "array-a")
 	a.refuses("has no witness", "setrcopytarget", "witness", "start", "array-b")
 
-	a.run("removercopygroup", "-f", "g")
+	a.run("removercopygroup", "-f", "-destroy", "g")
 	a.run("removercopytarget", "-f", "array-b")
 	b.run("removercopytarget", "-f", "array-a")
 	for _, x := range arrays {

@@ -51,7 +51,7 @@ func TestCopiesThatDiffer(t *testing.T) {
 	a.alert("Fixed Major copies g")
 	differ()
 	a.run("stoprcopygroup", "-f", "g")
-	a.run("removercopygroup", "-f", "g")
+	a.run("removercopygroup", "-f", "-destroy", "g")
 	a.lookAtCopies()
 	if strings.Contains(a.stand(), "New Major copies") {
 		t.Errorf("the alerts are %s", a.stand())

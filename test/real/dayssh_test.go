@@ -113,9 +113,9 @@ func (o *overSSH) clear() {
 	}
 	o.give(rig.A, "removevvset -f apps")
 	for k := range dayVolumes {
-		o.give(rig.A, fmt.Sprintf("dismissrcopyvv -f v%d %s", k, group))
+		o.give(rig.A, fmt.Sprintf("dismissrcopyvv -f -destroy v%d %s", k, group))
 	}
-	o.give(rig.A, "removercopygroup -f "+group)
+	o.give(rig.A, "removercopygroup -f -destroy "+group)
 	o.give(rig.A, "removehost -f web")
 	o.give(rig.A, "removehost -f test")
 }

@@ -105,7 +105,7 @@ func TestAskedElsewhere(t *testing.T) {
 	}
 	p.whole()
 	p.command(rig.A, "removevlun", "-f", "h.0", "8", "host")
-	p.command(rig.A, "removercopygroup", "-f", "h")
+	p.command(rig.A, "removercopygroup", "-f", "-destroy", "h")
 	for i := range 2 {
 		if text := p.command(i, "showrcopy") + p.command(i, "showvv") + p.command(i, "showeventlog"); strings.Contains(text, "h.0") || strings.Contains(text, "keeps its register") {
 			t.Errorf("%s: group h was removed:\n%s", rig.Name(i), text)

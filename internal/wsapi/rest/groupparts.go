@@ -86,8 +86,8 @@ func dismiss(c *call, f node.GroupFact, in groupMods) (answer, error) {
 		return answer{}, fail(
 			wsapi.SayRemove, "removeVolume", "a volume that goes does so on both arrays, with its data: say removeVolume and removeSecondaryVolume; without removeVolume it stays where it is served",
 		)
-	case !in.RemoveVolume:
-		words = append(words, "-keepvv")
+	case in.RemoveVolume:
+		words = append(words, "-destroy")
 	}
 	if err := c.run(append(words, in.VolumeName, f.Name)...); err != nil {
 		return answer{}, err

@@ -4,6 +4,7 @@ package rest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/perdure/perdure/internal/array"
@@ -383,7 +384,11 @@ func deleteGroup(c *call) (answer, error) {
 	if len(f.VVs) > 0 && !too {
 		return answer{}, fail(wsapi.GroupNotEmpty, "removeVolumes", "group %s has %d volumes, which would go with it on both arrays: remove them first, or say removeVolumes=true", f.Name, len(f.VVs))
 	}
-	if err := c.run("removercopygroup", "-f", f.Name); err != nil {
+	words := []string{"removercopygroup", "-f", f.Name}
+	if too {
+		words = slices.Insert(words, 2, "-destroy")
+	}
+	if err := c.run(words...); err != nil {
 		return answer{}, err
 	}
 	return done("")
