@@ -22,11 +22,10 @@ import (
 )
 
 // long is of tests that wait for many seconds, for what is given up or tried again: 'make check'
-// goes without, 'make test' and 'make prove' do not. With the race detector they are always
-// played: they wait and don't compute, and joins, leaves and deaths are what it is for.
+// goes without, 'make test' and 'make prove' do not.
 func long(t *testing.T) {
 	t.Helper()
-	if testing.Short() && !raced {
+	if testing.Short() {
 		t.Skip("it waits for many seconds, for arrays that are given up: 'make test' plays it")
 	}
 }
