@@ -44,9 +44,7 @@ func (n *Node) changeDescription(ctx context.Context, id array.GroupID, f, undo 
 		if err != nil {
 			return err
 		}
-		g.Version, g.Change = g.Version+1, nonce()
-		g.Epoch, g.Term = served.Epoch, served.Term
-		return groupsPut(t, g)
+		return groupsPut(t, g.changed(served))
 	})
 	if err != nil {
 		return err

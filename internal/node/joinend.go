@@ -277,8 +277,7 @@ func (n *Node) tookPlace(ctx context.Context, id array.VolumeID) error {
 		if err != nil {
 			return err
 		}
-		g.Version, g.Change, g.Epoch, g.Term = g.Version+1, nonce(), served.Epoch, served.Term
-		return groupsPut(t, g)
+		return groupsPut(t, g.changed(served))
 	})
 	if err != nil {
 		return err

@@ -152,6 +152,17 @@ func (g RCGroup) newerThan(o RCGroup) bool {
 	return cmp.Or(cmp.Compare(g.Epoch, o.Epoch), cmp.Compare(g.Term, o.Term), cmp.Compare(g.Version, o.Version)) > 0
 }
 
+// changed returns g as a change makes it on the array that serves it there. A group that a
+// volume in use founded anew goes on with that one's log, whose terms may be lower: the other
+// array would take what is changed then for older than what it has.
+func (g RCGroup) changed(served array.Position) RCGroup {
+	g.Version, g.Change = g.Version+1, nonce()
+	if was := (array.Position{Epoch: g.Epoch, Term: g.Term}); served.Compare(was) > 0 {
+		g.Epoch, g.Term = served.Epoch, served.Term
+	}
+	return g
+}
+
 // maxGone bounds RCGroup.Gone and GoneSnaps: the log speaks of what went long ago no more.
 const maxGone = 1024
 

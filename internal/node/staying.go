@@ -317,8 +317,7 @@ func (n *Node) leftBehind(j *joiner, last VV) (Description, []array.VolumeID, er
 		for _, v := range gone {
 			g = g.without(v)
 		}
-		g.Version, g.Change, g.Epoch, g.Term = g.Version+1, nonce(), served.Epoch, served.Term
-		return groupsPut(t, g)
+		return groupsPut(t, g.changed(served))
 	})
 	if err != nil {
 		return Description{}, nil, err

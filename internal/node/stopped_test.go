@@ -92,6 +92,7 @@ func TestACommandPassedOnIsGivenUp(t *testing.T) {
 	arrays := openArrays(t, 2, nil)
 	a, b := arrays[0], arrays[1]
 	a.run("creatercopygroup", "g", "array-b:periodic")
+	b.until("array-b to know who serves", func() bool { g, err := b.Group("g"); return err == nil && g.Serving == "array-a" && b.reachable() })
 	under := func() int {
 		a.passed.mu.Lock()
 		defer a.passed.mu.Unlock()
