@@ -24,7 +24,7 @@ func (n *Node) described(id array.GroupID) (Description, error) {
 	i, err := r.g.Info()
 	d.Record = arb.Stored{Current: i.Record}.Marshal()
 	if i.Serving {
-		d.Group.Epoch, d.Group.Term = i.View.Epoch, i.End.Term
+		d.Group = d.Group.servedAt(array.Position{Epoch: i.View.Epoch, Term: i.End.Term})
 	}
 	return d, err
 }

@@ -152,11 +152,16 @@ func (g RCGroup) newerThan(o RCGroup) bool {
 	return cmp.Or(cmp.Compare(g.Epoch, o.Epoch), cmp.Compare(g.Term, o.Term), cmp.Compare(g.Version, o.Version)) > 0
 }
 
-// changed returns g as a change makes it on the array that serves it there. A group that a
-// volume in use founded anew goes on with that one's log, whose terms may be lower: the other
-// array would take what is changed then for older than what it has.
+// changed returns g as a change makes it on the array that serves it there.
 func (g RCGroup) changed(served array.Position) RCGroup {
 	g.Version, g.Change = g.Version+1, nonce()
+	return g.servedAt(served)
+}
+
+// servedAt returns g with the epoch and the term in which it is served. A group that a volume in
+// use founded anew goes on with that one's log, whose terms may be lower: the other array would
+// take what is said then for older than what it has, so they never fall.
+func (g RCGroup) servedAt(served array.Position) RCGroup {
 	if was := (array.Position{Epoch: g.Epoch, Term: g.Term}); served.Compare(was) > 0 {
 		g.Epoch, g.Term = served.Epoch, served.Term
 	}
