@@ -171,6 +171,13 @@ func (t *task) notReady(reason byte) bool {
 	return t.cmd.Status == scsi.CheckCondition && len(s) > 13 && s[2]&0x0F == 0x02 && s[12] == 0x04 && s[13] == reason
 }
 
+// takenOut reports whether a host that sees this command's response takes the path out, until its
+// path checker finds it again: the port is unavailable, or it is in standby and data were asked
+// for. A checker that finds it in standby keeps it.
+func (t *task) takenOut() bool {
+	return t.notReady(0x0C) || t.cmd.CDB[0] != 0 && t.notReady(0x0B)
+}
+
 // respond queues the response of a command.
 func (t *task) respond() error {
 	const over, under = 0x04, 0x02
@@ -182,7 +189,7 @@ func (t *task) respond() error {
 		if t.shows() {
 			works.Store(true)
 		}
-	} else if t.notReady(0x0C) { // target port in unavailable state: the host takes the path out
+	} else if t.takenOut() {
 		works.Store(false)
 	}
 	if len(cmd.In) > 0 || t.read {

@@ -12,7 +12,8 @@ import (
 )
 
 // TestSessionsThatWork: a session works for its host from the first answer that a path checker
-// takes for a path, and no longer when it was told that the path is unavailable.
+// takes for a path, and no longer when it was told that the path is unavailable, or data were
+// refused there.
 func TestSessionsThatWork(t *testing.T) {
 	disk := ramunit.New("disk", 1, 8<<20, 1)
 	l := newLab(t, 8<<20, func(c *Config) {
@@ -30,7 +31,9 @@ func TestSessionsThatWork(t *testing.T) {
 		{scsi.Standby, read, false},
 		{scsi.Standby, make([]byte, 6), true},
 		{scsi.Optimized, read, true},
-		{scsi.Standby, read, true}, // a path group that is not used now
+		{scsi.Standby, make([]byte, 6), true}, // a path group that is not used now
+		{scsi.Standby, read, false},           // the path is taken out, though another may serve
+		{scsi.Standby, make([]byte, 6), true}, // until the checker looks
 		{scsi.Unavailable, make([]byte, 6), false},
 		{scsi.Optimized, read, true},
 	} {

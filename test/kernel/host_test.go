@@ -137,13 +137,14 @@ for s in /sys/class/iscsi_session/session*; do
   [ "$(cat $s/targetname)" = %s ] || continue
   disk=$(ls $s/device/target*/*/block | head -1)
   # The kernel asks nothing of a path that it knows as standby; what it knows is renewed
-  # by the checks of multipathd.
-  for n in $(seq 100); do
+  # by the checks of multipathd, which are up to 11 s apart, and more when nothing changes.
+  for n in $(seq 600); do
     grep -q -x -e active/optimized -e active/non-optimized /sys/block/$disk/device/access_state && break
     sleep .1
   done
-  dd if=/dev/$disk bs=1M iflag=direct status=none | sha256sum
-  exit
+  dd if=/dev/$disk bs=1M iflag=direct status=none | sha256sum && exit
+  cat /sys/block/$disk/device/access_state; multipath -ll; dmesg | tail -20
+  exit 1
 done
 echo "no session with the array" >&2; exit 1`, "iqn.2026-01.io.perdure:"+rig.Name(i)))
 }
