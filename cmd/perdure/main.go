@@ -121,6 +121,10 @@ func (c *arrayCmd) Run(o *options) error {
 		fmt.Print(text)
 		return err
 	}
+	var err error
+	if c.Words, err = cli.WithText(c.Words, cli.UntilEnd(os.Stdin)); err != nil {
+		return err
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	do := func(words []string) (string, error) {
@@ -128,7 +132,7 @@ func (c *arrayCmd) Run(o *options) error {
 		defer p.End()
 		return wsapi.DoTelling(ctx, o.Array, words, p.Tell)
 	}
-	text, err := "", error(nil)
+	var text string
 	if term.IsTerminal(int(os.Stdin.Fd())) {
 		text, err = aPerson().Do(c.Words, do)
 	} else {
