@@ -39,7 +39,6 @@ func (n *Node) failoverFar(ctx context.Context, a *args, g RCGroup, f Far, force
 	return nil
 }
 
-
 // leaveCopy is failoverFar, asked for by the source, which gives the copy up.
 func (n *Node) leaveCopy(ctx context.Context, from array.GroupID) error {
 	c, err := n.copyOf(from)

@@ -289,6 +289,9 @@ func (n *Node) synced(a *args, r *running) func(context.Context) error {
 
 // resume lets the other array follow again, and remembers it.
 func (n *Node) resume(ctx context.Context, r *running) error {
+	if err := n.noCopy(r.rec.ID); err != nil {
+		return err
+	}
 	if _, err := n.mayChange(r.rec.ID); err != nil {
 		return err
 	}
