@@ -332,7 +332,7 @@ func (v VV) inNoSet() error {
 	if len(v.Sets) == 0 {
 		return nil
 	}
-	return array.Errorf(array.Conflict, "volume %s is in volume set %s: 'removevvset %s %s' takes it out", v.Name, v.Sets[0], v.Sets[0], v.Name).Because(array.InSet)
+	return array.Errorf(array.Conflict, "volume %s is in volume set %s: 'removevvset -f %s %s' takes it out", v.Name, v.Sets[0], v.Sets[0], v.Name).Because(array.InSet)
 }
 
 func createVLUN(n *Node, ctx context.Context, a *args) error {
