@@ -61,6 +61,8 @@ type initCmd struct {
 	LinkB   []string `help:"Link addresses of array-b, as many." default:"127.0.0.2:5785"`
 	SSHA    string   `name:"ssh-a" help:"Address of array-a for the command line over SSH; none by default."`
 	SSHB    string   `name:"ssh-b" help:"The same of array-b."`
+	RESTA   string   `name:"rest-a" help:"Address of array-a for REST and 'perdure cli', such as 192.0.2.1:8080; none by default."`
+	RESTB   string   `name:"rest-b" help:"The same of array-b."`
 	Witness string   `help:"Address of the witness." default:"127.0.0.3:8843"`
 
 	ByCommand bool `help:"Leave it to creatercopytarget and setrcopytarget witness to make them a pair."`
@@ -68,7 +70,7 @@ type initCmd struct {
 
 func (c *initCmd) Run() error {
 	err := cli.Init(cli.Plan{
-		Dir: c.Dir, ISCSI: [2]string{c.ISCSIA, c.ISCSIB}, Links: [2][]string{c.LinkA, c.LinkB}, Witness: c.Witness, SSH: [2]string{c.SSHA, c.SSHB}, ByCommand: c.ByCommand,
+		Dir: c.Dir, ISCSI: [2]string{c.ISCSIA, c.ISCSIB}, Links: [2][]string{c.LinkA, c.LinkB}, Witness: c.Witness, SSH: [2]string{c.SSHA, c.SSHB}, REST: [2]string{c.RESTA, c.RESTB}, ByCommand: c.ByCommand,
 	})
 	if err == nil {
 		fmt.Printf("made array-a, array-b and witness in %s\n", c.Dir)
@@ -83,10 +85,11 @@ type initArrayCmd struct {
 	ISCSI  string   `name:"iscsi" help:"Its iSCSI portal." default:"127.0.0.4:3260"`
 	Link   []string `help:"Addresses at which other arrays find it." default:"127.0.0.4:5785"`
 	SSH    string   `name:"ssh" help:"Address for the command line over SSH; none by default."`
+	REST   string   `name:"rest" help:"Address for REST and 'perdure cli'; none by default."`
 }
 
 func (c *initArrayCmd) Run() error {
-	key, err := cli.InitArray(cli.Single{Dir: c.Dir, Name: c.Name, System: array.SystemID(c.System), ISCSI: c.ISCSI, Links: c.Link, SSH: c.SSH})
+	key, err := cli.InitArray(cli.Single{Dir: c.Dir, Name: c.Name, System: array.SystemID(c.System), ISCSI: c.ISCSI, Links: c.Link, SSH: c.SSH, REST: c.REST})
 	if err == nil {
 		fmt.Printf("made %s in %s; its key is %s\n", c.Name, c.Dir, key)
 	}
@@ -121,6 +124,10 @@ func (c *arrayCmd) Run(o *options) error {
 		fmt.Print(text)
 		return err
 	}
+	var err error
+	if c.Words, err = cli.WithText(c.Words, cli.UntilEnd(os.Stdin)); err != nil {
+		return err
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	do := func(words []string) (string, error) {
@@ -128,7 +135,7 @@ func (c *arrayCmd) Run(o *options) error {
 		defer p.End()
 		return wsapi.DoTelling(ctx, o.Array, words, p.Tell)
 	}
-	text, err := "", error(nil)
+	var text string
 	if term.IsTerminal(int(os.Stdin.Fd())) {
 		text, err = aPerson().Do(c.Words, do)
 	} else {

@@ -97,7 +97,11 @@ func (c *remoteCmd) Run() error {
 		return client.Do(ctx, words, style, p.Tell)
 	}}
 	if len(c.Words) > 0 {
-		_, err := giveTo(ctx, sh, c.Words, aPerson())
+		words, err := cli.WithText(c.Words, cli.UntilEnd(os.Stdin))
+		if err != nil {
+			return err
+		}
+		_, err = giveTo(ctx, sh, words, aPerson())
 		return err
 	}
 	if term.IsTerminal(int(os.Stdin.Fd())) {

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -26,11 +25,7 @@ func serve(ctx context.Context, cfg node.Config, n *node.Node, log *slog.Logger)
 	defer wg.Wait()
 	defer stop()
 	if len(cfg.WSAPI.Listen) > 0 {
-		t, err := n.ManagementTLS()
-		if err != nil {
-			return fmt.Errorf("serve REST: %w", err)
-		}
-		c := rest.Config{Array: n, People: n.People(), Listen: cfg.WSAPI.Listen, TLS: t, Logger: log}
+		c := rest.Config{Array: n, People: n.People(), Listen: cfg.WSAPI.Listen, TLS: n.ManagementTLS(), Logger: log}
 		wg.Go(func() { serveREST(ctx, c, n, log) })
 	}
 	return wsapi.Serve(ctx, cfg.Socket, n)

@@ -24,8 +24,9 @@ type Plan struct {
 	Witness string
 	// ByCommand leaves it to commands to make the two arrays a pair, and to name the witness.
 	ByCommand bool
-	// SSH is where each array offers its command line, empty: nowhere.
-	SSH [2]string
+	// SSH is where each array offers its command line, REST where its REST interface; empty:
+	// nowhere.
+	SSH, REST [2]string
 }
 
 // Names of the three.
@@ -82,10 +83,7 @@ func (p Plan) check() error {
 		}
 	}
 	for side, name := range names[:2] {
-		if p.SSH[side] == "" {
-			continue
-		}
-		if err := once(seen, "the SSH address of "+name, p.SSH[side]); err != nil {
+		if err := management(seen, " of "+name, p.SSH[side], p.REST[side]); err != nil {
 			return err
 		}
 	}
@@ -93,6 +91,19 @@ func (p Plan) check() error {
 		return nil
 	}
 	return once(seen, "the address of the witness", p.Witness)
+}
+
+// management refuses addresses for people and programs that can't be meant. Empty is nowhere.
+func management(seen map[string]string, of, ssh, rest string) error {
+	for _, a := range []struct{ what, at string }{{"the SSH address", ssh}, {"the REST address", rest}} {
+		if a.at == "" {
+			continue
+		}
+		if err := once(seen, a.what+of, a.at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // once refuses what is no address, or was given for something else.
@@ -131,7 +142,7 @@ listen = %q
 remote = %q
 `, k+1, p.Links[i][k], p.Links[o][k])
 	}
-	s += sshAt(p.SSH[i])
+	s += managedAt(p.SSH[i], p.REST[i])
 	if p.Witness != "" && !p.ByCommand {
 		s += fmt.Sprintf("\n[witness]\naddress = %q\nkey = %q\n", p.Witness, pins[2].String())
 	}

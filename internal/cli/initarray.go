@@ -22,8 +22,8 @@ type Single struct {
 	System    array.SystemID
 	ISCSI     string
 	Links     []string
-	// SSH is where it offers its command line, empty: nowhere.
-	SSH string
+	// SSH is where it offers its command line, REST where its REST interface; empty: nowhere.
+	SSH, REST string
 }
 
 // arrayName is what an array may be called: it is a part of its iSCSI name.
@@ -50,7 +50,7 @@ func InitArray(s Single) (pki.Pin, error) {
 	if err != nil {
 		return pki.Pin{}, fmt.Errorf("make the identity of %s: %w", s.Name, err)
 	}
-	text := arrayAlone(dir, s.Name, uint32(s.System), s.ISCSI) + listensAt(s.Links) + sshAt(s.SSH)
+	text := arrayAlone(dir, s.Name, uint32(s.System), s.ISCSI) + listensAt(s.Links) + managedAt(s.SSH, s.REST)
 	return id.Pin(), os.WriteFile(filepath.Join(home, "perdured.toml"), []byte(text), 0o600)
 }
 
@@ -72,10 +72,7 @@ func (s Single) check() error {
 			return err
 		}
 	}
-	if s.SSH == "" {
-		return nil
-	}
-	return once(seen, "the SSH address", s.SSH)
+	return management(seen, "", s.SSH, s.REST)
 }
 
 // arrayAlone is the part of a configuration that has nothing to do with other arrays.
@@ -98,9 +95,13 @@ func listensAt(links []string) string {
 	return "\n[links]\nlisten = [\"" + strings.Join(links, "\", \"") + "\"]\n"
 }
 
-func sshAt(address string) string {
-	if address == "" {
-		return ""
+// managedAt is the part about where people and programs find the array.
+func managedAt(ssh, rest string) (text string) {
+	if ssh != "" {
+		text += fmt.Sprintf("\n[ssh]\nlisten = [%q]\n", ssh)
 	}
-	return fmt.Sprintf("\n[ssh]\nlisten = [%q]\n", address)
+	if rest != "" {
+		text += fmt.Sprintf("\n[wsapi]\nlisten = [%q]\n", rest)
+	}
+	return text
 }

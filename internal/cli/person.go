@@ -16,6 +16,21 @@ type Person struct {
 	Secret, Line func(prompt string) (string, error)
 }
 
+// Text reads lines that a person types or pastes, until an empty one.
+func (p Person) Text() func() (string, error) {
+	if p.Line == nil {
+		return func() (string, error) {
+			return "", array.Errorf(array.Invalid, "nobody is here who could type it: give the text as a word, in quotation marks")
+		}
+	}
+	first := "Paste the text, and then an empty line:\n"
+	return UntilEmpty(func() (string, error) {
+		prompt := first
+		first = ""
+		return p.Line(prompt)
+	})
+}
+
 // Do gives a command, with what a person has to add: passwords, and whether they are sure.
 func (p Person) Do(words []string, give func(words []string) (string, error)) (string, error) {
 	words, err := AskSecrets(words, p.Secret)

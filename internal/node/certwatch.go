@@ -14,27 +14,34 @@ import (
 // those that are renewed by themselves every few weeks should be by then.
 const restWarnBefore = 14 * 24 * time.Hour
 
-// lookAtCertificates tells of those that end soon.
+// lookAtCertificates tells of those that end soon, or can't be used.
 func (n *Node) lookAtCertificates() {
-	own := n.ident.Certificate()
-	n.certificate("identity", pki.Expiry(own, n.now()), n.now().After(own.NotAfter))
-	path := n.cfg.WSAPI.Certificate
-	if path == "" {
+	id, files := n.shownNow()
+	own := id.Certificate()
+	text := pki.Expiry(own, n.now())
+	if text != "" {
+		text += ": 'createcert -selfsigned " + serviceArray + "'"
+	}
+	n.certificate("identity", text, n.now().After(own.NotAfter))
+	if files == nil {
+		n.certificate(serviceREST, "", false)
 		return
 	}
-	c, err := pki.FirstCertificate(path)
+	c, err := files.Certificate()
 	if err != nil {
-		n.certificate("wsapi", fmt.Sprintf("the certificate of the REST interface can't be read: %v", err), false)
+		n.certificate(serviceREST, fmt.Sprintf("the certificate of the REST interface can't be used, what was shown before is shown: %v", err), false)
 		return
 	}
-	text, left := "", c.NotAfter.Sub(n.now())
+	end := c.Leaf.NotAfter
+	left := end.Sub(n.now())
+	text = ""
 	switch {
 	case left <= 0:
-		text = fmt.Sprintf("the certificate of the REST interface, %s, ended on %s: renew it, and start the daemon again", path, c.NotAfter.Format(time.DateOnly))
+		text = fmt.Sprintf("the certificate of the REST interface, of %s, ended on %s: renew it", c.Leaf.Subject, end.Format(time.DateOnly))
 	case left < restWarnBefore:
-		text = fmt.Sprintf("the certificate of the REST interface, %s, ends on %s: renew it, and start the daemon again", path, c.NotAfter.Format(time.DateOnly))
+		text = fmt.Sprintf("the certificate of the REST interface, of %s, ends on %s: renew it", c.Leaf.Subject, end.Format(time.DateOnly))
 	}
-	n.certificate("wsapi", text, left <= 0)
+	n.certificate(serviceREST, text, left <= 0)
 }
 
 // certificate tells of one, if there is something to tell.

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,10 +83,20 @@ func (n *Node) audited(q Asked, c *command, run func() (string, error)) (string,
 // blank stands for a secret.
 const blank = "********"
 
-// blanked returns words without the values of secret options, wherever they stand.
+// maxWord is how much of a word people see: certificates are longer.
+const maxWord = 256
+
+// blanked returns words without the values of secret options, wherever they stand, without keys,
+// and without the ends of long ones.
 func (c *command) blanked(words []string) []string {
 	words = slices.Clone(words)
 	for i := 1; i < len(words); i++ {
+		switch w := words[i]; {
+		case strings.Contains(w, "PRIVATE KEY"):
+			words[i] = blank
+		case len(w) > maxWord:
+			words[i] = strings.ToValidUTF8(w[:maxWord], "") + fmt.Sprintf("... (%d bytes)", len(w))
+		}
 		if words[i] == "" || words[i][0] != '-' {
 			continue
 		}

@@ -115,7 +115,7 @@ func startDrill(n *Node, _ context.Context, a *args) error {
 	}
 	if err := n.store.Update(func(t *store.Tx) error {
 		if o, ok, err := tables.drills.Get(t, name); err != nil || ok {
-			return orElse(err, array.Errorf(array.Exists, "group %s has a drill on array %s since %s: 'stoprcopydrill -f %s' ends it", name, n.cfg.Name, o.At.Format(time.DateTime), name))
+			return orElse(err, array.Errorf(array.Exists, "group %s has a drill on array %s since %s: 'stoprcopydrill -f %s' ends it", name, n.cfg.Name, o.At.Format(timeForPeople), name))
 		}
 		for _, h := range drill.Hosts {
 			if err := hostExists(t, h); err != nil {

@@ -4,7 +4,6 @@ package node
 
 import (
 	"cmp"
-	"crypto/tls"
 	"net"
 	"slices"
 	"strconv"
@@ -39,14 +38,6 @@ func (n *Node) System() SystemFact {
 
 // Number is what people know a volume or group by, from its id.
 func (s SystemFact) Number(id uint64) uint64 { return array.NumberOf(id, s.ID, s.TargetID) }
-
-// ManagementTLS is what the REST interface shows to its clients.
-func (n *Node) ManagementTLS() (*tls.Config, error) {
-	if w := n.cfg.WSAPI; w.Certificate != "" {
-		return pki.PublicFrom(w.Certificate, w.Key)
-	}
-	return n.ident.Public(), nil
-}
 
 // HostFact is a host; its CHAP secret is told to nobody.
 type HostFact struct {

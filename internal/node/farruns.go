@@ -183,14 +183,14 @@ func (n *Node) watchFarPeriod(r running, f Far) {
 		if late && !s.late {
 			why := s.trouble
 			if f.Copy {
-				n.warn(fmt.Sprintf("group %s, a copy of group %s of %s, has the state of %s: its period of %s is not kept", r.rec.Name, f.Remote, n.farName(f), f.Done.At.Format(time.DateTime), periodText(f.Period)))
+				n.warn(fmt.Sprintf("group %s, a copy of group %s of %s, has the state of %s: its period of %s is not kept", r.rec.Name, f.Remote, n.farName(f), f.Done.At.Format(timeForPeople), periodText(f.Period)))
 				s.late = late
 				return
 			}
 			if why == "" {
 				why = "sending takes longer"
 			}
-			n.warn(fmt.Sprintf("group %s: the period of %s to target %s is not kept; it has the state of %s: %s", r.rec.Name, periodText(f.Period), n.farName(f), f.Done.At.Format(time.DateTime), why))
+			n.warn(fmt.Sprintf("group %s: the period of %s to target %s is not kept; it has the state of %s: %s", r.rec.Name, periodText(f.Period), n.farName(f), f.Done.At.Format(timeForPeople), why))
 		}
 		s.late = late
 	})

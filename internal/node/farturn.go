@@ -39,9 +39,6 @@ func (n *Node) failoverFar(ctx context.Context, a *args, g RCGroup, f Far, force
 	return nil
 }
 
-// timeForPeople is how times of points are shown.
-const timeForPeople = "2006-01-02 15:04:05 MST"
-
 // leaveCopy is failoverFar, asked for by the source, which gives the copy up.
 func (n *Node) leaveCopy(ctx context.Context, from array.GroupID) error {
 	c, err := n.copyOf(from)

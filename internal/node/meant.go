@@ -202,7 +202,7 @@ func (c *Config) checkCPGs() error {
 
 // uses says what of its own the array has in a directory, or around it.
 func (c *Config) uses(dir string) string {
-	for _, own := range []string{"journal", "identity", "ssh"} {
+	for _, own := range []string{"journal", "identity", "ssh", certificateDir} {
 		if at := filepath.Join(c.DataDir, own); dir == at || strings.HasPrefix(dir, at+"/") {
 			return own
 		}

@@ -38,6 +38,7 @@ type Node struct {
 	log   *slog.Logger
 	start array.StartID
 	ident *pki.Identity
+	shown shownCertificate
 	store *store.Store
 	// events are what happened, audit who did what.
 	events *event.Log
@@ -182,6 +183,7 @@ func (n *Node) openStore() error {
 	if n.ident, err = pki.Load(filepath.Join(n.cfg.DataDir, "identity")); err != nil {
 		return noIdentity(err, filepath.Join(n.cfg.DataDir, "identity"))
 	}
+	n.loadShown()
 	if n.store, err = store.Open(filepath.Join(n.cfg.DataDir, "array.db")); err != nil {
 		return err
 	}

@@ -232,7 +232,7 @@ func lastSync(i group.Info) string {
 	if i.Period.Period == 0 || i.Period.At.IsZero() {
 		return "NA"
 	}
-	return i.Period.At.Format("2006-01-02 15:04:05 MST")
+	return i.Period.At.Format(timeForPeople)
 }
 
 // optionsOf is the incumbent's column.

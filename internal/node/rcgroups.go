@@ -75,7 +75,7 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 	}
 	for _, v := range d.VVs {
 		if v.Of != 0 && n.now().Before(v.Retain) {
-			return array.Errorf(array.Conflict, "snapshot %s is retained until %s", v.Name, v.Retain.Format(time.DateTime)).Because(array.Retained)
+			return array.Errorf(array.Conflict, "snapshot %s is retained until %s", v.Name, v.Retain.Format(timeForPeople)).Because(array.Retained)
 		}
 		if v.Joins != nil {
 			return array.Errorf(array.Conflict, "volume %s is being admitted to group %s: 'dismissrcopyvv -f %s %s' ends that", v.Joins.Name, r.rec.Name, v.Joins.Name, r.rec.Name).Because(array.Copied)
@@ -289,6 +289,9 @@ func (n *Node) synced(a *args, r *running) func(context.Context) error {
 
 // resume lets the other array follow again, and remembers it.
 func (n *Node) resume(ctx context.Context, r *running) error {
+	if err := n.noCopy(r.rec.ID); err != nil {
+		return err
+	}
 	if _, err := n.mayChange(r.rec.ID); err != nil {
 		return err
 	}

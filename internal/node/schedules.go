@@ -79,7 +79,7 @@ func (n *Node) runSchedule(ctx context.Context, s Schedule) (why string) {
 	case s.Suspended || !n.serves(s.Group):
 		return ""
 	case s.Last.Sub(now) > setBack:
-		return fmt.Sprintf("it was last carried out at %s, which the clock has not reached yet; 'setsched -resume' goes on from now on", s.Last.In(now.Location()).Format(time.DateTime))
+		return fmt.Sprintf("it was last carried out at %s, which the clock has not reached yet; 'setsched -resume' goes on from now on", s.Last.In(now.Location()).Format(timeForPeople))
 	case !times.Due(s.Last, now):
 		return ""
 	}

@@ -29,6 +29,7 @@ var update = flag.Bool("node.update", false, "write what commands say into testd
 //	login ann a       with the password 'correct horse': ann's commands to array-a are of that session
 //	! a removevv x    fails, and says why on standard error
 //	hold a            physical copies of array-a wait for their turn
+//	a setvv text:f    a word that is the text of the file f, or of stdout
 //	alert a 3 New     waits until alert 3 of array-a is New
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -56,6 +57,11 @@ func TestScripts(t *testing.T) {
 			on["a"], on["b"] = arrays[0], arrays[1]
 			give := func(ts *testscript.TestScript, neg bool, by Caller, args []string) {
 				x := on[args[0]]
+				for i, w := range args {
+					if name, is := strings.CutPrefix(w, "text:"); is {
+						args[i] = ts.ReadFile(name)
+					}
+				}
 				text, err := x.Do(t.Context(), Asked{By: by, Words: args[1:]})
 				fmt.Fprint(ts.Stdout(), text)
 				if err != nil {

@@ -224,10 +224,10 @@ func (s *scrubber) text(rate int64) string {
 	defer s.mu.Unlock()
 	text := "never scrubbed to the end"
 	if !s.state.Ended.IsZero() {
-		text = fmt.Sprintf("last scrubbed %s: %v", s.state.Ended.Format("2006-01-02 15:04:05"), s.state.Last)
+		text = fmt.Sprintf("last scrubbed %s: %v", s.state.Ended.Format(timeForPeople), s.state.Last)
 	}
 	if s.state.At != (volume.Cursor{}) {
-		text += fmt.Sprintf("; since %s: %v", s.state.Began.Format("2006-01-02 15:04:05"), s.state.Pass)
+		text += fmt.Sprintf("; since %s: %v", s.state.Began.Format(timeForPeople), s.state.Pass)
 	}
 	if rate == 0 {
 		text += "; not scrubbed in the background"

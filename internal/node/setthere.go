@@ -59,8 +59,8 @@ func (n *Node) setElsewhere(s *SetFact, there string, g RCGroup) error {
 		return array.Errorf(array.Conflict, "volume set %s has its volumes on array %s alone, such as %s: 'protectvvset %s %s %s:%s' there protects them",
 			s.Name, n.to().Name, there, s.Name, g.Name, n.cfg.Name, mode).Because(array.VolumeOnTarget)
 	}
-	return array.Errorf(array.Conflict, "volume set %s has volumes on both arrays: %s is on array %s alone, %s on array %s; a group's volumes are on one before they are protected: 'removevvset %s %s' takes it out",
-		s.Name, there, n.to().Name, s.Members[0], n.cfg.Name, s.Name, there).Because(array.VolumeOnTarget)
+	return array.Errorf(array.Conflict, "volume set %s has volumes on both arrays: %s is on array %s alone, %s on array %s; a group's volumes are on one before they are protected: 'removevvset -f %s %s', given to array %s, takes it out",
+		s.Name, there, n.to().Name, s.Members[0], n.cfg.Name, s.Name, there, n.to().Name).Because(array.VolumeOnTarget)
 }
 
 // emptySet refuses a set without volumes.

@@ -136,7 +136,7 @@ func (m vvMods) life(now time.Time, a *args, v *VV) error {
 	}
 	switch {
 	case retain.Before(v.Retain) && now.Before(v.Retain):
-		return array.Errorf(array.Conflict, "snapshot %s is retained until %s, which can't become earlier", v.Name, v.Retain.Format(time.DateTime)).Because(array.Retained)
+		return array.Errorf(array.Conflict, "snapshot %s is retained until %s, which can't become earlier", v.Name, v.Retain.Format(timeForPeople)).Because(array.Retained)
 	case !exp.IsZero() && exp.Before(retain):
 		return array.Errorf(array.Invalid, "snapshot %s would expire before its retention ends", v.Name).Because(array.Retained)
 	}

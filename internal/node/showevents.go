@@ -34,8 +34,8 @@ type eventFilter struct {
 // maxEventMinutes is longer than events are kept: twenty years.
 const maxEventMinutes = 20 * 366 * 24 * 60
 
-// eventTime is how entries' times are written, and given.
-const eventTime = "2006-01-02 15:04:05 MST"
+// timeForPeople is how times are shown: with their zone, since arrays' and people's differ.
+const timeForPeople = "2006-01-02 15:04:05 MST"
 
 func eventFilterOf(a *args, now time.Time) func() (eventFilter, error) {
 	minutes := a.flags.Float64("min", 0, "")
@@ -147,7 +147,7 @@ func showEvents(n *Node, _ context.Context, a *args) error {
 	t := table.New("Time", "Severity", "Message")
 	for _, e := range a.view().Events() {
 		if f.shows(e.At, e.Severity, e.Text) {
-			t.Row(e.At.Local().Format(eventTime), e.Severity, e.Text)
+			t.Row(e.At.Local().Format(timeForPeople), e.Severity, e.Text)
 		}
 	}
 	a.table(t)
@@ -166,7 +166,7 @@ func (n *Node) showAudit(a *args, f eventFilter) error {
 			s = event.Minor
 		}
 		if f.shows(x.At, s, x.User+" "+x.Words) {
-			t.Row(x.At.Local().Format(eventTime), x.User, x.Role, cmp.Or(x.From, "-"), x.Over, x.Words, x.Result)
+			t.Row(x.At.Local().Format(timeForPeople), x.User, x.Role, cmp.Or(x.From, "-"), x.Over, x.Words, x.Result)
 		}
 	}
 	a.table(t)

@@ -82,7 +82,7 @@ func showTime(t time.Time) string {
 	if t.IsZero() {
 		return "--"
 	}
-	return t.Local().Format("2006-01-02 15:04:05 MST")
+	return t.Local().Format(timeForPeople)
 }
 
 // copyType is the incumbent's word for how a volume came to be.

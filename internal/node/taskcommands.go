@@ -100,7 +100,7 @@ func taskTime(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return t.Format("2006-01-02 15:04:05 MST")
+	return t.Format(timeForPeople)
 }
 
 func waitTask(n *Node, _ context.Context, a *args) error {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/people"
@@ -283,7 +282,7 @@ func removeVV(n *Node, ctx context.Context, a *args) error {
 	}
 	if v.Of != 0 {
 		if n.now().Before(v.Retain) {
-			return array.Errorf(array.Conflict, "snapshot %s is retained until %s", v.Name, v.Retain.Format(time.DateTime)).Because(array.Retained)
+			return array.Errorf(array.Conflict, "snapshot %s is retained until %s", v.Name, v.Retain.Format(timeForPeople)).Because(array.Retained)
 		}
 		if err := n.mayRemove(v); err != nil {
 			return err
@@ -333,7 +332,7 @@ func (v VV) inNoSet() error {
 	if len(v.Sets) == 0 {
 		return nil
 	}
-	return array.Errorf(array.Conflict, "volume %s is in volume set %s: 'removevvset %s %s' takes it out", v.Name, v.Sets[0], v.Sets[0], v.Name).Because(array.InSet)
+	return array.Errorf(array.Conflict, "volume %s is in volume set %s: 'removevvset -f %s %s' takes it out", v.Name, v.Sets[0], v.Sets[0], v.Name).Because(array.InSet)
 }
 
 func createVLUN(n *Node, ctx context.Context, a *args) error {

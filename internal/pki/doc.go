@@ -4,9 +4,12 @@
 // is no authority: every daemon has one key and a certificate that it signed
 // itself, and a relation is pinned to the other's public key.
 //
+// People's programs know no keys but certificates, which authorities sign: for them it makes
+// requests, checks what was signed, and shows it (Subject, CheckChain, Files, Public).
+//
 // # Invariants
 //
-//   - Only TLS 1.3 is spoken, both ends show a certificate and prove its key.
+//   - Between daemons only TLS 1.3 is spoken, both ends show a certificate and prove its key.
 //   - A peer is accepted for its public key alone. Names, issuers and dates in its
 //     certificate decide nothing: an expired certificate never cuts a relation
 //     that a person established. Expiry says in time that one should be renewed.
@@ -16,5 +19,5 @@
 //
 // # Concurrency
 //
-// All values are immutable after they were made.
+// All values are immutable after they were made, but for Files, which guards itself.
 package pki

@@ -95,6 +95,9 @@ func (id *Identity) Name() string { return id.tls.Leaf.Subject.CommonName }
 // Certificate returns the identity's certificate.
 func (id *Identity) Certificate() *x509.Certificate { return id.tls.Leaf }
 
+// TLS returns the key and the certificate, for a server of people's programs.
+func (id *Identity) TLS() *tls.Certificate { return &id.tls }
+
 // Load reads the identity in dir. The error is fs.ErrNotExist if there is none.
 func Load(dir string) (*Identity, error) {
 	cert, err := readLimited(filepath.Join(dir, certFile))

@@ -3,6 +3,7 @@
 package pki
 
 import (
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -18,6 +19,15 @@ const pinPrefix = "sha256:"
 
 // PinOf returns the pin of the certificate's key.
 func PinOf(c *x509.Certificate) Pin { return sha256.Sum256(c.RawSubjectPublicKeyInfo) }
+
+// PinOfKey returns that of a public key; none if that is of no known kind.
+func PinOfKey(public crypto.PublicKey) Pin {
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return Pin{}
+	}
+	return sha256.Sum256(der)
+}
 
 // ParsePin reads what String wrote.
 func ParsePin(s string) (Pin, error) {

@@ -21,22 +21,22 @@ func (id *Identity) Save(dir string) error {
 	if err != nil {
 		return fmt.Errorf("save key: %w", err)
 	}
-	if err := replace(dir, keyFile, "PRIVATE KEY", der, 0o600); err != nil {
+	if err := replace(dir, keyFile, pem.EncodeToMemory(&pem.Block{Type: keyPEM, Bytes: der}), 0o600); err != nil {
 		return fmt.Errorf("save key: %w", err)
 	}
-	if err := replace(dir, certFile, "CERTIFICATE", id.tls.Certificate[0], 0o644); err != nil {
+	if err := replace(dir, certFile, pem.EncodeToMemory(&pem.Block{Type: certificatePEM, Bytes: id.tls.Certificate[0]}), 0o644); err != nil {
 		return fmt.Errorf("save certificate: %w", err)
 	}
 	return nil
 }
 
-func replace(dir, name, kind string, der []byte, mode os.FileMode) error {
+func replace(dir, name string, text []byte, mode os.FileMode) error {
 	f, err := os.CreateTemp(dir, "."+name+"-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name()) // without effect once renamed
-	err = pem.Encode(f, &pem.Block{Type: kind, Bytes: der})
+	_, err = f.Write(text)
 	for _, step := range []func() error{func() error { return f.Chmod(mode) }, f.Sync, f.Close} {
 		if e := step(); err == nil {
 			err = e

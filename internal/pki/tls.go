@@ -5,10 +5,8 @@ package pki
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 )
 
@@ -45,32 +43,11 @@ func (id *Identity) OpenServer(check Check) *tls.Config {
 }
 
 // Public returns a configuration for a server of people's programs, which prove themselves
-// by other means than keys, and may not know TLS 1.3.
-func (id *Identity) Public() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{id.tls}}
-}
-
-// PublicFrom is Public with a certificate and a key from files.
-func PublicFrom(certificate, key string) (*tls.Config, error) {
-	c, err := tls.LoadX509KeyPair(certificate, key)
-	if err != nil {
-		return nil, fmt.Errorf("load the certificate %s: %w", certificate, err)
-	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{c}}, nil
-}
-
-// FirstCertificate returns the first certificate of a file in PEM form.
-func FirstCertificate(path string) (*x509.Certificate, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	for b, rest := pem.Decode(text); b != nil; b, rest = pem.Decode(rest) {
-		if b.Type == "CERTIFICATE" {
-			return x509.ParseCertificate(b.Bytes)
-		}
-	}
-	return nil, fmt.Errorf("%s has no certificate in PEM form", path)
+// by other means than keys, and may not know TLS 1.3. It shows what shown returns.
+func Public(shown func() *tls.Certificate) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		return shown(), nil
+	}}
 }
 
 // Client returns a configuration for connecting to a peer that must show a key

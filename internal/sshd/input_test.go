@@ -44,3 +44,20 @@ func FuzzLines(f *testing.F) {
 		}
 	})
 }
+
+// TestATextThatFollows: a certificate comes as the input of a command, up to its end.
+func TestATextThatFollows(t *testing.T) {
+	r := newRig(t, Limits{})
+	c, err := r.dial("ann")
+	ok(t, err)
+	defer c.Close()
+	s, err := c.NewSession()
+	ok(t, err)
+	s.Stdin = strings.NewReader("-----BEGIN\nabc\n")
+	_, _ = s.CombinedOutput("importcert -f wsapi stdin") // the small array does not know it
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if want := "ann importcert|-f|wsapi|-----BEGIN\nabc\n"; len(r.ran) != 1 || r.ran[0] != want {
+		t.Errorf("%q, want %q", r.ran, want)
+	}
+}

@@ -136,7 +136,12 @@ func (x *session) exec(ctx context.Context, line string) (status int) {
 	}
 	sh := x.newShell()
 	for _, words := range commands {
-		text, exit, err := sh.Do(ctx, words)
+		var text string
+		exit := false
+		words, err := cli.WithText(words, cli.UntilEnd(x.ch))
+		if err == nil {
+			text, exit, err = sh.Do(ctx, words)
+		}
 		if exit {
 			break
 		}

@@ -78,11 +78,14 @@ func (s *shell) line(ctx context.Context, line string, p cli.Person) bool {
 		s.status = 1
 	}
 	for _, words := range commands {
-		exit := false
-		text, err := p.Do(words, func(words []string) (text string, err error) {
-			text, exit, err = s.cli.Do(ctx, words)
-			return text, err
-		})
+		text, exit := "", false
+		words, err := cli.WithText(words, p.Text())
+		if err == nil {
+			text, err = p.Do(words, func(words []string) (text string, err error) {
+				text, exit, err = s.cli.Do(ctx, words)
+				return text, err
+			})
+		}
 		if exit {
 			return false
 		}

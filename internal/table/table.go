@@ -4,6 +4,7 @@ package table
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -79,9 +80,25 @@ func (t *Table) String(s Style) string {
 	}
 	if t.total != nil && !s.NoHdTot {
 		t.write(&b, strings.Repeat("-", t.width()))
-		t.write(&b, line(t.total, false))
+		total := t.total
+		if s.CSV {
+			total = parted(total)
+		}
+		t.write(&b, line(total, false))
 	}
 	return b.String()
+}
+
+// parted has the number and the word of "3 total" in fields of their own, as the tables have them
+// whose first column is narrow.
+func parted(total []string) []string {
+	n, is := strings.CutSuffix(total[0], " total")
+	if !is || len(total) < 2 || total[1] != "" {
+		return total
+	}
+	total = slices.Clone(total)
+	total[0], total[1] = n, "total"
+	return total
 }
 
 func (t *Table) write(b *strings.Builder, line string) {

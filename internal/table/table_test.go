@@ -74,3 +74,18 @@ func FuzzForms(f *testing.F) {
 		}
 	})
 }
+
+// TestTotals: their number has a field of its own in CSV, whatever the first column is for.
+func TestTotals(t *testing.T) {
+	x := New("Name", "Role", ">Size")
+	x.Row("a", "b", 1)
+	x.Total("1 total", nil, 7)
+	for _, c := range []struct {
+		style Style
+		want  string
+	}{{Style{CSV: true}, "1,total,7\n"}, {Style{}, "1 total         7\n"}} {
+		if got := x.String(c.style); !strings.HasSuffix(got, "\n"+c.want) {
+			t.Errorf("%+v: %q, want %q in the end", c.style, got, c.want)
+		}
+	}
+}

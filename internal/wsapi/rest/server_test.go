@@ -25,10 +25,7 @@ import (
 func serveAt(t *testing.T, f *face) string {
 	t.Helper()
 	at := freePort(t)
-	conf, err := f.n.ManagementTLS()
-	if err != nil {
-		t.Fatal(err)
-	}
+	conf := f.n.ManagementTLS()
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
