@@ -87,6 +87,10 @@ const (
 	DomainExists
 	DomainUsed
 	OtherDomain
+	// CopyTarget: a copy of another volume is being made to it, or was not finished.
+	CopyTarget
+	// ManySessions: there are as many as there may be.
+	ManySessions
 	ReasonCount
 )
 

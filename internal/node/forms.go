@@ -23,7 +23,7 @@ func serveVerbs() (verbs []string) {
 // serveForms are those of setrcopygroup.
 func serveForms() []form {
 	return []form{
-		{"pol <policy>[,<policy>...]", "sets policies; no_ before one takes it off:"},
+		{"pol [-period <n>[s|m|h|d]] <policy>[,<policy>...]", "sets policies, and with -period how often a periodic group is sent; no_ before one takes it off:"},
 		{"  auto_failover", "with path_management: an array that does not own the group may take over by itself"},
 		{"  path_management", "with auto_failover: hosts' paths follow who serves"},
 		{"  auto_recover", "the other array returns by itself after the owner went on alone"},

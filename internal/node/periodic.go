@@ -123,13 +123,16 @@ func (n *Node) setPeriod(ctx context.Context, a *args) error {
 	if err := n.targetOf(a.rest[1]); err != nil {
 		return err
 	}
-	return n.changeRecord(ctx, r, func(g *RCGroup) error {
-		if g.Period == 0 {
-			return array.Errorf(array.Conflict, "group %s is synchronous and has no period: 'setrcopygroup mode periodic %s %s' makes it periodic", g.Name, a.rest[1], g.Name).Because(array.NotPeriodic)
-		}
-		g.Period = period
-		return nil
-	})
+	return n.changeRecord(ctx, r, func(g *RCGroup) error { return g.setPeriod(period, a.rest[1]) })
+}
+
+// setPeriod sets the period of a group that has one.
+func (g *RCGroup) setPeriod(period int64, target string) error {
+	if g.Period == 0 {
+		return array.Errorf(array.Conflict, "group %s is synchronous and has no period: 'setrcopygroup mode periodic %s %s' makes it periodic", g.Name, target, g.Name).Because(array.NotPeriodic)
+	}
+	g.Period = period
+	return nil
 }
 
 // setMode is setrcopygroup mode.

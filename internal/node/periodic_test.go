@@ -85,6 +85,14 @@ func TestPeriodicGroup(t *testing.T) {
 	}
 	a.refuses("'setrcopygroup reverse g' hands it over", "setrcopygroup", "switchover", "g")
 	b.refuses("which can be reached", "setrcopygroup", "failover", "-f", "g")
+	// Both are made, or none.
+	a.refuses("want at least 15s", "setrcopygroup", "pol", "-period", "14s", "no_over_per_alert", "g")
+	a.refuses("its copy is of a moment before", "setrcopygroup", "pol", "-period", "20s", "auto_failover", "g")
+	a.says(", Period 1d,auto_recover,over_per_alert", "showrcopy", "groups", "g")
+	b.run("setrcopygroup", "pol", "-period", "2d", "no_over_per_alert", "g")
+	a.says(", Period 2d,auto_recover", "showrcopy", "groups", "g")
+	a.run("setrcopygroup", "pol", "over_per_alert", "g")
+	a.run("setrcopygroup", "period", "1d", "array-b", "g")
 	a.run("setrcopygroup", "pol", "no_over_per_alert", "g")
 
 	a.run("stoprcopygroup", "-f", "g")

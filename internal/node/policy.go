@@ -15,10 +15,18 @@ import (
 // policyNames are the policies in the order in which they are told.
 const policyNames = "auto_failover, path_management, auto_recover, auto_synchronize, active_active, follow_writes, permanent_loss, over_per_alert or prefer=ARRAY"
 
-// setPolicy is setrcopygroup pol.
+// setPolicy is setrcopygroup pol. With -period both are one change.
 func (n *Node) setPolicy(ctx context.Context, a *args, force *bool) error {
+	often := a.flags.String("period", "", "")
 	if err := a.parse(2, 2); err != nil {
 		return err
+	}
+	var period int64
+	if *often != "" {
+		var err error
+		if period, err = parsePeriod(*often); err != nil {
+			return err
+		}
 	}
 	r, err := n.findGroup(a.rest[1])
 	if err != nil {
@@ -37,6 +45,11 @@ func (n *Node) setPolicy(ctx context.Context, a *args, force *bool) error {
 		}
 		if err := n.setPolicies(&g, policies); err != nil {
 			return err
+		}
+		if period > 0 {
+			if err := g.setPeriod(period, n.to().Name); err != nil {
+				return err
+			}
 		}
 		return groupsPut(t, g)
 	})

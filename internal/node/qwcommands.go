@@ -244,17 +244,42 @@ func (n *Node) checkWitness(_ context.Context, a *args, r relation, key string) 
 	}
 	// Others need not wait for it.
 	a.then = func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, checkWithin)
-		defer cancel()
-		c := n.witnessClient(w)
-		defer c.Close()
-		began := time.Now()
-		s, err := c.Status(ctx)
+		k, err := n.askWitness(ctx, w)
 		if err != nil {
-			return array.Errorf(array.Unavailable, "the witness can't be used from array %s: %v", n.cfg.Name, err)
+			return err
 		}
-		a.printf("witness\t%s\tanswers array %s, round trip %v, version %s\n", w.Address, n.cfg.Name, time.Since(began).Round(time.Microsecond), s.Version)
+		a.printf("witness\t%s\tanswers array %s, round trip %v, version %s\n", k.Address, n.cfg.Name, k.RoundTrip, k.Version)
 		return nil
 	}
 	return nil
+}
+
+// WitnessCheck is what a witness answered when it was asked.
+type WitnessCheck struct {
+	Address   string
+	RoundTrip time.Duration
+	Version   string
+}
+
+// askWitness asks one who it is, and changes nothing.
+func (n *Node) askWitness(ctx context.Context, w Witness) (WitnessCheck, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkWithin)
+	defer cancel()
+	c := n.witnessClient(w)
+	defer c.Close()
+	began := time.Now()
+	s, err := c.Status(ctx)
+	if err != nil {
+		return WitnessCheck{}, array.Errorf(array.Unavailable, "the witness can't be used from array %s: %v", n.cfg.Name, err)
+	}
+	return WitnessCheck{Address: w.Address, RoundTrip: time.Since(began).Round(time.Microsecond), Version: s.Version}, nil
+}
+
+// CheckWitness asks the witness that is known.
+func (v *View) CheckWitness(ctx context.Context) (WitnessCheck, error) {
+	w := v.n.rel.Load().witness
+	if w.Address == "" {
+		return WitnessCheck{}, array.Errorf(array.NotFound, "there is no quorum witness: 'setrcopytarget witness create' makes one known")
+	}
+	return v.n.askWitness(ctx, w)
 }

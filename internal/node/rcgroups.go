@@ -29,7 +29,7 @@ func groupCommands() []command {
 		{name: "startrcopygroup", right: people.Change, usage: "startrcopygroup [-wait] [-t <target>] <group>", about: "starts replication; only what differs is sent", of: lastGroup, run: startRCGroup},
 		{name: "stoprcopygroup", right: people.Change, usage: "stoprcopygroup -f [-t <target>] <group>", about: "stops replication; the serving array goes on alone", of: lastGroup, run: stopRCGroup},
 		{name: "syncrcopy", right: people.Change, usage: "syncrcopy [-w] [-t <target>] <group>", about: "waits until the group is in sync; of a periodic one, sends what was written until now, and waits for that with -w", of: lastGroup, run: syncRCGroup},
-		{name: "setrcopygroup", right: people.Change, usage: "setrcopygroup pol [-f] <policy>|period <n>[s|m|h|d] <target>|mode [-f] sync|periodic <target>|switchover|failover [-f]|recover|restore|reverse [-t <target>]|override -f|discard -f [-waittask] <group>", about: "changes policies, a periodic group's period, the mode, or which array serves", forms: serveForms(), of: groupToServe, free: isRescue, rightOf: rightToServe, run: setRCGroup},
+		{name: "setrcopygroup", right: people.Change, usage: "setrcopygroup pol [-f] [-period <n>[s|m|h|d]] <policy>|period <n>[s|m|h|d] <target>|mode [-f] sync|periodic <target>|switchover|failover [-f]|recover|restore|reverse [-t <target>]|override -f|discard -f [-waittask] <group>", about: "changes policies, a periodic group's period, the mode, or which array serves", forms: serveForms(), of: groupToServe, free: isRescue, rightOf: rightToServe, run: setRCGroup},
 	}
 }
 

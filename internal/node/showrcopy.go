@@ -123,11 +123,11 @@ func (n *Node) showLinks(a *args) error {
 			if l.Up {
 				up = "Up"
 			}
-			t.Row(f.Name, linkPort(l.Port-1), l.Remote, up, "-")
+			t.Row(f.Name, linkPort(l.Port-1), LinkAddress(l.Remote), up, "-")
 		}
 		for _, l := range f.Links {
 			if !seen[l.Listen] {
-				t.Row("receive", linkPort(l.Port-1), l.Listen, "Up", "-")
+				t.Row("receive", linkPort(l.Port-1), LinkAddress(l.Listen), "Up", "-")
 			}
 			seen[l.Listen] = true
 		}

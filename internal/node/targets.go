@@ -30,6 +30,16 @@ func targetCommands() []command {
 // linkPortNumber is where a link's other end listens if nothing else is said.
 const linkPortNumber = 5785
 
+// LinkAddress is the address of an array's end of a link as people and programs know it: the
+// port is named only if it is not the usual one.
+func LinkAddress(hostPort string) string {
+	host, port, err := net.SplitHostPort(hostPort)
+	if err != nil || port != strconv.Itoa(linkPortNumber) {
+		return hostPort
+	}
+	return host
+}
+
 // linkWord reads a link as commands name it: the number of this array's address, as
 // node:slot:port, and the other array's address.
 func (n *Node) linkWord(word string) (Link, error) {

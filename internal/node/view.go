@@ -288,6 +288,9 @@ func (v *View) StartTask(ctx context.Context, kind, name string, q Asked) (TaskF
 	return v.n.StartTask(ctx, kind, name, q)
 }
 
+// Everything reports whether the caller sees what is in any domain, and in none.
+func (v *View) Everything() bool { return v.by.everything() }
+
 // System returns what the array is.
 func (v *View) System() SystemFact { return v.n.System() }
 

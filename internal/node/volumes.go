@@ -310,7 +310,7 @@ func (n *Node) mayRemove(v VV) error {
 		return orElse(err, array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", v.Name).Because(array.Exported))
 	}
 	if v.Copy.underWay() {
-		return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: 'createvvcopy -halt' ends that", v.Name, v.Copy.Name).Because(array.Copied)
+		return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: 'createvvcopy -halt' ends that", v.Name, v.Copy.Name).Because(array.CopyTarget)
 	}
 	if v.Joins != nil {
 		return n.notJoining(v)
@@ -406,9 +406,9 @@ func mayExport(t *store.Tx, v VV) error {
 	case err != nil || !ok:
 		return orElse(err, array.Errorf(array.NotFound, "the volume does not exist any more").Because(array.NoVolume))
 	case v.Copy.State == copyFailed:
-		return array.Errorf(array.Conflict, "volume %s holds part of a copy of %s, which was not finished (%s): copy to it again, or remove it", v.Name, v.Copy.Name, v.Copy.Why).Because(array.Copied)
+		return array.Errorf(array.Conflict, "volume %s holds part of a copy of %s, which was not finished (%s): copy to it again, or remove it", v.Name, v.Copy.Name, v.Copy.Why).Because(array.CopyTarget)
 	case v.Copy.partial():
-		return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: see createvvcopy", v.Name, v.Copy.Name).Because(array.Copied)
+		return array.Errorf(array.Conflict, "volume %s is being made a copy of %s: see createvvcopy", v.Name, v.Copy.Name).Because(array.CopyTarget)
 	case v.Joins != nil || v.Stays != nil:
 		return notJoining(t, v)
 	case v.Taking != 0:

@@ -62,9 +62,9 @@ func (b *Book) begin(name, password, from string, now time.Time) (Session, error
 	b.sweep(now)
 	switch own := b.room(name, now); {
 	case own >= maxOfOne:
-		return Session{}, array.Errorf(array.Busy, "user %s has %d sessions, the most there may be: end some, or wait until they expire", name, own)
+		return Session{}, array.Errorf(array.Busy, "user %s has %d sessions, the most there may be: end some, or wait until they expire", name, own).Because(array.ManySessions)
 	case len(b.sessions) >= maxSessions:
-		return Session{}, array.Errorf(array.Busy, "there are %d sessions, the most there may be", maxSessions)
+		return Session{}, array.Errorf(array.Busy, "there are %d sessions, the most there may be", maxSessions).Because(array.ManySessions)
 	}
 	s := Session{Key: newKey(), User: u.Name, Grants: u.Grants, Domain: u.Default, From: printable(from, 64), Began: now, Used: now, Expires: now.Add(b.o.Idle)}
 	b.sessions[s.Key] = &s

@@ -99,6 +99,8 @@ var reasonCodes = map[array.Reason]Code{
 	array.DomainExists:    DomainExists,
 	array.DomainUsed:      DomainUsed,
 	array.OtherDomain:     OtherDomain,
+	array.CopyTarget:      VolumeBusy,
+	array.ManySessions:    ManySessions,
 }
 
 // CodeOf returns what a client hears of an error.

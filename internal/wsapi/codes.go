@@ -34,6 +34,7 @@ var (
 	NoVolume       = Code{http.StatusNotFound, 23, "NON_EXISTENT_VOL"}
 	NoSpace        = Code{http.StatusBadRequest, 24, "NO_SPACE"}
 	Exported       = Code{http.StatusConflict, 26, "EXPORTED_VLUN"}
+	InCopy         = Code{http.StatusBadRequest, 29, "INV_OPERATION_VV_ONLINE_COPY_IN_PROGRESS"}
 	TooLarge       = Code{http.StatusBadRequest, 28, "TOO_LARGE"}
 	HasChild       = Code{http.StatusConflict, 32, "HAS_CHILD"}
 	VolumeInSet    = Code{http.StatusConflict, 34, "VV_IN_VVSET"}
@@ -80,7 +81,6 @@ var (
 	TargetNotReady   = Code{http.StatusForbidden, 1004, "RCOPY_TARGET_IS_NOT_READY"}
 	GroupBusy        = Code{http.StatusForbidden, 1005, "RCOPY_GROUP_IS_BUSY"}
 	OnlyOnPrimary    = Code{http.StatusForbidden, 1006, "RCOPY_GROUP_OPERATION_ONLY_ON_PRIMARY_SIDE"}
-	OnlyOnSecondary  = Code{http.StatusForbidden, 1007, "RCOPY_GROUP_OPERATION_ONLY_ON_SECONDARY_SIDE"}
 	NotPeriodic      = Code{http.StatusForbidden, 1008, "RCOPY_GROUP_IS_NOT_PERIODIC"}
 	BadPolicy        = Code{http.StatusForbidden, 1009, "RCOPY_GROUP_INV_POLICY_FOR_SYNC_GROUP"}
 	WrongTargetCount = Code{http.StatusForbidden, 1010, "RCOPY_GROUP_INV_TARGET_NUMBER"}

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/node"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/wsapi"
@@ -57,6 +58,14 @@ func fail(code wsapi.Code, ref, format string, args ...any) error {
 	return &wsapi.Failure{Code: code, Ref: ref, Text: fmt.Sprintf(format, args...)}
 }
 
+// meant gives an error of these reasons the code that it has of this request.
+func meant(err error, code wsapi.Code, of ...array.Reason) error {
+	if r := array.ReasonOf(err); r != array.Unspecified && slices.Contains(of, r) {
+		return fail(code, "", "%v", err)
+	}
+	return err
+}
+
 // decode reads the body. What it has beside the members of to is refused: a client that
 // means something by it should know that it is not done.
 func (c *call) decode(to any) error {
@@ -69,7 +78,7 @@ func (c *call) decode(to any) error {
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong):
-		return fail(wsapi.WrongType, wrong.Field, "%s is a %s: want a %s", wrong.Field, wrong.Value, jsonType(wrong.Type))
+		return wrongType(wrong)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fail(wsapi.InputEnds, "", "the body ends early")
 	case err != nil && strings.HasPrefix(err.Error(), "json: unknown field "):
@@ -81,7 +90,7 @@ func (c *call) decode(to any) error {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return fail(wsapi.BadJSON, "", "the body has something after its object")
 	}
-	return nil
+	return exactly(c.body, reflect.TypeOf(to))
 }
 
 // knows refuses a query string with what the route does not know, as decode does a body. One
@@ -102,12 +111,6 @@ func (c *call) knows(t route) error {
 		}
 	}
 	return nil
-}
-
-// jsonType is a type as whoever writes JSON knows it.
-func jsonType(t reflect.Type) string {
-	kind, _ := schema(t)["type"].(string)
-	return kind
 }
 
 // nameLike is what a name may be: none can pass for an option or for several words.

@@ -293,9 +293,4 @@ func (c *call) inDomain(domain string) ([]string, error) {
 }
 
 // otherDomain gives an error of objects of different domains the code that is a group's.
-func otherDomain(err error, code wsapi.Code) error {
-	if array.ReasonOf(err) == array.OtherDomain {
-		return fail(code, "", "%v", err)
-	}
-	return err
-}
+func otherDomain(err error, code wsapi.Code) error { return meant(err, code, array.OtherDomain) }

@@ -90,12 +90,15 @@ func TestDomains(t *testing.T) {
 			{404, 38, "GET", "/domains/shop", ""},
 			{404, 38, "POST", "/hosts", `{"name":"x","domain":"shop","iSCSINames":["iqn.x:x"]}`},
 			{403, 13, "POST", "/domains", `{"name":"x"}`},
-			{403, 13, "GET", "/users", ""},
+			{404, 1035, "GET", "/users/ann", ""},
 			{403, 13, "POST", "/scrubs", `{"mibPerSecond":5}`},
 		} {
 			bob.refuses(w.status, w.code, w.method, base+w.path, w.body)
 		}
 		bob.wants(http.StatusOK, "GET", base+"/system", "")
+		if got := names(bob, "/users", func(u user) string { return u.Name }); got != "bob" {
+			t.Errorf("bob sees the users %s", got)
+		}
 	}
 	ann := a.as("ann")
 	if got := names(ann, "/volumes", func(v volume) string { return v.Name }); got != "v" {

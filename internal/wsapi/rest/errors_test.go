@@ -28,6 +28,16 @@ func volumeErrors() []wrong {
 		{400, 60, "POST", "/volumes", `{"name":"a","cpg":"cpg0","sizeMiB":1}{}`},
 		{400, 39, "POST", "/volumes", `{"name":7}`},
 		{400, 12, "POST", "/volumes", `{"name":"a","cpg":"cpg0","sizeMiB":256,"nonsense":1}`},
+		{400, 12, "POST", "/volumes", `{"name":"x","cpg":"cpg0","sizeMiB":1,"NAME":"y"}`},
+		{400, 12, "POST", "/volumes", `{"name":"x","cpg":"cpg0","sizeMiB":1,"Comment":"y"}`},
+		{400, 12, "POST", "/volumes", `{"name":"x","cpg":"cpg0","sizeMiB":1,"name":"y"}`},
+		{400, 12, "POST", "/volumes", `{"name":"x","cpg":"cpg0","sizeMiB":1,"policies":{"oneHost":false,"ONEHOST":false}}`},
+		{400, 12, "POST", "/volumes", `{"name":"x","cpg":"cpg0","sizeMiB":1,"objectKeyValues":[{"key":"a","value":"b","value":"c"}]}`},
+		{400, 12, "POST", "/volumes/own", `{"action":"createSnapshot","parameters":{"name":"a","Name":"b"}}`},
+		{400, 39, "POST", "/volumes", `["name"]`},
+		{400, 39, "POST", "/volumes", `{"name":"x","cpg":"cpg0","sizeMiB":1.5}`},
+		{400, 43, "POST", "/volumes", `{"name":"x","cpg":"cpg0","sizeMiB":99999999999999999999}`},
+		{400, 115, "POST", "/volumes", `{"name":"x","cpg":"cpg0","sizeMiB":-99999999999999999999}`},
 		{400, 40, "POST", "/volumes", `{"cpg":"cpg0","sizeMiB":256}`},
 		{400, 40, "POST", "/volumes", `{"name":"a","sizeMiB":256}`},
 		{404, 15, "POST", "/volumes", `{"name":"a","cpg":"none","sizeMiB":256}`},
@@ -127,6 +137,7 @@ func hostErrors() []wrong {
 		{409, 26, "DELETE", "/hostsets/web", ""},
 		{409, 101, "POST", "/volumesets", `{"name":"apps"}`},
 		{404, 23, "POST", "/volumesets", `{"name":"new","setmembers":["none"]}`},
+		{501, 9, "POST", "/volumesets", `{"name":"new","flashCachePolicy":1}`},
 		{404, 102, "DELETE", "/volumesets/none", ""},
 		{501, 9, "PUT", "/volumesets/apps", `{"flashCachePolicy":1}`},
 		{501, 9, "POST", "/volumesets/apps", `{"action":"createSnapshot","parameters":{"name":"s@count@"}}`},
@@ -209,6 +220,28 @@ func groupErrors() []wrong {
 		{403, 1018, "POST", g + "/g", `{"action":7}`},
 		{403, 1018, "POST", g + "/g", `{"action":10}`},
 		{501, 9, "POST", g + "/g", `{"action":6,"localGroupsDirection":true}`},
+		{501, 9, "POST", g + "/g", `{"action":9,"skipStart":true}`},
+		{501, 9, "POST", g + "/g", `{"action":10,"skipStart":true}`},
+		{501, 9, "POST", g + "/g", `{"action":9,"skipSync":true}`},
+		{501, 9, "POST", g + "/g", `{"action":10,"skipSync":true}`},
+		{501, 9, "POST", g + "/g", `{"action":7,"discardNewData":true}`},
+		{501, 9, "POST", g + "/g", `{"action":9,"discardNewData":true}`},
+		{501, 9, "POST", g + "/p", `{"action":7,"noSnapshot":true,"force":true}`},
+		{501, 9, "POST", g + "/p", `{"action":7,"skipPromote":true,"force":true}`},
+		{400, 44, "POST", g + "/g", `{"action":8,"force":true}`},
+		{403, 1018, "POST", g + "/g", `{"action":7,"noSnapshot":true,"skipPromote":true,"skipStart":false,"skipSync":false}`},
+		{400, 44, "PUT", g + "/g", `{"action":3,"fullSync":true}`},
+		{400, 44, "PUT", g + "/g", `{"action":4,"volumeName":"shop"}`},
+		{400, 44, "PUT", g + "/g", `{"action":2,"volumeName":"shop","volumeAutoCreation":true}`},
+		{400, 44, "PUT", g + "/g", `{"volumeName":"shop"}`},
+		{400, 44, "PUT", g + "/g", `{"targets":[{"secVolumeName":"shop"}]}`},
+		{400, 44, "PUT", g + "/g", `{"action":1,"volumeName":"own","volumeAutoCreation":true,"targets":[{"targetName":"array-b","mode":1}]}`},
+		{400, 44, "POST", g + "/g/volumes", `{"volumeName":"own","volumeAutoCreation":true,"removeVolume":true}`},
+		{403, 1047, "PUT", g + "/p", `{"targets":[{"syncPeriod":600,"policies":{"activeActive":true}}]}`},
+		{501, 9, "PUT", g + "/g", `{"action":2,"volumeName":"shop","keepSnap":true,"removeVolume":true,"removeSecondaryVolume":true}`},
+		{501, 9, "DELETE", g + "/g/volumes/shop?keepSnap=true&removeVolume=true&removeSecondaryVolume=true", ""},
+		{501, 9, "DELETE", g + "/g?keepSnap=true&removeVolumes=true", ""},
+		{400, 40, "POST", g, `{"name":"h","targets":[{"targetName":"array-b"}]}`},
 		{404, 1016, "GET", g + "/g/volumes/own", ""},
 		{404, 1033, "GET", g + "/g/targets/none", ""},
 		{409, 1001, "POST", g + "/g/targets", `{"targetName":"array-b","mode":2}`},
@@ -255,6 +288,15 @@ func otherErrors() []wrong {
 		{404, 102, "POST", "/qos", `{"name":"none","type":1,"ioMaxLimit":1}`},
 		{400, 40, "POST", "/qos", `{"type":1,"ioMaxLimit":1}`},
 		{400, 46, "POST", "/qos", `{"name":"none","type":2,"ioMaxLimit":1}`},
+		{400, 40, "POST", "/qos", `{"name":"none","ioMaxLimit":1}`},
+		{501, 9, "POST", "/qos", `{"name":"sys:all_others","type":3,"ioMaxLimit":1}`},
+		{501, 9, "POST", "/qos", `{"name":"all_others","type":3,"ioMaxLimit":1}`},
+		{501, 9, "PUT", "/qos/sys:all_others", `{"ioMaxLimit":1}`},
+		{501, 9, "DELETE", "/flashcache", ""},
+		{501, 9, "GET", "/volumespacedistribution", ""},
+		{501, 9, "GET", "/portdevices/all/0:1:1", ""},
+		{501, 9, "GET", "/ports/0:1:1/iSCSIVlans", ""},
+		{501, 9, "PUT", "/ports/0:1:1/iSCSIVlans/7", `{}`},
 		{400, 12, "POST", "/qos", `{"name":"none","type":1,"nothing":1}`},
 		{400, 43, "PUT", "/qos/vvset:apps", `{"ioMaxLimit":99999999999}`},
 		{400, 115, "PUT", "/qos/vvset:apps", `{"bwMaxLimitKB":-1}`},
@@ -277,20 +319,19 @@ func otherErrors() []wrong {
 func TestErrors(t *testing.T) {
 	a, _ := furnish(t)
 	a.wants(http.StatusCreated, "POST", "/api/v1/remotecopygroups", `{"name":"e","targets":[{"targetName":"array-b","mode":1}]}`)
+	a.wants(http.StatusCreated, "POST", "/api/v1/remotecopygroups", `{"name":"p","targets":[{"targetName":"array-b","mode":2}]}`)
 	before := volumesText(a)
-	seen := map[int]bool{}
 	for _, group := range [][]wrong{volumeErrors(), hostErrors(), groupErrors(), otherErrors()} {
 		for _, w := range group {
 			path := "/api/v1" + w.path
-			seen[w.code] = true
 			a.refuses(w.status, w.code, w.method, path, w.body)
 		}
 	}
 	if after := volumesText(a); after != before {
 		t.Errorf("refused requests changed something:\n%s\n%s", before, after)
 	}
-	if len(seen) < 60 {
-		t.Errorf("only %d codes are looked at", len(seen))
+	if p := get[groupTarget](a, "/api/v1/remotecopygroups/p/targets/array-b"); !p.Policies.OverPeriodAlert || p.SyncPeriod == 600 {
+		t.Errorf("a request with two changes made one: %+v", p)
 	}
 }
 

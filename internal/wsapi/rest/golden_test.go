@@ -18,7 +18,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // varies are members whose value no two runs have alike.
-var varies = regexp.MustCompile(`"(time|timeSecs|groupLastSyncTime|groupLastSyncTimeSec|volumeLastSyncTime|volumeLastSyncTimeSec|creationTimeSec|creationTime8601|expirationTimeSec|expirationTime8601|startTime|finishTime|roundTripMs|lastSeen|localAddress|remoteAddress|tcpPort|API_URL|lastEnded|began|record|from|to|logEnd|committed|applied|otherHolds|starts|reason|timeZone|sessionsInUse|copying|lastPages|pages|identityKey)": ("[^"]*"|[0-9.]+)`)
+var varies = regexp.MustCompile(`"(time|timeSecs|groupLastSyncTime|groupLastSyncTimeSec|volumeLastSyncTime|volumeLastSyncTimeSec|creationTimeSec|creationTime8601|expirationTimeSec|expirationTime8601|startTime|finishTime|roundTripMs|lastSeen|localAddress|remoteAddress|address|tcpPort|API_URL|lastEnded|began|record|from|to|logEnd|committed|applied|otherHolds|starts|reason|timeZone|sessionsInUse|copying|lastPages|pages|identityKey)": ("[^"]*"|[0-9.]+)`)
 
 // loopback are the addresses that links listen at (freePort).
 var loopback = regexp.MustCompile(`127\.\d+\.\d+\.\d+`)

@@ -90,6 +90,16 @@ func putGroup(c *call) (answer, error) {
 	if err := c.decode(&in); err != nil {
 		return answer{}, err
 	}
+	if in.Action != nil {
+		switch *in.Action {
+		case actionAdmit, actionDismiss, actionStart, actionStop, actionSync:
+		default:
+			return answer{}, fail(wsapi.BadEnum, "action", "action %d: want 1 to 5", *in.Action)
+		}
+		if err := in.goesWith(*in.Action); err != nil {
+			return answer{}, err
+		}
+	}
 	if err := in.oneTarget(); err != nil {
 		return answer{}, err
 	}
@@ -111,15 +121,15 @@ func putGroup(c *call) (answer, error) {
 		return start(c, f, in)
 	case actionStop:
 		if err := c.run("stoprcopygroup", "-f", f.Name); err != nil {
-			return answer{}, err
+			return answer{}, groupBusy(err)
 		}
 		return done(atGroup(f))
 	case actionSync:
 		if in.FullSync {
 			return answer{}, fail(wsapi.Unsupported, "fullSync", "what differs is known and sent: verify compares all")
 		}
-		if empty(f) {
-			return answer{}, fail(wsapi.GroupEmpty, "", "group %s has no volumes", f.Name)
+		if err := maySync(f); err != nil {
+			return answer{}, err
 		}
 		return c.task("remote_copy_sync", f.Name, atGroup(f), "syncrcopy", "-w", f.Name)
 	}
@@ -169,18 +179,21 @@ func start(c *call, f node.GroupFact, in groupMods) (answer, error) {
 		return answer{}, fail(wsapi.Unsupported, "startingSnapshots", "what differs is known without snapshots: leave startingSnapshots out")
 	case empty(f):
 		return answer{}, fail(wsapi.GroupEmpty, "", "group %s has no volumes", f.Name)
-	case f.State == "Started":
+	case f.State == "Started" || f.State == "Starting":
 		return answer{}, fail(wsapi.GroupStarted, "", "group %s is started already", f.Name)
 	}
 	if err := c.run("startrcopygroup", f.Name); err != nil {
-		return answer{}, err
+		return answer{}, groupBusy(err)
 	}
 	return done(atGroup(f))
 }
 
-// changeGroup is PUT without an action. The mode changes by itself: what goes with it
-// depends on how that ended.
+// changeGroup is PUT without an action. It is one change, so that all of it is made or nothing;
+// the mode changes by itself: what goes with it depends on how that ended.
 func changeGroup(c *call, f node.GroupFact, in groupMods) (answer, error) {
+	if err := in.changeAlone(); err != nil {
+		return answer{}, err
+	}
 	var words []string
 	var timing groupTargetMod
 	for _, t := range in.Targets {
@@ -212,24 +225,26 @@ func changeGroup(c *call, f node.GroupFact, in groupMods) (answer, error) {
 	if changes && (len(words) > 0 || timing.SyncPeriod != nil) {
 		return answer{}, fail(wsapi.ParamConflict, "mode", "the mode changes by itself: change policies and period before or after")
 	}
-	var commands [][]string
-	if changes {
-		commands = append(commands, []string{"setrcopygroup", "mode", modeWord(timing.Mode), target, f.Name})
-	}
-	if len(words) > 0 {
-		command := []string{"setrcopygroup", "pol"}
+	var command []string
+	switch {
+	case changes:
+		command = []string{"setrcopygroup", "mode", modeWord(timing.Mode), target, f.Name}
+	case timing.SyncPeriod != nil && len(words) == 0:
+		command = []string{"setrcopygroup", "period", strconv.FormatInt(*timing.SyncPeriod, 10) + "s", target, f.Name}
+	case len(words) > 0:
+		command = []string{"setrcopygroup", "pol"}
 		if in.Force {
 			command = append(command, "-f")
 		}
-		commands = append(commands, append(command, strings.Join(words, ","), f.Name))
-	}
-	if timing.SyncPeriod != nil {
-		commands = append(commands, []string{"setrcopygroup", "period", strconv.FormatInt(*timing.SyncPeriod, 10) + "s", target, f.Name})
-	}
-	for _, words := range commands {
-		if err := c.run(words...); err != nil {
-			return answer{}, err
+		if timing.SyncPeriod != nil {
+			command = append(command, "-period", strconv.FormatInt(*timing.SyncPeriod, 10)+"s")
 		}
+		command = append(command, strings.Join(words, ","), f.Name)
+	default:
+		return done(atGroup(f))
+	}
+	if err := c.run(command...); err != nil {
+		return answer{}, groupBusy(err)
 	}
 	return done(atGroup(f))
 }
@@ -318,8 +333,8 @@ func (t groupTargetMod) words(c *call, f node.GroupFact) (words []string, err er
 	return words, nil
 }
 
-// recovery says which array is to serve a group. Options that the incumbent needs and that
-// have no meaning here are taken: what they ask for never happens, or always.
+// recovery says which array is to serve a group. Options are taken where what they ask for is
+// what happens: see can.
 type recovery struct {
 	Action               int    `json:"action"`
 	TargetName           string `json:"targetName,omitempty"`
@@ -353,6 +368,9 @@ func postGroupAction(c *call) (answer, error) {
 	if err := c.decode(&in); err != nil {
 		return answer{}, err
 	}
+	if err := in.can(f); err != nil && in.Action >= actionReverse && in.Action <= actionOverride {
+		return answer{}, err
+	}
 	x, is := outside(f, in.TargetName)
 	if !is {
 		if err := ofTarget(c, in.TargetName); err != nil {
@@ -379,9 +397,6 @@ func (in recovery) words(f node.GroupFact) ([]string, error) {
 	set := func(words ...string) ([]string, error) { return append([]string{"setrcopygroup"}, words...), nil }
 	switch in.Action {
 	case actionReverse:
-		if in.LocalGroupsDirection {
-			return nil, fail(wsapi.Unsupported, "localGroupsDirection", "a group has one direction, which both arrays know")
-		}
 		return set("reverse")
 	case actionFailover:
 		switch {

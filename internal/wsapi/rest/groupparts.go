@@ -3,6 +3,7 @@
 package rest
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 
@@ -16,13 +17,13 @@ func groupPartRoutes() []route {
 	const volumes, targets = "/remotecopygroups/{group}/volumes", "/remotecopygroups/{group}/targets"
 	return []route{
 		{method: "GET", path: volumes, right: people.Look, about: "a group's volumes", out: collection[groupVolume]{}, query: filtered, do: getGroupVolumes},
-		{method: "POST", path: volumes, right: people.Change, about: "admit a volume", in: groupMods{}, status: 201, do: postGroupVolume},
+		{method: "POST", path: volumes, right: people.Change, about: "admit a volume", in: groupMods{}, out: taskStarted{}, status: 201, do: postGroupVolume},
 		{method: "GET", path: volumes + "/{volume}", right: people.Look, about: "one of them", out: groupVolume{}, do: getGroupVolume},
-		{method: "DELETE", path: volumes + "/{volume}", right: people.Change, about: "dismiss a volume, which goes on both arrays: say removeVolume and removeSecondaryVolume", query: []string{"keepSnap", "removeVolume", "removeSecondaryVolume"}, do: deleteGroupVolume},
+		{method: "DELETE", path: volumes + "/{volume}", right: people.Change, about: "dismiss a volume, which goes on both arrays: say removeVolume and removeSecondaryVolume", out: taskStarted{}, query: []string{"keepSnap", "removeVolume", "removeSecondaryVolume"}, do: deleteGroupVolume},
 		{method: "GET", path: targets, right: people.Look, about: "a group's targets", out: collection[groupTarget]{}, query: filtered, do: getGroupTargets},
 		{method: "GET", path: targets + "/{target}", right: people.Look, about: "one of them", out: groupTarget{}, do: getGroupTarget},
 		{method: "POST", path: targets, right: people.Change, about: "add a periodic copy on a target outside the pair", in: newGroupTarget{}, status: 201, do: postGroupTarget},
-		{method: "DELETE", path: targets + "/{target}", right: people.Change, about: "remove it; with keepVolumes it goes on by itself there", query: []string{"keepVolumes"}, do: deleteGroupTarget},
+		{method: "DELETE", path: targets + "/{target}", right: people.Change, about: "remove it: with removeVolumes its data too, with keepVolumes it goes on by itself there", query: []string{"keepVolumes", "removeVolumes"}, do: deleteGroupTarget},
 	}
 }
 
@@ -37,6 +38,9 @@ func admit(c *call, f node.GroupFact, in groupMods) (answer, error) {
 	for _, t := range in.Targets {
 		if err := ofTarget(c, t.TargetName); err != nil {
 			return answer{}, err
+		}
+		if t != (groupTargetMod{TargetName: t.TargetName, SecVolumeName: t.SecVolumeName}) {
+			return answer{}, fail(wsapi.ParamConflict, "targets", "action 1 changes nothing of target %s: want targetName and secVolumeName alone", c.array().System().Target)
 		}
 		if t.SecVolumeName != "" && t.SecVolumeName != in.VolumeName {
 			return answer{}, fail(wsapi.Unsupported, "secVolumeName", "a volume has the same name on both arrays: want %s", in.VolumeName)
@@ -62,13 +66,11 @@ func admit(c *call, f node.GroupFact, in groupMods) (answer, error) {
 	case !in.VolumeAutoCreation:
 		return answer{}, fail(wsapi.NotOnTarget, "volumeAutoCreation", "volume %s has no copy on the target that could be taken: say volumeAutoCreation", in.VolumeName)
 	}
+	was := c.copyTasks(in.VolumeName)
 	if err := c.run("admitrcopyvv", "-createvv", in.VolumeName, f.Name); err != nil {
-		if array.ReasonOf(err) == array.HasSnapshots {
-			return answer{}, fail(wsapi.AddVolumeFailed, "volumeName", "%v", err)
-		}
-		return answer{}, otherDomain(err, wsapi.VVOtherDomain)
+		return answer{}, otherDomain(meant(err, wsapi.AddVolumeFailed, array.HasSnapshots), wsapi.VVOtherDomain)
 	}
-	return done(atGroup(f))
+	return c.goesOn(answer{status: http.StatusOK, location: atGroup(f)}, was, in.VolumeName), nil
 }
 
 // dismiss takes a volume out. It stays where it is served, if it is not said that it goes; the
@@ -87,12 +89,16 @@ func dismiss(c *call, f node.GroupFact, in groupMods) (answer, error) {
 			wsapi.SayRemove, "removeVolume", "a volume that goes does so on both arrays, with its data: say removeVolume and removeSecondaryVolume; without removeVolume it stays where it is served",
 		)
 	case in.RemoveVolume:
+		if in.KeepSnap {
+			return answer{}, keepsNoSnap()
+		}
 		words = append(words, "-destroy")
 	}
+	was := c.copyTasks(in.VolumeName)
 	if err := c.run(append(words, in.VolumeName, f.Name)...); err != nil {
-		return answer{}, err
+		return answer{}, groupBusy(err)
 	}
-	return done(atGroup(f))
+	return c.goesOn(answer{status: http.StatusOK, location: atGroup(f)}, was, in.VolumeName), nil
 }
 
 func getGroupVolumes(c *call) (answer, error) {
@@ -132,13 +138,18 @@ func postGroupVolume(c *call) (answer, error) {
 	if err := c.decode(&in); err != nil {
 		return answer{}, err
 	}
-	if _, err := admit(c, f, in); err != nil {
+	if err := in.goesWith(actionAdmit); err != nil {
 		return answer{}, err
 	}
-	if strings.HasPrefix(in.VolumeName, "set:") {
-		return created(atGroup(f) + "/volumes")
+	a, err := admit(c, f, in)
+	if err != nil {
+		return answer{}, err
 	}
-	return created(atGroup(f) + "/volumes/" + in.VolumeName)
+	a.status, a.location = http.StatusCreated, atGroup(f)+"/volumes"
+	if !strings.HasPrefix(in.VolumeName, "set:") {
+		a.location += "/" + in.VolumeName
+	}
+	return a, nil
 }
 
 func deleteGroupVolume(c *call) (answer, error) {

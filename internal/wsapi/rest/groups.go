@@ -303,11 +303,8 @@ func (g newGroup) check(c *call) error {
 	if err := required("targetName", t.TargetName); err != nil {
 		return err
 	}
-	switch {
-	case t.Mode == 4:
-		return fail(wsapi.Unsupported, "mode", "mode 4, streaming: want 1, synchronous, or 2, periodic")
-	case modeWord(t.Mode) == "":
-		return fail(wsapi.BadEnum, "mode", "mode %d: want 1, synchronous, or 2, periodic", t.Mode)
+	if err := mayBeMode("targets.mode", t.Mode); err != nil {
+		return err
 	}
 	for ref, cpg := range map[string]string{"localUserCPG": g.LocalUserCPG, "localSnapCPG": g.LocalSnapCPG, "userCPG": t.UserCPG, "snapCPG": t.SnapCPG} {
 		if cpg == "" {
@@ -351,6 +348,19 @@ func modeWord(mode int) string {
 	return ""
 }
 
+// mayBeMode refuses what is no mode of a group.
+func mayBeMode(ref string, mode int) error {
+	switch {
+	case mode == 0:
+		return fail(wsapi.Missing, ref, "%s is missing: want 1, synchronous, or 2, periodic", ref)
+	case mode == 4:
+		return fail(wsapi.Unsupported, ref, "%s 4, streaming: want 1, synchronous, or 2, periodic", ref)
+	case modeWord(mode) == "":
+		return fail(wsapi.BadEnum, ref, "%s %d: want 1, synchronous, or 2, periodic", ref, mode)
+	}
+	return nil
+}
+
 func postGroup(c *call) (answer, error) {
 	var in newGroup
 	if err := c.decode(&in); err != nil {
@@ -374,7 +384,8 @@ func deleteGroup(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if _, err := c.flag("keepSnap"); err != nil {
+	keeps, err := c.flag("keepSnap")
+	if err != nil {
 		return answer{}, err
 	}
 	too, err := c.flag("removeVolumes")
@@ -384,12 +395,15 @@ func deleteGroup(c *call) (answer, error) {
 	if len(f.VVs) > 0 && !too {
 		return answer{}, fail(wsapi.GroupNotEmpty, "removeVolumes", "group %s has %d volumes, which would go with it on both arrays: remove them first, or say removeVolumes=true", f.Name, len(f.VVs))
 	}
+	if keeps && too {
+		return answer{}, keepsNoSnap()
+	}
 	words := []string{"removercopygroup", "-f", f.Name}
 	if too {
 		words = slices.Insert(words, 2, "-destroy")
 	}
 	if err := c.run(words...); err != nil {
-		return answer{}, err
+		return answer{}, groupBusy(err)
 	}
 	return done("")
 }

@@ -130,6 +130,12 @@ func schema(t reflect.Type) object {
 		members, must := object{}, []string{}
 		for i := range t.NumField() {
 			name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+			if t.Field(i).Anonymous && name == "" { // its members are this one's
+				inner := schema(t.Field(i).Type)
+				maps.Copy(members, inner["properties"].(object))
+				more, _ := inner["required"].([]string)
+				must = append(must, more...)
+			}
 			if name == "" || name == "-" {
 				continue
 			}

@@ -160,6 +160,15 @@ func deleteGroupTarget(c *call) (answer, error) {
 		}
 		return answer{}, fail(wsapi.WrongTargetCount, "", "target %s is the other array of the pair, which group %s keeps: remove the group", which, f.Name)
 	}
+	removes, err := c.flag("removeVolumes")
+	switch {
+	case err != nil:
+		return answer{}, err
+	case keeps && removes:
+		return answer{}, fail(wsapi.ParamConflict, "keepVolumes", "keepVolumes and removeVolumes exclude each other")
+	case !keeps && !removes:
+		return answer{}, fail(wsapi.SayRemove, "removeVolumes", "the copy on target %s goes with its data: say removeVolumes=true, or keepVolumes=true to let it go on by itself", which)
+	}
 	words := []string{"dismissrcopytarget", "-f"}
 	if keeps {
 		words = append(words, "-keepvv")
@@ -209,6 +218,9 @@ func actOutside(c *call, f node.GroupFact, in groupMods) (answer, error) {
 			return answer{}, err
 		}
 	case actionSync:
+		if x, _ := outside(f, in.TargetName); x.State == "Stopped" {
+			return answer{}, fail(wsapi.NotStarted, "", "target %s of group %s is stopped: start it, by action 3", in.TargetName, f.Name)
+		}
 		return c.task("remote_copy_sync", f.Name, atGroup(f), "syncrcopy", "-w", "-t", in.TargetName, f.Name)
 	default:
 		return answer{}, fail(wsapi.BadEnum, "action", "action %d with target %s: want 3, start, 4, stop, or 5, sync", *in.Action, in.TargetName)

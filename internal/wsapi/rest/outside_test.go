@@ -101,7 +101,8 @@ func TestTargetsOutsideThePair(t *testing.T) {
 	if x := get[groupTarget](a, g+"/g/targets/far"); x.SyncPeriod != 60 || x.StateName != "Stopped" {
 		t.Errorf("%+v", x)
 	}
-	a.refuses(400, 46, "PUT", g+"/g", `{"action":1,"targetName":"far","volumeName":"shop"}`)
+	a.refuses(400, 44, "PUT", g+"/g", `{"action":1,"targetName":"far","volumeName":"shop"}`)
+	a.refuses(403, 1020, "PUT", g+"/g", `{"action":5,"targetName":"far"}`)
 	a.wants(200, "PUT", g+"/g", `{"action":3,"targetName":"far"}`)
 	a.wants(200, "PUT", g+"/g", `{"action":4,"targets":[{"targetName":"far"}]}`)
 	if x := get[group](a, g+"/g"); x.Targets[0].StateName != "Started" || x.Targets[1].StateName != "Stopped" {
@@ -129,7 +130,9 @@ func TestTargetsOutsideThePair(t *testing.T) {
 		}
 	}
 	a.refuses(403, 1010, "DELETE", g+"/g/targets/array-b", "")
-	a.wants(200, "DELETE", g+"/g/targets/far", "")
+	a.refuses(403, 1110, "DELETE", g+"/g/targets/far", "")
+	a.refuses(400, 44, "DELETE", g+"/g/targets/far?keepVolumes=true&removeVolumes=true", "")
+	a.wants(200, "DELETE", g+"/g/targets/far?removeVolumes=true", "")
 	if z := get[collection[group]](c, g); z.Total != 0 {
 		t.Errorf("the copy is still there: %+v", z)
 	}

@@ -16,11 +16,11 @@ import (
 func pairingRoutes() []route {
 	return []route{
 		{method: "POST", path: "/remotecopytargets", right: people.Change, about: "make another array this one's target", in: targetSpec{}, status: http.StatusCreated, do: postTarget},
-		{method: "DELETE", path: "/remotecopytargets/{target}", right: people.Change, about: "end the relation to it", do: deleteTarget},
+		{method: "DELETE", path: "/remotecopytargets/{target}", right: people.Change, about: "end the relation to it; with force though its witness is started", query: []string{"force"}, do: deleteTarget},
 		{method: "POST", path: "/remotecopylinks", right: people.Change, about: "add a link to the target", in: linkSpec{}, status: http.StatusCreated, do: postLink, own: true},
 		{method: "DELETE", path: "/remotecopylinks/{link}", right: people.Change, about: "take a link away", do: deleteLink, own: true},
 		{method: "POST", path: "/witness", right: people.Change, about: "name the quorum witness, which is used when it is started", in: witnessSpec{}, status: http.StatusCreated, do: postWitness, own: true},
-		{method: "PUT", path: "/witness", right: people.Change, about: "action 1 starts it, 2 stops it, 3 asks it and changes nothing", in: witnessAction{}, do: putWitness, own: true},
+		{method: "PUT", path: "/witness", right: people.Change, about: "action 1 starts it, 2 stops it, 3 asks it and changes nothing", in: witnessAction{}, out: witnessCheck{}, do: putWitness, own: true},
 		{method: "DELETE", path: "/witness", right: people.Change, about: "forget it, after it was stopped", do: deleteWitness, own: true},
 	}
 }
@@ -76,6 +76,8 @@ func postTarget(c *call) (answer, error) {
 		return answer{}, err
 	}
 	switch {
+	case in.Type == 0:
+		return answer{}, fail(wsapi.Missing, "type", "type is missing: want 1, IP")
 	case in.Type != targetIP && in.Type != 2:
 		return answer{}, fail(wsapi.BadEnum, "type", "type is %d: want 1, IP", in.Type)
 	case in.Type == 2 || in.NodeWWN != "":
@@ -112,6 +114,13 @@ func deleteTarget(c *call) (answer, error) {
 	t, err := c.target()
 	if err != nil {
 		return answer{}, err
+	}
+	sure, err := c.flag("force")
+	if err != nil {
+		return answer{}, err
+	}
+	if w := t.QuorumWitness; w != nil && w.Started && !sure {
+		return answer{}, fail(wsapi.NotConfirmed, "force", "the quorum witness %s is started, and is forgotten with target %s: stop it, or say force=true", w.Address, t.Name)
 	}
 	if err := c.run("removercopytarget", "-f", t.Name); err != nil {
 		return answer{}, err
@@ -208,18 +217,31 @@ func putWitness(c *call) (answer, error) {
 	if !known {
 		return answer{}, fail(wsapi.BadEnum, "action", "action %d: want 1, start, 2, stop, or 3, check", in.Action)
 	}
-	w, is := c.array().Witness()
-	if !is {
+	if _, is := c.array().Witness(); !is {
 		return answer{}, fail(wsapi.NoWitness, "", "there is no witness")
 	}
-	var words []string
 	if verb == "check" {
-		words = append(words, w.Address)
+		return c.checkWitness()
 	}
-	if err := c.witnessWords(verb, words...); err != nil {
+	if err := c.witnessWords(verb); err != nil {
 		return answer{}, err
 	}
 	return done(base + "/witness")
+}
+
+// witnessCheck is what a witness answered when it was asked.
+type witnessCheck struct {
+	Address     string  `json:"address"`
+	RoundTripMs float64 `json:"roundTripMs"`
+	Version     string  `json:"version"`
+}
+
+func (c *call) checkWitness() (answer, error) {
+	k, err := c.array().CheckWitness(c.r.Context())
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(witnessCheck{Address: k.Address, RoundTripMs: float64(k.RoundTrip.Microseconds()) / 1000, Version: k.Version})
 }
 
 func deleteWitness(c *call) (answer, error) {

@@ -3,7 +3,11 @@
 package rest
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"log/slog"
+	"net"
 	"path/filepath"
 	"testing"
 	"time"
@@ -12,6 +16,7 @@ import (
 	"github.com/perdure/perdure/internal/node"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/pki"
+	witnesses "github.com/perdure/perdure/internal/witness"
 )
 
 // openStrangers opens arrays that know nothing of each other.
@@ -48,7 +53,8 @@ func TestPairByREST(t *testing.T) {
 	a.refuses(403, 1003, "POST", v+"/remotecopylinks", `{"targetName":"array-b","portPos":{"cardPort":2},"link":"192.0.2.1"}`)
 	for _, w := range []wrong{
 		{400, 40, "POST", "/remotecopytargets", `{}`},
-		{400, 46, "POST", "/remotecopytargets", `{"name":"array-b"}`},
+		{400, 40, "POST", "/remotecopytargets", `{"name":"array-b"}`},
+		{400, 46, "POST", "/remotecopytargets", `{"name":"array-b","type":7}`},
 		{501, 9, "POST", "/remotecopytargets", `{"name":"array-b","type":2}`},
 		{501, 9, "POST", "/remotecopytargets", `{"name":"array-b","type":1,"disabled":true}`},
 		{400, 40, "POST", "/remotecopytargets", `{"name":"array-b","type":1}`},
@@ -72,7 +78,7 @@ func TestPairByREST(t *testing.T) {
 	a.until("the other array", func() bool { return get[target](a, v+"/remotecopytargets/array-b").State == targetReady })
 
 	r := a.wants(201, "POST", v+"/remotecopylinks", `{"targetName":"array-b","portPos":{"node":0,"slot":0,"cardPort":2},"link":"192.0.2.1"}`)
-	if x := get[remoteLink](a, r.location); x.RemoteAddress != "192.0.2.1:5785" || x.State != linkDown {
+	if x := get[remoteLink](a, r.location); x.RemoteAddress != "192.0.2.1:5785" || x.Address != "192.0.2.1" || x.State != linkDown {
 		t.Errorf("%+v", x)
 	}
 	a.refuses(400, 40, "POST", v+"/remotecopylinks", `{"targetName":"array-b"}`)
@@ -94,6 +100,7 @@ func TestPairByREST(t *testing.T) {
 	a.wants(200, "PUT", v+"/witness", `{"action":1}`)
 	a.refuses(503, 1104, "PUT", v+"/witness", `{"action":3}`) // nobody listens there
 	a.refuses(409, 1102, "DELETE", v+"/witness", "")
+	a.refuses(403, 1115, "DELETE", v+"/remotecopytargets/array-b", "") // the witness would be forgotten
 	a.wants(200, "PUT", v+"/witness", `{"action":2}`)
 	a.wants(200, "DELETE", v+"/witness", "")
 
@@ -105,5 +112,64 @@ func TestPairByREST(t *testing.T) {
 		if x := get[collection[target]](f, v+"/remotecopytargets"); x.Total != 0 {
 			t.Errorf("%+v", x)
 		}
+	}
+}
+
+// openWitness opens a witness for these arrays, and says where it is and what its key is.
+func openWitness(t *testing.T, arrays ...*face) (address, key string) {
+	t.Helper()
+	id, err := pki.Create("witness", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := witnesses.OpenStore(t.TempDir(), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := witnesses.ServerConfig{Identity: id, Store: store, Version: "7.8.9", Logger: slog.New(slog.DiscardHandler)}
+	for _, a := range arrays {
+		pin, err := pki.ParsePin(get[system](a, "/api/v1/system").IdentityKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Clients = append(cfg.Clients, witnesses.ClientKey{Name: a.n.System().Name, Key: pin})
+	}
+	server, err := witnesses.NewServer(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		_ = store.Close()
+	})
+	return l.Addr().String(), id.Pin().String()
+}
+
+// TestWitnessIsChecked: what it answered is told, as the command line tells it.
+func TestWitnessIsChecked(t *testing.T) {
+	const v = "/api/v1"
+	fs, listen := openStrangers(t, 2)
+	a := fs[0]
+	o := get[system](fs[1], v+"/system")
+	a.wants(201, "POST", v+"/remotecopytargets", fmt.Sprintf(`{"name":%q,"type":1,"systemId":%d,"key":%q,"portPosAndLink":[{"portPos":{"node":0,"slot":0,"cardPort":1},"link":%q}]}`, o.Name, o.ID, o.IdentityKey, listen[1]))
+	address, key := openWitness(t, fs...)
+	a.wants(201, "POST", v+"/witness", fmt.Sprintf(`{"address":%q,"key":%q}`, address, key))
+	r := a.wants(200, "PUT", v+"/witness", `{"action":3}`)
+	var k witnessCheck
+	if err := json.Unmarshal(r.body, &k); err != nil || k.Address != address || k.Version != "7.8.9" || k.RoundTripMs <= 0 {
+		t.Errorf("%v (%v)", r, err)
+	}
+	if get[witness](a, v+"/witness").Started {
+		t.Error("a check started it")
 	}
 }

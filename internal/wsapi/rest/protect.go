@@ -17,7 +17,7 @@ import (
 func protectRoutes() []route {
 	const drills = "/remotecopygroups/{group}/drill"
 	return []route{
-		{method: "POST", path: "/volumesets/{set}/protection", right: people.Change, about: "make a group of all volumes of a set, with exports, policies and proximities, or nothing", in: protection{}, status: http.StatusCreated, do: postProtection, own: true},
+		{method: "POST", path: "/volumesets/{set}/protection", right: people.Change, about: "make a group of all volumes of a set, with exports, policies and proximities, or nothing", in: protection{}, out: taskStarted{}, status: http.StatusCreated, do: postProtection, own: true},
 		{method: "GET", path: "/drills", right: people.Look, about: "the drills of this array", out: collection[drill]{}, query: filtered, do: getDrills, own: true},
 		{method: "GET", path: drills, right: people.Look, about: "a group's drill on this array", out: drill{}, do: getDrill, own: true},
 		{method: "POST", path: drills, right: people.Change, about: "show a group's volumes, as they are now, to other hosts through this array", in: drillSpec{}, status: http.StatusCreated, do: postDrill, own: true},
@@ -51,8 +51,8 @@ func postProtection(c *call) (answer, error) {
 	if err := required("targetName", in.TargetName); err != nil {
 		return answer{}, err
 	}
-	if modeWord(in.Mode) == "" {
-		return answer{}, fail(wsapi.BadEnum, "mode", "mode %d: want 1, synchronous, or 2, periodic", in.Mode)
+	if err := mayBeMode("mode", in.Mode); err != nil {
+		return answer{}, err
 	}
 	f := node.GroupFact{RCGroup: node.RCGroup{Name: in.GroupName}}
 	if in.Mode != modeSync {
@@ -84,10 +84,11 @@ func postProtection(c *call) (answer, error) {
 		}
 		words = append(words, "-proximity", in.Proximity)
 	}
+	was := c.copyTasks("set:" + set)
 	if err := c.run(append(words, set, in.GroupName, in.TargetName+":"+modeWord(in.Mode))...); err != nil {
 		return answer{}, err
 	}
-	return created(base + "/remotecopygroups/" + in.GroupName)
+	return c.goesOn(answer{status: http.StatusCreated, location: base + "/remotecopygroups/" + in.GroupName}, was, "set:"+set), nil
 }
 
 type drill struct {

@@ -2,7 +2,14 @@
 
 package rest
 
-import "testing"
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/perdure/perdure/internal/node"
+)
 
 // TestProtectAndDrill: a set of volumes is protected by one request, shown to others, and
 // what is asked wrongly changes nothing.
@@ -20,7 +27,8 @@ func TestProtectAndDrill(t *testing.T) {
 		{400, 3, "POST", at, ""},
 		{400, 40, "POST", at, `{}`},
 		{400, 40, "POST", at, `{"groupName":"h"}`},
-		{400, 46, "POST", at, `{"groupName":"h","targetName":"array-b"}`},
+		{400, 40, "POST", at, `{"groupName":"h","targetName":"array-b"}`},
+		{400, 46, "POST", at, `{"groupName":"h","targetName":"array-b","mode":9}`},
 		{403, 1003, "POST", at, `{"groupName":"h","targetName":"array-c","mode":1}`},
 		{403, 1008, "POST", at, `{"groupName":"h","targetName":"array-b","mode":1,"syncPeriod":60}`},
 		{400, 115, "POST", at, `{"groupName":"h","targetName":"array-b","mode":2,"syncPeriod":1}`},
@@ -92,4 +100,46 @@ func TestASetIsAdmitted(t *testing.T) {
 		x, err := b.n.Group("h")
 		return err == nil && len(x.VVs) == 2 && len(x.VLUNs) == 1 && x.Sync == "Synced"
 	})
+}
+
+// TestCopiesAreTasks: who lets a volume in use join a group, or leave one, hears which task it is.
+func TestCopiesAreTasks(t *testing.T) {
+	const v, g = "/api/v1", "/api/v1/remotecopygroups/g"
+	a, b := furnish(t)
+	began := func(r reply, kind string) {
+		t.Helper()
+		var s taskStarted
+		if err := json.Unmarshal(r.body, &s); err != nil || s.ID == 0 || !slices.Equal(s.All, []uint64{s.ID}) {
+			t.Fatalf("%v (%v)", r, err)
+		}
+		at := fmt.Sprintf("%s/tasks/%d", v, s.ID)
+		if x := get[task](a, at+"?wait=30"); x.Kind != kind || x.Name != "own" || x.Status != 1 {
+			t.Errorf("%+v", x)
+		}
+	}
+	began(a.wants(200, "PUT", g, `{"action":1,"volumeName":"own","volumeAutoCreation":true}`), "remote_copy_admit")
+	b.until("own", func() bool {
+		x, err := b.n.Group("g")
+		return err == nil && x.Sync == "Synced" && slices.ContainsFunc(x.VVs, func(v node.VV) bool { return v.Name == "own" })
+	})
+	began(a.wants(200, "DELETE", g+"/volumes/own", ""), "remote_copy_dismiss")
+
+	a.fresh("new")
+	if r := a.wants(200, "PUT", g, `{"action":1,"volumeName":"new","volumeAutoCreation":true}`); len(r.body) != 0 {
+		t.Errorf("a volume that nobody uses is copied: %v", r)
+	}
+	a.fresh("s1", "s2")
+	a.wants(201, "POST", v+"/vluns", `{"volumeName":"s1","hostname":"web1","lun":81}`)
+	a.wants(201, "POST", v+"/vluns", `{"volumeName":"s2","hostname":"web1","lun":82}`)
+	a.wants(201, "POST", v+"/volumesets", `{"name":"db","setmembers":["s1","s2"]}`)
+	r := a.wants(201, "POST", v+"/volumesets/db/protection", `{"groupName":"h","targetName":"array-b","mode":1}`)
+	var s taskStarted
+	if err := json.Unmarshal(r.body, &s); err != nil || len(s.All) == 0 || s.ID != s.All[0] {
+		t.Fatalf("%v (%v)", r, err)
+	}
+	for _, id := range s.All {
+		if x := get[task](a, fmt.Sprintf("%s/tasks/%d?wait=30", v, id)); x.Kind != "remote_copy_admit" || x.Name != "s1" && x.Name != "s2" {
+			t.Errorf("%+v", x)
+		}
+	}
 }

@@ -27,6 +27,8 @@ func qosRoutes() []route {
 const (
 	// ruleForSet is the kind of target that a rule has.
 	ruleForSet = 1
+	// allOthers is the incumbent's rule for what no rule is for.
+	allOthers = "sys:all_others"
 	// opZero and opNoLimit stand for numbers.
 	opZero, opNoLimit = 1, 2
 	kib               = 1 << 10
@@ -211,6 +213,12 @@ func postRule(c *call) (answer, error) {
 	if err := c.decode(&in); err != nil {
 		return answer{}, err
 	}
+	switch {
+	case in.Name == allOthers || in.Name == strings.TrimPrefix(allOthers, "sys:"):
+		return answer{}, fail(wsapi.Unsupported, "name", "there is no rule %s: volumes without a rule are not limited", allOthers)
+	case in.Type == 0:
+		return answer{}, fail(wsapi.Missing, "type", "type is missing: want 1, a set of volumes")
+	}
 	if err := required("name", in.Name); err != nil {
 		return answer{}, err
 	}
@@ -237,6 +245,9 @@ func postRule(c *call) (answer, error) {
 }
 
 func putRule(c *call) (answer, error) {
+	if c.r.PathValue("target") == allOthers {
+		return answer{}, fail(wsapi.Unsupported, "", "there is no rule %s: volumes without a rule are not limited", allOthers)
+	}
 	f, err := c.rule()
 	if err != nil {
 		return answer{}, err

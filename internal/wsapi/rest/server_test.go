@@ -115,6 +115,10 @@ func TestASlowBody(t *testing.T) {
 		t.Errorf("%d %s %v", r.StatusCode, b, err)
 	}
 	f.lock("browse")
+	// Whoever looks sees all users, as by showuser, but not who is locked out.
+	if r := f.as("create").wants(200, "GET", "/api/v1/users/browse", "").String(); strings.Contains(r, `"lockedOut"`) {
+		t.Error(r)
+	}
 	if r := f.wants(200, "GET", "/api/v1/users/browse", "").String(); !strings.Contains(r, `"lockedOut"`) || !strings.Contains(r, `"from":"127.0.0.1"`) {
 		t.Errorf("a user who is locked out is shown as %s", r)
 	}

@@ -100,6 +100,16 @@ type newSet struct {
 	Comment    string   `json:"comment,omitempty"`
 	Domain     string   `json:"domain,omitempty"`
 	SetMembers []string `json:"setmembers,omitempty"`
+	// FlashCachePolicy: off is all there is.
+	FlashCachePolicy int `json:"flashCachePolicy,omitempty"`
+}
+
+// noFlashCache refuses a policy that asks for one.
+func noFlashCache(policy int) error {
+	if policy != 0 && policy != flashCacheOff {
+		return fail(wsapi.Unsupported, "flashCachePolicy", "there is no flash cache: want %d, or leave flashCachePolicy out", flashCacheOff)
+	}
+	return nil
 }
 
 // members finds out whether all are names.
@@ -118,6 +128,9 @@ func (k setKind) create(c *call) (answer, error) {
 		return answer{}, err
 	}
 	if err := required("name", in.Name); err != nil {
+		return answer{}, err
+	}
+	if err := noFlashCache(in.FlashCachePolicy); err != nil {
 		return answer{}, err
 	}
 	into, err := c.inDomain(in.Domain)
@@ -177,8 +190,8 @@ func (k setKind) words(which string, in setMods) ([]string, error) {
 	if in.NewName != "" {
 		return nil, fail(wsapi.Unsupported, "newName", "a set can't be given another name: make a new one")
 	}
-	if in.FlashCachePolicy != 0 && in.FlashCachePolicy != flashCacheOff {
-		return nil, fail(wsapi.Unsupported, "flashCachePolicy", "there is no flash cache")
+	if err := noFlashCache(in.FlashCachePolicy); err != nil {
+		return nil, err
 	}
 	if err := members("setmembers", in.SetMembers); err != nil {
 		return nil, err

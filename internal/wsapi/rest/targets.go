@@ -69,9 +69,11 @@ type remoteLink struct {
 	LocalPort     portPos `json:"portPos"`
 	LocalAddress  string  `json:"localAddress"`
 	RemoteAddress string  `json:"remoteAddress"`
-	State         int     `json:"state"`
-	RoundTripMs   float64 `json:"roundTripMs,omitempty"`
-	Why           string  `json:"why,omitempty"`
+	// Address is the incumbent's: the other array's, with the port only if it is not the usual.
+	Address     string  `json:"address"`
+	State       int     `json:"state"`
+	RoundTripMs float64 `json:"roundTripMs,omitempty"`
+	Why         string  `json:"why,omitempty"`
 }
 
 // The incumbent's enumerations.
@@ -85,7 +87,7 @@ func linksOf(t node.TargetFact) (all []remoteLink) {
 	all = []remoteLink{}
 	for _, l := range t.Links {
 		x := remoteLink{
-			Name: fmt.Sprintf("%s_0_0_%d", t.Name, l.Port), Target: t.Name, LocalPort: portPos{CardPort: l.Port}, LocalAddress: l.Listen, RemoteAddress: l.Remote,
+			Name: fmt.Sprintf("%s_0_0_%d", t.Name, l.Port), Target: t.Name, LocalPort: portPos{CardPort: l.Port}, LocalAddress: l.Listen, RemoteAddress: l.Remote, Address: node.LinkAddress(l.Remote),
 			State: linkDown, Why: l.Err,
 		}
 		if l.Up {

@@ -4,7 +4,9 @@ package rest
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/perdure/perdure/internal/node"
@@ -20,9 +22,42 @@ func taskRoutes() []route {
 	}
 }
 
-// taskStarted is what an action answers that goes on by itself.
+// taskStarted is what an action answers that goes on by itself; All are its tasks, if there can
+// be several.
 type taskStarted struct {
-	ID uint64 `json:"taskid"`
+	ID  uint64   `json:"taskid"`
+	All []uint64 `json:"taskids,omitempty"`
+}
+
+// copyTasks are this array's tasks of volumes that join or leave groups: of one volume, or of
+// those of set:name.
+func (c *call) copyTasks(volume string) (all []uint64) {
+	names := []string{volume}
+	if set, is := strings.CutPrefix(volume, "set:"); is {
+		names = nil
+		sets, _ := c.array().VolumeSets() // that it can't be read is said by the command
+		for _, s := range sets {
+			if s.Name == set {
+				names = s.Members
+			}
+		}
+	}
+	for _, f := range c.array().Tasks() {
+		if (f.Kind == "remote_copy_admit" || f.Kind == "remote_copy_dismiss") && slices.Contains(names, f.Name) {
+			all = append(all, f.ID)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// goesOn adds to an answer the tasks that have come since.
+func (c *call) goesOn(a answer, was []uint64, volume string) answer {
+	all := slices.DeleteFunc(c.copyTasks(volume), func(id uint64) bool { return slices.Contains(was, id) })
+	if len(all) > 0 {
+		a.body = taskStarted{ID: all[0], All: all}
+	}
+	return a
 }
 
 type task struct {

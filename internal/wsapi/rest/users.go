@@ -19,8 +19,8 @@ func userRoutes() []route {
 	return []route{
 		{method: "POST", path: "/credentials", open: true, about: "log in", in: credentials{}, out: sessionKey{}, status: http.StatusCreated, do: login},
 		{method: "DELETE", path: "/credentials/{key}", open: true, about: "log out", do: logout},
-		{method: "GET", path: "/users", right: people.Users, about: "who may log in", out: collection[user]{}, query: filtered, do: getUsers},
-		{method: "GET", path: "/users/{user}", right: people.Users, about: "one of them", out: user{}, do: getUser},
+		{method: "GET", path: "/users", right: people.Look, about: "who may log in", out: collection[user]{}, query: filtered, do: getUsers},
+		{method: "GET", path: "/users/{user}", right: people.Look, about: "one of them", out: user{}, do: getUser},
 		{method: "GET", path: "/roles", right: people.Look, about: "what users may do", out: collection[role]{}, query: filtered, do: getRoles},
 		{method: "GET", path: "/roles/{role}", right: people.Look, about: "one of them", out: role{}, do: getRole},
 	}
@@ -99,13 +99,20 @@ type privilege struct {
 	Privilege string `json:"privilege"`
 }
 
+// users are those that showuser lists for the caller: all, or without a role in all domains the
+// caller alone. Who is locked out takes the right that it takes there.
 func users(c *call) (all []user, err error) {
 	us, err := c.s.cfg.People.Users()
 	locked := map[string][]lockout{}
-	for _, l := range c.s.cfg.People.Lockouts(time.Now()) {
-		locked[l.User] = append(locked[l.User], lockout{l.From, isoOf(l.Until)})
+	if c.who.May(people.Users) {
+		for _, l := range c.s.cfg.People.Lockouts(time.Now()) {
+			locked[l.User] = append(locked[l.User], lockout{l.From, isoOf(l.Until)})
+		}
 	}
 	for _, u := range us {
+		if u.Name != c.who.User && !c.array().Everything() {
+			continue
+		}
 		p := []privilege{}
 		if u.Role != "" {
 			p = append(p, privilege{people.All, string(u.Role)})

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/node"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/wsapi"
@@ -174,7 +175,7 @@ func postVLUN(c *call) (answer, error) {
 		return answer{}, err
 	}
 	if err := c.run("createvlun", in.VolumeName, lun, in.Hostname); err != nil {
-		return answer{}, err
+		return answer{}, meant(err, wsapi.CopyTarget, array.CopyTarget)
 	}
 	facts, err := c.array().VLUNsOf(in.VolumeName)
 	if err != nil {

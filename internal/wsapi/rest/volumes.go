@@ -5,8 +5,10 @@ package rest
 import (
 	"strings"
 
+	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/node"
 	"github.com/perdure/perdure/internal/people"
+	"github.com/perdure/perdure/internal/wsapi"
 )
 
 // maxMiB is the largest volume, 64 TiB, as growth and limits are in MiB.
@@ -185,7 +187,7 @@ func deleteVolume(c *call) (answer, error) {
 		return answer{}, err
 	}
 	if err := c.run("removevv", "-f", which); err != nil {
-		return answer{}, err
+		return answer{}, meant(err, wsapi.InCopy, array.CopyTarget)
 	}
 	return done("")
 }
