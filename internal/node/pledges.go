@@ -153,8 +153,6 @@ func wasDone(command string, err error) bool {
 		done = []array.Reason{array.MemberTwice, array.NoMember, array.NoVolume}
 	case "removevvset":
 		done = []array.Reason{array.NoVolumeSet}
-	case "setdomain":
-		done = []array.Reason{array.NoDomain}
 	case "admitrcopyvv", "dismissrcopyvv":
 		done = []array.Reason{array.NoGroup, array.NoVolumeSet, array.NotInGroup, array.NoVolume}
 	}

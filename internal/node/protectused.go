@@ -41,9 +41,6 @@ func (n *Node) protectUsed(ctx context.Context, a *args, f *founding, set string
 		if e != nil {
 			err = errors.Join(err, n.leftHalf(name), e)
 			n.leaveTo(p, err)
-			if a.made != (mention{}) { // it stays, in the domain that it is to be in
-				err = errors.Join(err, n.placeNew(context.WithoutCancel(ctx), a.made, a.into))
-			}
 		}
 	}
 	if err != nil || !wait {

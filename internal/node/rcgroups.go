@@ -49,7 +49,7 @@ func createRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	return n.found(ctx, &founding{d: Description{Group: g}})
+	return n.found(ctx, &founding{d: Description{Group: g}, place: a.place()})
 }
 
 func removeRCGroup(n *Node, ctx context.Context, a *args) error {

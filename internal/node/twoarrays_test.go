@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/event"
+	"github.com/perdure/perdure/internal/people"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // A command that concerns both arrays is stopped at each of its exchanges with the other
@@ -131,6 +133,11 @@ func twoArrayCommands() []twoArrayCommand {
 		{"make a snapshot", with("startrcopygroup -wait g%"), "createsv -ro r% v%", "exists already"},
 		{"remove a snapshot", with("startrcopygroup -wait g%", "createsv -ro r% v%"), "removevv -f r%", "does not exist"},
 		{"promote a snapshot", with("startrcopygroup -wait g%", "createsv -ro r% v%"), "promotesv r%", ""},
+		{"make a host in a domain", []string{"createdomain d%"}, "createhost -domain d% h% iqn.2026-01.org.example:h%", "already"},
+		{"make a set of hosts in a domain", []string{"createdomain d%", "createhost -domain d% h% iqn.2026-01.org.example:h%"}, "createhostset -domain d% s% h%", "exists already"},
+		{"make a set of volumes in a domain", []string{"createdomain d%"}, "createvvset -domain d% s%", "exists already"},
+		{"found a group in a domain", []string{"createdomain d%"}, "creatercopygroup -domain d% g% array-b:sync", "exists already"},
+		{"rename a domain", []string{"createdomain d%", "createhost -domain d% h% iqn.2026-01.org.example:h%", "createuser -c secret12345 u% d% edit"}, "setdomain -name e% d%", "does not exist"},
 		{"make a set of volumes", group, "createvvset s% v%", "exists already"},
 		{"fill a set of hosts", with("createhost h% iqn.2026-01.org.example:h%", "createhost i% iqn.2026-01.org.example:i%", "createhostset s% h%", "createvlun v% 1 set:s%"), "createhostset -add s% i%", "already"},
 	}
@@ -223,10 +230,28 @@ func (a *testArray) known() string {
 	for i := range hosts {
 		hosts[i].Paths = nil
 	}
+	places, err := a.places()
+	if err != nil {
+		return err.Error()
+	}
+	sets, err := a.VolumeSets()
+	if err != nil {
+		return err.Error()
+	}
+	for i := range sets {
+		sets[i].Members = nil // of un-mirrored ones, each array has its own
+	}
+	users, err := a.people.Users()
+	if err != nil {
+		return err.Error()
+	}
 	b, err := json.MarshalIndent(struct {
 		Groups []Description
 		Hosts  []HostFact
-	}{all, hosts}, "", " ")
+		Sets   []SetFact
+		Places map[objectKey]string
+		Users  []people.User
+	}{all, hosts, sets, places, users}, "", " ")
 	if err != nil {
 		return err.Error()
 	}
@@ -311,8 +336,34 @@ func (x *interrupted) whole(p tried) {
 			}
 		}
 	}
-	if text, err := a.Run(x.t.Context(), wordsFor(p.c.command, p.i)); err != nil && (p.c.again == "" || !strings.Contains(err.Error(), p.c.again)) {
+	words := wordsFor(p.c.command, p.i)
+	if len(words) > 1 && words[1] == "-domain" {
+		for _, o := range x.all {
+			o.inDomainOrNone(p.what, words)
+		}
+	}
+	if text, err := a.Run(x.t.Context(), words); err != nil && (p.c.again == "" || !strings.Contains(err.Error(), p.c.again)) {
 		x.t.Errorf("%s: given again: %q, %v", p.what, text, err)
+	}
+}
+
+// inDomainOrNone wants what a command makes in a domain to be there, if there is any.
+func (a *testArray) inDomainOrNone(what string, words []string) {
+	a.t.Helper()
+	nm := namings()[words[0]]
+	m := mention{kind: nm.makes, name: words[3+nm.makesAt]}
+	if err := a.store.View(func(t *store.Tx) error {
+		key, err := a.keyOf(t, m)
+		if err != nil || key == "" {
+			return err
+		}
+		d, err := domainIn(t, key)
+		if d != words[2] {
+			a.t.Errorf("%s: on %s, %v is in domain %q, want %q", what, a.cfg.Name, key, d, words[2])
+		}
+		return err
+	}); err != nil {
+		a.t.Error(err)
 	}
 }
 
