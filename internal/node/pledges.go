@@ -153,7 +153,7 @@ func wasDone(command string, err error) bool {
 		done = []array.Reason{array.MemberTwice, array.NoMember, array.NoVolume}
 	case "removevvset":
 		done = []array.Reason{array.NoVolumeSet}
-	case "admitrcopyvv", "dismissrcopyvv":
+	case "admitrcopyvv", "dismissrcopyvv", "removercopygroup":
 		done = []array.Reason{array.NoGroup, array.NoVolumeSet, array.NotInGroup, array.NoVolume}
 	}
 	return slices.Contains(done, array.ReasonOf(err))
