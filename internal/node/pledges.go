@@ -151,6 +151,8 @@ func wasDone(command string, err error) bool {
 	switch command {
 	case "setvv":
 		done = []array.Reason{array.MemberTwice, array.NoMember, array.NoVolume}
+	case "controldrrcopygroup":
+		done = []array.Reason{array.NoGroup, array.NotServed}
 	case "removevvset":
 		done = []array.Reason{array.NoVolumeSet}
 	case "admitrcopyvv", "dismissrcopyvv", "removercopygroup":

@@ -284,7 +284,17 @@ func (n *Node) synced(a *args, r *running) func(context.Context) error {
 	if r.rec.Period > 0 {
 		return func(ctx context.Context) error { return n.syncPeriodTelling(ctx, r, a.tell) }
 	}
-	return func(ctx context.Context) error { return waitSyncedTelling(ctx, r, a.tell) }
+	return func(ctx context.Context) error {
+		for end := time.Now().Add(answersIn); n.paired() && !n.reachable(); {
+			if time.Now().After(end) {
+				return r.otherAway()
+			}
+			if !pause(ctx, 20*time.Millisecond) {
+				return ctx.Err()
+			}
+		}
+		return waitSyncedTelling(ctx, r, a.tell)
+	}
 }
 
 // resume lets the other array follow again, and remembers it.
