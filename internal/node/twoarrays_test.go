@@ -320,6 +320,9 @@ func (a *testArray) unopenedVolumes() string {
 		return err.Error()
 	}
 	for _, f := range facts {
+		if f.VV.Joins != nil { // its copy would wait for a command that a death is played in
+			return "the copy of " + f.VV.Joins.Name
+		}
 		a.mu.RLock()
 		r := a.groups[f.VV.Group]
 		there := r != nil && r.units[f.ID] != nil
