@@ -86,6 +86,7 @@ func (n *Node) leaving(v VV, r *running) (*becoming, error) {
 	b.empty = RCGroup{
 		Name: d.Group.Name, Home: d.Group.Home, Policies: d.Group.Policies, Period: d.Group.Period, Near: d.Group.Near,
 		Version: 1, Change: nonce(), Founding: nonce(), Founder: n.side(),
+		Replaces: d.Group.Replaces, // the other array may not have heard of what comes between
 	}
 	return b, nil
 }

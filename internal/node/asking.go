@@ -38,7 +38,10 @@ type request struct {
 	Sets   []VVSet `json:"sets,omitempty"`
 	// AloneIn asks for a volume of a set that the asked array alone has.
 	AloneIn string `json:"alone_in,omitempty"`
-	Book    *book  `json:"book,omitempty"`
+	// Book are entries by themselves, or those of what is told with them.
+	Book *book `json:"book,omitempty"`
+	// Users are changed with the Book.
+	Users []people.UserChange `json:"users,omitempty"`
 	// Tied asks for all that belongs together with these objects.
 	Tied  []objectKey   `json:"tied,omitempty"`
 	LUNs  *lunQuestion  `json:"luns,omitempty"`
@@ -140,7 +143,7 @@ func (n *Node) serveCall(body []byte) []byte {
 	case err != nil:
 		err = array.Errorf(array.Invalid, "the request can't be read: %v", err)
 	case q.Take != nil:
-		err = n.take(*q.Take)
+		err = n.take(*q.Take, q.Book)
 	case q.Check != nil:
 		if err = n.checkDescription(*q.Check); err == nil {
 			err = n.roomForAll(q.Check.VVs)
@@ -156,13 +159,13 @@ func (n *Node) serveCall(body []byte) []byte {
 	case q.Left != 0:
 		r.Text, err = n.saysLeft(q.Left)
 	case q.Host != nil:
-		err = n.takeHost(*q.Host)
+		err = n.takeHost(*q.Host, q.Book)
 	case len(q.Sets) > 0:
-		err = n.takeVVSets(q.Sets)
+		err = n.takeVVSets(q.Sets, q.Book)
 	case q.AloneIn != "":
 		r.Text, err = n.aloneInSet(q.AloneIn)
 	case q.Book != nil:
-		err = n.takeBook(*q.Book)
+		err = n.takeBook(*q.Book, q.Users...)
 	case len(q.Tied) > 0:
 		r.Tied, err = n.tiedHere(q.Tied)
 	case q.GivenUp != 0:

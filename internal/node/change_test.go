@@ -70,7 +70,7 @@ func TestADescriptionHalfTaken(t *testing.T) {
 		r.rec, r.units = stale, maps.Clone(r.units)
 		r.units[goes.ID] = unit
 	})
-	if err := b.take(now); err != nil {
+	if err := b.take(now, nil); err != nil {
 		t.Fatal(err)
 	}
 	b.mu.RLock() // array-a tells it again, too

@@ -82,7 +82,7 @@ type args struct {
 	kind, obj string
 	// begun is where the number of a task that goes on by itself is left.
 	begun *uint64
-	// made is what the command makes, into a domain. touched are the objects with a place
+	// made is what the command makes, into a domain (place). touched are the objects with a place
 	// of their own in a domain that it names.
 	made    mention
 	into    string
@@ -203,10 +203,7 @@ func (n *Node) runAlone(ctx context.Context, c *command, a *args) error {
 			return array.Errorf(array.Aborted, "%s: whoever asked for it is gone", c.name)
 		}
 	}
-	if err := n.carefully(c, func() error { return c.run(n, ctx, a) }); err != nil || a.made == (mention{}) {
-		return err
-	}
-	return n.placeNew(ctx, a.made, a.into)
+	return n.carefully(c, func() error { return c.run(n, ctx, a) })
 }
 
 // carefully runs a command so that a defect in it ends the command and not the daemon, which hosts

@@ -4,6 +4,8 @@ package node
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -85,6 +87,9 @@ func controlGroup(n *Node, ctx context.Context, a *args) error {
 		}
 		return inSync()
 	}
+	if *flag["nostart"] && a.by.Over == overTask {
+		return n.stopRecovered(f, do)
+	}
 	// The owner serves, or will in a moment: a switchover would take the group away from here.
 	if f.ServedHere && !f.Shared || strings.HasPrefix(f.Role, "Primary") && n.reachable() {
 		return array.Errorf(array.Conflict, "group %s is served by array %s already: give this to array %s, to bring it there", f.Name, n.cfg.Name, n.to().Name).Because(array.Served)
@@ -92,13 +97,33 @@ func controlGroup(n *Node, ctx context.Context, a *args) error {
 	if err := sure("controldrrcopygroup recovery lets array %s serve group %s", n.cfg.Name, f.Name); err != nil {
 		return err
 	}
-	if err := n.recoverHere(f, *flag["nosyncbeforerecovery"], *flag["nofailoveronlinkdown"], do, inSync); err != nil {
+	if !*flag["nostart"] {
+		return n.recoverHere(f, *flag["nosyncbeforerecovery"], *flag["nofailoveronlinkdown"], do, inSync)
+	}
+	p, err := n.pledge(a, [][]string{{"controldrrcopygroup", "recovery", "-f", "-nostart", f.Name}}, nil)
+	if err != nil {
 		return err
 	}
-	if *flag["nostart"] {
-		return do("stoprcopygroup", "-f")
+	if err := n.recoverHere(f, *flag["nosyncbeforerecovery"], *flag["nofailoveronlinkdown"], do, inSync); err != nil {
+		return errors.Join(err, n.released(p))
 	}
-	return nil
+	if err := do("stoprcopygroup", "-f"); err != nil {
+		n.leaveTo(p, err)
+		return fmt.Errorf("group %s is served by array %s, and is stopped as soon as that can be: %w", f.Name, n.cfg.Name, err)
+	}
+	return n.released(p)
+}
+
+// stopRecovered does what is left of a recovery with -nostart that was interrupted: the group is
+// stopped if it is served here by it. Else nothing was done, and nothing is.
+func (n *Node) stopRecovered(f GroupFact, do func(words ...string) error) error {
+	switch {
+	case f.ServedHere && !f.Shared:
+		return do("stoprcopygroup", "-f")
+	case f.ServedHere || n.elsewhere(n.running(f.ID)):
+		return array.Errorf(array.NotFound, "group %s is served by array %s: its recovery was not begun", f.Name, n.to().Name).Because(array.NotServed)
+	}
+	return array.Errorf(array.Busy, "which array serves group %s is not known yet", f.Name)
 }
 
 // recoverHere lets this array serve a group.

@@ -223,7 +223,10 @@ func (n *Node) push(ctx context.Context, id array.GroupID, wait bool) (uint64, e
 	if err != nil {
 		return 0, errChanging // it was just removed
 	}
-	_, err = n.askWithin(ctx, pushWithin, request{Take: &d})
+	places, err := n.placesOf(keyOf(groupKind, d.Group.Name))
+	if err == nil {
+		_, err = n.askWithin(ctx, pushWithin, request{Take: &d, Book: places})
+	}
 	return d.Group.Version, err
 }
 

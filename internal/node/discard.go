@@ -103,5 +103,5 @@ func (n *Node) discard(ctx context.Context, r *running) error {
 	if err := n.dropGroup(id); err != nil {
 		return err
 	}
-	return n.take(d)
+	return n.take(d, nil)
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/store"
 )
 
@@ -53,82 +54,110 @@ func bound[V any](t *store.Tx, b store.Bucket[V], what string, most int, of func
 // takeBook takes up what the other array tells, where it is newer. A change that a command
 // waits for is refused if this array knows better, or if it would part what belongs together
 // here.
-func (n *Node) takeBook(b book) error {
+func (n *Node) takeBook(b book, users ...people.UserChange) error {
+	if len(users) > usersAtOnce {
+		return array.Errorf(array.Invalid, "the other array tells of %d users at once, want at most %d", len(users), usersAtOnce)
+	}
 	if err := b.check(); err != nil {
 		return err
 	}
-	var moved []placing // what has been somewhere before
-	err := n.store.Update(func(t *store.Tx) error {
-		newer := func(what string, cur, is entry, ok bool) (bool, error) {
-			if ok && cur.over(is) && b.Asked {
-				return false, array.Errorf(array.Busy, "%s was changed on array %s meanwhile: try again", what, n.cfg.Name)
-			}
-			return !ok || is.over(cur), nil
+	var moved []placing
+	var taken []people.UserChange
+	err := n.store.Update(func(t *store.Tx) (err error) {
+		taken = nil
+		if moved, err = n.takeBookIn(t, b); err != nil {
+			return err
 		}
-		for _, d := range b.Domains {
-			cur, ok, err := tables.domains.Get(t, d.Name)
-			take, e := newer("domain "+d.Name, cur.entry, d.entry, ok)
-			if err := orElse(err, e); err != nil {
+		for _, c := range users {
+			changed, err := n.people.TakeIn(t, c, n.cfg.Name)
+			if err != nil {
 				return err
 			}
-			if take {
-				if err := tables.domains.Put(t, d.Name, d); err != nil {
-					return err
-				}
+			if changed {
+				taken = append(taken, c)
 			}
 		}
-		for _, s := range b.Sets {
-			cur, ok, err := tables.domainsets.Get(t, s.Name)
-			take, e := newer("domain set "+s.Name, cur.entry, s.entry, ok)
-			if err := orElse(err, e); err != nil {
-				return err
-			}
-			if take {
-				if err := tables.domainsets.Put(t, s.Name, s); err != nil {
-					return err
-				}
-			}
-		}
-		for _, p := range b.Placings {
-			cur, ok, err := tables.placings.Get(t, string(p.Object))
-			take, e := newer(p.Object.String(), cur.entry, p.entry, ok)
-			if err := orElse(err, e); err != nil {
-				return err
-			}
-			if take && !b.Asked && p.Removed && cur.Domain != "" {
-				if take, err = n.gone(t, p.Object); err != nil {
-					return err
-				}
-				if !take { // a set of hosts that the other array alone removed
-					cur.entry = p.after(false)
-					if err := tables.placings.Put(t, string(p.Object), cur); err != nil {
-						return err
-					}
-				}
-			}
-			if take {
-				if err := tables.placings.Put(t, string(p.Object), p); err != nil {
-					return err
-				}
-				if ok {
-					moved = append(moved, p)
-				}
-			}
-		}
-		if b.Asked {
-			if err := n.partedBy(t, b.Placings); err != nil {
-				return err
-			}
-		}
-		return orElse(n.mendBook(t), boundBook(t))
+		return nil
 	})
-	if err != nil || b.Asked || len(moved) == 0 {
+	if err != nil {
 		return err
+	}
+	for _, c := range taken {
+		n.people.Taken(c)
+	}
+	if b.Asked || len(moved) == 0 {
+		return nil
 	}
 	if err := n.store.View(func(t *store.Tx) error { return n.partedBy(t, moved) }); err != nil { // both arrays moved what belongs together, apart
 		n.eventOnce(err.Error() + "; 'movetodomain' puts them in one")
 	}
 	return nil
+}
+
+// takeBookIn does so in a transaction, and returns what was somewhere before.
+func (n *Node) takeBookIn(t *store.Tx, b book) (moved []placing, err error) {
+	newer := func(what string, cur, is entry, ok bool) (bool, error) {
+		if ok && cur.over(is) && b.Asked {
+			return false, array.Errorf(array.Busy, "%s was changed on array %s meanwhile: try again", what, n.cfg.Name)
+		}
+		return !ok || is.over(cur), nil
+	}
+	for _, d := range b.Domains {
+		cur, ok, err := tables.domains.Get(t, d.Name)
+		take, e := newer("domain "+d.Name, cur.entry, d.entry, ok)
+		if err := orElse(err, e); err != nil {
+			return nil, err
+		}
+		if take {
+			if err := tables.domains.Put(t, d.Name, d); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, s := range b.Sets {
+		cur, ok, err := tables.domainsets.Get(t, s.Name)
+		take, e := newer("domain set "+s.Name, cur.entry, s.entry, ok)
+		if err := orElse(err, e); err != nil {
+			return nil, err
+		}
+		if take {
+			if err := tables.domainsets.Put(t, s.Name, s); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, p := range b.Placings {
+		cur, ok, err := tables.placings.Get(t, string(p.Object))
+		take, e := newer(p.Object.String(), cur.entry, p.entry, ok)
+		if err := orElse(err, e); err != nil {
+			return nil, err
+		}
+		if take && !b.Asked && p.Removed && cur.Domain != "" {
+			if take, err = n.gone(t, p.Object); err != nil {
+				return nil, err
+			}
+			if !take { // a set of hosts that the other array alone removed
+				cur.entry = p.after(false)
+				if err := tables.placings.Put(t, string(p.Object), cur); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if take {
+			if err := tables.placings.Put(t, string(p.Object), p); err != nil {
+				return nil, err
+			}
+			if ok {
+				moved = append(moved, p)
+			}
+		}
+	}
+	if b.Asked {
+		if err := n.partedBy(t, b.Placings); err != nil {
+			return nil, err
+		}
+	}
+	return moved, orElse(n.mendBook(t), boundBook(t))
 }
 
 // mendBook brings back a domain that was removed on one array while something came into it on

@@ -116,21 +116,6 @@ func setDomain(n *Node, ctx context.Context, a *args) error {
 	if err := checkDomain("domain", *name, *comment); err != nil {
 		return err
 	}
-	if err := n.store.View(func(t *store.Tx) error {
-		b := bookOf{t: t}
-		_, err := b.mustHave(old)
-		if err == nil && *name != old {
-			err = b.free(*name)
-		}
-		return err
-	}); err != nil {
-		return err
-	}
-	// Users first: until the domain has its name they see nothing, and what is left undone is
-	// done by giving the command again.
-	if err := n.renameForUsers(ctx, old, *name); err != nil {
-		return err
-	}
 	return n.changeBook(ctx, func(b *bookOf) error {
 		d, err := b.mustHave(old)
 		if err != nil {
@@ -142,8 +127,14 @@ func setDomain(n *Node, ctx context.Context, a *args) error {
 		if *name == old {
 			return b.putDomain(d, false)
 		}
+		if err := b.free(*name); err != nil {
+			return err
+		}
 		if err := b.rename(old, *name); err != nil {
 			return err
+		}
+		if b.users, b.tell, err = n.people.RenamesIn(b.t, old, *name); err != nil {
+			return fmt.Errorf("give the users of domain %s its new name: %w", old, err)
 		}
 		err = b.putDomain(d, true)
 		d.Name = *name
@@ -184,26 +175,6 @@ func (b *bookOf) eachSetOf(domain string, f func(*DomainSet)) error {
 		f(&s)
 		if err := b.putSet(s, false); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-func (n *Node) renameForUsers(ctx context.Context, old, name string) error {
-	if old == name {
-		return nil
-	}
-	users, err := n.people.Users()
-	if err != nil {
-		return err
-	}
-	for _, was := range users {
-		now := was
-		if !now.Rename(old, name) {
-			continue
-		}
-		if err := n.changeUsers(ctx, people.UserChange{Name: was.Name, Was: &was, Now: &now}); err != nil {
-			return fmt.Errorf("give user %s the new name of domain %s: %w", was.Name, old, err)
 		}
 	}
 	return nil

@@ -101,6 +101,8 @@ const (
 	// domainsAtOnce and placingsAtOnce are how many one message has, of each kind.
 	domainsAtOnce  = 64
 	placingsAtOnce = 4096
+	// usersAtOnce is how many users a message has.
+	usersAtOnce = 128
 )
 
 // book are entries of it: changes, or all.
@@ -157,6 +159,8 @@ type bookOf struct {
 	t *store.Tx
 	// now is what was changed, was what it was before.
 	now, was book
+	// users are changed with it, tell is what the other array is to hear of them.
+	users, tell []people.UserChange
 }
 
 func (b *bookOf) domain(name string) (d Domain, ok bool, err error) {
@@ -217,8 +221,11 @@ func (b *bookOf) place(k objectKey, domain string) error {
 	return tables.placings.Put(b.t, string(k), p)
 }
 
-// changeBook changes the book here and on the other array, or, if that refuses it, nowhere.
+// changeBook changes the book, with its users, here and on the other array, or, if that refuses
+// it, nowhere.
 func (n *Node) changeBook(ctx context.Context, f func(*bookOf) error) error {
+	n.telling.Lock() // of users
+	defer n.telling.Unlock()
 	var b bookOf
 	err := n.store.Update(func(t *store.Tx) error {
 		b = bookOf{t: t}
@@ -227,14 +234,33 @@ func (n *Node) changeBook(ctx context.Context, f func(*bookOf) error) error {
 		}
 		return boundBook(t)
 	})
-	if err != nil || b.now.empty() || !n.reachable() {
+	if err != nil {
 		return err
 	}
-	if err = n.tellBook(ctx, b.now, true); err == nil || errors.As(err, new(unanswered)) {
+	for _, c := range b.users {
+		n.people.Made(c)
+	}
+	if b.now.empty() || !n.reachable() {
+		return nil
+	}
+	if err = n.tellBook(ctx, b.now, true, b.tell...); err == nil || errors.As(err, new(unanswered)) {
 		return nil // it hears of it when it answers
 	}
-	if e := n.store.Update(func(t *store.Tx) error { return b.was.takeBack(t) }); e != nil {
+	if e := n.store.Update(func(t *store.Tx) error {
+		if err := b.was.takeBack(t); err != nil {
+			return err
+		}
+		for _, c := range b.users {
+			if _, err := n.people.MakeIn(t, c.Back()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); e != nil {
 		return fmt.Errorf("take back a change the other array refused: %w", errors.Join(e, err))
+	}
+	for _, c := range b.users {
+		n.people.Made(c.Back())
 	}
 	return err
 }
@@ -260,13 +286,14 @@ func (b *book) takeBack(t *store.Tx) error {
 	return nil
 }
 
-// tellBook tells the other array of entries. asked: it may refuse. Of more than one message
-// has room for, it hears domains first: none must come after what is in it.
-func (n *Node) tellBook(ctx context.Context, b book, asked bool) error {
-	whole := len(b.Domains) <= domainsAtOnce && len(b.Sets) <= domainsAtOnce && len(b.Placings) <= placingsAtOnce
+// tellBook tells the other array of entries, and of users with them. asked: it may refuse. Of more
+// than one message has room for, it hears domains first: none must come after what is in it. Users
+// for whom there is no room hear of it by themselves (tellUsers).
+func (n *Node) tellBook(ctx context.Context, b book, asked bool, users ...people.UserChange) error {
+	whole := len(b.Domains) <= domainsAtOnce && len(b.Sets) <= domainsAtOnce && len(b.Placings) <= placingsAtOnce && len(users) <= usersAtOnce
 	if whole {
 		b.Asked = asked
-		_, err := n.ask(ctx, request{Book: &b})
+		_, err := n.ask(ctx, request{Book: &b, Users: users})
 		return err
 	}
 	for !b.empty() {

@@ -235,6 +235,10 @@ func stopDrill(n *Node, _ context.Context, a *args) error {
 
 // endDrill removes all that there is of a drill. What fails is left to another try.
 func (n *Node) endDrill(ctx context.Context, by Caller, d drillOf) error {
+	d.Ready = time.Time{} // from now on its volumes may be removed
+	if err := n.store.Update(func(t *store.Tx) error { return tables.drills.Put(t, d.Group, d) }); err != nil {
+		return err
+	}
 	var errs []error
 	for _, p := range d.Parts {
 		errs = append(errs, n.endPart(ctx, by, d.Group, p))
@@ -283,4 +287,18 @@ func notFoundIsNil(err error) error {
 		return nil
 	}
 	return err
+}
+
+// noDrills refuses to remove a volume that a running drill made.
+func (n *Node) noDrills(v VV) error {
+	return n.store.View(func(t *store.Tx) error {
+		return tables.drills.Each(t, func(_ string, d drillOf) error {
+			for _, p := range d.Parts {
+				if p.Volume == v.Name && v.Base != 0 && !d.Ready.IsZero() {
+					return array.Errorf(array.Conflict, "volume %s is the drill's of group %s: 'stoprcopydrill -f %s' ends it, and removes all that it made", v.Name, d.Group, d.Group)
+				}
+			}
+			return nil
+		})
+	})
 }

@@ -22,6 +22,9 @@ type founding struct {
 	// from are volumes that exist, unwritten and on this array alone: they become the
 	// group's, or stay what they are.
 	from []VV
+	// place is where it belongs, elsewhere what takes that back.
+	place     newPlace
+	elsewhere book
 }
 
 // newGroup is what a group is at first.
@@ -98,7 +101,10 @@ func (n *Node) found(ctx context.Context, f *founding) error {
 	err := n.openFounded(f)
 	told := err == nil && n.paired()
 	if told {
-		_, err = n.ask(ctx, request{Take: &f.d})
+		var places *book
+		if places, err = n.placesOf(keyOf(groupKind, g.Name)); err == nil {
+			_, err = n.ask(ctx, request{Take: &f.d, Book: places})
+		}
 		if errors.As(err, new(unanswered)) {
 			n.event(fmt.Sprintf("group %s was made; array %s did not answer and hears of it when it does", g.Name, n.to().Name))
 			err = nil
@@ -133,8 +139,8 @@ func (n *Node) unfound(ctx context.Context, f *founding, told bool) error {
 			}
 			groups, vvs = append(groups, g), append(vvs, v)
 		}
-		if !told {
-			return nil
+		if err := f.elsewhere.takeBack(t); err != nil || !told {
+			return err
 		}
 		return tables.undropped.Put(t, store.Key(uint64(id)), struct{}{})
 	})
@@ -188,7 +194,10 @@ func (n *Node) tellDrops(ctx context.Context, refused map[string]string) {
 }
 
 // store is what found changes in this array's tables.
-func (f *founding) store(t *store.Tx) error {
+func (f *founding) store(t *store.Tx) (err error) {
+	if f.elsewhere, err = f.place.put(t); err != nil {
+		return err
+	}
 	for _, v := range f.from {
 		if err := giveWay(t, v); err != nil {
 			return err

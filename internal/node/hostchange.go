@@ -88,12 +88,13 @@ func thereIs(t *store.Tx, name string) (x hostState, err error) {
 }
 
 // changeHosts carries a change out here and at the other array, or, if that refuses it,
-// nowhere.
-func (n *Node) changeHosts(ctx context.Context, c hostChange) error {
+// nowhere. What is new is where it belongs from then on.
+func (n *Node) changeHosts(ctx context.Context, c hostChange, place newPlace) error {
 	if err := c.check(); err != nil {
 		return err
 	}
 	var mark *hostChange
+	var elsewhere book
 	err := n.store.Update(func(t *store.Tx) error {
 		cur, err := thereIs(t, c.Name)
 		switch {
@@ -105,6 +106,9 @@ func (n *Node) changeHosts(ctx context.Context, c hostChange) error {
 			return array.Errorf(array.Conflict, "%s was changed meanwhile", c.what())
 		}
 		if err := c.apply(t, everywhere); err != nil {
+			return err
+		}
+		if elsewhere, err = place.put(t); err != nil {
 			return err
 		}
 		mark, err = n.noteUntold(t, c)
@@ -129,7 +133,7 @@ func (n *Node) changeHosts(ctx context.Context, c hostChange) error {
 			return err
 		}
 		_, err := n.noteUntold(t, back)
-		return err
+		return orElse(err, elsewhere.takeBack(t))
 	}); e != nil {
 		return fmt.Errorf("take back a change the other array refused: %w", errors.Join(e, err))
 	}
@@ -166,7 +170,14 @@ func (n *Node) noteUntold(t *store.Tx, c hostChange) (*hostChange, error) {
 
 // tellHost tells the other array of a change, which it does not have to be told again.
 func (n *Node) tellHost(ctx context.Context, c hostChange) error {
-	if _, err := n.ask(ctx, request{Host: &c}); err != nil {
+	q := request{Host: &c}
+	if c.was() == (hostState{}) { // it has to be told where it belongs, too
+		var err error
+		if q.Book, err = n.placesOf(c.key()); err != nil {
+			return err
+		}
+	}
+	if _, err := n.ask(ctx, q); err != nil {
 		return err
 	}
 	return n.store.Update(func(t *store.Tx) error {
@@ -254,21 +265,29 @@ func (n *Node) untold() (all []hostChange) {
 	return all
 }
 
-// takeHost carries out a change that the other array tells of.
-func (n *Node) takeHost(c hostChange) error {
+// takeHost carries out a change that the other array tells of, and puts what is new where it
+// belongs.
+func (n *Node) takeHost(c hostChange, place *book) error {
 	n.taking.Lock()
 	defer n.taking.Unlock()
 	if err := c.check(); err != nil {
 		return err
 	}
+	if place != nil {
+		if err := place.check(); err != nil {
+			return err
+		}
+	}
 	ours := n.describedHere()
 	err := n.store.Update(func(t *store.Tx) error {
 		cur, err := thereIs(t, c.Name)
 		switch {
-		case err != nil || reflect.DeepEqual(cur, c.now()):
+		case err != nil:
 			return err
+		case reflect.DeepEqual(cur, c.now()):
+			return n.placesWith(t, place)
 		case reflect.DeepEqual(cur, c.was()) || cur == hostState{}:
-			return c.apply(t, ours)
+			return orElse(c.apply(t, ours), n.placesWith(t, place))
 		case c.removes():
 			return nil // it is another one, and stays
 		case c.was() == hostState{}:

@@ -119,7 +119,7 @@ func TestHostsOfAnArrayThatWasAway(t *testing.T) {
 	if d.Group.Version++; d.Hosts[0].Persona != 6 {
 		t.Fatalf("the group is described with %+v", d.Hosts)
 	}
-	if err := b.take(d); err != nil { // before it hears of that
+	if err := b.take(d, nil); err != nil { // before it hears of that
 		t.Fatal(err)
 	}
 	if text := b.hosts(); !strings.Contains(text, "h 7") {

@@ -91,7 +91,7 @@ func createHost(n *Node, ctx context.Context, a *args) error {
 	if err := h.setCHAP(*chap); err != nil {
 		return err
 	}
-	return n.changeHosts(ctx, hostChange{Name: h.Name, Now: &h})
+	return n.changeHosts(ctx, hostChange{Name: h.Name, Now: &h}, a.place())
 }
 
 func setHost(n *Node, ctx context.Context, a *args) error {
@@ -145,7 +145,7 @@ func removeHost(n *Node, ctx context.Context, a *args) error {
 	if err := sure("removehost removes host %s on both arrays", name); err != nil {
 		return err
 	}
-	return n.changeHosts(ctx, hostChange{Name: name, Was: &h})
+	return n.changeHosts(ctx, hostChange{Name: name, Was: &h}, newPlace{})
 }
 
 func (n *Node) host(name string) (h Host, err error) {
@@ -175,5 +175,5 @@ func (n *Node) changeHost(ctx context.Context, name string, f func(*Host) error)
 	if err := f(&now); err != nil {
 		return err
 	}
-	return n.changeHosts(ctx, hostChange{Name: name, Was: &was, Now: &now})
+	return n.changeHosts(ctx, hostChange{Name: name, Was: &was, Now: &now}, newPlace{})
 }

@@ -98,7 +98,7 @@ func createHostSet(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	name, hosts := a.rest[0], a.rest[1:]
-	return n.changeHostSet(ctx, name, func(t *store.Tx, was *HostSet) (*HostSet, error) {
+	return n.changeHostSet(ctx, name, a.place(), func(t *store.Tx, was *HostSet) (*HostSet, error) {
 		switch {
 		case was != nil && !*add:
 			return nil, array.Errorf(array.Exists, "host set %s exists already", name).Because(array.SetExists)
@@ -145,7 +145,7 @@ func removeHostSet(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	name, hosts := a.rest[0], a.rest[1:]
-	return n.changeHostSet(ctx, name, func(t *store.Tx, was *HostSet) (*HostSet, error) {
+	return n.changeHostSet(ctx, name, newPlace{}, func(t *store.Tx, was *HostSet) (*HostSet, error) {
 		if was == nil {
 			return nil, array.Errorf(array.NotFound, "host set %s does not exist", name).Because(array.NoHostSet)
 		}
@@ -183,7 +183,7 @@ func notSeen(t *store.Tx, host string, ours func(array.VolumeID, array.GroupID) 
 // changeHostSet makes a set of hosts what f makes of it, nil for none, here and at the other
 // array, or, if that refuses it, nowhere. If volumes of groups are exported to it, that is a
 // change of these groups' descriptions too.
-func (n *Node) changeHostSet(ctx context.Context, name string, f func(t *store.Tx, was *HostSet) (*HostSet, error)) error {
+func (n *Node) changeHostSet(ctx context.Context, name string, place newPlace, f func(t *store.Tx, was *HostSet) (*HostSet, error)) error {
 	c := hostChange{Name: "set:" + name}
 	if err := n.store.View(func(t *store.Tx) error {
 		was, err := thereIs(t, c.Name)
@@ -204,7 +204,7 @@ func (n *Node) changeHostSet(ctx context.Context, name string, f func(t *store.T
 		return err
 	}
 	if len(groups) == 0 {
-		return n.changeHosts(ctx, c)
+		return n.changeHosts(ctx, c, place)
 	}
 	for _, id := range groups {
 		if _, err := n.mayChange(id); err != nil {

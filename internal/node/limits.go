@@ -77,6 +77,9 @@ func setCPG(n *Node, _ context.Context, a *args) error {
 	if l.Limit > 0 && l.Warn > l.Limit {
 		return array.Errorf(array.Invalid, "CPG %s: a warning at %d MiB would never come, the limit is %d", a.rest[0], l.Warn>>20, l.Limit>>20)
 	}
+	if used := p.Capacity().Used; *limit != "" && l.Limit > 0 && l.Limit < used {
+		return array.Errorf(array.Invalid, "CPG %s: a limit of %d MiB would refuse hosts' writes at once, %d MiB are in use: want at least that, or 0 for no limit of its own", a.rest[0], l.Limit>>20, (used+1<<20-1)>>20)
+	}
 	if err := n.store.Update(func(t *store.Tx) error { return tables.limits.Put(t, a.rest[0], l) }); err != nil {
 		return err
 	}

@@ -98,16 +98,6 @@ func moveText(m mention, key objectKey, all []objectKey, domain string) string {
 	return text + ", and what belongs with it, with all volumes of the CPGs: " + some(with)
 }
 
-// placeNew puts what a command made where it belongs, and tells the other array.
-func (n *Node) placeNew(ctx context.Context, m mention, domain string) error {
-	key := keyOf(m.kind, m.name)
-	was := ""
-	if err := n.store.View(func(t *store.Tx) (err error) { was, err = domainIn(t, key); return err }); err != nil || was == domain {
-		return err
-	}
-	return n.rePlace(ctx, func(b *bookOf) error { return b.place(key, domain) })
-}
-
 // rePlace changes places that nobody may refuse.
 func (n *Node) rePlace(ctx context.Context, f func(*bookOf) error) error {
 	var b bookOf

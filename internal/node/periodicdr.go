@@ -94,7 +94,7 @@ func (n *Node) giveUp(q returning) (string, error) {
 	id := q.Description.Group.ID
 	r := n.running(id)
 	if r == nil {
-		return "", n.take(q.Description) // nothing is here: it is copied whole
+		return "", n.take(q.Description, nil) // nothing is here: it is copied whole
 	}
 	st, err := arb.ParseStored(q.Description.Record)
 	if err != nil {
@@ -138,7 +138,7 @@ func (n *Node) giveUp(q returning) (string, error) {
 		if err := n.dropGroup(id); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("group %s: array %s gave its copy up, and takes it anew", r.rec.Name, n.cfg.Name), n.take(q.Description)
+		return fmt.Sprintf("group %s: array %s gave its copy up, and takes it anew", r.rec.Name, n.cfg.Name), n.take(q.Description, nil)
 	}
 	n.event(text)
 	if _, err := n.openGroup(mine.Group, mine.VVs); err != nil {
@@ -147,7 +147,7 @@ func (n *Node) giveUp(q returning) (string, error) {
 	if err := n.exports.renew(id); err != nil {
 		return "", err
 	}
-	return text, n.take(q.Description)
+	return text, n.take(q.Description, nil)
 }
 
 // handStep is how long a hand-over of a periodic group waits for each of its steps.

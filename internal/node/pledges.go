@@ -151,11 +151,11 @@ func wasDone(command string, err error) bool {
 	switch command {
 	case "setvv":
 		done = []array.Reason{array.MemberTwice, array.NoMember, array.NoVolume}
+	case "controldrrcopygroup":
+		done = []array.Reason{array.NoGroup, array.NotServed}
 	case "removevvset":
 		done = []array.Reason{array.NoVolumeSet}
-	case "setdomain":
-		done = []array.Reason{array.NoDomain}
-	case "admitrcopyvv", "dismissrcopyvv":
+	case "admitrcopyvv", "dismissrcopyvv", "removercopygroup":
 		done = []array.Reason{array.NoGroup, array.NoVolumeSet, array.NotInGroup, array.NoVolume}
 	}
 	return slices.Contains(done, array.ReasonOf(err))

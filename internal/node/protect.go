@@ -43,7 +43,7 @@ func protectVVSet(n *Node, ctx context.Context, a *args) error {
 			return err
 		}
 	}
-	f := founding{d: Description{Group: g}}
+	f := founding{d: Description{Group: g}, place: a.place()}
 	vvs, used, err := n.protectable(ctx, set, g)
 	if err != nil {
 		return err

@@ -17,34 +17,32 @@ import (
 // admitted to it with what they hold and the exports that they have, while hosts go on. What is
 // in the way of one is in the way of all; then there is no group. If this array dies in the middle
 // it goes on at its next start. If the other one is lost there may be a group with a part of the
-// volumes, which is told, and it goes on when that one is back.
+// volumes, which is told and taken back when that one is there again.
 func (n *Node) protectUsed(ctx context.Context, a *args, f *founding, set string, vvs []VV, hosts []string, proximity string, wait bool) error {
 	if err := n.preferUsed(f, vvs, hosts, proximity); err != nil {
 		return err
 	}
 	name := f.d.Group.Name
-	p, err := n.pledge(a, [][]string{{"admitrcopyvv", "-createvv", "set:" + set, name}}, nil)
+	if _, err := n.findGroup(name); err == nil { // no other group is to get the volumes
+		return array.Errorf(array.Exists, "Remote Copy group %s exists already", name).Because(array.GroupExists)
+	}
+	names := make([]string, len(vvs))
+	for i, v := range vvs {
+		names[i] = v.Name
+	}
+	undo := append(outAgain(names, name), []string{"removercopygroup", "-f", name})
+	p, err := n.pledge(a, [][]string{{"admitrcopyvv", "-createvv", "set:" + set, name}}, undo)
 	if err != nil {
 		return err
 	}
 	if err := n.found(ctx, f); err != nil {
 		return errors.Join(err, n.released(p))
 	}
-	joins, err := n.admitAll(ctx, a, set, name)
+	joins, _, err := n.admitAll(ctx, a, set, name)
 	if err == nil {
 		err = n.released(p)
-	} else {
-		e := n.unprotect(context.WithoutCancel(ctx), name)
-		if e == nil {
-			e = n.released(p)
-		}
-		if e != nil {
-			err = errors.Join(err, n.leftHalf(name), e)
-			n.leaveTo(p, err)
-			if a.made != (mention{}) { // it stays, in the domain that it is to be in
-				err = errors.Join(err, n.placeNew(context.WithoutCancel(ctx), a.made, a.into))
-			}
-		}
+	} else if e := n.unprotects(context.WithoutCancel(ctx), name, p); e != nil {
+		err = errors.Join(err, n.leftHalf(name), e)
 	}
 	if err != nil || !wait {
 		return err
@@ -64,6 +62,20 @@ func (n *Node) protectUsed(ctx context.Context, a *args, f *founding, set string
 	return nil
 }
 
+// unprotects takes it all back, now or as soon as that can be: if this array dies meanwhile it goes
+// on at its next start.
+func (n *Node) unprotects(ctx context.Context, name string, p *pledge) error {
+	err := n.takesBack(p)
+	if err != nil {
+		return err // its next start tries it again
+	}
+	if err = n.unprotect(ctx, name); err == nil {
+		return n.released(p)
+	}
+	n.leaveTo(p, err)
+	return err
+}
+
 // leftHalf says what becomes of a group that has a part of a set.
 func (n *Node) leftHalf(name string) error {
 	_, d, err := n.groupNow(name)
@@ -74,7 +86,7 @@ func (n *Node) leftHalf(name string) error {
 	if len(d.volumes()) > 0 {
 		has = "a part of the volumes"
 	}
-	return array.Errorf(array.Conflict, "group %s is made and has %s: array %s admits the others as soon as that can be, and showalert says what is in the way", name, has, n.cfg.Name)
+	return array.Errorf(array.Conflict, "group %s is made and has %s: array %s takes that back as soon as that can be, and showalert says what is in the way", name, has, n.cfg.Name)
 }
 
 // preferUsed notes which array's paths hosts prefer. They see the volumes already: an export more

@@ -113,6 +113,9 @@ func parseSpan(text string, unit int64) (low, high int64, err error) {
 		return 0, 0, nil
 	}
 	first, last, two := strings.Cut(text, "-")
+	if !two && strings.Trim(text, "0") == "" { // a slip, or meant to stop all; none says what it would do
+		return 0, 0, strconv.ErrRange
+	}
 	if !two {
 		first, last = "0", first
 	}

@@ -49,7 +49,7 @@ func createRCGroup(n *Node, ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	return n.found(ctx, &founding{d: Description{Group: g}})
+	return n.found(ctx, &founding{d: Description{Group: g}, place: a.place()})
 }
 
 func removeRCGroup(n *Node, ctx context.Context, a *args) error {
@@ -284,7 +284,17 @@ func (n *Node) synced(a *args, r *running) func(context.Context) error {
 	if r.rec.Period > 0 {
 		return func(ctx context.Context) error { return n.syncPeriodTelling(ctx, r, a.tell) }
 	}
-	return func(ctx context.Context) error { return waitSyncedTelling(ctx, r, a.tell) }
+	return func(ctx context.Context) error {
+		for end := time.Now().Add(answersIn); n.paired() && !n.reachable(); {
+			if time.Now().After(end) {
+				return r.otherAway()
+			}
+			if !pause(ctx, 20*time.Millisecond) {
+				return ctx.Err()
+			}
+		}
+		return waitSyncedTelling(ctx, r, a.tell)
+	}
 }
 
 // resume lets the other array follow again, and remembers it.

@@ -81,12 +81,18 @@ func (n *Node) checkExports(t *store.Tx, d Description) error {
 	return err
 }
 
-// take makes this array's side of a group what d says.
-func (n *Node) take(d Description) error {
+// take makes this array's side of a group what d says, and puts it where it belongs, if that is
+// said.
+func (n *Node) take(d Description, places *book) error {
 	n.taking.Lock()
 	defer n.taking.Unlock()
 	if n.other() == nil { // what was asked before the relation ended
 		return array.Errorf(array.Conflict, "array %s has no target: it takes no group from another array", n.cfg.Name).Because(array.NoTarget)
+	}
+	if places != nil {
+		if err := places.check(); err != nil {
+			return err
+		}
 	}
 	if err := n.keepUntold(&d); err != nil {
 		return err
@@ -130,7 +136,9 @@ func (n *Node) take(d Description) error {
 	if err := n.unneeded(gone, d.VVs...); err != nil {
 		return err
 	}
-	if err := n.store.Update(func(t *store.Tx) error { return putDescription(t, old, d, gone) }); err != nil {
+	if err := n.store.Update(func(t *store.Tx) error {
+		return orElse(putDescription(t, old, d, gone), n.placesWith(t, places))
+	}); err != nil {
 		return err
 	}
 	return n.apply(d, idsOf(gone))

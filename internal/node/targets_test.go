@@ -224,7 +224,7 @@ func TestTakesNothingFromNobody(t *testing.T) {
 	}
 	f.d.Record = arb.Stored{Current: arb.First(g.Founder, g.Founding)}.Marshal()
 	b.run("removercopytarget", "-f", "array-a")
-	if err := b.take(f.d); array.ReasonOf(err) != array.NoTarget {
+	if err := b.take(f.d, nil); array.ReasonOf(err) != array.NoTarget {
 		t.Errorf("a group without another array was taken up: %v", err)
 	}
 	b.refuses("does not exist", "removercopygroup", "-f", "g")

@@ -273,7 +273,7 @@ func (t *tasks) find(id uint64) (*task, error) {
 }
 
 func noTask(id uint64) error {
-	return array.Errorf(array.NotFound, "task %d does not exist: 'showtask -all' lists them", id).Because(array.NoTask)
+	return array.Errorf(array.NotFound, "task %d does not exist on this array: each array numbers its own, and 'showtask -all' lists them", id).Because(array.NoTask)
 }
 
 // WaitTask returns a task when it has ended, or as it stands when ctx does.

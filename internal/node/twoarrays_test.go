@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/event"
+	"github.com/perdure/perdure/internal/people"
 )
 
 // A command that concerns both arrays is stopped at each of its exchanges with the other
@@ -108,6 +109,7 @@ type twoArrayCommand struct {
 func twoArrayCommands() []twoArrayCommand {
 	group := []string{"creatercopygroup g% array-b:sync", "admitrcopyvv -createvv -size 16m v% g%"}
 	with := func(more ...string) []string { return append(slices.Clone(group), more...) }
+	usedSet := []string{"createhost h% iqn.2026-01.org.example:h%", "createvv cpg0 p% 16m", "createvv cpg0 q% 16m", "createvlun p% 1 h%", "createvlun q% 2 h%", "createvvset s% p% q%"}
 	const plain = "setrcopygroup pol no_auto_failover,no_path_management g%"
 	return []twoArrayCommand{
 		{"found a group", nil, "creatercopygroup g% array-b:sync", "exists already"},
@@ -131,7 +133,17 @@ func twoArrayCommands() []twoArrayCommand {
 		{"make a snapshot", with("startrcopygroup -wait g%"), "createsv -ro r% v%", "exists already"},
 		{"remove a snapshot", with("startrcopygroup -wait g%", "createsv -ro r% v%"), "removevv -f r%", "does not exist"},
 		{"promote a snapshot", with("startrcopygroup -wait g%", "createsv -ro r% v%"), "promotesv r%", ""},
+		{"make a host in a domain", []string{"createdomain d%"}, "createhost -domain d% h% iqn.2026-01.org.example:h%", "already"},
+		{"make a set of hosts in a domain", []string{"createdomain d%", "createhost -domain d% h% iqn.2026-01.org.example:h%"}, "createhostset -domain d% s% h%", "exists already"},
+		{"make a set of volumes in a domain", []string{"createdomain d%"}, "createvvset -domain d% s%", "exists already"},
+		{"found a group in a domain", []string{"createdomain d%"}, "creatercopygroup -domain d% g% array-b:sync", "exists already"},
+		{"rename a domain", []string{"createdomain d%", "createhost -domain d% h% iqn.2026-01.org.example:h%", "createuser -c secret12345 u% d% edit"}, "setdomain -name e% d%", "does not exist"},
 		{"make a set of volumes", group, "createvvset s% v%", "exists already"},
+		{"make a set of several volumes", with("createvv cpg0 p% 16m"), "createvvset s% v% p%", "exists already"},
+		{"remove a set of several volumes", with("createvv cpg0 p% 16m", "createvvset s% v% p%"), "removevvset -f s%", "does not exist"},
+		{"protect a set in use", usedSet, "protectvvset s% g% array-b:sync", "already"},
+		{"admit a set", append(slices.Clone(usedSet), "creatercopygroup g% array-b:sync"), "admitrcopyvv -createvv set:s% g%", "is being admitted"},
+		{"recover a group and stop it", with("startrcopygroup -wait g%", "setrcopygroup switchover g%"), "controldrrcopygroup recovery -f -nostart g%", "already"},
 		{"fill a set of hosts", with("createhost h% iqn.2026-01.org.example:h%", "createhost i% iqn.2026-01.org.example:i%", "createhostset s% h%", "createvlun v% 1 set:s%"), "createhostset -add s% i%", "already"},
 	}
 }
@@ -223,10 +235,28 @@ func (a *testArray) known() string {
 	for i := range hosts {
 		hosts[i].Paths = nil
 	}
+	places, err := a.places()
+	if err != nil {
+		return err.Error()
+	}
+	sets, err := a.VolumeSets()
+	if err != nil {
+		return err.Error()
+	}
+	for i := range sets {
+		sets[i].Members = nil // of un-mirrored ones, each array has its own
+	}
+	users, err := a.people.Users()
+	if err != nil {
+		return err.Error()
+	}
 	b, err := json.MarshalIndent(struct {
 		Groups []Description
 		Hosts  []HostFact
-	}{all, hosts}, "", " ")
+		Sets   []SetFact
+		Places map[objectKey]string
+		Users  []people.User
+	}{all, hosts, sets, places, users}, "", " ")
 	if err != nil {
 		return err.Error()
 	}
@@ -273,6 +303,9 @@ func (x *interrupted) differ() string {
 		if name := o.unopenedVolumes(); name != "" {
 			return name + " is not open on " + o.cfg.Name
 		}
+		if !o.kept() {
+			return o.cfg.Name + " has more to do of a command"
+		}
 		if all := o.untold(); len(all) > 0 {
 			return fmt.Sprintf("%s has not told of host %s", o.cfg.Name, all[0].Name)
 		}
@@ -287,6 +320,9 @@ func (a *testArray) unopenedVolumes() string {
 		return err.Error()
 	}
 	for _, f := range facts {
+		if f.VV.Joins != nil { // its copy would wait for a command that a death is played in
+			return "the copy of " + f.VV.Joins.Name
+		}
 		a.mu.RLock()
 		r := a.groups[f.VV.Group]
 		there := r != nil && r.units[f.ID] != nil
@@ -311,7 +347,16 @@ func (x *interrupted) whole(p tried) {
 			}
 		}
 	}
-	if text, err := a.Run(x.t.Context(), wordsFor(p.c.command, p.i)); err != nil && (p.c.again == "" || !strings.Contains(err.Error(), p.c.again)) {
+	words := wordsFor(p.c.command, p.i)
+	if len(words) > 1 && words[1] == "-domain" {
+		for _, o := range x.all {
+			o.inDomainOrNone(p.what, words)
+		}
+	}
+	if half := a.halfDone(p); half != "" {
+		x.t.Errorf("%s: %s", p.what, half)
+	}
+	if text, err := a.Run(x.t.Context(), words); err != nil && (p.c.again == "" || !strings.Contains(err.Error(), p.c.again)) {
 		x.t.Errorf("%s: given again: %q, %v", p.what, text, err)
 	}
 }

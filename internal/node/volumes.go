@@ -298,6 +298,9 @@ func removeVV(n *Node, ctx context.Context, a *args) error {
 	if err := n.mayRemove(v); err != nil {
 		return err
 	}
+	if err := n.noDrills(v); err != nil {
+		return err
+	}
 	if err := sure("removevv removes volume %s and its data for good", v.Name); err != nil {
 		return err
 	}

@@ -115,7 +115,7 @@ func createVVSet(n *Node, ctx context.Context, a *args) error {
 	if len(vvs) == 0 {
 		p = nil
 	}
-	if err := n.changeVVSetWith(ctx, name, p, func(s *VVSet) error {
+	if err := n.changeVVSetWith(ctx, name, p, a.place(), func(s *VVSet) error {
 		if a.given("comment") {
 			s.Comment = *comment
 		}

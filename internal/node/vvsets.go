@@ -44,26 +44,32 @@ func (s VVSet) check() error {
 // changeVVSet changes what there is of a set beside its volumes, or makes it, here and on
 // the other array.
 func (n *Node) changeVVSet(ctx context.Context, name string, f func(*VVSet) error) error {
-	return n.changeVVSetWith(ctx, name, nil, f)
+	return n.changeVVSetWith(ctx, name, nil, newPlace{}, f)
 }
 
-// changeVVSetWith does so and stores a pledge with it, if there is one.
-func (n *Node) changeVVSetWith(ctx context.Context, name string, p *pledge, f func(*VVSet) error) error {
-	var s VVSet
+// changeVVSetWith does so and stores a pledge with it, if there is one, and where a new set
+// belongs. If the other array refuses it, nothing of it is left.
+func (n *Node) changeVVSetWith(ctx context.Context, name string, p *pledge, place newPlace, f func(*VVSet) error) error {
+	var s, was VVSet
+	var elsewhere book
 	err := n.store.Update(func(t *store.Tx) (err error) {
 		var ok bool
 		if s, ok, err = tables.vvsets.Get(t, name); err != nil {
 			return err
 		}
 		if !ok || s.Removed {
-			s = VVSet{Name: name, Version: s.Version}
+			s = VVSet{Name: name, Version: s.Version, Removed: true}
 		}
+		was, s.Removed = s, false
 		if err := f(&s); err != nil {
 			return err
 		}
 		s.Version, s.Change = s.Version+1, nonce()
 		if p != nil {
 			err = p.put(t)
+		}
+		if err == nil {
+			elsewhere, err = place.put(t)
 		}
 		return orElse(err, putVVSet(t, s))
 	})
@@ -80,7 +86,14 @@ func (n *Node) changeVVSetWith(ctx context.Context, name string, p *pledge, f fu
 	if errors.As(err, new(unanswered)) {
 		return nil // it hears of it when it answers
 	}
-	return err
+	if err == nil {
+		return nil
+	}
+	was.Version, was.Change = s.Version+1, nonce()
+	if e := n.store.Update(func(t *store.Tx) error { return orElse(putVVSet(t, was), elsewhere.takeBack(t)) }); e != nil {
+		return fmt.Errorf("take back a change the other array refused: %w", errors.Join(e, err))
+	}
+	return errors.Join(err, n.limitVolumes())
 }
 
 // putVVSet stores a set, if there is room for it.
@@ -111,17 +124,32 @@ func putVVSet(t *store.Tx, s VVSet) error {
 }
 
 func (n *Node) tellVVSets(ctx context.Context, sets []VVSet) error {
-	_, err := n.ask(ctx, request{Sets: sets})
+	var keys []objectKey
+	for _, s := range sets {
+		if !s.Removed {
+			keys = append(keys, keyOf(vvSetKind, s.Name))
+		}
+	}
+	places, err := n.placesOf(keys...)
+	if err == nil {
+		_, err = n.ask(ctx, request{Sets: sets, Book: places})
+	}
 	return err
 }
 
-// takeVVSets takes up what the other array tells of sets, where it is newer.
-func (n *Node) takeVVSets(sets []VVSet) error {
+// takeVVSets takes up what the other array tells of sets, and where they belong, where it is
+// newer.
+func (n *Node) takeVVSets(sets []VVSet, places *book) error {
 	if len(sets) > setsAtOnce {
 		return array.Errorf(array.Invalid, "the other array tells of %d volume sets at once, want at most %d", len(sets), setsAtOnce)
 	}
 	for _, s := range sets {
 		if err := s.check(); err != nil {
+			return err
+		}
+	}
+	if places != nil {
+		if err := places.check(); err != nil {
 			return err
 		}
 	}
@@ -138,7 +166,7 @@ func (n *Node) takeVVSets(sets []VVSet) error {
 				return err
 			}
 		}
-		return nil
+		return n.placesWith(t, places)
 	})
 	return orElse(err, n.limitVolumes())
 }

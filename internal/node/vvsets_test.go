@@ -29,10 +29,10 @@ func TestVolumeSetsMeet(t *testing.T) {
 	for _, x := range as {
 		x.until("the sets to be "+want, func() bool { s, err := x.VolumeSets(); return err == nil && fmt.Sprint(s) == want })
 	}
-	if err := a.takeVVSets(make([]VVSet, setsAtOnce+1)); err == nil {
+	if err := a.takeVVSets(make([]VVSet, setsAtOnce+1), nil); err == nil {
 		t.Error("too many sets are taken")
 	}
-	if err := a.takeVVSets([]VVSet{{Name: "no name"}}); err == nil {
+	if err := a.takeVVSets([]VVSet{{Name: "no name"}}, nil); err == nil {
 		t.Error("a set without a name is taken")
 	}
 }

@@ -93,6 +93,14 @@ func (m *moving) stuck(now time.Time, at progress.Amount) bool {
 // awayFor is how long the other array may be away before a command waits for it no more.
 const awayFor = 20 * time.Second
 
+// answersIn is how long one that begins to wait gives the other array to answer: that is away, or
+// is being reached.
+const answersIn = 2 * time.Second
+
+func (r *running) otherAway() error {
+	return array.Errorf(array.Unavailable, "group %s can't get in sync: the other array does not answer. It will by itself when that returns", r.rec.Name).Because(array.NotSynced)
+}
+
 // waitSynced returns when the record names both arrays and the copy is whole.
 func waitSynced(ctx context.Context, r *running) error { return waitSyncedTelling(ctx, r, nil) }
 
@@ -118,7 +126,7 @@ func waitSyncedTelling(ctx context.Context, r *running, tell func(progress.Step)
 			return r.rivals(i)
 		}
 		if time.Since(seen) > awayFor {
-			return array.Errorf(array.Unavailable, "group %s can't get in sync: the other array does not answer. It will by itself when that returns", r.rec.Name).Because(array.NotSynced)
+			return r.otherAway()
 		}
 		if copied.stuck(time.Now(), i.Filled) {
 			return array.Errorf(array.Busy, "group %s is not in sync yet, and got no further for %v: %s", r.rec.Name, stuckAfter, i.Copy).Because(array.NotSynced)

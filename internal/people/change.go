@@ -67,33 +67,41 @@ func (u *User) RemoveKey(fingerprint string) bool {
 // Make carries a change out here. It returns all that the other array is to hear of that
 // user, nil if nothing.
 func (b *Book) Make(c UserChange) (tell *UserChange, err error) {
-	if err := c.check(); err != nil {
-		return nil, err
-	}
 	err = b.store.Update(func(t *store.Tx) error {
-		cur, err := userIn(t, c.Name)
-		switch {
-		case err != nil:
-			return err
-		case c.Was == nil && cur != nil:
-			return array.Errorf(array.Exists, "user %s exists already", c.Name)
-		case !same(cur, c.Was):
-			return array.Errorf(array.Conflict, "user %s was changed meanwhile", c.Name)
-		}
-		if err := c.apply(t); err != nil {
-			return err
-		}
-		tell, err = b.noteUntold(t, c)
+		tell, err = b.MakeIn(t, c)
 		return err
 	})
 	if err == nil {
-		b.after(c)
+		b.Made(c)
 	}
 	return tell, err
 }
 
-// after ends the sessions that a change leaves no ground for.
-func (b *Book) after(c UserChange) {
+// MakeIn does so in a transaction; Made is for after it.
+func (b *Book) MakeIn(t *store.Tx, c UserChange) (tell *UserChange, err error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	cur, err := userIn(t, c.Name)
+	switch {
+	case err != nil:
+		return nil, err
+	case c.Was == nil && cur != nil:
+		return nil, array.Errorf(array.Exists, "user %s exists already", c.Name)
+	case !same(cur, c.Was):
+		return nil, array.Errorf(array.Conflict, "user %s was changed meanwhile", c.Name)
+	}
+	if err := c.apply(t); err != nil {
+		return nil, err
+	}
+	return b.noteUntold(t, c)
+}
+
+// Back is the change that takes c back.
+func (c UserChange) Back() UserChange { return UserChange{Name: c.Name, Was: c.Now, Now: c.Was} }
+
+// Made ends the sessions that a change leaves no ground for.
+func (b *Book) Made(c UserChange) {
 	if c.Was == nil || c.Now == nil || !reflect.DeepEqual(c.Was.Grants, c.Now.Grants) || c.Was.Default != c.Now.Default || c.Was.Password != c.Now.Password {
 		b.endOf(c.Name)
 	}
@@ -183,43 +191,53 @@ func (b *Book) Untold() (all []UserChange, err error) {
 // Take carries out a change that the other array tells of; here is this array's name. A
 // user who was removed on either does not come back by a change made on the other.
 func (b *Book) Take(c UserChange, here string) error {
-	if err := c.check(); err != nil {
-		return err
-	}
 	changed := false
-	err := b.store.Update(func(t *store.Tx) error {
-		cur, err := userIn(t, c.Name)
-		if err != nil || same(cur, c.Now) {
-			return err
-		}
-		own, pending, err := tables.untold.Get(t, c.Name)
-		switch {
-		case err != nil:
-			return err
-		case c.Now == nil, same(cur, c.Was):
-		case cur == nil && pending && own.Now == nil && c.Was != nil:
-			return nil // the other array is yet to hear of that
-		case cur == nil:
-		case c.Founder != 0 && c.Was == nil && reflect.DeepEqual(cur.Grants, c.Now.Grants):
-			if c.Founder > b.o.Self {
-				return nil // this array's counts, on the other one too
-			}
-			if err := tables.untold.Delete(t, c.Name); err != nil {
-				return err
-			}
-		case c.Was == nil:
-			return array.Errorf(array.Exists, "user %s exists already on array %s, and is another one", c.Name, here)
-		default:
-			return array.Errorf(array.Conflict, "user %s is another one on array %s", c.Name, here)
-		}
-		changed = true
-		return c.apply(t)
+	err := b.store.Update(func(t *store.Tx) (err error) {
+		changed, err = b.TakeIn(t, c, here)
+		return err
 	})
 	if err == nil && changed {
-		c.Was = nil // whatever it was here
-		b.after(c)
+		b.Taken(c)
 	}
 	return err
+}
+
+// TakeIn does so in a transaction, and reports whether anything changes; then Taken is for after it.
+func (b *Book) TakeIn(t *store.Tx, c UserChange, here string) (changed bool, err error) {
+	if err := c.check(); err != nil {
+		return false, err
+	}
+	cur, err := userIn(t, c.Name)
+	if err != nil || same(cur, c.Now) {
+		return false, err
+	}
+	own, pending, err := tables.untold.Get(t, c.Name)
+	switch {
+	case err != nil:
+		return false, err
+	case c.Now == nil, same(cur, c.Was):
+	case cur == nil && pending && own.Now == nil && c.Was != nil:
+		return false, nil // the other array is yet to hear of that
+	case cur == nil:
+	case c.Founder != 0 && c.Was == nil && reflect.DeepEqual(cur.Grants, c.Now.Grants):
+		if c.Founder > b.o.Self {
+			return false, nil // this array's counts, on the other one too
+		}
+		if err := tables.untold.Delete(t, c.Name); err != nil {
+			return false, err
+		}
+	case c.Was == nil:
+		return false, array.Errorf(array.Exists, "user %s exists already on array %s, and is another one", c.Name, here)
+	default:
+		return false, array.Errorf(array.Conflict, "user %s is another one on array %s", c.Name, here)
+	}
+	return true, c.apply(t)
+}
+
+// Taken ends the sessions of a user that the other array changed.
+func (b *Book) Taken(c UserChange) {
+	c.Was = nil // whatever it was here
+	b.Made(c)
 }
 
 // TellAll notes that the other array, which is new, is to hear of every user. Of two of

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // All is the word for all domains, and for what is in none. No domain has the name.
@@ -120,6 +121,30 @@ func (u *User) Rename(from, to string) bool {
 		u.Default = to
 	}
 	return true
+}
+
+// RenamesIn gives the users of a domain its new name, in a transaction. It returns the changes, and
+// what the other array is to hear of them.
+func (b *Book) RenamesIn(t *store.Tx, from, to string) (made, tell []UserChange, err error) {
+	if err := tables.users.Each(t, func(_ string, was User) error {
+		now := was
+		if now.Rename(from, to) {
+			made = append(made, UserChange{Name: was.Name, Was: &was, Now: &now})
+		}
+		return nil
+	}); err != nil {
+		return nil, nil, err
+	}
+	for _, c := range made {
+		told, err := b.MakeIn(t, c)
+		if err != nil {
+			return nil, nil, err
+		}
+		if told != nil {
+			tell = append(tell, *told)
+		}
+	}
+	return made, tell, nil
 }
 
 // Enter changes the domain that a session is in; empty: all that its user may see.
