@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -49,7 +50,21 @@ func (n *Node) pass(ctx context.Context, q Asked) (string, error) {
 			n.log.Info("tell the other array that a command was given up", "err", e)
 		}
 	}
-	return text, err
+	return text, n.lacksThere(q.Words, err)
+}
+
+// lacksThere says of a volume that the other array lacks that this one has it: who asked here sees
+// it, and does not know who was asked.
+func (n *Node) lacksThere(words []string, err error) error {
+	if array.ReasonOf(err) != array.NoVolume {
+		return err
+	}
+	for _, w := range words[1:] {
+		if v, g, e := n.vv(w); e == nil && g.Private {
+			return fmt.Errorf("%w (it is on array %s alone, and array %s carries the command out, since that serves the group; volume %s can't take part there)", err, n.cfg.Name, n.to().Name, v.Name)
+		}
+	}
+	return err
 }
 
 // lookOn tells how far a command is that was passed on, until it is over.

@@ -44,3 +44,17 @@ func TestATaskPassedOn(t *testing.T) {
 		t.Errorf("it was carried out after it was cancelled: %v", err)
 	}
 }
+
+// TestWhatTheOtherArrayLacks: a command that the array which serves the group carries out says of
+// a volume which that one lacks where it is.
+func TestWhatTheOtherArrayLacks(t *testing.T) {
+	t.Parallel()
+	arrays := openArrays(t, 2, nil)
+	a, b := arrays[0], arrays[1]
+	b.run("creatercopygroup", "g", "array-a:sync")
+	b.run("admitrcopyvv", "-createvv", "-size", "64", "v", "g")
+	b.run("startrcopygroup", "-wait", "g")
+	a.run("createvv", "cpg0", "small", "64")
+	a.refuses("it is on array array-a alone, and array array-b carries the command out", "createvvcopy", "-p", "small", "v")
+	a.refuses("volume none does not exist", "createvvcopy", "-p", "none", "v")
+}
