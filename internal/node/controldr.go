@@ -105,6 +105,10 @@ func controlGroup(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	if err := n.recoverHere(f, *flag["nosyncbeforerecovery"], *flag["nofailoveronlinkdown"], do, inSync); err != nil {
+		if errors.As(err, new(unanswered)) { // the other array may have handed it over
+			n.leaveTo(p, err)
+			return fmt.Errorf("%w; if array %s serves group %s by it, the group is stopped as soon as that can be", err, n.cfg.Name, f.Name)
+		}
 		return errors.Join(err, n.released(p))
 	}
 	if err := do("stoprcopygroup", "-f"); err != nil {

@@ -293,8 +293,15 @@ func (n *Node) tellBook(ctx context.Context, b book, asked bool, users ...people
 	whole := len(b.Domains) <= domainsAtOnce && len(b.Sets) <= domainsAtOnce && len(b.Placings) <= placingsAtOnce && len(users) <= usersAtOnce
 	if whole {
 		b.Asked = asked
-		_, err := n.ask(ctx, request{Book: &b, Users: users})
-		return err
+		if _, err := n.ask(ctx, request{Book: &b, Users: users}); err != nil {
+			return err
+		}
+		for _, c := range users { // else their next change is one of what the other array had before
+			if err := n.people.Told(c); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	for !b.empty() {
 		some := book{Domains: b.Domains[:min(len(b.Domains), domainsAtOnce)]}
