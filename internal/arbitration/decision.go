@@ -62,7 +62,7 @@ const (
 )
 
 var reasonTexts = [...]string{
-	"", "the other array fell silent", "the other array's journal is stuck", "a person stopped the group, or the other array was shut down in good order",
+	"", "the other array fell silent", "the other array's journal is stuck", "a person stopped the group or takes it away, or the other array was shut down in good order",
 	"the other array returned and follows the order", "both arrays lost the witness, so a side was chosen in advance",
 	"both arrays reach the witness again, so the chosen side gave up its privilege", "the witness restarted and was armed again",
 	"the privilege of going on alone follows the owner", "leftovers of an abandoned vote were put aside",

@@ -41,6 +41,13 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	v, g, err := n.vv(name)
+	if a.by.Over == overTask && *size == "" && err != nil {
+		return err // it was there when the command was given first
+	} else if err == nil {
+		if begun, err := n.begunBefore(a, v, g, r); err != nil || begun {
+			return err
+		}
+	}
 	switch {
 	case !*create && err != nil && array.ReasonOf(err) == array.NoVolume && !n.onlyThere(ctx, name):
 		return array.Errorf(array.NotFound, "volume %s does not exist: 'admitrcopyvv -createvv -size <size> %s %s' makes it, with its copy", name, name, r.rec.Name).Because(array.NoVolume)

@@ -69,6 +69,8 @@ func (a *args) serviceLast() {
 }
 
 func createCert(n *Node, _ context.Context, a *args) error {
+	n.shown.change.Lock()
+	defer n.shown.change.Unlock()
 	a.serviceLast()
 	sure, subject := a.confirmation(), a.certSubject()
 	csr, own := a.flags.Bool("csr", false, ""), a.flags.Bool("selfsigned", false, "")
@@ -159,6 +161,8 @@ func (n *Node) request(a *args, s pki.Subject, key crypto.Signer, sure func(stri
 }
 
 func importCert(n *Node, _ context.Context, a *args) error {
+	n.shown.change.Lock()
+	defer n.shown.change.Unlock()
 	sure, withKey := a.confirmation(), a.flags.String("key", "", "")
 	if err := a.parse(2, 2); err != nil {
 		return err
@@ -237,6 +241,8 @@ func (n *Node) show(a *args, key crypto.Signer, chain []*x509.Certificate) error
 }
 
 func removeCert(n *Node, _ context.Context, a *args) error {
+	n.shown.change.Lock()
+	defer n.shown.change.Unlock()
 	a.serviceLast()
 	sure, kind := a.confirmation(), a.flags.String("type", "", "")
 	if err := a.parse(1, 1); err != nil {

@@ -29,7 +29,11 @@ func (n *Node) lookAtCertificates() {
 	}
 	c, err := files.Certificate()
 	if err != nil {
-		n.certificate(serviceREST, fmt.Sprintf("the certificate of the REST interface can't be used, what was shown before is shown: %v", err), false)
+		shown := "the array's identity is shown"
+		if c != nil {
+			shown = "the last one that could, of " + c.Leaf.Subject.String() + ", is shown"
+		}
+		n.certificate(serviceREST, fmt.Sprintf("the certificate of the REST interface can't be used, %s: %v", shown, err), false)
 		return
 	}
 	end := c.Leaf.NotAfter

@@ -31,9 +31,9 @@ const (
 	// goneFor is how many looks end a condition.
 	goneFor = 2
 	// pagesEvery is how often damaged pages are read again, certificatesEvery how often
-	// certificates are looked at, in looks.
+	// certificates are looked at, in looks: files change, and people want to see that they did.
 	pagesEvery        = 60
-	certificatesEvery = 600
+	certificatesEvery = 10
 )
 
 // holding is a condition that holds now; patience is for how many looks it is no alert.

@@ -14,15 +14,11 @@ import (
 // admitSet admits the volumes of a set to a group, all or none: if this array dies in the middle it
 // goes on at its next start, and if one is refused after others were begun, these are taken back.
 func (n *Node) admitSet(ctx context.Context, a *args, set, group string) (joins []string, err error) {
-	if a.by.Over == overTask { // it is being given again, until it is done
-		joins, _, err = n.admitAll(ctx, a, set, group)
-		return joins, err
-	}
 	alone, err := n.aloneIn(set)
 	if err != nil {
 		return nil, err
 	}
-	p, err := n.pledge(a, [][]string{{"admitrcopyvv", "-createvv", "set:" + set, group}}, outAgain(alone, group))
+	p, err := n.pledge(a, intoGroup(alone, group), outAgain(alone, group))
 	if err != nil {
 		return nil, err
 	}
@@ -56,6 +52,28 @@ func (n *Node) aloneIn(set string) (alone []string, err error) {
 		}
 	}
 	return alone, nil
+}
+
+// intoGroup are the commands that admit volumes: one each, so that one that a person takes out again,
+// or puts into the set, after an interruption is not admitted with the others.
+func intoGroup(vvs []string, group string) (steps [][]string) {
+	for _, name := range vvs {
+		steps = append(steps, []string{"admitrcopyvv", "-createvv", name, group})
+	}
+	return steps
+}
+
+// begunBefore reports whether an earlier start has admitted a volume to a group, or begun to, and
+// the command is given again.
+func (n *Node) begunBefore(a *args, v VV, g RCGroup, r *running) (bool, error) {
+	if a.by.Over != overTask {
+		return false, nil
+	}
+	if g.ID == r.rec.ID {
+		return true, nil
+	}
+	o, is, err := n.joiningOf(v)
+	return err == nil && is && o.Group == r.rec.ID, err
 }
 
 // outAgain are the commands that take volumes out of a group again. The first of them may have

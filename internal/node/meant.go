@@ -192,6 +192,8 @@ func (c *Config) checkCPGs() error {
 		case dirs[dir] != "":
 			return bad("cpg.dir", p.Dir, "CPG %s is there already: want another directory for CPG %s", dirs[dir], p.Name)
 		case p.LimitGiB == 0 && p.Device != "":
+		case p.LimitGiB == 0:
+			return array.Errorf(array.Invalid, "CPG %s has no cpg.limit_gib: want how many GiB it may have, from 1 to %d", p.Name, maxGiB)
 		case p.LimitGiB < 1 || p.LimitGiB > maxGiB:
 			return bad("cpg.limit_gib", p.LimitGiB, "want a number of GiB from 1 to %d for CPG %s", maxGiB, p.Name)
 		}

@@ -50,13 +50,13 @@ func (n *Node) pass(ctx context.Context, q Asked) (string, error) {
 			n.log.Info("tell the other array that a command was given up", "err", e)
 		}
 	}
-	return text, n.lacksThere(q.Words, err)
+	return text, n.lacksThere(q.By, q.Words, err)
 }
 
 // lacksThere says of a volume that the other array lacks that this one has it: who asked here sees
 // it, and does not know who was asked.
-func (n *Node) lacksThere(words []string, err error) error {
-	if array.ReasonOf(err) != array.NoVolume {
+func (n *Node) lacksThere(by Caller, words []string, err error) error {
+	if array.ReasonOf(err) != array.NoVolume || !by.everything() { // whoever sees a part need not know of it
 		return err
 	}
 	for _, w := range words[1:] {

@@ -37,6 +37,8 @@ type pledge struct {
 	// Steps are commands of which each may have been carried out; Undo takes them back.
 	Steps [][]string `json:"steps,omitempty"`
 	Undo  [][]string `json:"undo,omitempty"`
+	// Back: it is being taken back.
+	Back bool `json:"back,omitempty"`
 }
 
 // pledges are those that no command under way will keep.
@@ -49,7 +51,13 @@ type pledges struct {
 type openPledge struct {
 	pledge
 	why error
+	// conflicts is how often in a row something was in the way that a person put there.
+	conflicts int
 }
+
+// maxConflicts is how often a step is tried that is in conflict with something: what still is after
+// ten minutes stays, and the pledge is taken back.
+const maxConflicts = int(10 * time.Minute / pledgesEvery)
 
 // put stores a new pledge.
 func (p *pledge) put(t *store.Tx) error {
@@ -100,13 +108,13 @@ func (n *Node) leaveTo(p *pledge, why error) {
 	}
 	n.pledges.mu.Lock()
 	defer n.pledges.mu.Unlock()
-	n.pledges.all = append(n.pledges.all, &openPledge{*p, why})
+	n.pledges.all = append(n.pledges.all, &openPledge{pledge: *p, why: why})
 }
 
 // takesBack stores that the steps of a pledge are to be taken back.
 func (n *Node) takesBack(p *pledge) error {
 	now := *p
-	now.Steps, now.Undo = p.Undo, nil
+	now.Steps, now.Undo, now.Back = p.Undo, nil, true
 	if err := n.store.Update(func(t *store.Tx) error { return tables.pledges.Put(t, store.Key(p.ID), now) }); err != nil {
 		return fmt.Errorf("store that it is taken back: %w", err)
 	}
@@ -123,6 +131,14 @@ func (n *Node) carriedOut(ctx context.Context, p *pledge, over string) error {
 		}
 		if _, err := n.Do(ctx, q); err != nil && !wasDone(words[0], err) {
 			return err
+		}
+		if over == "" {
+			continue
+		}
+		// What a person does about it from now on is not undone by doing it again.
+		p.Steps = p.Steps[1:]
+		if err := n.store.Update(func(t *store.Tx) error { return tables.pledges.Put(t, store.Key(p.ID), *p) }); err != nil {
+			return fmt.Errorf("store what is left to do: %w", err)
 		}
 	}
 	return nil
@@ -178,7 +194,7 @@ func (n *Node) watchPledges(ctx context.Context) {
 		all := slices.Clone(n.pledges.all)
 		n.pledges.mu.Unlock()
 		for _, p := range all {
-			if now, why := n.keepNow(ctx, p.pledge); ctx.Err() == nil {
+			if now, why := n.keepNow(ctx, p.pledge, p.conflicts); ctx.Err() == nil {
 				n.pledges.tried(p, now, why)
 			}
 		}
@@ -186,12 +202,16 @@ func (n *Node) watchPledges(ctx context.Context) {
 }
 
 // keepNow tries to keep a pledge. It returns what is left of it, nil if nothing is.
-func (n *Node) keepNow(ctx context.Context, p pledge) (*pledge, error) {
+func (n *Node) keepNow(ctx context.Context, p pledge, conflicts int) (*pledge, error) {
 	err := n.carriedOut(ctx, &p, overTask)
 	switch {
 	case err == nil:
-		n.event(fmt.Sprintf("what user %s asked for, and was not done when it was interrupted, is done or taken back: %s", p.By.User, p.Text))
-	case passing(err):
+		became := "done"
+		if p.Back {
+			became = "taken back"
+		}
+		n.event(fmt.Sprintf("what user %s asked for, and was not done when it was interrupted, is %s: %s", p.By.User, became, p.Text))
+	case passing(err) && (array.KindOf(err) != array.Conflict || conflicts < maxConflicts):
 		return &p, err
 	case len(p.Undo) > 0:
 		if e := n.takesBack(&p); e != nil {
@@ -216,7 +236,11 @@ func (l *pledges) tried(p *openPledge, now *pledge, why error) {
 		l.all = slices.Delete(l.all, i, i+1)
 		return
 	}
-	l.all[i] = &openPledge{*now, why}
+	next := &openPledge{pledge: *now, why: why}
+	if array.KindOf(why) == array.Conflict && now.Back == p.Back {
+		next.conflicts = p.conflicts + 1
+	}
+	l.all[i] = next
 }
 
 // pledgeConditions are those of commands that are not done.

@@ -136,7 +136,7 @@ func TestASetIsAdmittedWhollyOverADeath(t *testing.T) {
 			t.Fatal(err)
 		}
 		p, _ := pledged.Load().(pledge)
-		if !strings.HasPrefix(p.Text, c[0]) || len(p.Steps) != 1 {
+		if !strings.HasPrefix(p.Text, c[0]) || len(p.Steps) != 3 {
 			t.Fatalf("%v: pledged is %+v", c, p)
 		}
 		set, g := c[1], c[2]

@@ -31,7 +31,7 @@ func (n *Node) protectUsed(ctx context.Context, a *args, f *founding, set string
 		names[i] = v.Name
 	}
 	undo := append(outAgain(names, name), []string{"removercopygroup", "-f", name})
-	p, err := n.pledge(a, [][]string{{"admitrcopyvv", "-createvv", "set:" + set, name}}, undo)
+	p, err := n.pledge(a, intoGroup(names, name), undo)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func (r QoSRule) check(set string) error {
 	case x.Priority < qos.Low || x.Priority > qos.High:
 		return array.Errorf(array.Invalid, "volume set %s: -pri %d: want low, normal or high", set, x.Priority)
 	case x.MinIOPS+x.MaxIOPS+x.MinBytes+x.MaxBytes == 0 && x.Goal == 0:
-		return array.Errorf(array.Invalid, "volume set %s: the rule limits nothing: want -io, -bw or -lt", set)
+		return array.Errorf(array.Invalid, "volume set %s: the rule limits nothing: want a limit or minimum of commands or of bytes a second, or a goal of latency", set)
 	}
 	return nil
 }

@@ -22,7 +22,9 @@ import (
 
 // shownCertificate is what the REST interface shows.
 type shownCertificate struct {
-	mu sync.Mutex
+	// change is held by the command that changes it.
+	change sync.Mutex
+	mu     sync.Mutex
 	// own is the array's identity with the newest certificate for its key.
 	own *pki.Identity
 	// files are nil if nothing but the identity is shown.

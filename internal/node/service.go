@@ -265,15 +265,32 @@ func (n *Node) stopGroups(ctx context.Context, a *args, names []string) error {
 	}
 	for _, name := range names {
 		if _, err := n.Do(ctx, Asked{By: a.by, Words: []string{"stoprcopygroup", "-f", name}}); err != nil {
-			ctx := context.WithoutCancel(ctx)
-			err = errors.Join(fmt.Errorf("stop the groups: %w; Remote Copy goes on", err), note(service{}))
-			if n.paired() {
-				_ = n.tellService(ctx) // which it may have heard of; else it hears of it when it answers
-			}
-			return errors.Join(err, n.startAgain(ctx, a, names))
+			return n.startsAgain(context.WithoutCancel(ctx), a, names, fmt.Errorf("stop the groups: %w; Remote Copy goes on", err), note)
 		}
 	}
 	return nil
+}
+
+// startsAgain takes back that Remote Copy is stopped, and that groups are, for why. If this array
+// dies meanwhile it goes on at its next start.
+func (n *Node) startsAgain(ctx context.Context, a *args, names []string, why error, note func(service) error) error {
+	steps := [][]string{{"startrcopy"}}
+	for _, name := range names {
+		steps = append(steps, []string{"startrcopygroup", name})
+	}
+	p, err := n.pledge(a, steps, nil)
+	if err = errors.Join(err, note(service{})); err != nil {
+		n.leaveTo(p, err)
+		return errors.Join(why, err)
+	}
+	if n.paired() {
+		_ = n.tellService(ctx) // which it may have heard of; else it hears of it when it answers
+	}
+	if err := n.startAgain(ctx, a, names); err != nil {
+		n.leaveTo(p, err)
+		return errors.Join(why, err)
+	}
+	return errors.Join(why, n.released(p))
 }
 
 // startAgain starts those of the groups that were stopped, for nothing.

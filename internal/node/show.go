@@ -175,12 +175,12 @@ func status(n *Node, _ context.Context, a *args) error {
 		if err != nil {
 			return err
 		}
-		serving := "nobody known here"
+		serving := "nobody known yet serves it"
 		switch {
 		case i.Serving:
-			serving = n.cfg.Name
+			serving = "serving array " + n.cfg.Name
 		case i.View.Role.String() == "out" || i.View.Role.String() == "paired" && i.Owner != i.Self:
-			serving = n.arrayName(i.Self.Other())
+			serving = "serving array " + n.arrayName(i.Self.Other())
 		}
 		far := n.farFacts(r.rec)
 		if k := r.rec.follows(); k >= 0 {
@@ -195,9 +195,9 @@ func status(n *Node, _ context.Context, a *args) error {
 			a.printf("far\t%s\tcopy on %s, %s, %s, newest point %s\n", r.rec.Name, f.Target, f.State, f.Sync, f.lastSync())
 		}
 		if !n.paired() {
-			a.printf("group\t%s\tserving array %s\n", r.rec.Name, serving)
+			a.printf("group\t%s\t%s\n", r.rec.Name, serving)
 		} else {
-			a.printf("group\t%s\tserving array %s, home array %s, %s, %s, %s\n", r.rec.Name, serving, n.homeName(r.rec), n.roleOf(r.rec, i), stateOf(i), syncOf(i)+activeText(r.rec.Policies)+sharesText(i))
+			a.printf("group\t%s\t%s, home array %s, %s, %s, %s\n", r.rec.Name, serving, n.homeName(r.rec), n.roleOf(r.rec, i), stateOf(i), syncOf(i)+activeText(r.rec.Policies)+sharesText(i))
 		}
 		if i.Reason != "" {
 			a.printf("\t\tnot served here: %s\n", i.Reason)

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/store"
 )
 
@@ -111,5 +112,69 @@ func TestTakenBackOverADeath(t *testing.T) {
 		}
 		a.has("v", 0, []byte("before"))
 		a.has("w", 0, []byte("w"))
+	}
+}
+
+// TestWhatIsUndoneByHandStaysUndone: a set's admission that was interrupted goes on with what is
+// left of it. A volume that is in the group, and that a person takes out again while the other
+// array is away, is not admitted again.
+func TestWhatIsUndoneByHandStaysUndone(t *testing.T) {
+	t.Parallel()
+	as := openArrays(t, 2, quick)
+	a, b := as[0], as[1]
+	for _, v := range []string{"v", "w"} {
+		a.run("createvv", "cpg0", v, "64m")
+		a.write(v, 0, []byte(v))
+	}
+	a.run("creatercopygroup", "g", "array-b:sync")
+	a.run("admitrcopyvv", "-createvv", "-wait", "v", "g")
+	p := pledge{By: Caller{User: people.Local, Grants: people.Grants{Role: people.Super}, Over: "socket"}, Text: "admitrcopyvv -createvv set:s g", Steps: intoGroup([]string{"v", "w"}, "g")}
+	if err := a.store.Update(func(t *store.Tx) error { return p.put(t) }); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	a.until("the other array to be missed", func() bool { return !a.reachable() })
+	left, err := a.keepNow(t.Context(), p, 0)
+	if err == nil || left == nil || len(left.Steps) != 1 || left.Steps[0][2] != "w" {
+		t.Fatalf("left is %+v, %v; want the admission of w", left, err)
+	}
+	b.open()
+	a.until("the other array to be back", func() bool { return a.reachable() && b.reachable() })
+	a.run("dismissrcopyvv", "-f", "-keepvv", "-wait", "v", "g")
+	if left, err = a.keepNow(t.Context(), *left, 0); left != nil || err != nil {
+		t.Fatalf("left is %+v, %v; want nothing", left, err)
+	}
+	f, err := a.Group("g")
+	if err != nil || len(f.VVs) != 1 || f.VVs[0].Name != "w" {
+		t.Errorf("the group has %+v, %v; want w", f.VVs, err)
+	}
+}
+
+// TestConflictsEnd: what is in a person's way for ten minutes stays there, and what was done is
+// taken back.
+func TestConflictsEnd(t *testing.T) {
+	t.Parallel()
+	a := openArrays(t, 2, quick)[0]
+	a.run("createvv", "cpg0", "v", "64m")
+	for _, g := range []string{"g", "h"} {
+		a.run("creatercopygroup", g, "array-b:sync")
+	}
+	a.run("admitrcopyvv", "-createvv", "-wait", "v", "h")
+	p := pledge{By: Caller{User: people.Local, Grants: people.Grants{Role: people.Super}, Over: "socket"}, Text: "admitrcopyvv -createvv set:s g", Steps: intoGroup([]string{"v"}, "g"), Undo: [][]string{{"removercopygroup", "-f", "g"}}}
+	if err := a.store.Update(func(t *store.Tx) error { return p.put(t) }); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := a.keepNow(t.Context(), p, maxConflicts-1); err == nil || left == nil || left.Back {
+		t.Fatalf("left is %+v, %v; want another try", left, err)
+	}
+	left, err := a.keepNow(t.Context(), p, maxConflicts)
+	if err == nil || left == nil || !left.Back {
+		t.Fatalf("left is %+v, %v; want that it is taken back", left, err)
+	}
+	if left, err = a.keepNow(t.Context(), *left, 0); left != nil || err != nil {
+		t.Errorf("left is %+v, %v; want nothing", left, err)
+	}
+	if _, err := a.Group("g"); err == nil {
+		t.Error("group g is there")
 	}
 }

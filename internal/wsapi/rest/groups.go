@@ -393,7 +393,7 @@ func deleteGroup(c *call) (answer, error) {
 		return answer{}, err
 	}
 	if len(f.VVs) > 0 && !too {
-		return answer{}, fail(wsapi.GroupNotEmpty, "removeVolumes", "group %s has %d volumes, which would go with it on both arrays: remove them first, or say removeVolumes=true", f.Name, len(f.VVs))
+		return answer{}, fail(wsapi.GroupNotEmpty, "removeVolumes", "group %s has %d volumes and snapshots, which would go with it on both arrays: remove them first, or say removeVolumes=true", f.Name, len(f.VVs))
 	}
 	if keeps && too {
 		return answer{}, keepsNoSnap()
