@@ -105,7 +105,11 @@ func (n *Node) mayChange(id array.GroupID) (array.Position, error) {
 		if i.Reason != "" {
 			why = " (" + i.Reason + ")"
 		}
-		err = array.Errorf(array.Conflict, "group %s is not served by array %s now%s: change it where it is served", r.rec.Name, n.cfg.Name, why).Because(array.ServedElsewhere)
+		where := "where it is served"
+		if n.elsewhere(r) {
+			where = "on array " + n.to().Name + ", which serves it"
+		}
+		err = array.Errorf(array.Conflict, "group %s is not served by array %s now%s: change it %s", r.rec.Name, n.cfg.Name, why, where).Because(array.ServedElsewhere)
 	}
 	return array.Position{Epoch: i.View.Epoch, Term: i.End.Term}, err
 }
