@@ -174,9 +174,10 @@ type Group struct {
 	rebuild    *rebuild
 	period     period
 	taking     *taking
-	turned     turn // the newest point that this array turned to
-	shadowed   bool // pages of an unfinished point are beside the kept ones
-	dropping   int  // copies that are being given up; nothing is applied meanwhile
+	putter     *taking // the last one: its work may go on when it is given up, and is waited for
+	turned     turn    // the newest point that this array turned to
+	shadowed   bool    // pages of an unfinished point are beside the kept ones
+	dropping   int     // copies that are being given up; nothing is applied meanwhile
 	// peerPartial: the other's pages are not known to be whole; it can't be a member.
 	peerPartial bool
 	pagesPut    int64

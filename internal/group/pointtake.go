@@ -111,8 +111,7 @@ func (g *Group) ackTaking(tag uint64, what int64, f func(*Packet)) {
 
 // beginTaking prepares for a point: with the pages of it that came before, or without any.
 func (g *Group) beginTaking(p Packet, tag uint64) {
-	old := g.taking
-	switch {
+	switch old := g.taking; {
 	case old != nil && old.turn != nil:
 		return // the source asks again
 	case g.turned.Done && g.turned.Tag == tag && g.stands():
@@ -133,8 +132,8 @@ func (g *Group) beginTaking(p Packet, tag uint64) {
 		g.core.Told(p.Epoch, p.Commit)
 		g.apply()
 	}
-	t := &taking{tag: tag, place: p.Pos.Place, putting: true, states: map[array.VolumeID][]byte{}}
-	g.taking, g.shadowed = t, true
+	t, old := &taking{tag: tag, place: p.Pos.Place, putting: true, states: map[array.VolumeID][]byte{}}, g.putter
+	g.taking, g.putter, g.shadowed = t, t, true
 	goesOn := false
 	g.offTaking(t, func() error {
 		if old != nil {
@@ -248,7 +247,7 @@ func (g *Group) leaveTaking() {
 // dropTaking gives up what came of a point: the kept state goes on, and nothing is applied
 // until the pages are out of its way.
 func (g *Group) dropTaking() {
-	old := g.taking
+	old := g.putter // also one that was left with its contact, and is at work: it may begin a shadow
 	g.taking = nil
 	g.dropping++
 	go func() {

@@ -127,8 +127,8 @@ func (g *Group) standAt(segs []replication.Segment, at array.Place) error {
 
 // off runs work that waits for the disk outside the loop, then goes on in it.
 func (g *Group) off(r *rebuild, work func() error, then func()) {
+	r.busy.Lock() // here, so that whoever gives it up comes after
 	go func() {
-		r.busy.Lock()
 		err := work()
 		r.busy.Unlock()
 		g.post(func() {
