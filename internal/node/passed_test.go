@@ -16,6 +16,7 @@ func TestATaskPassedOn(t *testing.T) {
 	arrays := openArrays(t, 2, nil)
 	a, b := arrays[0], arrays[1]
 	a.run("creatercopygroup", "g", "array-b:sync")
+	b.until("array-b to know who serves it", func() bool { r, err := b.findGroup("g"); return err == nil && b.elsewhere(r) })
 	under := func(f func(*passedOn)) (count int) {
 		a.passed.mu.Lock()
 		defer a.passed.mu.Unlock()
