@@ -51,13 +51,7 @@ type pledges struct {
 type openPledge struct {
 	pledge
 	why error
-	// conflicts is how often in a row something was in the way that a person put there.
-	conflicts int
 }
-
-// maxConflicts is how often a step is tried that is in conflict with something: what still is after
-// ten minutes stays, and the pledge is taken back.
-const maxConflicts = int(10 * time.Minute / pledgesEvery)
 
 // put stores a new pledge.
 func (p *pledge) put(t *store.Tx) error {
@@ -108,7 +102,7 @@ func (n *Node) leaveTo(p *pledge, why error) {
 	}
 	n.pledges.mu.Lock()
 	defer n.pledges.mu.Unlock()
-	n.pledges.all = append(n.pledges.all, &openPledge{pledge: *p, why: why})
+	n.pledges.all = append(n.pledges.all, &openPledge{*p, why})
 }
 
 // takesBack stores that the steps of a pledge are to be taken back.
@@ -194,7 +188,7 @@ func (n *Node) watchPledges(ctx context.Context) {
 		all := slices.Clone(n.pledges.all)
 		n.pledges.mu.Unlock()
 		for _, p := range all {
-			if now, why := n.keepNow(ctx, p.pledge, p.conflicts); ctx.Err() == nil {
+			if now, why := n.keepNow(ctx, p.pledge); ctx.Err() == nil {
 				n.pledges.tried(p, now, why)
 			}
 		}
@@ -202,7 +196,7 @@ func (n *Node) watchPledges(ctx context.Context) {
 }
 
 // keepNow tries to keep a pledge. It returns what is left of it, nil if nothing is.
-func (n *Node) keepNow(ctx context.Context, p pledge, conflicts int) (*pledge, error) {
+func (n *Node) keepNow(ctx context.Context, p pledge) (*pledge, error) {
 	err := n.carriedOut(ctx, &p, overTask)
 	switch {
 	case err == nil:
@@ -211,7 +205,7 @@ func (n *Node) keepNow(ctx context.Context, p pledge, conflicts int) (*pledge, e
 			became = "taken back"
 		}
 		n.event(fmt.Sprintf("what user %s asked for, and was not done when it was interrupted, is %s: %s", p.By.User, became, p.Text))
-	case passing(err) && (array.KindOf(err) != array.Conflict || conflicts < maxConflicts):
+	case passing(err) && array.ReasonOf(err) != array.InOtherGroup: // a person put it there
 		return &p, err
 	case len(p.Undo) > 0:
 		if e := n.takesBack(&p); e != nil {
@@ -236,11 +230,7 @@ func (l *pledges) tried(p *openPledge, now *pledge, why error) {
 		l.all = slices.Delete(l.all, i, i+1)
 		return
 	}
-	next := &openPledge{pledge: *now, why: why}
-	if array.KindOf(why) == array.Conflict && now.Back == p.Back {
-		next.conflicts = p.conflicts + 1
-	}
-	l.all[i] = next
+	l.all[i] = &openPledge{*now, why}
 }
 
 // pledgeConditions are those of commands that are not done.

@@ -279,14 +279,12 @@ func (n *Node) startsAgain(ctx context.Context, a *args, names []string, why err
 		steps = append(steps, []string{"startrcopygroup", name})
 	}
 	p, err := n.pledge(a, steps, nil)
-	if err = errors.Join(err, note(service{})); err != nil {
-		n.leaveTo(p, err)
-		return errors.Join(why, err)
-	}
+	why = errors.Join(why, err) // without a pledge it is taken back all the same
+	err = note(service{})
 	if n.paired() {
 		_ = n.tellService(ctx) // which it may have heard of; else it hears of it when it answers
 	}
-	if err := n.startAgain(ctx, a, names); err != nil {
+	if err = errors.Join(err, n.startAgain(ctx, a, names)); err != nil {
 		n.leaveTo(p, err)
 		return errors.Join(why, err)
 	}

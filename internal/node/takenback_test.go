@@ -134,14 +134,14 @@ func TestWhatIsUndoneByHandStaysUndone(t *testing.T) {
 	}
 	b.Close()
 	a.until("the other array to be missed", func() bool { return !a.reachable() })
-	left, err := a.keepNow(t.Context(), p, 0)
+	left, err := a.keepNow(t.Context(), p)
 	if err == nil || left == nil || len(left.Steps) != 1 || left.Steps[0][2] != "w" {
 		t.Fatalf("left is %+v, %v; want the admission of w", left, err)
 	}
 	b.open()
 	a.until("the other array to be back", func() bool { return a.reachable() && b.reachable() })
 	a.run("dismissrcopyvv", "-f", "-keepvv", "-wait", "v", "g")
-	if left, err = a.keepNow(t.Context(), *left, 0); left != nil || err != nil {
+	if left, err = a.keepNow(t.Context(), *left); left != nil || err != nil {
 		t.Fatalf("left is %+v, %v; want nothing", left, err)
 	}
 	f, err := a.Group("g")
@@ -150,9 +150,9 @@ func TestWhatIsUndoneByHandStaysUndone(t *testing.T) {
 	}
 }
 
-// TestConflictsEnd: what is in a person's way for ten minutes stays there, and what was done is
+// TestAVolumeInAnotherGroupMeanwhile: what a person put elsewhere stays there, and what was done is
 // taken back.
-func TestConflictsEnd(t *testing.T) {
+func TestAVolumeInAnotherGroupMeanwhile(t *testing.T) {
 	t.Parallel()
 	a := openArrays(t, 2, quick)[0]
 	a.run("createvv", "cpg0", "v", "64m")
@@ -164,14 +164,11 @@ func TestConflictsEnd(t *testing.T) {
 	if err := a.store.Update(func(t *store.Tx) error { return p.put(t) }); err != nil {
 		t.Fatal(err)
 	}
-	if left, err := a.keepNow(t.Context(), p, maxConflicts-1); err == nil || left == nil || left.Back {
-		t.Fatalf("left is %+v, %v; want another try", left, err)
-	}
-	left, err := a.keepNow(t.Context(), p, maxConflicts)
+	left, err := a.keepNow(t.Context(), p)
 	if err == nil || left == nil || !left.Back {
 		t.Fatalf("left is %+v, %v; want that it is taken back", left, err)
 	}
-	if left, err = a.keepNow(t.Context(), *left, 0); left != nil || err != nil {
+	if left, err = a.keepNow(t.Context(), *left); left != nil || err != nil {
 		t.Errorf("left is %+v, %v; want nothing", left, err)
 	}
 	if _, err := a.Group("g"); err == nil {
