@@ -96,6 +96,7 @@ type Limits struct {
 
 const (
 	maxImmediate    = 32   // immediate commands of a connection at a time
+	maxManaging     = 32   // task management functions of a connection that are not answered yet
 	maxQueued       = 4096 // responses that wait for the writer
 	maxSolicited    = 2 << 20
 	ourMaxRecv      = 256 << 10

@@ -56,6 +56,7 @@ type conn struct {
 	quick     task // the reader's own, for one command at a time
 	tasks     map[uint32]*task
 	immediate int // of them
+	managing  int // task management functions that are not answered yet
 }
 
 func newConn(t *Target, nc net.Conn, p portal) *conn {

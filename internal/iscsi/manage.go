@@ -28,17 +28,29 @@ const (
 )
 
 // taskRequest handles a Task Management Function Request. Its response is sent
-// when everything that it is about is quiet.
+// when everything that it is about is quiet. A host that does not wait for responses, while commands
+// are held, is refused further ones: neither the command window nor their end bounds them.
 func (c *conn) taskRequest(h *pdu.Header) error {
 	function, lun, ref := h[1]&0x7F, h.U64(pdu.OffLUN), h.U32(20)
 	itt := h.ITT()
+	c.mu.Lock()
+	full := c.managing >= maxManaging
+	c.managing++
+	c.mu.Unlock()
 	answer := func(response byte) {
+		c.mu.Lock()
+		c.managing--
+		c.mu.Unlock()
 		r := pdu.Make(pdu.TaskResponse, 0x80)
 		r[2] = response
 		r.Put32(pdu.OffITT, itt)
 		if err := c.out.put(outgoing{h: r, status: true}); err != nil {
 			c.close(err)
 		}
+	}
+	if full {
+		answer(functionRejected)
+		return nil
 	}
 	nexus := c.sess.nexus
 	onUnit := func(t *task) bool { return t.lun == lun }

@@ -84,6 +84,34 @@ func TestAbortWaitsForWhatHasItsPlace(t *testing.T) {
 	}
 }
 
+// TestFunctionsWithoutEnd: while a command is held, a host has some task management functions under way
+// and no more. The command is dropped by those, once.
+func TestFunctionsWithoutEnd(t *testing.T) {
+	l := newLab(t, 1<<20, nil)
+	c := l.host(nil)
+	held := l.disk.Hold(true)
+	w := c.Start(write(0, data(512)))
+	<-held
+	var waits []func() (byte, error)
+	for range maxManaging {
+		waits = append(waits, c.StartManage(abortTaskSet, 0, w.Tag))
+	}
+	for range 3 * maxManaging {
+		if code, err := c.Manage(abortTaskSet, 0, w.Tag); code != functionRejected || err != nil {
+			t.Fatalf("one more: %d, %v", code, err)
+		}
+	}
+	l.disk.Resume()
+	for _, wait := range waits {
+		if code, err := wait(); code != functionComplete || err != nil {
+			t.Errorf("%d, %v", code, err)
+		}
+	}
+	if code, err := c.Manage(abortTaskSet, 0, w.Tag); code != functionComplete || err != nil {
+		t.Errorf("after all were answered: %d, %v", code, err)
+	}
+}
+
 // TestAbortWhileGathering: a write whose data are on their way is dropped at once.
 func TestAbortWhileGathering(t *testing.T) {
 	l := newLab(t, 1<<20, nil)
