@@ -170,6 +170,45 @@ func TestSyslog(t *testing.T) {
 	}
 }
 
+// TestASyslogServerThatHangsUp on who is silent is called again, and nobody is told of a failure.
+func TestASyslogServerThatHangsUp(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	got := make(chan string)
+	go func() {
+		for range 2 {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			b := make([]byte, 4096)
+			n, _ := c.Read(b)
+			_ = c.(*net.TCPConn).CloseWrite()
+			_, _ = io.Copy(io.Discard, c) // until the other side has hung up, too
+			_ = c.Close()
+			got <- string(b[:n])
+		}
+	}()
+	l := newLog(100)
+	failed := run(t, l, Receiver{To: "syslog+tcp://" + ln.Addr().String(), Array: "array-a"}, event.Major)
+	for _, text := range []string{"the first", "the second"} {
+		l.add(event.Major, text)
+		select {
+		case m := <-got:
+			if !strings.HasSuffix(m, text) {
+				t.Errorf("%q, want %q", m, text)
+			}
+		case text := <-failed:
+			t.Fatal(text)
+		case <-time.After(20 * time.Second):
+			t.Fatal("nothing came")
+		}
+	}
+}
+
 // framed reads one message with its length before it.
 func framed(l net.Listener) string {
 	c, err := l.Accept()

@@ -77,10 +77,20 @@ func (s *syslog) dial(ctx context.Context) (err error) {
 	return nil
 }
 
+// send sends the events. A server that hung up since the last ones, as many do with who is silent, is
+// called again.
 func (s *syslog) send(ctx context.Context, events []event.Numbered) error {
-	err := s.dial(ctx)
-	if err != nil {
-		return err
+	old := s.conn != nil
+	sent, err := s.sendOver(ctx, events)
+	if err != nil && old && ctx.Err() == nil {
+		_, err = s.sendOver(ctx, events[sent:])
+	}
+	return err
+}
+
+func (s *syslog) sendOver(ctx context.Context, events []event.Numbered) (sent int, err error) {
+	if err := s.dial(ctx); err != nil {
+		return 0, err
 	}
 	conn := s.conn
 	if deadline, ok := ctx.Deadline(); ok {
@@ -95,10 +105,11 @@ func (s *syslog) send(ctx context.Context, events []event.Numbered) error {
 		}
 		if _, err = conn.Write(m); err != nil {
 			s.close()
-			return err
+			return sent, err
 		}
+		sent++
 	}
-	return nil
+	return sent, nil
 }
 
 func (s *syslog) close() {
