@@ -31,6 +31,9 @@ const (
 	mendNotYet
 	// mendSums: an answer to askSums.
 	mendSums
+	// mendHides: it can't say what it has on pages, for a copy hides it. An older array takes
+	// it for mendNotYet.
+	mendHides
 )
 
 // maxMends bounds the other array's questions that this one works on.

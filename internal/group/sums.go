@@ -31,8 +31,14 @@ type sums struct {
 	destaged array.Place
 }
 
+// errHides: what was applied since the copy began is not what hosts would read here.
+var errHides = &array.Error{Kind: array.Busy, Text: "it hides what it applied behind an unfinished copy"}
+
 // sums looks at pages from from to end, once all up to upTo is on pages.
 func (g *Group) sums(u *Unit, from, end int64, upTo array.Place) (s sums, err error) {
+	if g.cfg.Copy != nil && g.cfg.Copy.Resyncing(g.cfg.ID) {
+		return s, fmt.Errorf("array %s can't say what it has on pages: %w", g.arrayName(g.cfg.Self), errHides)
+	}
 	if g.cfg.Pages.Destaged(g.cfg.ID) < upTo {
 		if err := g.cfg.Pages.Flush(g.cfg.ID); err != nil {
 			return s, err
@@ -65,7 +71,10 @@ func (g *Group) sumsAnswer(u *Unit, p Packet) Packet {
 		return Packet{Length: mendNotYet}
 	}
 	s, err := g.sums(u, from, end, p.Commit)
-	if err != nil {
+	switch {
+	case errors.Is(err, errHides):
+		return Packet{Length: mendHides}
+	case err != nil:
 		return Packet{Length: mendNotYet}
 	}
 	for _, x := range s.list {
@@ -101,8 +110,10 @@ func decodeSums(p Packet, from, end int64) (sums, error) {
 		return sums{}, array.Errorf(array.Invalid, "the other array's checksums of pages %d to %d can't be read: %s", from, end, what)
 	}
 	switch {
+	case p.Length == mendHides:
+		return s, fmt.Errorf("the other array can't say what it has on pages: %w", errHides)
 	case p.Length != mendSums:
-		return s, array.Errorf(array.Busy, "the other array can't say what it has on pages now")
+		return s, array.Errorf(array.Busy, "the other array can't say what it has on pages, or has not got as far")
 	case block.Checksum(p.Body) != uint32(p.Commit):
 		return refuse("they are damaged")
 	case len(p.Body)%sumSize != 0 || len(p.Body)/sumSize > maxSums:

@@ -17,7 +17,9 @@ import (
 // disk depends on how far it was destaged, which the two arrays do each for itself. So
 // two pages are only held against each other where both arrays have all up to a place
 // on pages, and neither page was born after it: then both must be the same. Others are
-// looked at again, after a flush of both.
+// looked at again, after a flush of both. All that was written before the comparison
+// began is compared: both put it on pages first, and an array that can't is no copy that
+// was found to be alike.
 
 // Verified is what a comparison found.
 type Verified struct {
@@ -53,11 +55,15 @@ func (g *Group) Verify(ctx context.Context, rate int64, progress func(Verified))
 	for _, u := range units {
 		v.Total += pagesOf(u)
 	}
+	if err := g.cfg.Pages.Flush(g.cfg.ID); err != nil {
+		return v, fmt.Errorf("put what was written on pages: %w", err)
+	}
+	upTo := g.cfg.Pages.Destaged(g.cfg.ID)
 	began, read, lost := time.Now(), int64(0), lostFor{}
 	for _, u := range units {
 		for from := int64(0); from < pagesOf(u); {
 			now := v
-			next, pages, err := g.compare(ctx, u, from, &now)
+			next, pages, err := g.compare(ctx, u, from, upTo, &now)
 			if lost.passes(err, v.Done > 0) && sleep(ctx, settleEvery) == nil {
 				continue
 			}
@@ -112,12 +118,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// compare compares one range, and returns its end and how many pages were read.
-func (g *Group) compare(ctx context.Context, u *Unit, from int64, v *Verified) (next, pages int64, err error) {
+// compare compares one range, once both have all up to upTo on pages, and returns its end
+// and how many pages were read.
+func (g *Group) compare(ctx context.Context, u *Unit, from int64, upTo array.Place, v *Verified) (next, pages int64, err error) {
 	var mine, theirs sums
 	for try := 0; ; try++ {
-		if mine, err = g.sums(u, from, pagesOf(u), 0); err == nil {
-			theirs, err = g.askSums(ctx, u, from, mine.next, 0)
+		if mine, err = g.sums(u, from, pagesOf(u), upTo); err == nil {
+			theirs, err = g.askSums(ctx, u, from, mine.next, upTo)
 		}
 		if err == nil {
 			break
@@ -188,11 +195,15 @@ func judge(mine, theirs sum, upTo array.Place) verdict {
 func (g *Group) settlePage(ctx context.Context, u *Unit, n int64, first verdict, v *Verified) error {
 	damaged, differs := first == pageBadHere || first == pageBadThere, 0
 	var mine, theirs sums
+	var upTo array.Place
+	var err error
 	for range settleTries {
-		upTo := array.Place(0)
-		err := g.cfg.Pages.Flush(g.cfg.ID)
-		if err == nil {
-			upTo = g.cfg.Pages.Destaged(g.cfg.ID)
+		if array.KindOf(err) != array.Busy { // or an array still has to get as far as the last look asked for
+			if err = g.cfg.Pages.Flush(g.cfg.ID); err == nil {
+				upTo = g.cfg.Pages.Destaged(g.cfg.ID)
+			}
+		}
+		if err == nil || array.KindOf(err) == array.Busy {
 			mine, err = g.sums(u, n, n+1, upTo)
 		}
 		if err == nil {
@@ -225,9 +236,12 @@ func (g *Group) settlePage(ctx context.Context, u *Unit, n int64, first verdict,
 			return err
 		}
 	}
-	if damaged {
+	switch {
+	case damaged:
 		v.Damaged++
-	} else {
+	case err != nil:
+		return err
+	default:
 		v.Unsettled++
 	}
 	return nil

@@ -51,6 +51,9 @@ func verify(n *Node, _ context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
+	if err := n.comparable(r); err != nil {
+		return err
+	}
 	a.waits("check_vv", r.rec.Name, func(ctx context.Context) error {
 		m := progress.NewMeter("verify group "+r.rec.Name, a.tell)
 		v, err := r.g.Verify(ctx, rate, func(v group.Verified) { m.At(v.Done, v.Total, v.Pages*block.Page, verifiedText(v)) })
@@ -65,6 +68,20 @@ func verify(n *Node, _ context.Context, a *args) error {
 		}
 		return nil
 	})
+	return nil
+}
+
+// comparable refuses a group whose copies are not of the same state.
+func (n *Node) comparable(r *running) error {
+	f, err := n.Group(r.rec.Name)
+	switch {
+	case err != nil:
+		return err
+	case f.Period != 0:
+		return array.Errorf(array.Conflict, "group %s is copied every %s: its copy is of an older state, and only copies in sync can be compared", f.Name, periodText(f.Period)).Because(array.NotSynced)
+	case f.Sync != "Synced":
+		return array.Errorf(array.Conflict, "group %s is not in sync: only copies in sync can be compared", f.Name).Because(array.NotSynced)
+	}
 	return nil
 }
 
