@@ -77,7 +77,7 @@ test: setup lint unit race real ## everything: linters, all tests, the race dete
 # The tests with real processes fail, instead of being skipped, where the machine
 # offers no namespaces: a run that proved nothing must not look like one that did.
 real: build ## the tests with real processes in network namespaces, part of test
-	PERDURE_LAB=required $(GO) test $(GOTESTFLAGS) -p 1 -tags lab -timeout 20m ./internal/lab/... ./test/...
+	PERDURE_LAB=required $(GO) test $(GOTESTFLAGS) -p 2 -tags lab -timeout 20m ./internal/lab/... ./test/...
 
 # Which part of the lab with real kernels: a pattern for `go test -run`, such as
 # 'TestRows/recommended/classic/^10$$'.

@@ -10,11 +10,13 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/hostkey"
 	"github.com/perdure/perdure/internal/node"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/priority"
@@ -70,9 +72,14 @@ func (c *checkCmd) Run(p path) error {
 }
 
 // serveSSH offers the command line over SSH.
-func serveSSH(cfg node.Config, n *node.Node) (*sshd.Server, error) {
+func serveSSH(cfg node.Config, n *node.Node, log *slog.Logger) (*sshd.Server, error) {
+	keys, err := hostkey.Open(filepath.Join(cfg.DataDir, "ssh"))
+	if err != nil {
+		return nil, err
+	}
+	n.KnowHostKeys(keys)
 	return sshd.Open(sshd.Config{
-		Name: cfg.Name, Listen: cfg.SSH.Listen, KeyDir: filepath.Join(cfg.DataDir, "ssh"), Users: n.People(),
+		Name: cfg.Name, Listen: cfg.SSH.Listen, Keys: keys, Users: n.People(), Logger: log,
 		Run: func(ctx context.Context, by people.Session, words []string, style table.Style) (string, error) {
 			return n.Do(ctx, node.Asked{By: node.CallerOf(by, "ssh"), Words: words, Style: style})
 		},
@@ -102,19 +109,23 @@ func run(path string, debug bool) error {
 		return err
 	}
 	defer n.Close()
+	endSSH := func() {}
 	if len(cfg.SSH.Listen) > 0 {
 		// An address that is taken is no reason to leave hosts without their volumes.
-		s, err := serveSSH(cfg, n)
+		s, err := serveSSH(cfg, n, log)
 		if err != nil {
 			n.Alarm("there is no SSH: " + node.ListenFailed("ssh.listen", err).Error())
 		} else {
-			defer s.Close()
+			endSSH = sync.OnceFunc(s.Close)
+			defer endSSH()
 		}
 	}
 	log.Info("serving", "iscsi", cfg.ISCSI.Name, "portals", fmt.Sprint(cfg.ISCSI.Portals), "socket", cfg.Socket)
 	if err := serve(ctx, cfg, n, log); err != nil {
 		return err
 	}
+	n.TakeNoCommands()
+	endSSH() // as REST has by now: nobody gives commands to an array that leaves
 	if err := n.Leave(); err != nil {
 		log.Warn("hand over before shutting down", "err", err)
 	}

@@ -124,14 +124,16 @@ func (a *Alerts) Raise(c Condition, s Severity, text string, at time.Time) (told
 		a.next++
 		a.open[c], a.all = x, append(a.all, x)
 		a.log.Add(Event{At: at, Severity: s, Text: text, Alert: x.ID, Mark: Began})
-	case x.Severity == s && x.Text == text:
+	case x.Severity == s && x.Text == text && x.Domain == a.log.domainOf(text):
 		return false
+	case x.Severity == s && x.Text == text: // what it names was moved
+		x.Domain = a.log.domainOf(text)
 	default:
 		if told = more(s, x.Severity); told {
 			x.Seen = false
 			a.log.Add(Event{At: at, Severity: s, Text: text, Alert: x.ID})
 		}
-		x.Severity, x.Text = s, text
+		x.Severity, x.Text, x.Domain = s, text, a.log.domainOf(text)
 	}
 	a.changed(x.ID, x)
 	return told

@@ -137,7 +137,7 @@ func TestAudit(t *testing.T) {
 	}
 }
 
-// TestDomains: an event and an alert have the domain that their text is about when they come.
+// TestDomains: an event has the domain that its text is about when it comes, and an alert while it lasts.
 func TestDomains(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	s, l, _ := open(t, path, 5)
@@ -154,6 +154,11 @@ func TestDomains(t *testing.T) {
 	a.Raise(Condition{Kind: "k"}, Minor, "of v", time.Unix(1, 0))
 	domain = "office"
 	l.Add(Event{Text: "x", Domain: "forged"})
+	if a.Raise(Condition{Kind: "k"}, Minor, "of v", time.Unix(1, 0)) || a.All()[0].Domain != "office" {
+		t.Errorf("what it is about was moved: %+v", a.All())
+	}
+	domain = "store"
+	a.Raise(Condition{Kind: "k"}, Minor, "of v still", time.Unix(1, 0))
 	a.End(Condition{Kind: "k"}, "no more of v", time.Unix(2, 0))
 	a.Close()
 	l.Close()
@@ -168,7 +173,7 @@ func TestDomains(t *testing.T) {
 	for _, e := range l.Newest() {
 		got = append(got, e.Text+":"+e.Domain)
 	}
-	if text := strings.Join(got, " "); text != "v:shop of v:shop x: no more of v:office" || a.All()[0].Domain != "shop" {
+	if text := strings.Join(got, " "); text != "v:shop of v:shop x: no more of v:store" || a.All()[0].Domain != "store" {
 		t.Errorf("%s, %+v", text, a.All())
 	}
 }

@@ -29,7 +29,7 @@ func AlertCode(kind string) int {
 	const codes = 0x5780000
 	for i, k := range []string{
 		kindSilence, kindStuck, kindWitness, kindLink, kindSlow, kindGroup, kindPeriod, kindUnopened, kindCPG, kindAllocation,
-		kindPage, kindCertificate, kindCopies, kindTarget, kindService, kindPledge,
+		kindPage, kindCertificate, kindCopies, kindTarget, kindService, kindPledge, kindJoins,
 	} { // new ones at the end
 		if k == kind {
 			return codes + i + 1
@@ -126,7 +126,7 @@ func (a *args) chosenAlerts(n *Node, all bool, meant func(event.Alert) bool) (id
 		return a.alertIDs()
 	}
 	for _, x := range a.view().Alerts() {
-		if meant(x) {
+		if meant(x) && a.mayIn(x.Domain) == nil {
 			ids = append(ids, x.ID)
 		}
 	}
@@ -164,7 +164,11 @@ func setAlert(n *Node, _ context.Context, a *args) error {
 // eachAlert does it for those that exist, after it is known that all do.
 func (a *args) eachAlert(ids []event.AlertID, do func(event.AlertID) error) error {
 	for _, id := range ids {
-		if _, err := a.view().Alert(id); err != nil {
+		x, err := a.view().Alert(id)
+		if err == nil {
+			err = a.mayIn(x.Domain)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -29,6 +29,7 @@ const (
 	kindCertificate = "certificate"
 	kindTarget      = "target"
 	kindService     = "remote copy"
+	kindJoins       = "admission"
 	kindPledge      = "interrupted"
 )
 

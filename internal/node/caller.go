@@ -22,6 +22,8 @@ type Caller struct {
 	Over   string `json:"over"`
 	// Part: it is given to carry out another command, which the audit log has.
 	Part bool `json:"part,omitempty"`
+	// Itself: an array gives it, and no user.
+	Itself bool `json:"itself,omitempty"`
 	// session is its key, empty if there is none.
 	session string
 }
@@ -51,7 +53,7 @@ func (n *Node) People() *people.Book { return n.people }
 
 // itself is a command that the array gives to itself.
 func (n *Node) itself(words ...string) Asked {
-	return Asked{By: Caller{User: itselfName, Grants: people.Grants{Role: people.Super}, From: n.cfg.Name, Over: "itself"}, Words: words}
+	return Asked{By: Caller{User: itselfName, Grants: people.Grants{Role: people.Super}, From: n.cfg.Name, Over: "itself", Itself: true}, Words: words}
 }
 
 // part is one that it gives to itself to carry out what somebody else asked for.
@@ -63,7 +65,7 @@ func (n *Node) part(words ...string) Asked {
 
 // asked is a command that the other array passes on.
 func (n *Node) asked(q request) Asked {
-	by := Caller{User: itselfName, Grants: people.Grants{Role: people.Super}}
+	by := Caller{User: itselfName, Grants: people.Grants{Role: people.Super}, Itself: true}
 	if q.By != nil {
 		by = *q.By
 	}
@@ -114,4 +116,16 @@ func (q Asked) permitted(c *command) error {
 		return array.Errorf(array.Denied, "%s concerns the whole array: user %s has the role %s, and none with the right %q in domain all", c.name, q.By.User, q.By.Text(), right)
 	}
 	return nil
+}
+
+// mayIn refuses what is seen in a domain, and may not be changed there.
+func (a *args) mayIn(domain string) error {
+	right := a.cmd.right
+	if a.by.MayIn(domain, right) {
+		return nil
+	}
+	if domain == "" {
+		return array.Errorf(array.Denied, "%s concerns the whole array: user %s has the role %s, and none with the right %q in domain all", a.cmd.name, a.by.User, a.by.Text(), right)
+	}
+	return array.Errorf(array.Denied, "%s: user %s has the role %s, and none with the right %q in domain %s", a.cmd.name, a.by.User, a.by.Text(), right, domain)
 }

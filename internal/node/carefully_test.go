@@ -13,7 +13,7 @@ import (
 func TestADefectEndsItsCommandOnly(t *testing.T) {
 	t.Parallel()
 	a := openArrays(t, 1, nil)[0]
-	err := a.carefully(&command{name: "showvv"}, func() error {
+	err := a.carefully("showvv", func() error {
 		var none []int
 		_ = none[len(a.cfg.Name)]
 		return nil

@@ -55,12 +55,16 @@ func (n *Node) audited(q Asked, c *command, run func() (string, error)) (string,
 	if c.right == people.Look || q.By.Part {
 		return run()
 	}
-	if q.By.User == itselfName || q.By.Over == overTask { // which may try again and again
+	if q.By.Itself || q.By.Over == overTask { // which may try again and again
 		text, err := run()
 		if err != nil {
 			return text, err
 		}
 		run = func() (string, error) { return text, nil }
+	}
+	if q.permitted(c) != nil && !n.denials.room(q.By.User, time.Now()) {
+		n.eventOnce(fmt.Sprintf("user %s gives commands that he may not give, again and again: more than %d of them in %v are not in the audit log", q.By.User, maxDenials, tellAgain))
+		return run()
 	}
 	end, err := n.audit.Begin(event.Act{
 		At: time.Now(), User: q.By.User, Role: q.By.Text(), From: q.By.From, Over: q.By.Over,
@@ -89,6 +93,7 @@ const maxWord = 256
 // blanked returns words without the values of secret options, wherever they stand, without keys,
 // and without the ends of long ones.
 func (c *command) blanked(words []string) []string {
+	given := words
 	words = slices.Clone(words)
 	for i := 1; i < len(words); i++ {
 		switch w := words[i]; {
@@ -97,17 +102,16 @@ func (c *command) blanked(words []string) []string {
 		case len(w) > maxWord:
 			words[i] = strings.ToValidUTF8(w[:maxWord], "") + fmt.Sprintf("... (%d bytes)", len(w))
 		}
-		if words[i] == "" || words[i][0] != '-' {
+		if given[i] == "" || given[i][0] != '-' {
 			continue
 		}
-		name, _, inWord := strings.Cut(strings.TrimLeft(words[i], "-"), "=")
+		name, _, inWord := strings.Cut(strings.TrimLeft(given[i], "-"), "=")
 		switch {
 		case !slices.Contains(c.secret, name):
 		case inWord:
 			words[i] = "-" + name + "=" + blank
 		case i+1 < len(words):
-			words[i+1] = blank
-			i++
+			words[i+1] = blank // which may look as another such option, for one whose value was forgotten
 		}
 	}
 	return words

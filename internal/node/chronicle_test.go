@@ -19,7 +19,7 @@ func TestAudit(t *testing.T) {
 	a.run("createuser", "--c=correct horse", "bob", "all", "browse")
 	a.refuses("usage", "createuser", "cam", "all", "edit", "-c", "correct horse")
 	a.run("createhost", "-chap", "user:correct-horse-1", "h", iqn1)
-	for _, words := range []string{"showvv", "removehost -f h", "removehost -f h", "setpassword -old correct-horse -c new-password"} {
+	for _, words := range []string{"showvv", "removehost -f h", "removehost -f h", "setpassword -old correct-horse -c new-password", "setpassword -old -c new-password"} {
 		if _, err := a.as("ann", words); err != nil && array.KindOf(err) == array.Internal {
 			t.Fatal(err)
 		}
@@ -59,6 +59,30 @@ func TestAudit(t *testing.T) {
 	}
 	if _, err := a.as("bob", "showeventlog -audit"); array.KindOf(err) != array.Denied {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestWhoMayNothingPushesNothingOut: commands that somebody may not give are in the audit log, and can't
+// fill it.
+func TestWhoMayNothingPushesNothingOut(t *testing.T) {
+	t.Parallel()
+	a := openArrays(t, 1, quick)[0]
+	a.run("createuser", "-c", "correct horse", "bob", "all", "browse")
+	a.run("createuser", "-c", "correct horse", "ann", "all", "edit")
+	for i := range 2 * maxDenials {
+		if _, err := a.as("bob", "removevv -f v"); array.KindOf(err) != array.Denied {
+			t.Fatalf("%d: %v", i, err)
+		}
+	}
+	if _, err := a.as("ann", "removehost -f h"); err == nil {
+		t.Fatal("there is no host")
+	}
+	text := a.run("showeventlog", "-audit", "-csvtable")
+	if n := strings.Count(text, ",bob,"); n != maxDenials || !strings.Contains(text, ",ann,edit,192.0.2.9:1,ssh,removehost -f h,host h") {
+		t.Errorf("%d of bob's are in it:\n%s", n, text)
+	}
+	if len(a.told("user bob gives commands that he may not give, again and again")) != 1 {
+		t.Errorf("nobody is told")
 	}
 }
 

@@ -203,16 +203,19 @@ func (n *Node) runAlone(ctx context.Context, c *command, a *args) error {
 			return array.Errorf(array.Aborted, "%s: whoever asked for it is gone", c.name)
 		}
 	}
-	return n.carefully(c, func() error { return c.run(n, ctx, a) })
+	if n.shuttingDown.Load() && c.right != people.Look { // also where it waited for its turn until now
+		return array.Errorf(array.Unavailable, "array %s is shutting down: give %s to the other array, or when it is there again", n.cfg.Name, c.name)
+	}
+	return n.carefully(c.name, func() error { return c.run(n, ctx, a) })
 }
 
 // carefully runs a command so that a defect in it ends the command and not the daemon, which hosts
 // need.
-func (n *Node) carefully(c *command, run func() error) (err error) {
+func (n *Node) carefully(name string, run func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			n.log.Error("a command failed in the array", "command", c.name, "panic", p, "stack", string(debug.Stack()))
-			err = array.Errorf(array.Internal, "%s failed in the array %s: %v: its log has where, for a report", c.name, n.cfg.Name, p)
+			n.log.Error("a command failed in the array", "command", name, "panic", p, "stack", string(debug.Stack()))
+			err = array.Errorf(array.Internal, "%s failed in the array %s: %v: its log has where, for a report", name, n.cfg.Name, p)
 		}
 	}()
 	return run()
@@ -230,7 +233,7 @@ func find(name string) *command {
 func commands() []command {
 	return slices.Concat([]command{
 		{name: "help", right: people.Look, usage: "help [command]", about: "lists the commands", run: help},
-	}, volumeCommands(), setCommands(), qosCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), targetCommands(), farCommands(), linkCommands(), serviceCommands(), groupCommands(), drillCommands(), integrityCommands(), taskCommands(), alertCommands(), showCommands(), userCommands(), certificateCommands(), domainCommands())
+	}, volumeCommands(), setCommands(), qosCommands(), snapshotCommands(), copyCommands(), scheduleCommands(), targetCommands(), farCommands(), linkCommands(), serviceCommands(), groupCommands(), drillCommands(), integrityCommands(), taskCommands(), alertCommands(), showCommands(), userCommands(), certificateCommands(), hostKeyCommands(), domainCommands())
 }
 
 func help(_ *Node, _ context.Context, a *args) error {

@@ -46,7 +46,7 @@ type holding struct {
 
 // derived are the kinds that end when a look does not find them.
 func derived() []string {
-	return []string{kindSilence, kindWitness, kindStuck, kindGroup, kindPeriod, kindCPG, kindUnopened, kindTarget, kindService, kindPledge}
+	return []string{kindSilence, kindWitness, kindStuck, kindGroup, kindPeriod, kindCPG, kindUnopened, kindTarget, kindService, kindPledge, kindJoins}
 }
 
 // watchConditions looks until ctx ends.
@@ -106,6 +106,8 @@ func endedText(c event.Condition) string {
 		return "Remote Copy is started"
 	case kindPledge:
 		return "the interrupted command is done, or taken back"
+	case kindJoins:
+		return "volume " + c.Object + " is copied again, or neither joins nor leaves a group any more"
 	case kindStuck:
 		return "this array's journal goes on"
 	case kindCPG:
@@ -150,6 +152,7 @@ func (n *Node) conditions() (all []holding) {
 	for _, u := range n.leftOut() {
 		all = append(all, holding{Condition: event.Condition{Kind: kindUnopened, Object: u.rec.Name}, severity: event.Major, text: u.err().Error()})
 	}
+	all = append(all, n.strandedConditions()...)
 	for _, r := range n.shared() {
 		if n.paired() { // else it is a copy of another array's, or was
 			all = append(all, n.groupConditions(r)...)
@@ -229,7 +232,7 @@ func (n *Node) groupConditions(r running) (all []holding) {
 		return nil // as nearly all are nearly always, for which none has to be woken
 	}
 	i, err := infoNow(r)
-	if err != nil || i.Stopped {
+	if err != nil || i.Stopped && !i.Split && i.Rival == "" {
 		return nil // it is closing, or a person stopped it
 	}
 	c := event.Condition{Kind: kindGroup, Object: r.rec.Name}

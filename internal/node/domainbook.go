@@ -69,12 +69,12 @@ func (n *Node) takeBook(b book, users ...people.UserChange) error {
 			return err
 		}
 		for _, c := range users {
-			changed, err := n.people.TakeIn(t, c, n.cfg.Name)
+			now, err := n.people.TakeIn(t, c, n.cfg.Name)
 			if err != nil {
 				return err
 			}
-			if changed {
-				taken = append(taken, c)
+			if now != nil {
+				taken = append(taken, *now)
 			}
 		}
 		return nil
@@ -83,7 +83,7 @@ func (n *Node) takeBook(b book, users ...people.UserChange) error {
 		return err
 	}
 	for _, c := range taken {
-		n.people.Taken(c)
+		n.people.Made(c)
 	}
 	if b.Asked || len(moved) == 0 {
 		return nil

@@ -271,7 +271,7 @@ func TestEvilBook(t *testing.T) {
 func TestEveryCommandIsHeldToDomains(t *testing.T) {
 	whole := map[string]bool{}
 	for _, name := range strings.Fields(`createuser setuser removeuser showuserconn createdomain setdomain removedomain movetodomain createdomainset setdomainset removedomainset
-		createcert importcert removecert showcert startrcopy stoprcopy statrcopy showrctransport checkrclink scrub
+		createcert importcert removecert showcert createsshhostkey setsshhostkey removesshhostkey startrcopy stoprcopy statrcopy showrctransport checkrclink scrub
 		creatercopytarget removercopytarget admitrcopylink dismissrcopylink setrcopytarget`) {
 		whole[name] = true
 	}

@@ -263,6 +263,8 @@ func (n *Node) joinWork(name string) work {
 			if r := n.copies.run(o.ID); r != nil {
 				text = n.copies.why(o.ID)
 				m.At(min(r.done.Load(), r.size.Load()), r.size.Load(), r.done.Load(), text)
+			} else if text = n.stranded(o); text != "" {
+				m.At(0, v.Size, 0, text)
 			}
 			if !pause(ctx, waitCopyEvery) {
 				return "", ctx.Err()

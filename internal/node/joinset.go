@@ -27,7 +27,8 @@ func (n *Node) admitSet(ctx context.Context, a *args, set, group string) (joins 
 		return joins, n.released(p)
 	}
 	if e := n.takesBack(p); e != nil {
-		return nil, errors.Join(err, e) // its next start tries it again
+		n.leaveTo(p, e) // which tries it again, and then this
+		return nil, errors.Join(err, e)
 	}
 	if e := n.unadmit(context.WithoutCancel(ctx), begun, group); e != nil {
 		n.leaveTo(p, e)

@@ -22,10 +22,15 @@ const (
 	hostsMoveWithin = time.Second
 )
 
+// TakeNoCommands refuses commands that change anything from now on: the array is about to leave.
+func (n *Node) TakeNoCommands() { n.shuttingDown.Store(true) }
+
 // Leave prepares an orderly shutdown: groups that are served here and in sync are
 // handed to the other array, and then it is told to go on alone, so that hosts see
-// a switchover and not a failure. What can't be handed over stays as it is.
+// a switchover and not a failure. What can't be handed over stays as it is. From now on nobody's
+// commands change anything here: one might bring back what was handed over.
 func (n *Node) Leave() error {
+	n.TakeNoCommands()
 	if !n.reachable() {
 		return nil
 	}

@@ -17,6 +17,9 @@ func (n *Node) lockedOut(user, from string, until time.Time, all bool) {
 	if all {
 		from = "all addresses"
 	}
+	if !n.lockouts.fresh(user+" "+from, time.Now()) {
+		return
+	}
 	n.warn(fmt.Sprintf("user %s is locked out at array %s until %s, from %s, after wrong passwords: 'setuser -unlock %s' lifts that", user, n.cfg.Name, showTime(until), from, user))
 }
 

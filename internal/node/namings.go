@@ -77,7 +77,7 @@ func namings() map[string]naming {
 	none := words(noObject)
 	return map[string]naming{
 		"help": none, "showversion": none, "showrole": none, "showsys": none, "showport": none, "changedomain": none,
-		"setpassword": none, "setsshkey": none, "removesshkey": none, "showsshkey": none, "showuser": none,
+		"setpassword": none, "setsshkey": none, "removesshkey": none, "showsshkey": none, "showuser": none, "showsshhostkey": none,
 		"status": none, "showrcopy": none, "showvv": none, "showcpg": none, "showvlun": none, "showhost": none, "showhostset": none, "showvvset": none,
 		"showqos": none, "statqos": none, "showsched": none, "showtask": none, "showalert": none, "showeventlog": none, "showrcopydrill": none,
 		"showiscsisession": none, "showdomain": none, "showdomainset": none,

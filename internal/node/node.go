@@ -21,6 +21,7 @@ import (
 	"github.com/perdure/perdure/internal/block"
 	"github.com/perdure/perdure/internal/event"
 	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/hostkey"
 	"github.com/perdure/perdure/internal/iscsi"
 	"github.com/perdure/perdure/internal/journal"
 	"github.com/perdure/perdure/internal/people"
@@ -88,8 +89,16 @@ type Node struct {
 	allocs   allocs
 	fullness fullness
 
+	// shuttingDown: it is about to end, and changes nothing any more for people.
+	shuttingDown atomic.Bool
+
 	repeated repeated
+	// lockouts are those that were told of late, apart from other news: strangers make them.
+	lockouts repeated
+	denials  denials
 	passed   passed
+	// hostKeys are those of its SSH service, nil if it has none.
+	hostKeys atomic.Pointer[hostkey.Keys]
 	ops      atomic.Uint64 // commands of this array's own to its units
 
 	// command is held while a command runs.

@@ -24,8 +24,10 @@ import (
 const (
 	// maxPledges bounds the commands under way that are pledged.
 	maxPledges = 1024
-	// pledgesEvery is how often it is tried to keep those of an earlier start.
-	pledgesEvery = time.Second
+	// pledgesEvery is how often it is tried to keep those of an earlier start, pledgesAtOnce how
+	// many at the same time: a step may wait for a copy.
+	pledgesEvery  = time.Second
+	pledgesAtOnce = 16
 )
 
 // pledge is what is stored of a command of several steps.
@@ -39,6 +41,8 @@ type pledge struct {
 	Undo  [][]string `json:"undo,omitempty"`
 	// Back: it is being taken back.
 	Back bool `json:"back,omitempty"`
+	// Each: a step that is refused does not keep the others from being done.
+	Each bool `json:"each,omitempty"`
 }
 
 // pledges are those that no command under way will keep.
@@ -51,6 +55,8 @@ type pledges struct {
 type openPledge struct {
 	pledge
 	why error
+	// busy: it is being tried.
+	busy bool
 }
 
 // put stores a new pledge.
@@ -84,11 +90,22 @@ func (a *args) pledged(steps, undo [][]string) *pledge {
 	return &pledge{By: a.by, Text: wordsText(append([]string{a.cmd.name}, a.words...)), Steps: steps, Undo: undo}
 }
 
-// released forgets a pledge that is kept, or of which nothing is left.
+// released forgets a pledge that its command has kept, or of which nothing is left. What can't be
+// forgotten now must not be done again by a later start: the array goes on to try.
 func (n *Node) released(p *pledge) error {
 	if p == nil {
 		return nil
 	}
+	err := n.forget(p)
+	if err != nil {
+		done := *p
+		done.Steps, done.Undo = nil, nil
+		n.leaveTo(&done, err)
+	}
+	return err
+}
+
+func (n *Node) forget(p *pledge) error {
 	if err := n.store.Update(func(t *store.Tx) error { return tables.pledges.Delete(t, store.Key(p.ID)) }); err != nil {
 		return fmt.Errorf("store that it is done: %w", err)
 	}
@@ -102,7 +119,7 @@ func (n *Node) leaveTo(p *pledge, why error) {
 	}
 	n.pledges.mu.Lock()
 	defer n.pledges.mu.Unlock()
-	n.pledges.all = append(n.pledges.all, &openPledge{*p, why})
+	n.pledges.all = append(n.pledges.all, &openPledge{pledge: *p, why: why})
 }
 
 // takesBack stores that the steps of a pledge are to be taken back.
@@ -118,13 +135,17 @@ func (n *Node) takesBack(p *pledge) error {
 
 // carriedOut gives the steps of a pledge, one after the other.
 func (n *Node) carriedOut(ctx context.Context, p *pledge, over string) error {
+	var refused []error
 	for _, words := range p.Steps {
 		q := Asked{By: p.By, Words: words}
 		if over != "" {
 			q.By.Over = over
 		}
 		if _, err := n.Do(ctx, q); err != nil && !wasDone(words[0], err) {
-			return err
+			if !p.Each || passing(err) {
+				return err
+			}
+			refused = append(refused, fmt.Errorf("%s: %w", wordsText(words), err))
 		}
 		if over == "" {
 			continue
@@ -135,7 +156,7 @@ func (n *Node) carriedOut(ctx context.Context, p *pledge, over string) error {
 			return fmt.Errorf("store what is left to do: %w", err)
 		}
 	}
-	return nil
+	return errors.Join(refused...)
 }
 
 // keep carries out a pledge for the command that made it, and takes it back if a step is refused.
@@ -146,7 +167,8 @@ func (n *Node) keep(ctx context.Context, p *pledge) error {
 	}
 	ctx = context.WithoutCancel(ctx)
 	if e := n.takesBack(p); e != nil {
-		return errors.Join(err, e) // its next start tries the steps again
+		n.leaveTo(p, e) // which tries the steps again, and then this
+		return errors.Join(err, e)
 	}
 	if e := n.carriedOut(ctx, p, ""); e != nil {
 		n.leaveTo(p, e)
@@ -163,6 +185,8 @@ func wasDone(command string, err error) bool {
 		done = []array.Reason{array.MemberTwice, array.NoMember, array.NoVolume}
 	case "controldrrcopygroup":
 		done = []array.Reason{array.NoGroup, array.NotServed}
+	case "startrcopygroup":
+		done = []array.Reason{array.NoGroup}
 	case "removevvset":
 		done = []array.Reason{array.NoVolumeSet}
 	case "admitrcopyvv", "dismissrcopyvv", "removercopygroup":
@@ -181,30 +205,55 @@ func (n *Node) loadPledges() error {
 	})
 }
 
-// watchPledges keeps those of an earlier start, and those that commands had to leave.
+// watchPledges keeps those of an earlier start, and those that commands had to leave. One that waits
+// does not hold up the others.
 func (n *Node) watchPledges(ctx context.Context) {
+	var trying sync.WaitGroup
+	defer trying.Wait()
 	for pause(ctx, pledgesEvery) {
-		n.pledges.mu.Lock()
-		all := slices.Clone(n.pledges.all)
-		n.pledges.mu.Unlock()
-		for _, p := range all {
-			if now, why := n.keepNow(ctx, p.pledge); ctx.Err() == nil {
+		for _, p := range n.pledges.next() {
+			trying.Go(func() {
+				now, why := n.keepNow(ctx, p.pledge)
 				n.pledges.tried(p, now, why)
-			}
+			})
 		}
 	}
 }
 
+// next are those to be tried now.
+func (l *pledges) next() (now []*openPledge) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	room := pledgesAtOnce
+	for _, p := range l.all {
+		if p.busy {
+			room--
+		}
+	}
+	for _, p := range l.all {
+		if !p.busy && len(now) < room {
+			p.busy = true
+			now = append(now, p)
+		}
+	}
+	return now
+}
+
 // keepNow tries to keep a pledge. It returns what is left of it, nil if nothing is.
 func (n *Node) keepNow(ctx context.Context, p pledge) (*pledge, error) {
+	end := func() {}
+	over := len(p.Steps) == 0 // the command said what came of it
 	err := n.carriedOut(ctx, &p, overTask)
 	switch {
+	case over:
 	case err == nil:
 		became := "done"
 		if p.Back {
 			became = "taken back"
 		}
-		n.event(fmt.Sprintf("what user %s asked for, and was not done when it was interrupted, is %s: %s", p.By.User, became, p.Text))
+		end = func() {
+			n.event(fmt.Sprintf("what user %s asked for, and was not done when it was interrupted, is %s: %s", p.By.User, became, p.Text))
+		}
 	case passing(err) && array.ReasonOf(err) != array.InOtherGroup: // a person put it there
 		return &p, err
 	case len(p.Undo) > 0:
@@ -213,11 +262,14 @@ func (n *Node) keepNow(ctx context.Context, p pledge) (*pledge, error) {
 		}
 		return &p, err
 	default:
-		n.warn(fmt.Sprintf("what user %s asked for was interrupted, a part of it is done, and the rest is refused: %s: %s", p.By.User, p.Text, err))
+		end = func() {
+			n.alarm(fmt.Sprintf("what user %s asked for was interrupted, a part of it is done, and the rest is refused: %s: %s", p.By.User, p.Text, err))
+		}
 	}
-	if err := n.released(&p); err != nil {
+	if err := n.forget(&p); err != nil {
 		return &p, err
 	}
+	end()
 	return nil, nil
 }
 
@@ -226,11 +278,10 @@ func (l *pledges) tried(p *openPledge, now *pledge, why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i := slices.Index(l.all, p)
-	if now == nil {
-		l.all = slices.Delete(l.all, i, i+1)
-		return
+	l.all = slices.Delete(l.all, i, i+1)
+	if now != nil { // the others come first
+		l.all = append(l.all, &openPledge{pledge: *now, why: why})
 	}
-	l.all[i] = &openPledge{*now, why}
 }
 
 // pledgeConditions are those of commands that are not done.

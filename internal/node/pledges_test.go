@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/store"
 )
 
@@ -159,5 +160,58 @@ func TestASetIsAdmittedWhollyOverADeath(t *testing.T) {
 		a.Close()
 		a.open()
 		a.until("the other to be admitted", func() bool { return in() == 3 && a.kept() })
+	}
+}
+
+// TestAGroupThatIsGoneKeepsNoOtherStopped: what stoprcopy takes back is taken back for each group,
+// whatever became of others.
+func TestAGroupThatIsGoneKeepsNoOtherStopped(t *testing.T) {
+	t.Parallel()
+	a := openArrays(t, 2, quick)[0]
+	a.run("creatercopygroup", "g", "array-b:sync")
+	a.run("admitrcopyvv", "-createvv", "-size", "16m", "v", "g")
+	a.run("startrcopygroup", "-wait", "g")
+	a.run("stoprcopygroup", "-f", "g")
+	p := &pledge{By: Caller{User: "bob", Grants: people.Grants{Role: people.Super}}, Text: "stoprcopy -f -stopgroups", Each: true, Steps: [][]string{
+		{"startrcopygroup", "gone"}, {"startrcopygroup", "-nothing", "g"}, {"startrcopygroup", "g"},
+	}}
+	if err := a.store.Update(p.put); err != nil {
+		t.Fatal(err)
+	}
+	a.leaveTo(p, nil)
+	a.until("it to be kept", a.kept)
+	if f, err := a.Group("g"); err != nil || f.Stopped {
+		t.Errorf("it stays stopped: %+v, %v", f, err)
+	}
+	if len(a.told("a part of it is done, and the rest is refused: stoprcopy -f -stopgroups: startrcopygroup -nothing g: ")) != 1 {
+		t.Error("nobody is told of what was refused")
+	}
+}
+
+// TestOnePledgeDoesNotHoldUpTheOthers: one that waits is not tried twice at once, and of more than can
+// be tried at once all have their turn.
+func TestOnePledgeDoesNotHoldUpTheOthers(t *testing.T) {
+	t.Parallel()
+	l := &pledges{}
+	for i := range pledgesAtOnce + 3 {
+		l.all = append(l.all, &openPledge{pledge: pledge{ID: uint64(i)}})
+	}
+	first := l.next()
+	if len(first) != pledgesAtOnce || len(l.next()) != 0 {
+		t.Fatalf("%d at once", len(first))
+	}
+	for _, p := range first[1:] { // the first one waits
+		l.tried(p, &p.pledge, nil)
+	}
+	var ids []uint64
+	for _, p := range l.next() {
+		ids = append(ids, p.ID)
+	}
+	if want := fmt.Sprint([]uint64{16, 17, 18, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}); fmt.Sprint(ids) != want {
+		t.Errorf("then %v, want %v", ids, want)
+	}
+	l.tried(first[0], nil, nil)
+	if now := l.next(); len(now) != 1 || now[0].ID != 13 {
+		t.Errorf("and then %d", len(now))
 	}
 }

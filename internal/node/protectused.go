@@ -67,7 +67,8 @@ func (n *Node) protectUsed(ctx context.Context, a *args, f *founding, set string
 func (n *Node) unprotects(ctx context.Context, name string, p *pledge) error {
 	err := n.takesBack(p)
 	if err != nil {
-		return err // its next start tries it again
+		n.leaveTo(p, err) // which tries it again, and then this
+		return err
 	}
 	if err = n.unprotect(ctx, name); err == nil {
 		return n.released(p)

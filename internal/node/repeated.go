@@ -43,6 +43,27 @@ func (r *repeated) fresh(what string, now time.Time) bool {
 	return true
 }
 
+// maxDenials bounds how many commands that a user may not give are in the audit log for each tellAgain:
+// one who may change nothing shall not push out who changed what.
+const maxDenials = 100
+
+// denials count them.
+type denials struct {
+	mu    sync.Mutex
+	since time.Time
+	of    map[string]int // by user, of whom there are people's most
+}
+
+func (d *denials) room(user string, now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.of == nil || now.Sub(d.since) >= tellAgain {
+		d.since, d.of = now, map[string]int{}
+	}
+	d.of[user]++
+	return d.of[user] <= maxDenials
+}
+
 // eventOnce tells what may come again and again.
 func (n *Node) eventOnce(text string) {
 	if n.repeated.fresh(text, time.Now()) {

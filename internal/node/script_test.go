@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/perdure/perdure/internal/event"
+	"github.com/perdure/perdure/internal/hostkey"
 	"github.com/perdure/perdure/internal/people"
 )
 
@@ -51,6 +52,13 @@ func TestScripts(t *testing.T) {
 				a, b, c := withFarArray(t)
 				arrays, on["c"] = []*testArray{a, b}, c
 				key = c.ident.Pin().String()
+			case "sshhostkeys.txt":
+				arrays = openArrays(t, 2, quick)
+				k, err := hostkey.Open(filepath.Join(t.TempDir(), "ssh"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				arrays[0].KnowHostKeys(k) // array-b has no SSH
 			default:
 				arrays = openArrays(t, 2, quick)
 			}

@@ -278,7 +278,12 @@ func (n *Node) startsAgain(ctx context.Context, a *args, names []string, why err
 	for _, name := range names {
 		steps = append(steps, []string{"startrcopygroup", name})
 	}
-	p, err := n.pledge(a, steps, nil)
+	p := a.pledged(steps, nil)
+	p.Each = true // a group that is gone, or may not start, keeps no other one stopped
+	err := n.store.Update(p.put)
+	if err != nil {
+		p = nil
+	}
 	why = errors.Join(why, err) // without a pledge it is taken back all the same
 	err = note(service{})
 	if n.paired() {

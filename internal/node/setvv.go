@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"maps"
 	"slices"
@@ -75,6 +76,14 @@ func (n *Node) mayRename(v VV, name string) error {
 	}
 	if err := n.unscheduled(v); err != nil {
 		return err
+	}
+	_, leaves, err := n.stayingOf(v)
+	_, joins, e := n.joiningOf(v)
+	if err := errors.Join(err, e); err != nil {
+		return err
+	}
+	if leaves || joins || v.Leaves { // the task knows it by its name
+		return array.Errorf(array.Conflict, "volume %s is being admitted to a group, or dismissed from one: it can have another name when that is over", v.Name).Because(array.Copied)
 	}
 	return n.store.View(func(t *store.Tx) error {
 		_, ok, err := n.vvNamed(t, name)

@@ -12,17 +12,22 @@ import (
 // A person stops a group, and each of its arrays remembers that; starts it again, and waits until
 // the other array has what was written.
 
+// groupTo is the group that a command names last, and whether its option -t names an array outside
+// the pair.
+func (n *Node) groupTo(a *args, target *string) (r *running, outside bool, err error) {
+	if err := a.parse(1, 1); err != nil {
+		return nil, false, err
+	}
+	if r, err = n.findGroup(a.rest[0]); err == nil {
+		outside, err = n.toOutside(a, r, *target)
+	}
+	return r, outside, err
+}
+
 func startRCGroup(n *Node, ctx context.Context, a *args) error {
 	wait := a.flags.Bool("wait", false, "")
 	target := a.flags.String("t", "", "")
-	if err := a.parse(1, 1); err != nil {
-		return err
-	}
-	r, err := n.findGroup(a.rest[0])
-	if err != nil {
-		return err
-	}
-	outside, err := n.toOutside(a, r, *target)
+	r, outside, err := n.groupTo(a, target)
 	if err != nil {
 		return err
 	}
@@ -97,14 +102,7 @@ func (n *Node) setStopped(ctx context.Context, r *running, stopped bool) error {
 func stopRCGroup(n *Node, ctx context.Context, a *args) error {
 	sure := a.confirmation()
 	target := a.flags.String("t", "", "")
-	if err := a.parse(1, 1); err != nil {
-		return err
-	}
-	r, err := n.findGroup(a.rest[0])
-	if err != nil {
-		return err
-	}
-	outside, err := n.toOutside(a, r, *target)
+	r, outside, err := n.groupTo(a, target)
 	if err != nil {
 		return err
 	}
@@ -126,14 +124,7 @@ func stopRCGroup(n *Node, ctx context.Context, a *args) error {
 func syncRCGroup(n *Node, ctx context.Context, a *args) error {
 	wait := a.flags.Bool("w", false, "")
 	target := a.flags.String("t", "", "")
-	if err := a.parse(1, 1); err != nil {
-		return err
-	}
-	r, err := n.findGroup(a.rest[0])
-	if err != nil {
-		return err
-	}
-	outside, err := n.toOutside(a, r, *target)
+	r, outside, err := n.groupTo(a, target)
 	if err != nil {
 		return err
 	}

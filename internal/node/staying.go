@@ -155,6 +155,8 @@ func (n *Node) stayWork(name string) work {
 			}
 			if r := n.copies.run(w.ID); r != nil {
 				m.At(min(r.done.Load(), r.size.Load()), r.size.Load(), r.done.Load(), n.copies.why(w.ID))
+			} else if text := n.stranded(w); text != "" {
+				m.At(0, v.Size, 0, text)
 			}
 			if !pause(ctx, waitCopyEvery) {
 				return "", ctx.Err()

@@ -105,6 +105,7 @@ func leaving(t *testing.T) (a, b *testArray, j *joiner, last VV) {
 		t.Fatal(err)
 	}
 	a.refuses("being dismissed", "growvv", "v", "64m")
+	a.refuses("it can have another name when that is over", "setvv", "-name", "v2", "v")
 	a.refuses("already", "dismissrcopyvv", "-f", "-keepvv", "v", "g")
 	a.refuses("to take the place", "createvlun", w.Name, "9", "host")
 	j = &joiner{a.Node, w, a.unitOf(w.Group, w.ID), v, a.cpgs[v.CPG], &copyRun{}, a.endStay, func(*joiner, VV) error { return nil }}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/progress"
 	"github.com/perdure/perdure/internal/store"
 )
@@ -159,7 +160,7 @@ func (n *Node) endTask(ctx context.Context, t *task, text string, err error) {
 }
 
 // endedWithArray is what came of a task that somebody waited for.
-const endedWithArray = "the array's daemon ended before it was done: give the command again"
+const endedWithArray = "the array's daemon ended before it was done: what the command had begun goes on by itself, or is taken back, as 'showeventlog' says; else give it again"
 
 // loadTasks reads the tasks of earlier starts.
 func (n *Node) loadTasks() error {
@@ -195,7 +196,9 @@ func (n *Node) resumeTasks() {
 			continue
 		}
 		ctx, stop := context.WithCancel(n.tasks.ctx)
-		t.stop = stop
+		if t.stop = stop; t.cancelled {
+			stop()
+		}
 		do := n.copyWork(t.Name)
 		switch t.Kind {
 		case kindCopy:
@@ -224,7 +227,11 @@ func (n *Node) givenAgain(k keptTask) work {
 		if c == nil {
 			return "", array.Errorf(array.Internal, "task %d has no command that this program knows", k.ID)
 		}
-		q := Asked{By: k.By, Words: k.Words}
+		by, err := n.asNow(k.By)
+		if err != nil {
+			return "", err
+		}
+		q := Asked{By: by, Words: k.Words}
 		q.By.Over = overTask
 		return n.audited(q, c, func() (string, error) {
 			if err := q.permitted(c); err != nil {
@@ -243,4 +250,18 @@ func (n *Node) givenAgain(k keptTask) work {
 			}
 		})
 	}
+}
+
+// asNow is who gave a command, with what he may do now. What a pledge finishes or takes back is done
+// by who he was: it was begun.
+func (n *Node) asNow(by Caller) (Caller, error) {
+	if by.Itself || by.User == people.Local {
+		return by, nil
+	}
+	u, err := n.people.User(by.User)
+	if err != nil {
+		return by, fmt.Errorf("in the name of who asked for it: %w", err)
+	}
+	by.Grants = u.Grants
+	return by, nil
 }

@@ -203,13 +203,16 @@ func (n *Node) goOn(k keptTask, do work) (TaskFact, error) {
 
 // waitFor carries out what a command waits for. It is a task that ends with who waits.
 func (n *Node) waitFor(ctx context.Context, q Asked, a *args) error {
+	then := func(ctx context.Context) error {
+		return n.carefully(a.cmd.name, func() error { return a.then(ctx) })
+	}
 	if a.kind == "" {
-		return a.then(ctx)
+		return then(ctx)
 	}
 	inner, t, err := n.newTask(ctx, keptTask{TaskFact: TaskFact{Kind: a.kind, Name: a.obj}, By: q.By, Words: q.Words, Waited: true})
 	if err != nil {
 		n.eventOnce(fmt.Sprintf("%s has no task: %v", a.cmd.name, err))
-		return a.then(ctx)
+		return then(ctx)
 	}
 	_, err = n.runTask(inner, t, func(ctx context.Context, tell func(progress.Step)) (string, error) {
 		a.tell = func(p progress.Step) {
@@ -218,7 +221,7 @@ func (n *Node) waitFor(ctx context.Context, q Asked, a *args) error {
 				q.Tell(p)
 			}
 		}
-		err := a.then(ctx)
+		err := then(ctx)
 		_ = a.tab.Flush()
 		return a.out.String(), err
 	})
@@ -234,7 +237,12 @@ func (n *Node) waitFor(ctx context.Context, q Asked, a *args) error {
 func (n *Node) runTask(ctx context.Context, t *task, do work) (string, error) {
 	defer close(t.ended)
 	defer t.stop()
-	text, err := do(ctx, func(p progress.Step) { n.taskAt(t, p) })
+	var text string
+	err := n.carefully(t.Kind, func() (err error) {
+		text, err = do(ctx, func(p progress.Step) { n.taskAt(t, p) })
+		return err
+	})
+	err = n.untoldOf(Asked{By: t.By, Words: t.Words}, err) // others in its domain read it
 	n.endTask(ctx, t, text, err)
 	return text, err
 }
@@ -297,13 +305,13 @@ func (n *Node) CancelTask(ctx context.Context, by Caller, id uint64) error {
 		return err
 	}
 	n.tasks.mu.Lock()
-	status := t.Status
+	status, stop := t.Status, t.stop
 	t.cancelled = t.cancelled || status == TaskActive
 	n.tasks.mu.Unlock()
 	if status != TaskActive {
 		return array.Errorf(array.Conflict, "task %d has ended: %s", id, status)
 	}
-	t.stop()
+	stop()
 	select {
 	case <-t.ended:
 	case <-ctx.Done():

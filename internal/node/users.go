@@ -40,6 +40,9 @@ func createUser(n *Node, ctx context.Context, a *args) error {
 	if (*password == "") != *none {
 		return array.Errorf(array.Invalid, "createuser: want a password with -c, or -nopassword; usage: %s", a.cmd.usage)
 	}
+	if a.rest[0] == itselfName {
+		return array.Errorf(array.Invalid, "createuser: %s is what tasks and the audit log call the arrays themselves: want another name", itselfName)
+	}
 	if err := n.hasDomain(a.rest[1]); err != nil {
 		return err
 	}

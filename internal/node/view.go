@@ -235,14 +235,6 @@ func (v *View) WaitTask(ctx context.Context, id uint64) (TaskFact, error) {
 	return v.n.WaitTask(ctx, id)
 }
 
-// CancelTask ends a task and waits until it has ended.
-func (v *View) CancelTask(ctx context.Context, id uint64) error {
-	if _, err := v.Task(id); err != nil {
-		return err
-	}
-	return v.n.CancelTask(ctx, v.by, id)
-}
-
 // Events returns the newest events of what is seen.
 func (v *View) Events() []event.Event {
 	return slices.DeleteFunc(v.n.Events(), func(e event.Event) bool { return !v.seesEvent(e) })

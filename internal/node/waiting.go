@@ -35,7 +35,8 @@ func switchOver(ctx context.Context, g switcher) error {
 
 // soonSwitched reports whether what kept a group from being handed over will pass. While the
 // record names both arrays, a copy that is not in sync is one whose connection was lost this
-// moment: the logs are compared again, or the other array is left out.
+// moment: the logs are compared again, or the other array is left out. While who decides is being
+// changed, as when the witness returns, neither array acts on the record for a moment.
 func soonSwitched(g switcher, err error) bool {
 	if array.KindOf(err) == array.Busy {
 		return true
@@ -44,7 +45,7 @@ func soonSwitched(g switcher, err error) bool {
 		return false
 	}
 	i, err := g.Info()
-	return err == nil && i.Record.Members == array.Both && i.View.Role == arb.Paired
+	return err == nil && i.Record.Members == array.Both && (i.View.Role == arb.Paired || i.View.Role == arb.Held)
 }
 
 // servedWithin is how long a failover waits for the votes that it needs.

@@ -11,11 +11,12 @@ import (
 )
 
 // blinking is a group whose connection is lost for some tries; left says that the other
-// array is left out for it.
+// array is left out for it, held that the record is being changed.
 type blinking struct {
 	err   error
 	tries int
 	left  bool
+	held  bool
 	asked int
 }
 
@@ -30,6 +31,9 @@ func (b *blinking) Info() (i group.Info, err error) {
 	i.Record.Members, i.View.Role = array.Both, arb.Paired
 	if b.left {
 		i.Record.Members, i.View.Role = array.Only(array.SideA), arb.Alone
+	}
+	if b.held {
+		i.View.Role = arb.Held
 	}
 	return i, nil
 }
@@ -47,6 +51,7 @@ func TestSwitchOverOutlastsABlink(t *testing.T) {
 	}{
 		{"the logs are compared", blinking{err: array.Errorf(array.Busy, "comparing"), tries: 3}, 4, nil},
 		{"the connection was lost", blinking{err: notSynced, tries: 3}, 4, nil},
+		{"the witness returned", blinking{err: notSynced, tries: 3, held: true}, 4, nil},
 		{"the other array is left out", blinking{err: notSynced, tries: 3, left: true}, 1, notSynced},
 		{"the other array serves", blinking{err: elsewhere, tries: 3}, 1, elsewhere},
 	} {

@@ -78,7 +78,7 @@ func (b *Book) Login(user, password, from string, now time.Time) (Session, error
 	if err != nil {
 		return Session{}, err
 	}
-	return b.begin(user, hash, from, now)
+	return b.begin(user, hash, nil, from, now)
 }
 
 // Check refuses what is not the password of a user who has logged in, as Login does.
@@ -117,7 +117,7 @@ func (b *Book) fits(user, password, from string, now time.Time) (string, error) 
 		}
 	}
 	if !fits || text == b.dummy {
-		b.wrong(user, from, now)
+		b.wrong(user, from, u != nil, now)
 		return "", errDenied()
 	}
 	b.mu.Lock()
@@ -126,11 +126,14 @@ func (b *Book) fits(user, password, from string, now time.Time) (string, error) 
 	return text, nil
 }
 
-func (b *Book) wrong(user, from string, now time.Time) {
+func (b *Book) wrong(user, from string, exists bool, now time.Time) {
+	if checkName(user) != nil {
+		return // nobody can have it, and it may be of any length
+	}
 	b.mu.Lock()
-	until, all := b.locks.wrong(user, from, now)
+	until, all := b.locks.wrong(user, from, exists, now)
 	b.mu.Unlock()
-	if !until.IsZero() {
+	if exists && !until.IsZero() { // of other names a stranger has as many as he likes
 		if host, _, err := net.SplitHostPort(from); err == nil {
 			from = host
 		}
@@ -141,7 +144,11 @@ func (b *Book) wrong(user, from string, now time.Time) {
 // HasKey reports whether a user has an SSH key, given in its wire form.
 func (b *Book) HasKey(user string, blob []byte) bool {
 	u, err := b.find(user)
-	return err == nil && u != nil && slices.ContainsFunc(u.Keys, func(k Key) bool { return bytes.Equal(k.Blob, blob) })
+	return err == nil && u != nil && u.hasKey(blob)
+}
+
+func (u *User) hasKey(blob []byte) bool {
+	return slices.ContainsFunc(u.Keys, func(k Key) bool { return bytes.Equal(k.Blob, blob) })
 }
 
 // ByKey begins a session for one who has proved to have that key.
@@ -149,7 +156,7 @@ func (b *Book) ByKey(user string, blob []byte, from string, now time.Time) (Sess
 	if !b.HasKey(user, blob) {
 		return Session{}, errDenied()
 	}
-	return b.begin(user, "", from, now)
+	return b.begin(user, "", blob, from, now)
 }
 
 // find returns a user, nil if there is none.

@@ -103,7 +103,9 @@ func (c UserChange) Back() UserChange { return UserChange{Name: c.Name, Was: c.N
 // Made ends the sessions that a change leaves no ground for.
 func (b *Book) Made(c UserChange) {
 	if c.Was == nil || c.Now == nil || !reflect.DeepEqual(c.Was.Grants, c.Now.Grants) || c.Was.Default != c.Now.Default || c.Was.Password != c.Now.Password {
-		b.endOf(c.Name)
+		b.endOf(c.Name, func(*Session) bool { return true })
+	} else { // those that a key began which is gone
+		b.endOf(c.Name, func(s *Session) bool { return s.sshKey != "" && !c.Now.hasKey([]byte(s.sshKey)) })
 	}
 	if c.Was == nil || c.Now == nil || c.Was.Password != c.Now.Password { // guesses were of another one
 		b.mu.Lock()
@@ -191,53 +193,52 @@ func (b *Book) Untold() (all []UserChange, err error) {
 // Take carries out a change that the other array tells of; here is this array's name. A
 // user who was removed on either does not come back by a change made on the other.
 func (b *Book) Take(c UserChange, here string) error {
-	changed := false
+	var taken *UserChange
 	err := b.store.Update(func(t *store.Tx) (err error) {
-		changed, err = b.TakeIn(t, c, here)
+		taken, err = b.TakeIn(t, c, here)
 		return err
 	})
-	if err == nil && changed {
-		b.Taken(c)
+	if err == nil && taken != nil {
+		b.Made(*taken)
 	}
 	return err
 }
 
-// TakeIn does so in a transaction, and reports whether anything changes; then Taken is for after it.
-func (b *Book) TakeIn(t *store.Tx, c UserChange, here string) (changed bool, err error) {
+// TakeIn does so in a transaction. It returns what changes here, which Made is for after it, nil if
+// nothing does.
+func (b *Book) TakeIn(t *store.Tx, c UserChange, here string) (taken *UserChange, err error) {
 	if err := c.check(); err != nil {
-		return false, err
+		return nil, err
 	}
 	cur, err := userIn(t, c.Name)
 	if err != nil || same(cur, c.Now) {
-		return false, err
+		return nil, err
 	}
 	own, pending, err := tables.untold.Get(t, c.Name)
 	switch {
 	case err != nil:
-		return false, err
-	case c.Now == nil, same(cur, c.Was):
+		return nil, err
+	case c.Now == nil: // what was to be told of him would bring him back there
+		if err := tables.untold.Delete(t, c.Name); err != nil {
+			return nil, err
+		}
+	case same(cur, c.Was):
 	case cur == nil && pending && own.Now == nil && c.Was != nil:
-		return false, nil // the other array is yet to hear of that
+		return nil, nil // the other array is yet to hear of that
 	case cur == nil:
 	case c.Founder != 0 && c.Was == nil && reflect.DeepEqual(cur.Grants, c.Now.Grants):
 		if c.Founder > b.o.Self {
-			return false, nil // this array's counts, on the other one too
+			return nil, nil // this array's counts, on the other one too
 		}
 		if err := tables.untold.Delete(t, c.Name); err != nil {
-			return false, err
+			return nil, err
 		}
 	case c.Was == nil:
-		return false, array.Errorf(array.Exists, "user %s exists already on array %s, and is another one", c.Name, here)
+		return nil, array.Errorf(array.Exists, "user %s exists already on array %s, and is another one", c.Name, here)
 	default:
-		return false, array.Errorf(array.Conflict, "user %s is another one on array %s", c.Name, here)
+		return nil, array.Errorf(array.Conflict, "user %s is another one on array %s", c.Name, here)
 	}
-	return true, c.apply(t)
-}
-
-// Taken ends the sessions of a user that the other array changed.
-func (b *Book) Taken(c UserChange) {
-	c.Was = nil // whatever it was here
-	b.Made(c)
+	return &UserChange{Name: c.Name, Was: cur, Now: c.Now}, c.apply(t)
 }
 
 // TellAll notes that the other array, which is new, is to hear of every user. Of two of

@@ -27,7 +27,19 @@ const (
 type tries struct {
 	wrong        int
 	since, until time.Time
+	// worth is what speaks against forgetting them for others.
+	worth worth
 }
+
+// worth is which of too many tries are forgotten first: those of names that nobody has, which a
+// stranger can invent without end; then those of one address, each of which counts for its user too.
+type worth uint8
+
+const (
+	ofNobody worth = iota
+	fromOne
+	ofUser
+)
 
 // locks remember wrong passwords. They are forgotten with the process.
 type locks map[string]tries
@@ -50,13 +62,13 @@ func (l locks) open(user, from string, now time.Time) error {
 	return nil
 }
 
-// wrong notes a wrong password. It returns until when that locks somebody out, and whether
-// from all addresses.
-func (l locks) wrong(user, from string, now time.Time) (until time.Time, all bool) {
+// wrong notes a wrong password of a user, or of a name that nobody has and that is answered alike. It
+// returns until when that locks somebody out, and whether from all addresses.
+func (l locks) wrong(user, from string, exists bool, now time.Time) (until time.Time, all bool) {
 	for i, k := range keysOf(user, from) {
 		t, known := l[k]
-		if !known && !l.room(now) {
-			continue
+		if !known {
+			l.room(now)
 		}
 		if now.Sub(t.since) > lockWindow {
 			t = tries{since: now}
@@ -64,6 +76,9 @@ func (l locks) wrong(user, from string, now time.Time) (until time.Time, all boo
 		if t.wrong++; t.wrong >= [2]int{wrongFromOne, wrongFromAll}[i] {
 			t = tries{since: now, until: now.Add(lockFor)}
 			until, all = t.until, i == 1
+		}
+		if t.worth = ofNobody; exists {
+			t.worth = [2]worth{fromOne, ofUser}[i]
 		}
 		l[k] = t
 	}
@@ -120,15 +135,23 @@ func (b *Book) Unlock(user string, now time.Time) bool {
 	return b.locks.forget(user, now)
 }
 
-// room forgets what is over, and reports whether one more can be remembered.
-func (l locks) room(now time.Time) bool {
+// room forgets what is over, or else the oldest of what is worth least, for one more. There are fewer
+// users than maxTries, so that what counts for one of them from everywhere is never forgotten.
+func (l locks) room(now time.Time) {
 	if len(l) < maxTries {
-		return true
+		return
 	}
+	least, oldest := "", tries{worth: ofUser}
 	for k, t := range l {
 		if now.Sub(t.since) > lockWindow && !now.Before(t.until) {
 			delete(l, k)
+			continue
+		}
+		if t.worth < oldest.worth || t.worth == oldest.worth && (least == "" || t.since.Before(oldest.since)) {
+			least, oldest = k, t
 		}
 	}
-	return len(l) < maxTries
+	if len(l) >= maxTries {
+		delete(l, least)
+	}
 }

@@ -71,9 +71,35 @@ func TestLockedOut(t *testing.T) {
 	ok(t, try("another horse", "192.0.2.9:1"))
 	// What is remembered is bounded.
 	for i := range maxTries + 100 {
-		b.locks.wrong(fmt.Sprint(i), "x", now)
+		b.locks.wrong(fmt.Sprint("nobody", i), "x", false, now)
 	}
 	if len(b.locks) > maxTries {
 		t.Errorf("%d are remembered", len(b.locks))
+	}
+	// Names that a stranger invents, or addresses, keep no user's guesses from being counted.
+	now = now.Add(time.Second)
+	for i := range wrongFromOne {
+		is(t, try("wrong", fmt.Sprintf("192.0.2.44:%d", i)), array.Denied)
+		b.locks.wrong(fmt.Sprint("somebody", i), "x", false, now)
+	}
+	if all := b.Lockouts(now); len(all) != 1 || all[0].From != "192.0.2.44" {
+		t.Errorf("locked out are %v", all)
+	}
+	for i := range 2 * maxTries {
+		b.locks.wrong("ann", fmt.Sprint("address", i), true, now)
+	}
+	if all := b.Lockouts(now); len(all) == 0 || all[0].From != "" || len(b.locks) > maxTries {
+		t.Errorf("locked out are %v, with %d remembered", all, len(b.locks))
+	}
+	// What can't be a name is not remembered.
+	b.locks = locks{}
+	for _, name := range []string{strings.Repeat("x", 1<<18), "ann\x00192.0.2.7", ""} {
+		for range 2 * wrongFromOne {
+			_, err := b.Login(name, "wrong", "192.0.2.7:1", now)
+			is(t, err, array.Denied)
+		}
+	}
+	if len(b.locks) != 0 {
+		t.Errorf("%d names that can't be are remembered", len(b.locks))
 	}
 }

@@ -191,23 +191,23 @@ func TestSessions(t *testing.T) {
 
 	var all []Session
 	for range maxOfOne {
-		s, err := b.begin("bob", "", "x", now)
+		s, err := b.begin("bob", "", nil, "x", now)
 		ok(t, err)
 		all = append(all, s)
 	}
-	_, err = b.begin("bob", "", "x", now)
+	_, err = b.begin("bob", "", nil, "x", now)
 	is(t, err, array.Busy)
 	// A client that never logs out gets the place of its own session that was idle longest.
 	_, err = b.Session(all[0].Key, now.Add(idleEnough))
 	ok(t, err)
-	_, err = b.begin("bob", "", "x", now.Add(idleEnough))
+	_, err = b.begin("bob", "", nil, "x", now.Add(idleEnough))
 	ok(t, err)
 	_, err = b.Session(all[0].Key, now.Add(idleEnough))
 	ok(t, err)
 	if own := b.room("bob", now); own != maxOfOne {
 		t.Errorf("bob has %d sessions", own)
 	}
-	_, err = b.begin("bob", "", "x", now.Add(DefaultIdle))
+	_, err = b.begin("bob", "", nil, "x", now.Add(DefaultIdle))
 	ok(t, err)
 }
 
@@ -237,13 +237,24 @@ func TestKeys(t *testing.T) {
 	if !b.HasKey("ann", k.Blob) || b.HasKey("ann", other.Blob) || b.HasKey("bob", k.Blob) || b.HasKey("ann", nil) {
 		t.Error("who has which key")
 	}
-	_, err = b.ByKey("ann", k.Blob, "x", start())
+	by, err := b.ByKey("ann", k.Blob, "x", start())
 	ok(t, err)
 	_, err = b.ByKey("ann", other.Blob, "x", start())
 	is(t, err, array.Denied)
+	b.alter(t, "ann", func(u *User) { u.AddKey(other, false) })
+	_, err = b.Session(by.Key, start())
+	ok(t, err)
+	byOther, err := b.ByKey("ann", other.Blob, "x", start())
+	ok(t, err)
 	b.alter(t, "ann", func(u *User) { u.AddKey(other, true) })
 	_, err = b.ByKey("ann", k.Blob, "x", start())
 	is(t, err, array.Denied)
+	_, err = b.begin("ann", "", k.Blob, "x", start()) // it was removed after it was looked for
+	is(t, err, array.Denied)
+	_, err = b.Session(by.Key, start()) // what a key began ends with it
+	is(t, err, array.Denied)
+	_, err = b.Session(byOther.Key, start())
+	ok(t, err)
 	if u, _ := b.User("ann"); u.RemoveKey(k.Fingerprint()) || !u.RemoveKey(other.Fingerprint()) || u.Keys != nil {
 		t.Errorf("%+v", u)
 	}
@@ -320,6 +331,27 @@ func TestWhatTheOtherArraySends(t *testing.T) {
 	if u, err := b.User("ann"); err != nil || u.Role != Browse || len(u.Keys) != 1 {
 		t.Errorf("%+v %v", u, err)
 	}
+	// What leaves the password as it is lets no further guesses in, and ends no session.
+	s, err = b.Login("ann", "correct horse", "x", now)
+	ok(t, err)
+	for range wrongFromOne {
+		_, err := b.Login("ann", "wrong", "192.0.2.1:1", now)
+		is(t, err, array.Denied)
+	}
+	a.alter(t, "ann", func(u *User) { u.AddKey(newTestKey(t), false) })
+	pass()
+	if len(b.Lockouts(now)) != 1 {
+		t.Error("a new key lets guesses in")
+	}
+	_, err = b.Session(s.Key, now)
+	ok(t, err)
+	a.alter(t, "ann", func(u *User) { ok(t, a.SetPassword(u, "another horse")) })
+	pass()
+	if len(b.Lockouts(now)) != 0 {
+		t.Error("guesses of the old password count for the new one")
+	}
+	_, err = b.Session(s.Key, now)
+	is(t, err, array.Denied)
 	// Removed here, changed there: gone on both.
 	u, err := a.User("ann")
 	ok(t, err)

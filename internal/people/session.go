@@ -34,6 +34,8 @@ type Session struct {
 	From string
 	// Began is when, Used when it was last used, Expires when it ends if it is not used.
 	Began, Used, Expires time.Time
+	// sshKey is what its user proved, empty for a password.
+	sshKey string
 }
 
 // LocalSession is that of the array's own socket, which only its owner can open.
@@ -48,15 +50,15 @@ func newKey() string {
 }
 
 // begin begins a session, unless the user is not what was looked at, as its password hash
-// tells, any more.
-func (b *Book) begin(name, password, from string, now time.Time) (Session, error) {
+// or its SSH keys tell, any more.
+func (b *Book) begin(name, password string, sshKey []byte, from string, now time.Time) (Session, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	u, err := b.find(name) // under the lock that a change ends sessions under
 	switch {
 	case err != nil:
 		return Session{}, err
-	case u == nil || password != "" && u.Password != password:
+	case u == nil || password != "" && u.Password != password || len(sshKey) > 0 && !u.hasKey(sshKey):
 		return Session{}, errDenied()
 	}
 	b.sweep(now)
@@ -66,7 +68,7 @@ func (b *Book) begin(name, password, from string, now time.Time) (Session, error
 	case len(b.sessions) >= maxSessions:
 		return Session{}, array.Errorf(array.Busy, "there are %d sessions, the most there may be", maxSessions).Because(array.ManySessions)
 	}
-	s := Session{Key: newKey(), User: u.Name, Grants: u.Grants, Domain: u.Default, From: printable(from, 64), Began: now, Used: now, Expires: now.Add(b.o.Idle)}
+	s := Session{Key: newKey(), User: u.Name, Grants: u.Grants, Domain: u.Default, From: printable(from, 64), Began: now, Used: now, Expires: now.Add(b.o.Idle), sshKey: string(sshKey)}
 	b.sessions[s.Key] = &s
 	return s, nil
 }
@@ -139,12 +141,12 @@ func (b *Book) Sessions(now time.Time) []Session {
 	return all
 }
 
-// endOf ends the sessions of a user.
-func (b *Book) endOf(user string) {
+// endOf ends the sessions of a user for which over is true.
+func (b *Book) endOf(user string, over func(*Session) bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for k, s := range b.sessions {
-		if s.User == user {
+		if s.User == user && over(s) {
 			delete(b.sessions, k)
 		}
 	}

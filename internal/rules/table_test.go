@@ -29,6 +29,7 @@ var table = []row{
 	{pkg: "forward", may: []string{"event"}, why: "brings events to others; what they mean, and who is told of a failure, is the user's"},
 	{pkg: "table", why: "what is listed, as data; between the commands and both forms that people and scripts read"},
 	{pkg: "pki", why: "keys and certificates; used by whoever speaks over a network"},
+	{pkg: "hostkey", why: "the keys of the SSH service, below it and below the commands that change them"},
 
 	{pkg: "arbitration", core: true, why: "who may serve is decided by a pure function of events, or it can't be searched"},
 	{pkg: "replication", core: true, why: "order and commit are lengths and handles; a byte or a clock here would end replayable runs"},
@@ -61,7 +62,7 @@ var table = []row{
 		pkg: "node",
 		may: []string{
 			"block", "boottime", "vfs", "store", "event", "pki", "arbitration", "replication", "reservation", "journal", "volume",
-			"link", "witness", "scsi", "iscsi", "group", "pair", "far", "schedule", "progress", "people", "table", "qos", "forward", "takeover", "priority", "settings",
+			"link", "witness", "scsi", "iscsi", "group", "pair", "far", "schedule", "progress", "people", "table", "qos", "forward", "takeover", "priority", "settings", "hostkey",
 		},
 		why: "configuration, commands and composition; below the faces, so that each face is thin",
 	},
@@ -74,7 +75,7 @@ var table = []row{
 
 	{pkg: "wsapi", may: []string{"node", "event", "people", "pki", "progress", "table", "qos"}, why: "a face: translates, decides nothing"},
 	{pkg: "cli", may: []string{"node", "event", "pki", "progress", "table"}, why: "a face: translates, decides nothing; but init makes keys, before there is a daemon to ask"},
-	{pkg: "sshd", may: []string{"cli", "people", "table"}, why: "a face: the command line over SSH"},
+	{pkg: "sshd", may: []string{"cli", "hostkey", "people", "table"}, why: "a face: the command line over SSH"},
 	{pkg: "console", may: []string{"node", "event", "wsapi"}, why: "a face: speaks the REST interface only"},
 
 	{pkg: "lab", why: "networks and processes for tests; what runs in them is the test's business"},
@@ -108,7 +109,7 @@ var heavy = []struct {
 	{"go.etcd.io/bbolt", []string{"store", "volume", "witness"}, "metadata live behind these three"},
 	{"github.com/alecthomas/kong", []string{"cmd"}, "command lines of our own commands"},
 	{"github.com/robfig/cron", []string{"schedule"}, "its parser only; its goroutines and clock have no place here"},
-	{"golang.org/x/crypto", []string{"people", "sshd"}, "password hashes and SSH keys; who else thinks of writing cryptography should not"},
+	{"golang.org/x/crypto", []string{"hostkey", "people", "sshd"}, "password hashes and SSH keys; who else thinks of writing cryptography should not"},
 	{"golang.org/x/term", []string{"cmd", "sshd"}, "for people who type: editing a line, and passwords that nobody sees"},
 	{"github.com/gosnmp/gosnmp", []string{"forward"}, "events go out as SNMP traps by it; nothing here is managed by SNMP"},
 	{"github.com/BurntSushi/toml", []string{"cmd", "node"}, "configuration files are read at the top"},

@@ -3,87 +3,98 @@
 package sshd
 
 import (
-	"crypto"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/rsa"
-	"encoding/pem"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"context"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/perdure/perdure/internal/hostkey"
 )
 
-// rsaBits is the length of the RSA key, for clients that know no other.
-const rsaBits = 3072
+// asking is what a connection asks beside its channels: proofs of host keys. A client asks as soon
+// as it is offered them, which is before its command; it is answered first, for a command that ends
+// ends many a client, which then has learnt nothing.
+type asking struct {
+	keys     *hostkey.Keys
+	conn     *ssh.ServerConn
+	requests <-chan *ssh.Request
+	// settle is for those who wait until all that came was answered.
+	settle chan chan struct{}
+	ended  chan struct{}
+}
 
-// hostKeys returns the array's own keys, which it makes once.
-func hostKeys(dir string) (keys []ssh.Signer, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of the SSH host keys: %w", err)
-	}
-	for _, k := range []struct {
-		name string
-		make func() (crypto.PrivateKey, error)
-	}{
-		{"host_ed25519", func() (crypto.PrivateKey, error) { _, k, err := ed25519.GenerateKey(rand.Reader); return k, err }},
-		{"host_rsa", func() (crypto.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, rsaBits) }},
-	} {
-		s, err := hostKey(filepath.Join(dir, k.name), k.make)
-		if err != nil {
-			return nil, fmt.Errorf("SSH host key %s: %w", k.name, err)
+// offer tells a client who has logged in of the host keys.
+func (s *Server) offer(c *ssh.ServerConn, requests <-chan *ssh.Request) *asking {
+	_, _, _ = c.SendRequest(hostkey.Offer, false, s.cfg.Keys.Offered()) // a connection that broke ends by itself
+	return &asking{keys: s.cfg.Keys, conn: c, requests: requests, settle: make(chan chan struct{}), ended: make(chan struct{})}
+}
+
+// serve answers until the connection ends.
+func (a *asking) serve() {
+	defer close(a.ended)
+	for {
+		select {
+		case r, open := <-a.requests:
+			if !open {
+				return
+			}
+			a.answer(r)
+		case settled := <-a.settle:
+			a.answerAll()
+			close(settled)
 		}
-		keys = append(keys, s)
 	}
-	return keys, nil
 }
 
-// hostKey reads a key, or makes it. One that can't be read is not replaced: clients would
-// take the array for another one.
-func hostKey(path string, generate func() (crypto.PrivateKey, error)) (ssh.Signer, error) {
-	b, err := os.ReadFile(path)
-	if err == nil {
-		return ssh.ParsePrivateKey(b)
+// answerAll answers what came already.
+func (a *asking) answerAll() {
+	for {
+		select {
+		case r, open := <-a.requests:
+			if !open {
+				return
+			}
+			a.answer(r)
+		default:
+			return
+		}
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	key, err := generate()
-	if err != nil {
-		return nil, err
-	}
-	block, err := ssh.MarshalPrivateKey(key, "perdure")
-	if err != nil {
-		return nil, err
-	}
-	if err := writeOnce(path, pem.EncodeToMemory(block)); err != nil {
-		return nil, err
-	}
-	return ssh.NewSignerFromKey(key)
 }
 
-// writeOnce makes a file durable, whole or not at all.
-func writeOnce(path string, b []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
+// settled waits until what came before is answered.
+func (a *asking) settled(ctx context.Context) {
+	done := make(chan struct{})
+	select {
+	case a.settle <- done:
+	case <-a.ended:
+		return
+	case <-ctx.Done():
+		return
 	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
+	select {
+	case <-done:
+	case <-ctx.Done():
 	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
+}
+
+// answer proves the keys that are asked for. Other requests of a connection are refused.
+func (a *asking) answer(r *ssh.Request) {
+	if !r.WantReply {
+		return
 	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
+	var proofs []byte
+	ok := r.Type == hostkey.Prove
+	if ok {
+		var err error
+		proofs, err = a.keys.Proofs(r.Payload, a.conn.SessionID(), a.provedBy())
+		ok = err == nil
 	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
+	_ = r.Reply(ok, proofs)
+}
+
+// provedBy is the algorithm by which the array proved itself on this connection.
+func (a *asking) provedBy() string {
+	if m, ok := a.conn.Conn.(ssh.AlgorithmsConnMetadata); ok {
+		return m.Algorithms().HostKey
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return ""
 }

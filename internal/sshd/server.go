@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/perdure/perdure/internal/hostkey"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/table"
 )
@@ -30,11 +32,13 @@ type Config struct {
 	// Name is the array's, and begins its prompts.
 	Name   string
 	Listen []string
-	// KeyDir has the array's own keys.
-	KeyDir string
-	Users  Users
+	// Keys are the array's own.
+	Keys  *hostkey.Keys
+	Users Users
 	// Run carries a command out for one who has logged in.
 	Run func(ctx context.Context, by people.Session, words []string, style table.Style) (string, error)
+	// Logger is told of defects.
+	Logger *slog.Logger
 	// Limits of zero are the usual ones.
 	Limits Limits
 }
@@ -80,7 +84,6 @@ func (l Limits) filled() Limits {
 type Server struct {
 	cfg    Config
 	limits Limits
-	keys   []ssh.Signer
 	ctx    context.Context
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
@@ -93,11 +96,7 @@ type Server struct {
 
 // Open listens, and serves until Close.
 func Open(cfg Config) (*Server, error) {
-	keys, err := hostKeys(cfg.KeyDir)
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{cfg: cfg, limits: cfg.Limits.filled(), keys: keys, conns: map[net.Conn]bool{}}
+	s := &Server{cfg: cfg, limits: cfg.Limits.filled(), conns: map[net.Conn]bool{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	for _, a := range cfg.Listen {
 		l, err := net.Listen("tcp", a)
@@ -245,7 +244,7 @@ func (s *Server) config() *ssh.ServerConfig {
 			return &ssh.Permissions{Extensions: map[string]string{keyLeft: string(key.Marshal())}}, nil
 		},
 	}
-	for _, k := range s.keys {
+	for _, k := range s.cfg.Keys.Current() {
 		c.AddHostKey(k)
 	}
 	return c
@@ -272,7 +271,8 @@ func (s *Server) serve(nc net.Conn) {
 	defer idle.stop()
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { ssh.DiscardRequests(requests) })
+	asked := s.offer(c, requests)
+	wg.Go(asked.serve)
 	free := make(chan struct{}, s.limits.Channels)
 	for n := range channels {
 		if n.ChannelType() != "session" {
@@ -291,7 +291,7 @@ func (s *Server) serve(nc net.Conn) {
 			if err != nil {
 				return
 			}
-			x := &session{server: s, key: key, ch: ch, idle: idle}
+			x := &session{server: s, key: key, ch: ch, idle: idle, asked: asked}
 			x.serve(ctx, requests)
 		})
 	}

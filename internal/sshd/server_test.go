@@ -8,8 +8,8 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -23,6 +23,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/hostkey"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/store"
 	"github.com/perdure/perdure/internal/table"
@@ -62,7 +63,7 @@ func newRig(t *testing.T, l Limits) *rig {
 		_, err = r.book.Make(c)
 		ok(t, err)
 	}
-	r.server, err = Open(Config{Name: "array-a", Listen: []string{"127.0.0.1:0"}, KeyDir: keyDir(t), Users: r.book, Run: r.run, Limits: l})
+	r.server, err = Open(Config{Name: "array-a", Listen: []string{"127.0.0.1:0"}, Keys: hostKeys(t), Users: r.book, Run: r.run, Logger: slog.New(slog.DiscardHandler), Limits: l})
 	ok(t, err)
 	t.Cleanup(func() {
 		r.server.Close()
@@ -72,18 +73,20 @@ func newRig(t *testing.T, l Limits) *rig {
 	return r
 }
 
-// keyDir has the host's keys, which are made once: an RSA key takes its time.
-func keyDir(t *testing.T) string {
+// hostKeys are the host's, which are made once: an RSA key takes its time.
+func hostKeys(t *testing.T) *hostkey.Keys {
 	t.Helper()
 	dir, err := madeOnce()
 	ok(t, err)
-	return dir
+	k, err := hostkey.Open(dir)
+	ok(t, err)
+	return k
 }
 
 var madeOnce = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "perdure-sshd-")
 	if err == nil {
-		_, err = hostKeys(dir)
+		_, err = hostkey.Open(dir)
 	}
 	return dir, err
 })
@@ -117,6 +120,8 @@ func (r *rig) run(ctx context.Context, by people.Session, words []string, style 
 	r.ran = append(r.ran, by.User+" "+strings.Join(words, "|"))
 	r.mu.Unlock()
 	switch words[0] {
+	case "fail":
+		panic("a defect")
 	case "show":
 		t := table.New(">Id", "Name")
 		t.Row(1, "v")
@@ -463,37 +468,4 @@ func TestLimits(t *testing.T) {
 	_ = c.Wait() // it is ended
 }
 
-// TestHostKeysStay over a restart.
-func TestHostKeysStay(t *testing.T) {
-	dir := t.TempDir()
-	var seen []string
-	for range 2 {
-		keys, err := hostKeys(dir)
-		ok(t, err)
-		seen = append(seen, fmt.Sprint(ssh.FingerprintSHA256(keys[0].PublicKey()), ssh.FingerprintSHA256(keys[1].PublicKey())))
-	}
-	if seen[0] != seen[1] {
-		t.Errorf("%q", seen)
-	}
-}
-
 func netDial(r *rig) (net.Conn, error) { return net.Dial("tcp", r.server.Addrs()[0].String()) }
-
-// TestSessionInADomain: a session is in the domain that it entered, until it ends, and no other
-// session is.
-func TestSessionInADomain(t *testing.T) {
-	r := newRig(t, Limits{})
-	out, errs, status := r.exec("ann", "domain; changedomain shop; domain")
-	if out != "\nshop\n" || status != 0 {
-		t.Errorf("%q, %q, %d", out, errs, status)
-	}
-	if out, _, _ := r.exec("ann", "domain"); out != "\n" {
-		t.Errorf("another session is in domain %q", out)
-	}
-	if got := r.shell("ann", false, "changedomain shop\ndomain\nexit\n"); !strings.Contains(got, "\r\nshop\r\n") && !strings.Contains(got, "\nshop\n") {
-		t.Errorf("%q", got)
-	}
-	if err := r.book.Enter("", "shop"); err == nil {
-		t.Error("no session entered a domain")
-	}
-}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ type session struct {
 	key    string
 	ch     ssh.Channel
 	idle   *idle
+	asked  *asking
 
 	mu            sync.Mutex
 	pty           bool
@@ -54,6 +56,7 @@ func (x *session) serve(ctx context.Context, requests <-chan *ssh.Request) {
 				break
 			}
 			begun = true
+			x.asked.settled(ctx)
 			if r.WantReply { // before the command can have ended
 				_ = r.Reply(true, nil)
 			}
@@ -72,12 +75,20 @@ func (x *session) serve(ctx context.Context, requests <-chan *ssh.Request) {
 // run runs a command or a shell, and ends the channel.
 func (x *session) run(ctx context.Context, kind, command string) {
 	defer x.ch.Close()
-	status := 0
-	if kind == "shell" {
-		status = x.shell(ctx)
-	} else {
-		status = x.exec(ctx, command)
-	}
+	status := 1
+	func() { // a defect ends the session and not the daemon, which hosts need
+		defer func() {
+			if p := recover(); p != nil {
+				x.server.cfg.Logger.Error("an SSH session failed in the array", "panic", p, "stack", string(debug.Stack()))
+				_, _ = io.WriteString(x.ch.Stderr(), "the session failed in the array: its log has where, for a report\r\n")
+			}
+		}()
+		if kind == "shell" {
+			status = x.shell(ctx)
+		} else {
+			status = x.exec(ctx, command)
+		}
+	}()
 	_, _ = x.ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{uint32(status)}))
 }
 

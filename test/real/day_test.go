@@ -62,7 +62,7 @@ type day struct {
 func TestDayOfAnAdministrator(t *testing.T) {
 	need(t, "ssh")
 	p := newRigFrom(t, cli.Plan{ByCommand: true, SSH: [2]string{"0.0.0.0:2222", "0.0.0.0:2222"}})
-	d := &day{client: &client{pair: p}}
+	d := &day{client: &client{pair: p, known: filepath.Join(p.Dir, "known")}}
 	p.must(os.WriteFile(filepath.Join(p.Dir, "password"), []byte("#!/bin/sh\necho "+dayPassword+"\n"), 0o700))
 	ctx, cancel := context.WithTimeout(t.Context(), setUpIn)
 	defer cancel()

@@ -20,6 +20,8 @@ import (
 type client struct {
 	*pair
 	key string
+	// known is the file of hosts that it knows.
+	known string
 }
 
 // ssh runs OpenSSH with options and a command, and returns what it printed, and whether it
@@ -29,7 +31,7 @@ func (c *client) ssh(array int, user, options, command, input string) (out, errs
 	errFile := filepath.Join(c.Dir, "ssh.err")
 	at := c.Lab.Node(rig.Node(array)).Addr(lab.Fabric1)
 	script := fmt.Sprintf("printf '%%s' \"$INPUT\" | exec ssh -p 2222 -o UserKnownHostsFile=%s -o GlobalKnownHostsFile=/dev/null -o HostKeyAlias=%s -o StrictHostKeyChecking=accept-new -o ConnectTimeout=10 %s %s@%s %s 2>%s",
-		filepath.Join(c.Dir, "known"), rig.Name(array), options, user, at, command, errFile)
+		c.known, rig.Name(array), options, user, at, command, errFile)
 	ctx, cancel := context.WithTimeout(c.t.Context(), setUpIn)
 	defer cancel()
 	out, err := c.Lab.Node(lab.Host).Run(ctx, "env", "INPUT="+input, "SSH_ASKPASS="+filepath.Join(c.Dir, "password"), "SSH_ASKPASS_REQUIRE=force", "sh", "-c", script)
@@ -51,7 +53,7 @@ func TestOpenSSH(t *testing.T) {
 		p.configure(i, "size_mib = 1024\n", "size_mib = 64\n\n[ssh]\nlisten = [\"0.0.0.0:2222\"]\n")
 	}
 	p.bringUp(1, "64m")
-	c := &client{pair: p, key: filepath.Join(p.Dir, "id_rsa")}
+	c := &client{pair: p, key: filepath.Join(p.Dir, "id_rsa"), known: filepath.Join(p.Dir, "known")}
 	ctx, cancel := context.WithTimeout(t.Context(), setUpIn)
 	defer cancel()
 	_, err := p.Lab.Node(lab.Host).Run(ctx, "ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-C", "ann at work", "-f", c.key)
@@ -68,13 +70,65 @@ func TestOpenSSH(t *testing.T) {
 	c.many()
 	c.roles()
 
+	c.otherHostKeys()
+
 	// The array is known again after a restart; the users are too.
 	p.must(p.Array(rig.A).Kill())
 	p.start(rig.A)
-	if out, errs, ok := c.ssh(rig.A, "ann", c.byKey()+" -o StrictHostKeyChecking=yes", "showuser -nohdtot", ""); !ok || !strings.Contains(out, "ann") || !strings.Contains(out, "bob") {
+	if out, errs, ok := c.ssh(rig.A, "ann", c.byKey(), "showuser -nohdtot", ""); !ok || !strings.Contains(out, "ann") || !strings.Contains(out, "bob") {
 		t.Errorf("after a restart: %q, %q", out, errs)
 	}
 	p.whole()
+}
+
+// otherHostKeys gives the array others: a client that logged in between knows them, one that did not
+// takes it for another one.
+func (c *client) otherHostKeys() {
+	c.t.Helper()
+	known := c.known
+	defer func() { c.known = known }()
+	login := func(file, options string) bool {
+		c.known = file
+		out, errs, ok := c.ssh(rig.A, "ann", options+" "+c.byKey(), "'showsshhostkey -public'", "")
+		if !ok {
+			c.t.Logf("%s: %q, %q", options, out, errs)
+		}
+		return ok
+	}
+	knows := func(file string) bool {
+		b, err := os.ReadFile(file)
+		c.must(err)
+		for _, key := range strings.Split(strings.TrimSpace(c.command(rig.A, "showsshhostkey", "-public")), "\n") {
+			if !strings.Contains(string(b), " "+key) { // the name is hashed
+				return false
+			}
+		}
+		return true
+	}
+	left := known + ".left"
+	b, err := os.ReadFile(known)
+	c.must(err)
+	c.must(os.WriteFile(left, b, 0o600))
+	for _, by := range []string{"ssh-ed25519,rsa-sha2-512", "rsa-sha2-256,ssh-ed25519", "rsa-sha2-512,ssh-ed25519"} {
+		c.command(rig.A, "createsshhostkey", "-f")
+		if !login(known, "-o UpdateHostKeys=yes -o HostKeyAlgorithms="+by) || !knows(known) {
+			b, _ := os.ReadFile(known)
+			c.t.Fatalf("over %s a client does not learn the keys to come: it knows\n%s", by, b)
+		}
+		if !login(known, "-o UpdateHostKeys=no") || !login(left, "-o UpdateHostKeys=no") {
+			c.t.Fatal("keys to come are in the place of others already")
+		}
+		c.command(rig.A, "setsshhostkey", "-f", "-next")
+		if !login(known, "-o UpdateHostKeys=no") {
+			c.t.Fatalf("over %s: what a client learnt is not what the array has", by)
+		}
+		if login(left, "-o UpdateHostKeys=no") {
+			c.t.Fatal("keys that are gone still prove the array")
+		}
+		b, err := os.ReadFile(known)
+		c.must(err)
+		c.must(os.WriteFile(left, b, 0o600))
+	}
 }
 
 // alone gives single commands, as the Go and Python clients of OpenSVC do.

@@ -72,6 +72,9 @@ func (c *call) decode(to any) error {
 	if len(bytes.TrimSpace(c.body)) == 0 {
 		return fail(wsapi.InputEnds, "", "the request has no body")
 	}
+	if bytes.Equal(bytes.TrimSpace(c.body), []byte("null")) { // which a decoder takes for anything
+		return fail(wsapi.WrongType, "", "the body is null: want an object")
+	}
 	d := json.NewDecoder(bytes.NewReader(c.body))
 	d.DisallowUnknownFields()
 	err := d.Decode(to)

@@ -257,6 +257,9 @@ func groupErrors() []wrong {
 
 func otherErrors() []wrong {
 	return []wrong{
+		{404, 11, "GET", "/volumes/../../x", ""},
+		{404, 11, "GET", "//volumes", ""},
+		{400, 39, "POST", "/volumes", " null"},
 		{404, 15, "GET", "/cpgs/none", ""},
 		{404, 15, "PUT", "/cpgs/none", `{"growthLimitMiB":512}`},
 		{400, 44, "PUT", "/cpgs/cpg0", `{"growthLimitMiB":512,"rmGrowthLimit":true}`},

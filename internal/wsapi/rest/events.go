@@ -126,16 +126,20 @@ func getEventStream(c *call) (answer, error) {
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
 	err = s.send(": perdure\n\n")
+	over := func() bool {
+		_, err := c.s.cfg.People.Session(c.r.Header.Get(sessionHeader), time.Now())
+		return err != nil
+	}
 	for err == nil {
+		if over() { // events are for who may see them when they come
+			return answer{streamed: true}, nil
+		}
 		if last, err = s.events(last); err != nil {
 			break
 		}
 		select {
 		case <-news:
 		case <-beat.C:
-			if _, over := c.s.cfg.People.Session(c.r.Header.Get(sessionHeader), time.Now()); over != nil {
-				return answer{streamed: true}, nil
-			}
 			err = s.send(": \n\n")
 		case <-c.r.Context().Done():
 			return answer{streamed: true}, nil

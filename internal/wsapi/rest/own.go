@@ -166,9 +166,6 @@ func postVerify(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if f.Period == 0 && f.Sync != "Synced" {
-		return answer{}, fail(wsapi.NotInSync, "", "group %s is not in sync: only copies in sync can be compared", f.Name)
-	}
 	a, err := c.task("check_vv", f.Name, "", append(append([]string{"verify"}, words...), f.Name)...)
 	return accepted(a), err
 }

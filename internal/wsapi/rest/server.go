@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -71,7 +72,7 @@ func Serve(ctx context.Context, cfg Config) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = h.Close() })
 	defer stop()
-	places, failed := make(chan struct{}, maxConns), make(chan error, len(cfg.Listen))
+	places, failed := newPlaces(maxConns, maxConnsOfOne), make(chan error, len(cfg.Listen))
 	var ls []net.Listener
 	for _, a := range cfg.Listen {
 		l, err := net.Listen("tcp", a)
@@ -102,6 +103,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Server", "perdure-wsapi")
+	if p := path.Clean(r.URL.Path); p != r.URL.Path { // the mux would send clients elsewhere, in HTML
+		s.refuse(w, r, fail(wsapi.NoResource, "", "there is no %s", r.URL.Path))
+		return
+	}
 	s.mux.ServeHTTP(w, r)
 }
 
@@ -109,10 +114,17 @@ func (s *Server) handler(t route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			if p := recover(); p != nil {
-				s.cfg.Logger.Error("a request failed in the server", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+				s.cfg.Logger.Error("a request failed in the server", "route", r.Pattern, "panic", p, "stack", string(debug.Stack()))
 				s.refuse(w, r, array.Errorf(array.Internal, "the server failed"))
 			}
 		}()
+		c := &call{s: s, w: w, r: r}
+		if t.open { // a stranger who is slow takes no turn meanwhile
+			if err := c.read(maxOpenBody); err != nil {
+				s.refuse(w, r, err)
+				return
+			}
+		}
 		if !s.calls.take(r.Context(), waitWithin) {
 			s.refuse(w, r, array.Errorf(array.Busy, "there are too many requests: try again"))
 			return
@@ -125,7 +137,6 @@ func (s *Server) handler(t route) http.HandlerFunc {
 			}
 		}
 		defer release()
-		c := &call{s: s, w: w, r: r}
 		a, err := s.answer(c, t, release)
 		switch {
 		case err != nil:
@@ -146,8 +157,10 @@ func (s *Server) answer(c *call, t route, release func()) (answer, error) {
 	if err := c.knows(t); err != nil {
 		return answer{}, err
 	}
-	if err := c.read(); err != nil {
-		return answer{}, err
+	if !t.open {
+		if err := c.read(maxBody); err != nil {
+			return answer{}, err
+		}
 	}
 	if t.path == streamPath || t.path == cliPath {
 		release() // a stream has a limit of its own
@@ -160,16 +173,16 @@ func (s *Server) answer(c *call, t route, release func()) (answer, error) {
 }
 
 // read takes the body, of a bounded size in a bounded time.
-func (c *call) read() (err error) {
+func (c *call) read(most int64) (err error) {
 	conn := http.NewResponseController(c.w)
 	_ = conn.SetReadDeadline(time.Now().Add(c.s.bodyWithin)) // a writer that has none is a test's
-	if c.body, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody)); err == nil {
+	if c.body, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, most)); err == nil {
 		_ = conn.SetReadDeadline(time.Time{})
 		return nil
 	}
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)):
-		return fail(wsapi.InputTooLong, "", "the body has more than %d bytes", maxBody)
+		return fail(wsapi.InputTooLong, "", "the body has more than %d bytes", most)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fail(wsapi.Timeout, "", "the body did not come within %v", c.s.bodyWithin)
 	}
@@ -212,7 +225,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		f.Ref = own.Ref
 	}
 	if c.Status >= http.StatusInternalServerError {
-		s.cfg.Logger.Warn("a REST request failed", "method", r.Method, "path", r.URL.Path, "err", err)
+		s.cfg.Logger.Warn("a REST request failed", "route", r.Pattern, "err", err) // the path may have a session's key
 	}
 	s.write(w, answer{status: c.Status, body: f})
 }

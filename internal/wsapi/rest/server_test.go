@@ -133,7 +133,7 @@ func TestTooManyConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := bound(l, make(chan struct{}, 2))
+	b := bound(l, newPlaces(2, 2))
 	accepted := make(chan net.Conn)
 	ended := make(chan struct{})
 	go func() {
@@ -163,14 +163,77 @@ func TestTooManyConnections(t *testing.T) {
 	_ = first.Close()
 	_ = first.Close() // gives its place back once
 	third := <-accepted
-	if len(b.places) != 2 {
-		t.Errorf("%d places are taken", len(b.places))
+	if len(b.places.free) != 2 {
+		t.Errorf("%d places are taken", len(b.places.free))
 	}
 	for _, c := range append(clients, second, third) {
 		_ = c.Close()
 	}
 	_ = b.Close()
 	<-ended
+}
+
+// TestOneAddressLeavesRoomForOthers: it is hung up on where it takes more than its share.
+func TestOneAddressLeavesRoomForOthers(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := bound(l, newPlaces(3, 2))
+	defer b.Close()
+	accepted := make(chan net.Conn, 8)
+	go func() {
+		for {
+			c, err := b.Accept()
+			if err != nil {
+				return
+			}
+			accepted <- c
+		}
+	}()
+	dial := func(from string) net.Conn {
+		c, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	}
+	dial("127.0.0.2")
+	first := <-accepted
+	dial("127.0.0.2")
+	second := <-accepted
+	if n, err := dial("127.0.0.2").Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Error("its third connection is taken")
+	}
+	dial("127.0.0.3")
+	other := <-accepted
+	_ = first.Close()
+	dial("127.0.0.2")
+	for _, c := range []net.Conn{second, other, <-accepted} {
+		_ = c.Close()
+	}
+	if len(b.places.from) != 0 {
+		t.Errorf("%v are counted", b.places.from)
+	}
+}
+
+// TestSlowStrangersTakeNoTurn: bodies that never come, of as many as may ask at a time, keep nobody
+// from being answered; a stranger's body is small.
+func TestSlowStrangersTakeNoTurn(t *testing.T) {
+	f := openFaces(t, 1)[0]
+	for range maxCalls {
+		c, err := tls.Dial("tcp", strings.TrimPrefix(f.url, "https://"), f.http.Transport.(*http.Transport).TLSClientConfig)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, "POST /api/v1/credentials HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.wants(http.StatusOK, "GET", "/api/v1/system", "")
+	f.refuses(http.StatusRequestEntityTooLarge, 4, "POST", "/api/v1/credentials", `{"user":"`+strings.Repeat("x", maxOpenBody)+`"}`)
 }
 
 // TestTooManyCalls: who has no turn in time is asked to try again.

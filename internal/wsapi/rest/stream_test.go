@@ -93,6 +93,23 @@ func TestEventStream(t *testing.T) {
 	f.refuses(http.StatusBadRequest, 39, "GET", "/api/v1/eventlog?since=-1", "")
 }
 
+// TestAStreamEndsWithItsSession: no event is sent that came after.
+func TestAStreamEndsWithItsSession(t *testing.T) {
+	f := openFaces(t, 1)[0]
+	a, s := f.listen(t.Context(), "")
+	defer a.Body.Close()
+	if !s.Scan() || s.Text() != ": perdure" || !s.Scan() {
+		t.Fatalf("%q", s.Text())
+	}
+	f.n.People().Logout(f.key)
+	f.lock("edit")
+	for s.Scan() {
+		if s.Text() != "" {
+			t.Errorf("it goes on with %q", s.Text())
+		}
+	}
+}
+
 // TestTooManyStreams: those above the limit are told so, and there is room again.
 func TestTooManyStreams(t *testing.T) {
 	f := openFaces(t, 1)[0]

@@ -188,7 +188,7 @@ func putTask(c *call) (answer, error) {
 	if in.Action != cancelTask {
 		return answer{}, fail(wsapi.BadEnum, "action", "action %d: want 1, to cancel it", in.Action)
 	}
-	if err := c.array().CancelTask(c.r.Context(), id); err != nil {
+	if err := c.run("canceltask", "-f", strconv.FormatUint(id, 10)); err != nil {
 		return answer{}, err
 	}
 	return done(base + "/tasks/" + strconv.FormatUint(id, 10))
