@@ -168,7 +168,7 @@ func (n *Node) leaveOther(r *running) error {
 	if _, err := n.mayChange(r.rec.ID); err != nil {
 		return err
 	}
-	if err := r.g.Stop(); err != nil {
+	if err := whileServed(r.g.Stop); err != nil { // it may be coming back from being alone
 		return fmt.Errorf("leave the other array out: %w", err)
 	}
 	for end := time.Now().Add(leftOutWithin); ; time.Sleep(5 * time.Millisecond) {
