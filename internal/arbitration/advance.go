@@ -86,6 +86,9 @@ func (m *Machine) keepReady(out *Output) {
 		return
 	}
 	if m.parting && m.owns() {
+		if c.DecidedBy(m.peer()) && !m.broken(BarredWaits) {
+			return // it votes for nothing, and hands that to the owner first
+		}
 		m.seal()
 		if c.DecidedBy(m.self()) {
 			// The other is told by the record itself; its lease is waited out.

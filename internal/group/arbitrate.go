@@ -398,7 +398,7 @@ func (g *Group) membership(now time.Time, out *arb.Output) {
 		g.ownerSince = now
 	}
 	if rec := g.m.Stored().Current; rec.Members == array.Both && rec.DecidedBy(g.cfg.Self) && g.m.Inputs().Owner != g.cfg.Self &&
-		g.view.Role == arb.Paired && g.core.Met() && now.Sub(g.ownerSince) > settledAfter {
+		g.view.Role == arb.Paired && g.core.Met() && (g.leaving || now.Sub(g.ownerSince) > settledAfter) {
 		g.ownerSince = now
 		g.m.OwnerSettled(nonce(), out)
 	}

@@ -195,11 +195,16 @@ func (g *Group) checkRetiring() {
 	}
 }
 
+// Leaving: this array is about to leave. If it may go on alone and the other one owns the group, it
+// hands that over as soon as both know the owner: who stays would be barred without a witness.
+func (g *Group) Leaving() error { return g.ask(func() { g.leaving = true }) }
+
 // LetGo records the other array out because it says that it leaves, with its vote
-// and without waiting for its silence. It may come back by itself.
+// and without waiting for its silence. It may come back by itself. It is said again until the
+// record names this array alone: the other one may have to hand over first what lets it decide.
 func (g *Group) LetGo() error {
 	return g.ask(func() {
-		if g.view.Role != arb.Paired {
+		if g.view.Role != arb.Paired || g.m.Asking() {
 			return
 		}
 		g.joinAfter = g.cfg.Now().Add(leaveFor)

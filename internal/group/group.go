@@ -197,6 +197,7 @@ type Group struct {
 	theirGrant   uint64 // period of the other's grants that counts
 	sealedAt     time.Time
 	ownerSince   time.Time // when the committed owner last changed
+	leaving      bool      // the array shuts down
 	heldSince    time.Time // when the role became held
 	served       bool      // hosts, when it was decided last who serves
 	swapping     bool      // a swap at the witness is under way

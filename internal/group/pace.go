@@ -37,10 +37,11 @@ func (g *Group) pace() time.Duration {
 // atRest reports whether nothing of the group's waits for time to pass: both arrays are
 // members, talk, hold each other's leases for it and have the same, and nobody asks.
 func (g *Group) atRest() bool {
-	in, lease := g.m.Inputs(), g.cfg.Peer.Lease()
+	in, lease, rec := g.m.Inputs(), g.cfg.Peer.Lease(), g.m.Stored().Current
 	switch {
+	case rec.DecidedBy(g.cfg.Self) && in.Owner != g.cfg.Self: // it hands that over
 	case !g.contact || !in.Contact || !in.Matched || !in.Synced || in.Doubted || g.view.Role != arb.Paired || g.view.Sealed || !g.core.Met() || g.m.Asking():
-	case lease == 0 || lease != g.theirGrant || g.opened != g.cfg.Peer.Period() || g.openedFor != g.m.Stored().Current.ID:
+	case lease == 0 || lease != g.theirGrant || g.opened != g.cfg.Peer.Period() || g.openedFor != rec.ID:
 	case g.state() == gateHold || g.stopped || g.gaveUp || g.distrusted || g.resend || g.switching != nil || g.copying != nil || g.filling != nil || g.taking != nil:
 	case len(g.calls) > 0 || len(g.forwards.byID) > 0 || g.periodic() || g.cfg.Policy.FollowWrites:
 	default:

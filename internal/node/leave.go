@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/group"
 	"github.com/perdure/perdure/internal/iscsi"
 )
 
@@ -38,14 +40,16 @@ func (n *Node) Leave() error {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
 	defer cancel()
 	var errs []error
-	for _, r := range n.shared() {
-		i, err := r.g.Info()
-		if err != nil || !i.Serving || !i.Synced {
-			continue
-		}
+	groups := n.shared()
+	for _, r := range groups {
+		errs = append(errs, r.g.Leaving())
+	}
+	for _, r := range groups {
 		short, cancel := context.WithTimeout(ctx, leaveGroupWithin)
-		if err := switchOver(short, r.g); err != nil {
-			errs = append(errs, err)
+		if i, err := settled(short, r); err == nil && i.Serving && i.Synced {
+			if err := switchOver(short, r.g); err != nil {
+				errs = append(errs, err)
+			}
 		}
 		cancel()
 	}
@@ -61,6 +65,18 @@ func (n *Node) Leave() error {
 	}
 	n.target.DropAll(errors.New("the array shuts down"))
 	return errors.Join(errs...)
+}
+
+// settled waits for a group of both arrays that nobody serves this moment, such as one whose other
+// array just became a member.
+func settled(ctx context.Context, r running) (group.Info, error) {
+	for {
+		i, err := r.g.Info()
+		soon := i.Record.Members == array.Both && (i.View.Role == arbitration.Held || i.View.Role == arbitration.Paired && i.Owner == i.Self && !i.Serving)
+		if err != nil || !soon || !pause(ctx, 10*time.Millisecond) {
+			return i, err
+		}
+	}
 }
 
 // letGo: the other array leaves.
@@ -84,6 +100,9 @@ func (n *Node) letGo(initiators []string) error {
 				break
 			}
 			time.Sleep(10 * time.Millisecond)
+			if err := r.g.LetGo(); err != nil {
+				break
+			}
 		}
 	}
 	return errors.Join(errs...)
