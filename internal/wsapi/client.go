@@ -31,7 +31,8 @@ func DoTelling(ctx context.Context, path string, words []string, tell func(progr
 	if err != nil {
 		return "", err
 	}
-	q, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://array/api/v1/command", bytes.NewReader(b))
+	var sent Sending
+	q, err := http.NewRequestWithContext(sent.With(ctx), http.MethodPost, "http://array/api/v1/command", bytes.NewReader(b))
 	if err != nil {
 		return "", err
 	}
@@ -43,8 +44,8 @@ func DoTelling(ctx context.Context, path string, words []string, tell func(progr
 		return "", fmt.Errorf("no array listens at %s: start perdured, or name its socket with --array or $PERDURE_ARRAY", path)
 	}
 	if err != nil {
-		return "", fmt.Errorf("ask the array at %s: %w", path, err)
+		return "", sent.Failed(ctx, fmt.Errorf("ask the array at %s: %w", path, err))
 	}
 	defer a.Body.Close()
-	return ReadAnswer(a.Body, tell)
+	return sent.Answer(ctx, a.Body, tell)
 }

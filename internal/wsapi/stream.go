@@ -3,6 +3,7 @@
 package wsapi
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -44,13 +45,13 @@ func (a *Answers) Send(status int, r Response) {
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 64 << 20
 
-// ReadAnswer reads a command's answer, passes on how far the array is, unless tell is nil,
+// Answer reads a command's answer, passes on how far the array is, unless tell is nil,
 // and returns the text, or what was wrong as the error that it was there.
-func ReadAnswer(body io.Reader, tell func(progress.Step)) (string, error) {
+func (s *Sending) Answer(ctx context.Context, body io.Reader, tell func(progress.Step)) (string, error) {
 	for d := json.NewDecoder(io.LimitReader(body, maxAnswer)); ; {
 		var r Response
 		if err := d.Decode(&r); err != nil {
-			return "", fmt.Errorf("read the array's answer: %w", err)
+			return "", s.Failed(ctx, fmt.Errorf("read the array's answer: %w", err))
 		}
 		switch {
 		case r.Progress == nil && r.Error != "":

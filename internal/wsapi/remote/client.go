@@ -142,7 +142,7 @@ func (c *Client) send(ctx context.Context, method, path string, body any, accept
 	defer a.Body.Close()
 	r := refusal{}
 	if err := json.NewDecoder(io.LimitReader(a.Body, maxFailure)).Decode(&r); err != nil || r.Desc == "" {
-		return nil, fmt.Errorf("%s answers %s", c.o.URL, a.Status)
+		r.Desc = c.o.URL + " answers " + a.Status
 	}
 	return nil, r
 }
@@ -162,18 +162,23 @@ func untrusted(err error) error {
 // Do gives a command and returns its text. tell, unless it is nil, hears how far it is.
 func (c *Client) Do(ctx context.Context, words []string, style table.Style, tell func(progress.Step)) (string, error) {
 	in := map[string]any{"words": words, "csvtable": style.CSV, "nohdtot": style.NoHdTot}
-	a, err := c.send(ctx, http.MethodPost, "/cli", in, wsapi.StreamType)
+	var sent wsapi.Sending
+	a, err := c.send(sent.With(ctx), http.MethodPost, "/cli", in, wsapi.StreamType)
 	if r := (refusal{}); errors.As(err, &r) && r.Code == badSession && c.o.Key == "" {
 		if err := c.login(ctx); err != nil {
 			return "", err
 		}
-		a, err = c.send(ctx, http.MethodPost, "/cli", in, wsapi.StreamType)
+		sent = wsapi.Sending{}
+		a, err = c.send(sent.With(ctx), http.MethodPost, "/cli", in, wsapi.StreamType)
 	}
-	if err != nil {
+	switch {
+	case errors.As(err, new(refusal)):
 		return "", fmt.Errorf("ask %s: %w", c.o.URL, err)
+	case err != nil:
+		return "", sent.Failed(ctx, fmt.Errorf("ask %s: %w", c.o.URL, err))
 	}
 	defer a.Body.Close()
-	return wsapi.ReadAnswer(a.Body, tell)
+	return sent.Answer(ctx, a.Body, tell)
 }
 
 // Close ends the session, if it is this client's own.
