@@ -116,6 +116,10 @@ func setDomain(n *Node, ctx context.Context, a *args) error {
 	if err := checkDomain("domain", *name, *comment); err != nil {
 		return err
 	}
+	// Given two names apart, one domain would be two, each with some of its objects and users.
+	if *name != old && n.paired() && !n.reachable() {
+		return array.Errorf(array.Unavailable, "array %s does not answer: domain %s gets another name on both arrays at once", n.to().Name, old).Because(array.TargetSilent)
+	}
 	return n.changeBook(ctx, func(b *bookOf) error {
 		d, err := b.mustHave(old)
 		if err != nil {

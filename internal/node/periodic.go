@@ -67,9 +67,10 @@ func parsePeriod(s string) (int64, error) {
 	return x * unit, nil
 }
 
-// targetOf refuses what is not the other array's name.
+// targetOf refuses what is no array of the pair. Who asked the other array, which passed the
+// command on, means this one: the target of a group is the array that does not serve it.
 func (n *Node) targetOf(name string) error {
-	if !n.paired() || name != n.to().Name {
+	if !n.paired() || name != n.to().Name && name != n.cfg.Name {
 		return n.noTarget(name)
 	}
 	return nil
@@ -157,27 +158,33 @@ func (n *Node) setMode(ctx context.Context, a *args, force *bool) error {
 	case mode == strings.ToLower(r.rec.Mode()):
 		return nil
 	case mode == modeSync:
-		return n.makeSync(ctx, r, i)
+		return n.makeSync(ctx, a, r, i)
 	}
-	return n.makePeriodic(ctx, r, i, *force)
+	return n.makePeriodic(ctx, a, r, i, *force)
 }
 
-func (n *Node) makeSync(ctx context.Context, r *running, i group.Info) error {
+// makeSync leaves the policies as they are: those of a synchronous group were taken off by hand,
+// or never set, and somebody decides which it gets.
+func (n *Node) makeSync(ctx context.Context, a *args, r *running, i group.Info) error {
 	switch {
 	case i.Stopped:
 		return r.stopped()
 	case !i.Contact || !i.Met:
 		return array.Errorf(array.Unavailable, "group %s can't be made synchronous now: array %s does not follow it", r.rec.Name, n.to().Name).Because(array.TargetSilent)
 	}
-	return n.changeRecord(ctx, r, func(g *RCGroup) error {
+	err := n.changeRecord(ctx, r, func(g *RCGroup) error {
 		g.Period, g.Policies.OverPeriodAlert = 0, false
 		return nil
 	})
+	if err == nil && !r.rec.Policies.AutoFailover {
+		a.printf("Group %s is synchronous, and no array takes it over by itself: 'setrcopygroup pol auto_failover,path_management %s' lets them\n", r.rec.Name, r.rec.Name)
+	}
+	return err
 }
 
 // makePeriodic takes the other array out of the group; it is refused where hosts or policies
 // count on its copy being current. Force: hosts that don't see this array lose the group.
-func (n *Node) makePeriodic(ctx context.Context, r *running, i group.Info, force bool) error {
+func (n *Node) makePeriodic(ctx context.Context, a *args, r *running, i group.Info, force bool) error {
 	p := r.rec.Policies
 	var held []string
 	for _, x := range []struct {
@@ -208,10 +215,14 @@ func (n *Node) makePeriodic(ctx context.Context, r *running, i group.Info, force
 			return err
 		}
 	}
-	return n.changeRecord(ctx, r, func(g *RCGroup) error {
+	err := n.changeRecord(ctx, r, func(g *RCGroup) error {
 		g.Period, g.Policies.OverPeriodAlert, g.Policies.AutoSynchronize = defaultPeriod, true, false
 		return nil
 	})
+	if err == nil {
+		a.printf("Group %s is periodic: array %s gets its state every %s; 'setrcopygroup period' changes that\n", r.rec.Name, n.to().Name, periodText(defaultPeriod))
+	}
+	return err
 }
 
 // mayHave refuses policies that a group's mode can't keep.

@@ -231,7 +231,7 @@ func TestModes(t *testing.T) {
 	a, b := periodic(t)
 	a.write("v1", 0, filled(block.Page, 'a'))
 	a.refuses(`mode "both": want sync or periodic`, "setrcopygroup", "mode", "both", "array-b", "g")
-	a.run("setrcopygroup", "mode", "sync", "array-b", "g")
+	a.says("no array takes it over by itself", "setrcopygroup", "mode", "sync", "array-b", "g")
 	a.until("g to be in sync", func() bool { f, err := a.Group("g"); return err == nil && f.Sync == "Synced" })
 	b.copyHas("v1", 0, filled(block.Page, 'a'))
 	a.refuses("is synchronous and has no period", "setrcopygroup", "period", "5m", "array-b", "g")
@@ -250,7 +250,8 @@ func TestModes(t *testing.T) {
 	a.run("setrcopygroup", "mode", "sync", "array-b", "g")
 	a.until("g to be in sync", func() bool { f, err := a.Group("g"); return err == nil && f.Sync == "Synced" && f.Period == 0 })
 	a.run("removevlun", "-f", "v1", "1", "h")
-	a.run("setrcopygroup", "mode", "periodic", "array-b", "g")
+	// The target is array-b for whoever asks that, which passes it on, too.
+	b.says("every 5m", "setrcopygroup", "mode", "periodic", "array-b", "g")
 	a.until("a to serve alone", func() bool { return aloneOn(a) })
 	a.write("v1", 0, filled(block.Page, 'b'))
 	b.copyHas("v1", 0, filled(block.Page, 'a'))
