@@ -41,8 +41,12 @@ type pledge struct {
 	Undo  [][]string `json:"undo,omitempty"`
 	// Back: it is being taken back.
 	Back bool `json:"back,omitempty"`
-	// Each: a step that is refused does not keep the others from being done.
-	Each bool `json:"each,omitempty"`
+	// Each: a step that can't be done keeps no other from being done. Refused are those that can
+	// never be.
+	Each    bool     `json:"each,omitempty"`
+	Refused []string `json:"refused,omitempty"`
+	// told: the command said what came of it.
+	told bool
 }
 
 // pledges are those that no command under way will keep.
@@ -99,7 +103,7 @@ func (n *Node) released(p *pledge) error {
 	err := n.forget(p)
 	if err != nil {
 		done := *p
-		done.Steps, done.Undo = nil, nil
+		done.Steps, done.Undo, done.told = nil, nil, true
 		n.leaveTo(&done, err)
 	}
 	return err
@@ -135,28 +139,34 @@ func (n *Node) takesBack(p *pledge) error {
 
 // carriedOut gives the steps of a pledge, one after the other.
 func (n *Node) carriedOut(ctx context.Context, p *pledge, over string) error {
-	var refused []error
-	for _, words := range p.Steps {
+	var waits []error
+	for left := p.Steps; len(left) > 0; left = left[1:] {
+		words := left[0]
 		q := Asked{By: p.By, Words: words}
 		if over != "" {
 			q.By.Over = over
 		}
-		if _, err := n.Do(ctx, q); err != nil && !wasDone(words[0], err) {
-			if !p.Each || passing(err) {
-				return err
-			}
-			refused = append(refused, fmt.Errorf("%s: %w", wordsText(words), err))
+		_, err := n.Do(ctx, q)
+		switch {
+		case err == nil || wasDone(words[0], err):
+		case !p.Each || ctx.Err() != nil:
+			return err
+		case passing(err):
+			waits = append(waits, fmt.Errorf("%s: %w", wordsText(words), err))
+			continue
+		default:
+			p.Refused = append(slices.Clip(p.Refused), wordsText(words)+": "+err.Error())
 		}
 		if over == "" {
 			continue
 		}
 		// What a person does about it from now on is not undone by doing it again.
-		p.Steps = p.Steps[1:]
+		p.Steps = append(slices.Clone(p.Steps[:len(waits)]), left[1:]...)
 		if err := n.store.Update(func(t *store.Tx) error { return tables.pledges.Put(t, store.Key(p.ID), *p) }); err != nil {
 			return fmt.Errorf("store what is left to do: %w", err)
 		}
 	}
-	return errors.Join(refused...)
+	return errors.Join(waits...)
 }
 
 // keep carries out a pledge for the command that made it, and takes it back if a step is refused.
@@ -241,20 +251,10 @@ func (l *pledges) next() (now []*openPledge) {
 
 // keepNow tries to keep a pledge. It returns what is left of it, nil if nothing is.
 func (n *Node) keepNow(ctx context.Context, p pledge) (*pledge, error) {
-	end := func() {}
-	over := len(p.Steps) == 0 // the command said what came of it
 	err := n.carriedOut(ctx, &p, overTask)
 	switch {
-	case over:
 	case err == nil:
-		became := "done"
-		if p.Back {
-			became = "taken back"
-		}
-		end = func() {
-			n.event(fmt.Sprintf("what user %s asked for, and was not done when it was interrupted, is %s: %s", p.By.User, became, p.Text))
-		}
-	case passing(err) && array.ReasonOf(err) != array.InOtherGroup: // a person put it there
+	case passing(err) && (p.Each || array.ReasonOf(err) != array.InOtherGroup): // a person put it there
 		return &p, err
 	case len(p.Undo) > 0:
 		if e := n.takesBack(&p); e != nil {
@@ -262,14 +262,23 @@ func (n *Node) keepNow(ctx context.Context, p pledge) (*pledge, error) {
 		}
 		return &p, err
 	default:
-		end = func() {
-			n.alarm(fmt.Sprintf("what user %s asked for was interrupted, a part of it is done, and the rest is refused: %s: %s", p.By.User, p.Text, err))
-		}
+		p.Refused = append(slices.Clip(p.Refused), err.Error())
 	}
 	if err := n.forget(&p); err != nil {
+		p.Steps = nil
 		return &p, err
 	}
-	end()
+	switch {
+	case p.told:
+	case len(p.Refused) > 0:
+		n.alarm(fmt.Sprintf("what user %s asked for was interrupted, a part of it is done, and the rest is refused: %s: %s", p.By.User, p.Text, strings.Join(p.Refused, "; ")))
+	default:
+		became := "done"
+		if p.Back {
+			became = "taken back"
+		}
+		n.event(fmt.Sprintf("what user %s asked for, and was not done when it was interrupted, is %s: %s", p.By.User, became, p.Text))
+	}
 	return nil, nil
 }
 

@@ -172,16 +172,26 @@ func TestAGroupThatIsGoneKeepsNoOtherStopped(t *testing.T) {
 	a.run("admitrcopyvv", "-createvv", "-size", "16m", "v", "g")
 	a.run("startrcopygroup", "-wait", "g")
 	a.run("stoprcopygroup", "-f", "g")
+	a.run("createvv", "cpg0", "w", "16m") // which stands for a group that a person must see to first
+	a.run("createhost", "h", iqn1)
+	a.run("createvlun", "w", "1", "h")
 	p := &pledge{By: Caller{User: "bob", Grants: people.Grants{Role: people.Super}}, Text: "stoprcopy -f -stopgroups", Each: true, Steps: [][]string{
-		{"startrcopygroup", "gone"}, {"startrcopygroup", "-nothing", "g"}, {"startrcopygroup", "g"},
+		{"removevv", "-f", "w"}, {"startrcopygroup", "gone"}, {"startrcopygroup", "-nothing", "g"}, {"startrcopygroup", "g"},
 	}}
 	if err := a.store.Update(p.put); err != nil {
 		t.Fatal(err)
 	}
 	a.leaveTo(p, nil)
+	a.until("g to be started", func() bool { f, err := a.Group("g"); return err == nil && !f.Stopped })
+	a.until("the rest to wait", func() bool {
+		a.pledges.mu.Lock()
+		defer a.pledges.mu.Unlock()
+		return len(a.pledges.all) == 1 && fmt.Sprint(a.pledges.all[0].Steps) == "[[removevv -f w]]"
+	})
+	a.run("removevlun", "-f", "w", "1", "h")
 	a.until("it to be kept", a.kept)
-	if f, err := a.Group("g"); err != nil || f.Stopped {
-		t.Errorf("it stays stopped: %+v, %v", f, err)
+	if _, _, err := a.vv("w"); err == nil {
+		t.Error("what waited was not done")
 	}
 	if len(a.told("a part of it is done, and the rest is refused: stoprcopy -f -stopgroups: startrcopygroup -nothing g: ")) != 1 {
 		t.Error("nobody is told of what was refused")
