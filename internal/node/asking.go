@@ -194,7 +194,7 @@ func (n *Node) serveCall(body []byte) []byte {
 	case q.Unlock != "":
 		n.people.Unlock(q.Unlock, time.Now())
 	case q.User != nil:
-		err = n.people.Take(*q.User, n.cfg.Name)
+		err = n.takeUser(*q.User)
 	}
 	if err != nil {
 		r.Error, r.Kind, r.Reason = err.Error(), array.KindOf(err), array.ReasonOf(err)

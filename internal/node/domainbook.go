@@ -77,7 +77,10 @@ func (n *Node) takeBook(b book, users ...people.UserChange) error {
 				taken = append(taken, *now)
 			}
 		}
-		return nil
+		if b.More { // what was in a domain that is removed may come with the next message
+			return nil
+		}
+		return n.mendBook(t, taken...)
 	})
 	if err != nil {
 		return err
@@ -157,14 +160,26 @@ func (n *Node) takeBookIn(t *store.Tx, b book) (moved []placing, err error) {
 			return nil, err
 		}
 	}
-	return moved, orElse(n.mendBook(t), boundBook(t))
+	return moved, boundBook(t)
 }
 
-// mendBook brings back a domain that was removed on one array while something came into it on
-// the other one.
-func (n *Node) mendBook(t *store.Tx) error {
+// mendBook brings back a domain that was removed on one array while something, or one of the users
+// that the other array tells of, came into it on the other one.
+func (n *Node) mendBook(t *store.Tx, users ...people.UserChange) error {
 	b := bookOf{t: t}
 	var lost []string
+	for _, c := range users {
+		if c.Now == nil {
+			continue
+		}
+		for _, p := range c.Now.Domains {
+			if _, ok, err := b.domain(p.Domain); err != nil {
+				return err
+			} else if !ok {
+				lost = append(lost, p.Domain)
+			}
+		}
+	}
 	if err := tables.placings.Each(t, func(_ string, p placing) error {
 		if p.Domain == "" {
 			return nil
@@ -188,7 +203,7 @@ func (n *Node) mendBook(t *store.Tx) error {
 			return err
 		}
 	}
-	return nil
+	return boundBook(t)
 }
 
 // partedBy refuses placings after which things that belong together here are in different

@@ -205,16 +205,8 @@ func removeDomain(n *Node, ctx context.Context, a *args) error {
 			return noDomain(w)
 		}
 	}
-	users, err := n.people.Users()
-	if err != nil {
+	if err := n.store.View(func(t *store.Tx) error { return nobodyIn(t, names) }); err != nil {
 		return err
-	}
-	for _, u := range users {
-		for _, d := range names {
-			if u.In(d) || u.Default == d {
-				return array.Errorf(array.Conflict, "user %s is in domain %s: 'setuser -rmdomain %s %s' or 'removeuser' first", u.Name, d, d, u.Name).Because(array.DomainUsed)
-			}
-		}
 	}
 	for _, d := range all {
 		if slices.Contains(names, d.Name) && len(d.Objects) > 0 {
@@ -225,6 +217,9 @@ func removeDomain(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	return n.changeBook(ctx, func(b *bookOf) error {
+		if err := nobodyIn(b.t, names); err != nil { // who came meanwhile
+			return err
+		}
 		for _, name := range names {
 			d, err := b.mustHave(name)
 			if err != nil {
@@ -242,6 +237,22 @@ func removeDomain(n *Node, ctx context.Context, a *args) error {
 		}
 		return nil
 	})
+}
+
+// nobodyIn refuses the removal of domains that a user is in.
+func nobodyIn(t *store.Tx, domains []string) error {
+	users, err := people.UsersIn(t)
+	if err != nil {
+		return err
+	}
+	for _, u := range users {
+		for _, d := range domains {
+			if u.In(d) || u.Default == d {
+				return array.Errorf(array.Conflict, "user %s is in domain %s: 'setuser -rmdomain %s %s' or 'removeuser' first", u.Name, d, d, u.Name).Because(array.DomainUsed)
+			}
+		}
+	}
+	return nil
 }
 
 // some are the first of many.

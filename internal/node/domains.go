@@ -112,6 +112,8 @@ type book struct {
 	Placings []placing   `json:"placings,omitempty"`
 	// Asked: a command waits for the answer, and takes the changes back if they are refused.
 	Asked bool `json:"asked,omitempty"`
+	// More: the next message goes on with it.
+	More bool `json:"more,omitempty"`
 }
 
 func (b *book) empty() bool { return len(b.Domains)+len(b.Sets)+len(b.Placings) == 0 }
@@ -309,10 +311,11 @@ func (n *Node) tellBook(ctx context.Context, b book, asked bool, users ...people
 			some.Sets = b.Sets[:min(len(b.Sets), domainsAtOnce)]
 			some.Placings = b.Placings[:min(len(b.Placings), placingsAtOnce)]
 		}
+		b = book{Domains: b.Domains[len(some.Domains):], Sets: b.Sets[len(some.Sets):], Placings: b.Placings[len(some.Placings):]}
+		some.More = !b.empty()
 		if _, err := n.ask(ctx, request{Book: &some}); err != nil {
 			return err
 		}
-		b = book{Domains: b.Domains[len(some.Domains):], Sets: b.Sets[len(some.Sets):], Placings: b.Placings[len(some.Placings):]}
 	}
 	return nil
 }

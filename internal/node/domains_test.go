@@ -182,6 +182,64 @@ func TestManyDomains(t *testing.T) {
 	}
 	a.run("setdomain", "-name", "large", "d000")
 	b.until("it to have the new name", func() bool { return b.placed() == a.placed() && strings.Contains(b.placed(), "large:host/x9") })
+	gone := func(name string) {
+		t.Helper()
+		a.until(name+" to be told", func() bool { return a.run("showdomain", "-d") == b.run("showdomain", "-d") })
+		for _, o := range as {
+			if o.hasDomain(name) == nil {
+				t.Errorf("%s has domain %s again", o.cfg.Name, name)
+			}
+		}
+	}
+	gone("d000")
+	// One that was emptied and removed while the other array was away stays removed.
+	b.Close()
+	a.until("it to be alone", func() bool { return !a.reachable() })
+	if err := a.changeBook(t.Context(), func(x *bookOf) error {
+		var errs []error
+		for k := range (placingsAtOnce + count) / count {
+			errs = append(errs, x.place(keyOf(hostKind, fmt.Sprintf("h001.%03d", k)), ""))
+		}
+		return errors.Join(errs...)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	a.run("removedomain", "-f", "d001")
+	b.open()
+	b.until("it to have that", func() bool { return b.placed() == a.placed() })
+	gone("d001")
+}
+
+// TestAUserComesIntoARemovedDomain: it is there again, on both arrays, and no other one of that name
+// is made that he would be in; who makes the user here is told.
+func TestAUserComesIntoARemovedDomain(t *testing.T) {
+	t.Parallel()
+	as := openArrays(t, 2, quick)
+	a, b := as[0], as[1]
+	a.run("createdomain", "d")
+	b.until("it to know d", func() bool { return b.hasDomain("d") == nil })
+	b.Close()
+	a.until("it to be alone", func() bool { return !a.reachable() })
+	a.run("createuser", "-c", "secret12345", "bob", "d", "edit")
+	a.Close()
+	b.open()
+	b.until("it to be alone", func() bool { return !b.reachable() })
+	b.run("removedomain", "-f", "d")
+	a.open()
+	b.until("it to know bob", func() bool { _, err := b.people.User("bob"); return err == nil })
+	for _, o := range as {
+		o.until("d to be there", func() bool { return o.hasDomain("d") == nil })
+	}
+	a.nobodyLost()
+	b.nobodyLost()
+	a.because(array.DomainUsed, "removedomain", "-f", "d")
+	c, err := a.people.NewUser("cam", people.Grants{}.With("removed", people.Edit), "secret12345")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.changeUsers(t.Context(), c); array.ReasonOf(err) != array.NoDomain {
+		t.Errorf("a user of a domain that was removed meanwhile: %v", err)
+	}
 }
 
 // TestRefusedBook: a change that the other array refuses is made nowhere.

@@ -102,6 +102,8 @@ func (n *Node) placesWith(t *store.Tx, b *book) error {
 	if len(fresh.Placings) == 0 {
 		return nil
 	}
-	_, err := n.takeBookIn(t, fresh)
-	return err
+	if _, err := n.takeBookIn(t, fresh); err != nil {
+		return err
+	}
+	return n.mendBook(t)
 }

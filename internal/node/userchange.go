@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/perdure/perdure/internal/people"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // Users are made and changed on both arrays by one command, as hosts are.
@@ -17,7 +18,7 @@ import (
 func (n *Node) changeUsers(ctx context.Context, c people.UserChange) error {
 	n.telling.Lock()
 	defer n.telling.Unlock()
-	tell, err := n.people.Make(c)
+	tell, err := n.people.Make(c, func(t *store.Tx) error { return newDomains(t, c) })
 	if err != nil || tell == nil || !n.reachable() {
 		return err
 	}
@@ -29,6 +30,27 @@ func (n *Node) changeUsers(ctx context.Context, c people.UserChange) error {
 		return fmt.Errorf("take back a change the other array refused: %w", errors.Join(e, err))
 	}
 	return err
+}
+
+// newDomains refuses a change that puts a user in a domain that was removed meanwhile.
+func newDomains(t *store.Tx, c people.UserChange) error {
+	if c.Now == nil {
+		return nil
+	}
+	for _, p := range c.Now.Domains {
+		if c.Was != nil && c.Was.In(p.Domain) {
+			continue
+		}
+		if _, err := (&bookOf{t: t}).mustHave(p.Domain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeUser carries out a change that the other array tells of.
+func (n *Node) takeUser(c people.UserChange) error {
+	return n.people.Take(c, n.cfg.Name, func(t *store.Tx) error { return n.mendBook(t, c) })
 }
 
 // tellUser tells the other array of a change, which it does not have to be told again.
@@ -51,7 +73,13 @@ func (n *Node) tellUsers(ctx context.Context, refused map[string]string) {
 		n.eventOnce("look for changes of users: " + err.Error())
 	}
 	for _, c := range all {
-		err := n.tellUser(ctx, c)
+		now, err := n.people.StillUntold(c.Name) // the other array may have removed him meanwhile
+		if err == nil && now == nil {
+			continue
+		}
+		if err == nil {
+			err = n.tellUser(ctx, *now)
+		}
 		if errors.As(err, new(unanswered)) {
 			return
 		}

@@ -19,9 +19,12 @@ var tables = struct {
 	users store.Bucket[User]
 	// untold are changes, by name, that the other array has not heard of.
 	untold store.Bucket[UserChange]
+	// removed are the names of those who were removed, with the order in which they were.
+	removed store.Bucket[uint64]
 }{
 	store.Bucket[User]{Name: "users"},
 	store.Bucket[UserChange]{Name: "untoldusers"},
+	store.Bucket[uint64]{Name: "removedusers"},
 }
 
 // Options are what a Book is opened with.
@@ -186,10 +189,17 @@ func (b *Book) User(name string) (User, error) {
 // Users returns all users by name.
 func (b *Book) Users() (all []User, err error) {
 	err = b.store.View(func(t *store.Tx) error {
-		return tables.users.Each(t, func(_ string, u User) error {
-			all = append(all, u)
-			return nil
-		})
+		all, err = UsersIn(t)
+		return err
+	})
+	return all, err
+}
+
+// UsersIn returns them in a transaction.
+func UsersIn(t *store.Tx) (all []User, err error) {
+	err = tables.users.Each(t, func(_ string, u User) error {
+		all = append(all, u)
+		return nil
 	})
 	slices.SortFunc(all, func(x, y User) int { return strings.Compare(x.Name, y.Name) })
 	return all, err

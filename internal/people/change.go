@@ -3,6 +3,7 @@
 package people
 
 import (
+	"errors"
 	"reflect"
 	"slices"
 	"time"
@@ -64,12 +65,14 @@ func (u *User) RemoveKey(fingerprint string) bool {
 	return had
 }
 
-// Make carries a change out here. It returns all that the other array is to hear of that
-// user, nil if nothing.
-func (b *Book) Make(c UserChange) (tell *UserChange, err error) {
+// Make carries a change out here, if what belongs to it can be done in the same transaction. It
+// returns all that the other array is to hear of that user, nil if nothing.
+func (b *Book) Make(c UserChange, with ...func(*store.Tx) error) (tell *UserChange, err error) {
 	err = b.store.Update(func(t *store.Tx) error {
-		tell, err = b.MakeIn(t, c)
-		return err
+		if tell, err = b.MakeIn(t, c); err != nil {
+			return err
+		}
+		return each(t, with)
 	})
 	if err == nil {
 		b.Made(c)
@@ -126,7 +129,7 @@ func (c UserChange) check() error {
 
 func (c UserChange) apply(t *store.Tx) error {
 	if c.Now == nil {
-		return tables.users.Delete(t, c.Name)
+		return errors.Join(tables.users.Delete(t, c.Name), bury(t, c.Name))
 	}
 	count := 0
 	if err := tables.users.Each(t, func(name string, _ User) error {
@@ -140,7 +143,7 @@ func (c UserChange) apply(t *store.Tx) error {
 	if count >= maxUsers {
 		return array.Errorf(array.Full, "there are %d users, the most there may be", count)
 	}
-	return tables.users.Put(t, c.Name, *c.Now)
+	return errors.Join(tables.users.Put(t, c.Name, *c.Now), tables.removed.Delete(t, c.Name))
 }
 
 // noteUntold notes that the other array, if there is one, is to hear of a change.
@@ -190,13 +193,37 @@ func (b *Book) Untold() (all []UserChange, err error) {
 	return all, err
 }
 
-// Take carries out a change that the other array tells of; here is this array's name. A
-// user who was removed on either does not come back by a change made on the other.
-func (b *Book) Take(c UserChange, here string) error {
+// each does what belongs to a change.
+func each(t *store.Tx, with []func(*store.Tx) error) error {
+	for _, f := range with {
+		if err := f(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// StillUntold returns what the other array has not heard of a user yet, nil if nothing.
+func (b *Book) StillUntold(name string) (c *UserChange, err error) {
+	err = b.store.View(func(t *store.Tx) error {
+		now, ok, err := tables.untold.Get(t, name)
+		if ok {
+			c = &now
+		}
+		return err
+	})
+	return c, err
+}
+
+// Take carries out a change that the other array tells of, with what belongs to it; here is this
+// array's name. A user who was removed on either does not come back by a change made on the other.
+func (b *Book) Take(c UserChange, here string, with ...func(*store.Tx) error) error {
 	var taken *UserChange
 	err := b.store.Update(func(t *store.Tx) (err error) {
-		taken, err = b.TakeIn(t, c, here)
-		return err
+		if taken, err = b.TakeIn(t, c, here); err != nil {
+			return err
+		}
+		return each(t, with)
 	})
 	if err == nil && taken != nil {
 		b.Made(*taken)
@@ -215,6 +242,10 @@ func (b *Book) TakeIn(t *store.Tx, c UserChange, here string) (taken *UserChange
 		return nil, err
 	}
 	own, pending, err := tables.untold.Get(t, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	buried, err := c.buried(t)
 	switch {
 	case err != nil:
 		return nil, err
@@ -225,6 +256,8 @@ func (b *Book) TakeIn(t *store.Tx, c UserChange, here string) (taken *UserChange
 	case same(cur, c.Was):
 	case cur == nil && pending && own.Now == nil && c.Was != nil:
 		return nil, nil // the other array is yet to hear of that
+	case cur == nil && buried:
+		return nil, nil // it was on its way when he was removed
 	case cur == nil:
 	case c.Founder != 0 && c.Was == nil && reflect.DeepEqual(cur.Grants, c.Now.Grants):
 		if c.Founder > b.o.Self {
