@@ -56,7 +56,9 @@ func (g *Group) startSwitch(done func(error)) {
 		g.saveSegments()
 		e := g.tail[len(g.tail)-1]
 		e.then = func() {
-			if g.view.Role != arb.Paired || g.switching == nil || g.view.Epoch != g.switching.epoch {
+			// What is committed in the epoch holds, also while neither array acts on the record for
+			// a moment because who decides is being changed.
+			if g.applied < e.pos.Place || g.switching == nil || g.view.Epoch != g.switching.epoch {
 				g.endSwitch(array.Errorf(array.Conflict, "%s was not switched over: the other array was lost meanwhile", g.what()))
 				return
 			}
