@@ -82,15 +82,23 @@ func setSSHHostKey(n *Node, _ context.Context, a *args) error {
 	if err := sure("setsshhostkey lets clients that have not learnt the new keys take array %s for another one", n.cfg.Name); err != nil {
 		return err
 	}
-	if err := k.Turn(); err != nil {
-		return err
+	was := hostKeysText(k)
+	err = k.Turn()
+	if now := hostKeysText(k); now != was { // of two, one may have been changed
+		n.event(fmt.Sprintf("array %s has other SSH host keys: %s", n.cfg.Name, now))
 	}
+	return err
+}
+
+// hostKeysText is the keys of now.
+func hostKeysText(k *hostkey.Keys) string {
 	var all []string
 	for _, s := range k.Show() {
-		all = append(all, s.Type+" "+s.Fingerprint)
+		if !s.Next {
+			all = append(all, s.Type+" "+s.Fingerprint)
+		}
 	}
-	n.event(fmt.Sprintf("array %s has other SSH host keys: %s", n.cfg.Name, strings.Join(all, ", ")))
-	return nil
+	return strings.Join(all, ", ")
 }
 
 func removeSSHHostKey(n *Node, _ context.Context, a *args) error {

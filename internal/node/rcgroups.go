@@ -231,9 +231,9 @@ func dismissVV(n *Node, ctx context.Context, a *args) error {
 		if !slices.ContainsFunc(d.volumes(), func(o VV) bool { return o.ID != v.ID }) {
 			return n.staysAlone(ctx, v, r)
 		}
-		err = n.staysBehind(a, v, r)
+		id, err := n.staysBehind(a, v, r)
 		if err == nil && *wait {
-			n.waitStays(a, v.Name)
+			n.waitStays(a, id, v.Name)
 		}
 		return err
 	}

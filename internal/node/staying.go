@@ -73,28 +73,33 @@ func (n *Node) unleft(v VV) error {
 	return nil
 }
 
-// staysBehind begins to take v, which is not its group's only volume, out of it.
-func (n *Node) staysBehind(a *args, v VV, r *running) error {
+// staysBehind begins to take v, which is not its group's only volume, out of it. It returns what is to
+// take its place.
+func (n *Node) staysBehind(a *args, v VV, r *running) (array.VolumeID, error) {
 	if err := n.mayStay(v, r); err != nil {
-		return err
+		return 0, err
 	}
 	w := VV{
 		Name: fmt.Sprintf("rcdismiss.%d.%08x", n.VolumeNumber(v.ID), uint32(nonce()>>32)), Size: v.Size, CPG: v.CPG,
 		Provisioning: v.Provisioning, Compress: v.Compress, Shows: v.identity(), Stays: &Staying{v.ID, v.Name},
 	}
 	if err := n.createVolume(w); err != nil {
-		return err
+		return 0, err
 	}
 	n.copies.wake()
+	w, is, err := n.stayingOf(v)
+	if err != nil || !is {
+		return 0, orElse(err, errNotDismissed(v.Name))
+	}
 	a.printf("Volume %s is being copied, to stay on array %s", v.Name, n.cfg.Name)
-	f, err := n.goOn(keptTask{TaskFact: TaskFact{Kind: kindStay, Name: v.Name}, By: a.by, Undo: []string{"removevv", "-f", w.Name}}, n.stayWork(v.Name))
+	f, err := n.goOn(keptTask{TaskFact: TaskFact{Kind: kindStay, Name: v.Name}, By: a.by, Volume: w.ID, Undo: []string{"removevv", "-f", w.Name}}, n.stayWork(w.ID, v.Name))
 	if err != nil { // it goes on without
 		n.warn(fmt.Sprintf("the dismissal of volume %s has no task: %v", v.Name, err))
 	} else {
 		a.printf(", task ID = %d", f.ID)
 	}
 	a.printf("\n")
-	return nil
+	return w.ID, nil
 }
 
 // mayStay says what keeps a volume from staying when it leaves.
@@ -132,31 +137,25 @@ func (n *Node) staysAsIs(v VV, but array.VolumeID) error {
 	return n.unscheduled(v)
 }
 
-// stayWork waits until a volume has left its group.
-func (n *Node) stayWork(name string) work {
+// stayWork waits until a volume has left its group, whose place the one with that id is to take. Its
+// name may become another one: the other array may serve the group meanwhile.
+func (n *Node) stayWork(id array.VolumeID, name string) work {
 	return func(ctx context.Context, tell func(progress.Step)) (string, error) {
 		m := progress.NewMeter("dismissal of volume "+name, tell)
 		for {
-			v, g, err := n.vv(name)
+			w, err := n.vvOf(id)
 			switch {
+			case array.KindOf(err) == array.NotFound:
+				return "", errNotDismissed(name)
 			case err != nil:
 				return "", err
-			case g.Private:
-				return fmt.Sprintf("volume %s is un-mirrored, on array %s\n", name, n.cfg.Name), n.afterCommand(ctx)
+			case w.Stays == nil:
+				return fmt.Sprintf("volume %s is un-mirrored, on array %s\n", w.Name, n.cfg.Name), n.afterCommand(ctx)
 			}
-			w, is, err := n.stayingOf(v)
-			if err == nil && !is {
-				if _, g, err = n.vv(name); err == nil && g.Private { // it left in between two looks
-					continue
-				}
-			}
-			if err != nil || !is {
-				return "", orElse(err, array.Errorf(array.Aborted, "volume %s was not dismissed: that was ended", name))
-			}
-			if r := n.copies.run(w.ID); r != nil {
-				m.At(min(r.done.Load(), r.size.Load()), r.size.Load(), r.done.Load(), n.copies.why(w.ID))
+			if r := n.copies.run(id); r != nil {
+				m.At(min(r.done.Load(), r.size.Load()), r.size.Load(), r.done.Load(), n.copies.why(id))
 			} else if text := n.stranded(w); text != "" {
-				m.At(0, v.Size, 0, text)
+				m.At(0, w.Size, 0, text)
 			}
 			if !pause(ctx, waitCopyEvery) {
 				return "", ctx.Err()
@@ -165,10 +164,14 @@ func (n *Node) stayWork(name string) work {
 	}
 }
 
+func errNotDismissed(name string) error {
+	return array.Errorf(array.Aborted, "volume %s was not dismissed: that was ended", name)
+}
+
 // waitStays lets a command wait until a volume is out of its group.
-func (n *Node) waitStays(a *args, name string) {
+func (n *Node) waitStays(a *args, id array.VolumeID, name string) {
 	a.waits("remote_copy_sync", name, func(ctx context.Context) error {
-		text, err := n.stayWork(name)(ctx, a.tell)
+		text, err := n.stayWork(id, name)(ctx, a.tell)
 		if err == nil {
 			a.instead("%s", text)
 		}

@@ -69,3 +69,37 @@ func TestAnAdmissionThatStandsStill(t *testing.T) {
 	a.letCopies()
 	a.until("w to be in g", func() bool { f, err := a.Task(task.ID); return err == nil && f.Status == TaskDone })
 }
+
+// TestADismissalThatStandsStill: the other array serves the group meanwhile, and knows nothing of it;
+// the volume may have another name when it goes on.
+func TestADismissalThatStandsStill(t *testing.T) {
+	t.Parallel()
+	arrays := openArrays(t, 2, quick)
+	a, b := arrays[0], arrays[1]
+	a.inUse("w")
+	a.fullGroup("sync")
+	a.run("admitrcopyvv", "-createvv", "-wait", "w", "g")
+	a.run("syncrcopy", "-w", "g")
+	a.holdCopies()
+	task, err := a.StartTask(t.Context(), "remote_copy_dismiss", "w", local("dismissrcopyvv", "-f", "-keepvv", "-wait", "w", "g"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.until("it to be dismissed", func() bool { _, is, err := a.stayingOf(a.stored("w")); return is && err == nil })
+	a.run("setrcopygroup", "switchover", "g")
+	b.until("array-b to serve g", func() bool { f, err := b.Group("g"); return err == nil && f.ServedHere })
+	a.until("the task to say so", func() bool {
+		f, err := a.Task(task.ID)
+		return err == nil && strings.Contains(f.Text, "volume w is to leave group g for array array-a, and array array-b serves the group now")
+	})
+	a.look(patience + 1)
+	a.alert("New Major admission w")
+	b.run("setvv", "-name", "w2", "w")
+	b.run("setrcopygroup", "switchover", "g")
+	a.until("array-a to serve g", func() bool { f, err := a.Group("g"); return err == nil && f.ServedHere })
+	a.letCopies()
+	a.until("w2 to be alone", func() bool { f, err := a.Task(task.ID); return err == nil && f.Status == TaskDone })
+	if f := a.fact("w2"); !f.alone() {
+		t.Errorf("w2 is %+v", f)
+	}
+}

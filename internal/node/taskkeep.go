@@ -22,6 +22,8 @@ type keptTask struct {
 	By    Caller   `json:"by"`
 	Words []string `json:"words,omitempty"`
 	Undo  []string `json:"undo,omitempty"`
+	// Volume is what the task is about, where a name may become another one.
+	Volume array.VolumeID `json:"volume,omitempty"`
 	// Waited: it ends with who gave the command.
 	Waited bool `json:"waited,omitempty"`
 }
@@ -205,7 +207,7 @@ func (n *Node) resumeTasks() {
 		case kindJoin:
 			do = n.joinWork(t.Name)
 		case kindStay:
-			do = n.stayWork(t.Name)
+			do = n.stayWork(t.Volume, t.Name)
 		default:
 			do = n.givenAgain(t.keptTask)
 		}

@@ -277,7 +277,10 @@ func snapshotsAndClones(t *testing.T, f *face, a *pyClient) {
 	if _, _, err := a.do("DELETE", "/volumes/renamed", nil); codeOf(err) != 34 {
 		t.Errorf("removal of a volume in a set: %v", err)
 	}
-	a.must("POST", "/volumesets/set", m{"action": "createSnapshot", "parameters": m{"name": "of-@count@", "readOnly": true}})
+	a.must("POST", "/volumesets/set", m{"action": "createSnapshot", "parameters": m{"name": "of-@count@", "readOnly": true, "comment": "nightly"}})
+	if _, out := a.must("GET", "/volumes/of-0", nil); out["comment"] != "nightly" {
+		t.Errorf("a set's snapshot has the comment %v", out["comment"])
+	}
 	a.must("DELETE", "/volumesets/set", nil)
 	if _, _, err := a.do("DELETE", "/volumes/renamed", nil); codeOf(err) != 32 {
 		t.Errorf("removal of a volume with a snapshot: %v", err)

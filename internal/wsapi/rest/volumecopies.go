@@ -84,8 +84,11 @@ func snapshotName(ref, s string) error {
 	return name(ref, plain)
 }
 
-// life returns the options for a snapshot's times.
+// life returns the options for a snapshot's times and comment.
 func (s snapshotOf) life() (words []string, err error) {
+	if err := text("comment", s.Comment, maxComment); err != nil {
+		return nil, err
+	}
 	for _, x := range []struct {
 		ref, option string
 		hours       int64
@@ -100,6 +103,9 @@ func (s snapshotOf) life() (words []string, err error) {
 	if s.ExpirationHours > 0 && s.RetentionHours > s.ExpirationHours {
 		return nil, fail(wsapi.BadInput, "retentionHours", "retentionHours is more than expirationHours")
 	}
+	if s.Comment != "" {
+		words = append(words, "-comment="+s.Comment)
+	}
 	return words, nil
 }
 
@@ -111,9 +117,6 @@ func makeSnapshot(c *call, of string, in volumeAction) (answer, error) {
 	if err := snapshotName("name", p.Name); err != nil {
 		return answer{}, err
 	}
-	if err := text("comment", p.Comment, maxComment); err != nil {
-		return answer{}, err
-	}
 	words, err := p.life()
 	if err != nil {
 		return answer{}, err
@@ -121,9 +124,6 @@ func makeSnapshot(c *call, of string, in volumeAction) (answer, error) {
 	words = append([]string{"createsv"}, words...)
 	if p.ReadOnly {
 		words = append(words, "-ro")
-	}
-	if p.Comment != "" {
-		words = append(words, "-comment="+p.Comment)
 	}
 	if err := c.run(append(words, p.Name, of)...); err != nil {
 		return answer{}, err
@@ -157,18 +157,38 @@ func makeCopy(c *call, of string, in volumeAction) (answer, error) {
 		if err := c.hasCPG("destCPG", p.DestCPG); err != nil {
 			return answer{}, err
 		}
+		if p.SnapCPG != "" {
+			if err := c.hasCPG("snapCPG", p.SnapCPG); err != nil {
+				return answer{}, err
+			}
+		}
 		how, err := newVolume{TPVV: p.TPVV, TDVV: p.TDVV, Reduce: p.Reduce, Compression: p.Compression}.how()
 		if err != nil {
 			return answer{}, err
 		}
 		words = append(append(append(words, "-online"), how...), p.DestCPG)
-	case p.DestCPG != "":
-		return answer{}, fail(wsapi.ParamConflict, "destCPG", "destCPG goes with online only")
+	default:
+		if ref := p.forOnline(); ref != "" {
+			return answer{}, fail(wsapi.ParamConflict, ref, "%s goes with online only: without, destVolume exists", ref)
+		}
 	}
 	if _, err := c.array().Volume(of); err != nil {
 		return answer{}, err
 	}
 	return c.task("vv_copy", p.DestVolume, base+"/volumes/"+p.DestVolume, append(words, p.DestVolume)...)
+}
+
+// forOnline is a member that only a new volume takes, if one is given.
+func (p physicalCopyOf) forOnline() string {
+	for _, x := range []struct {
+		ref   string
+		given bool
+	}{{"destCPG", p.DestCPG != ""}, {"tpvv", p.TPVV != nil && *p.TPVV}, {"tdvv", p.TDVV}, {"reduce", p.Reduce}, {"compression", p.Compression}, {"snapCPG", p.SnapCPG != ""}} {
+		if x.given {
+			return x.ref
+		}
+	}
+	return ""
 }
 
 // snapshotSet makes snapshots of all volumes of a set, of one moment.
