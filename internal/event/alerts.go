@@ -31,7 +31,13 @@ type Alert struct {
 	Ended time.Time `json:"ended,omitzero"`
 	// Seen: a person knows of it.
 	Seen bool `json:"seen,omitempty"`
+	// placed is when it was asked for Domain.
+	placed time.Time
 }
+
+// placedFor is how long the domain of an alert is taken to be what it was: what it names is moved
+// seldom, and conditions are looked at each second.
+const placedFor = 10 * time.Second
 
 // State is the incumbent's word for how an alert stands.
 type State string
@@ -109,7 +115,7 @@ func OpenAlerts(s *store.Store, log *Log) (*Alerts, error) {
 }
 
 // Raise tells that a condition lasts. What is known already is told again only if it matters
-// more now: it reports whether it was told. It does not wait for a disk.
+// more now: it reports whether it was told.
 func (a *Alerts) Raise(c Condition, s Severity, text string, at time.Time) (told bool) {
 	text = cut(text, maxText)
 	a.mu.Lock()
@@ -120,20 +126,25 @@ func (a *Alerts) Raise(c Condition, s Severity, text string, at time.Time) (told
 		return false // nobody reads more
 	case x == nil:
 		told = true
-		x = &Alert{ID: a.next, Condition: c, Severity: s, Text: text, Domain: a.log.domainOf(text), Since: at}
+		x = &Alert{ID: a.next, Condition: c, Severity: s, Text: text, Domain: a.log.domainOf(text), Since: at, placed: at}
 		a.next++
 		a.open[c], a.all = x, append(a.all, x)
 		a.log.Add(Event{At: at, Severity: s, Text: text, Alert: x.ID, Mark: Began})
-	case x.Severity == s && x.Text == text && x.Domain == a.log.domainOf(text):
+	case x.Severity == s && x.Text == text && at.Sub(x.placed).Abs() < placedFor:
 		return false
-	case x.Severity == s && x.Text == text: // what it names was moved
-		x.Domain = a.log.domainOf(text)
+	case x.Severity == s && x.Text == text:
+		x.placed = at
+		d := a.log.domainOf(text)
+		if d == x.Domain {
+			return false
+		}
+		x.Domain = d // what it names was moved
 	default:
 		if told = more(s, x.Severity); told {
 			x.Seen = false
 			a.log.Add(Event{At: at, Severity: s, Text: text, Alert: x.ID})
 		}
-		x.Severity, x.Text, x.Domain = s, text, a.log.domainOf(text)
+		x.Severity, x.Text, x.Domain, x.placed = s, text, a.log.domainOf(text), at
 	}
 	a.changed(x.ID, x)
 	return told

@@ -154,7 +154,11 @@ func TestDomains(t *testing.T) {
 	a.Raise(Condition{Kind: "k"}, Minor, "of v", time.Unix(1, 0))
 	domain = "office"
 	l.Add(Event{Text: "x", Domain: "forged"})
-	if a.Raise(Condition{Kind: "k"}, Minor, "of v", time.Unix(1, 0)) || a.All()[0].Domain != "office" {
+	a.Raise(Condition{Kind: "k"}, Minor, "of v", time.Unix(2, 0))
+	if a.All()[0].Domain != "shop" {
+		t.Errorf("it is asked for each time: %+v", a.All())
+	}
+	if a.Raise(Condition{Kind: "k"}, Minor, "of v", time.Unix(1, 0).Add(placedFor)) || a.All()[0].Domain != "office" {
 		t.Errorf("what it is about was moved: %+v", a.All())
 	}
 	domain = "store"

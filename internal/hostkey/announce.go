@@ -5,6 +5,7 @@ package hostkey
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -23,29 +24,33 @@ type wire struct{ B []byte }
 
 // Offered is what Offer carries: the keys of now, and those to come.
 func (k *Keys) Offered() (payload []byte) {
-	for _, s := range append(k.Current(), k.Next()...) {
+	now, next := k.all()
+	for _, s := range append(now, next...) {
 		payload = append(payload, ssh.Marshal(wire{s.PublicKey().Marshal()})...)
 	}
 	return payload
 }
 
-// Proofs answers Prove: a signature for each key that is asked for, over the session and the key.
+// Proofs answers Prove: a signature for each key that is asked for, once, over the session and the key.
 // rsaWith is the algorithm by which the connection's own RSA key was proved, if it was.
 func (k *Keys) Proofs(asked, session []byte, rsaWith string) (payload []byte, err error) {
-	all := append(k.Current(), k.Next()...)
-	for count := 0; len(asked) > 0; count++ {
+	now, next := k.all()
+	left := append(now, next...)
+	for len(asked) > 0 {
 		var one struct {
 			Blob []byte
 			Rest []byte `ssh:"rest"`
 		}
-		if err := ssh.Unmarshal(asked, &one); err != nil || count >= len(all) {
+		if err := ssh.Unmarshal(asked, &one); err != nil {
 			return nil, fmt.Errorf("prove SSH host keys: the question can't be read")
 		}
 		asked = one.Rest
-		s := signerOf(all, one.Blob)
-		if s == nil {
-			return nil, fmt.Errorf("prove SSH host keys: the array has no such key")
+		i := slices.IndexFunc(left, func(s ssh.Signer) bool { return string(s.PublicKey().Marshal()) == string(one.Blob) })
+		if i < 0 {
+			return nil, fmt.Errorf("prove SSH host keys: the array has no such key, or it is asked for twice")
 		}
+		s := left[i]
+		left = slices.Delete(left, i, i+1) // a signature takes milliseconds
 		sig, err := sign(s, ssh.Marshal(struct {
 			What          string
 			Session, Blob []byte
@@ -79,18 +84,10 @@ func (k *Keys) Show() (all []Shown) {
 			})
 		}
 	}
-	add(k.Current(), false)
-	add(k.Next(), true)
+	now, next := k.all()
+	add(now, false)
+	add(next, true)
 	return all
-}
-
-func signerOf(all []ssh.Signer, blob []byte) ssh.Signer {
-	for _, s := range all {
-		if string(s.PublicKey().Marshal()) == string(blob) {
-			return s
-		}
-	}
-	return nil
 }
 
 // sign never uses SHA-1, which is what RSA keys sign with that are told nothing.

@@ -38,6 +38,8 @@ const nextSuffix = ".next"
 type Keys struct {
 	dir string
 
+	making sync.Mutex // held by those who change the keys; making one takes long
+
 	mu      sync.Mutex
 	current [len(kinds)]ssh.Signer
 	next    [len(kinds)]ssh.Signer // nil: that of now stays
@@ -73,64 +75,77 @@ func (k *Keys) path(i int, suffix string) string {
 
 // Current returns the keys that prove the array now.
 func (k *Keys) Current() []ssh.Signer {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return slices.Clone(k.current[:])
+	now, _ := k.all()
+	return now
 }
 
 // Next returns those to come, if any were made.
-func (k *Keys) Next() (all []ssh.Signer) {
+func (k *Keys) Next() []ssh.Signer {
+	_, next := k.all()
+	return next
+}
+
+// all returns both, of one moment.
+func (k *Keys) all() (now, next []ssh.Signer) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, s := range k.next {
 		if s != nil {
-			all = append(all, s)
+			next = append(next, s)
 		}
 	}
-	return all
+	return slices.Clone(k.current[:]), next
 }
 
 // Prepare makes the keys to come, in place of those made before.
 func (k *Keys) Prepare() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.making.Lock()
+	defer k.making.Unlock()
 	for i, kind := range kinds {
 		s, err := create(k.path(i, nextSuffix), kind.make)
 		if err != nil {
 			return fmt.Errorf("make SSH host key %s: %w", kind.file+nextSuffix, err)
 		}
+		k.mu.Lock()
 		k.next[i] = s
+		k.mu.Unlock()
 	}
 	return nil
 }
 
-// Turn puts the keys to come in the place of those of now, which are gone.
+// Turn puts the keys to come in the place of those of now, which are gone. After an error some are
+// in their place.
 func (k *Keys) Turn() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for i, s := range k.next {
-		if s == nil {
-			continue
-		}
-		if err := os.Rename(k.path(i, nextSuffix), k.path(i, "")); err != nil {
-			return fmt.Errorf("turn to SSH host key %s: %w", kinds[i].file+nextSuffix, err)
-		}
-		k.current[i], k.next[i] = s, nil
-	}
-	return syncFolder(k.dir)
+	return k.endNext("turn to", func(i int) error {
+		return os.Rename(k.path(i, nextSuffix), k.path(i, ""))
+	}, func(i int) { k.current[i] = k.next[i] })
 }
 
 // Drop gives up the keys to come.
 func (k *Keys) Drop() error {
+	return k.endNext("give up", func(i int) error {
+		err := os.Remove(k.path(i, nextSuffix))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}, func(int) {})
+}
+
+// endNext ends that keys are to come: each by its file, and what becomes of it.
+func (k *Keys) endNext(what string, file func(i int) error, then func(i int)) error {
+	k.making.Lock()
+	defer k.making.Unlock()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for i, s := range k.next {
 		if s == nil {
 			continue
 		}
-		if err := os.Remove(k.path(i, nextSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("give up SSH host key %s: %w", kinds[i].file+nextSuffix, err)
+		if err := file(i); err != nil {
+			return fmt.Errorf("%s SSH host key %s: %w", what, kinds[i].file+nextSuffix, err)
 		}
+		then(i)
 		k.next[i] = nil
 	}
 	return syncFolder(k.dir)

@@ -112,6 +112,7 @@ func TestProofs(t *testing.T) {
 	for name, asked := range map[string][]byte{
 		"of another array": other.Offered(),
 		"twice":            append(k.Offered(), k.Offered()...),
+		"one key twice":    slices.Concat(ssh.Marshal(wire{rsaOf(k)}), ssh.Marshal(wire{rsaOf(k)})),
 		"torn":             k.Offered()[:20],
 		"too long":         {0xff, 0xff, 0xff, 0xff},
 	} {
@@ -135,3 +136,5 @@ func FuzzProofs(f *testing.F) {
 		}
 	})
 }
+
+func rsaOf(k *Keys) []byte { return k.Current()[1].PublicKey().Marshal() }
