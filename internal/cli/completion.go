@@ -19,8 +19,8 @@ func ownCommands() []node.CommandFact {
 		{Name: "completion", About: "prints a completion script", Forms: []string{"bash", "zsh"}},
 		{Name: "demo", About: "shows a pair on this machine", Options: []string{"--bin", "--dir"}},
 		{Name: "hosts", About: "prints the settings of hosts", Forms: []string{"recipe"}},
-		{Name: "init", About: "makes keys and configuration for a pair", Options: []string{"--dir", "--iscsi-a", "--iscsi-b", "--link-a", "--link-b", "--ssh-a", "--ssh-b", "--witness", "--by-command"}},
-		{Name: "init-array", About: "makes a key and configuration for one array", Options: []string{"--dir", "--system-id", "--iscsi", "--link", "--ssh"}},
+		{Name: "init", About: "makes keys and configuration for a pair", Options: []string{"--dir", "--iscsi-a", "--iscsi-b", "--link-a", "--link-b", "--ssh-a", "--ssh-b", "--rest-a", "--rest-b", "--witness", "--by-command"}},
+		{Name: "init-array", About: "makes a key and configuration for one array", Options: []string{"--dir", "--system-id", "--iscsi", "--link", "--ssh", "--rest"}},
 	}
 }
 
@@ -60,11 +60,25 @@ func after(c node.CommandFact, write func(two, words string)) {
 	}
 }
 
+// bashOverHTTPS finds the array's command behind "cli" and its options. bash splits their values at
+// colons and equals signs.
+const bashOverHTTPS = `	if [[ ${COMP_WORDS[i]} == cli && $COMP_CWORD -gt $i && $cur != -* ]]; then
+		local j=$((i + 1))
+		while [[ $j -lt $COMP_CWORD && ${COMP_WORDS[j]} == --* ]]; do
+			case ${COMP_WORDS[j]} in --csvtable|--nohdtot) j=$((j + 1)); continue ;; esac
+			j=$((j + 2))
+			while [[ $j -le $COMP_CWORD && ( ${COMP_WORDS[j]} == [:=]* || ${COMP_WORDS[j - 1]} == [:=]* ) ]]; do j=$((j + 1)); done
+		done
+		i=$j
+	fi
+`
+
 func bash(all []node.CommandFact) string {
 	var b strings.Builder
 	b.WriteString("# bash completion of perdure: source it, or put it into /etc/bash_completion.d\n_perdure() {\n")
 	b.WriteString("\tlocal cur=${COMP_WORDS[COMP_CWORD]} i=1 words=\n")
 	b.WriteString("\twhile [[ $i -lt $COMP_CWORD && ${COMP_WORDS[i]} == --array ]]; do i=$((i + 2)); done\n")
+	b.WriteString(bashOverHTTPS)
 	fmt.Fprintf(&b, "\tif [[ $COMP_CWORD -le $i ]]; then\n\t\twords=%q\n\telse\n\t\tcase ${COMP_WORDS[i]} in\n", namesOf(all)+" --array --help --version")
 	for _, c := range all {
 		if w := words(c, all); w != "" {

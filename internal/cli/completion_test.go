@@ -4,6 +4,7 @@ package cli
 
 import (
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -24,6 +25,11 @@ func TestBashCompletes(t *testing.T) {
 		"perdure help showho":           "showhost showhostset",
 		"perdure cli --p":               "--pin --password-file",
 		"perdure cli --c":               "--csvtable",
+		"perdure cli showvv":            "showvv showvvset",
+		"perdure cli --pin sha256 : 0a --csvtable setrcopygroup sw":        "switchover",
+		"perdure cli --url https : //10.0.0.1 : 8080 --user ann createv":   "createvlun createvv createvvcopy createvvset",
+		"perdure cli --url = https : //10.0.0.1 : 8080 --user ann showrco": "showrcopy showrcopydrill",
+		"perdure cli --url https : //10.0.0.1 : 8080 --user ann --nohd":    "--nohdtot",
 
 		"perdure setrcopytarget witness ch":    "check",
 		"perdure setrcopytarget witness -rem":  "-remote",
@@ -36,7 +42,7 @@ func TestBashCompletes(t *testing.T) {
 		"perdure showvv -cs":                   "-csvtable",
 	} {
 		words := strings.Fields(line)
-		run := script + "\nCOMP_WORDS=(" + line + "); COMP_CWORD=" + string(rune('0'+len(words)-1)) + "; _perdure; echo ${COMPREPLY[*]}"
+		run := script + "\nCOMP_WORDS=(" + line + "); COMP_CWORD=" + strconv.Itoa(len(words)-1) + "; _perdure; echo ${COMPREPLY[*]}"
 		out, err := exec.Command("bash", "-c", run).CombinedOutput()
 		if got := strings.TrimSpace(string(out)); err != nil || got != want {
 			t.Errorf("%s: %q, %v; want %q", line, got, err, want)

@@ -87,6 +87,11 @@ func createHost(n *Node, ctx context.Context, a *args) error {
 		})
 	}
 	h := Host{Name: a.rest[0], Persona: *persona, Initiators: a.rest[1:]}
+	for k, i := range h.Initiators {
+		if slices.Contains(h.Initiators[:k], i) {
+			return array.Errorf(array.Invalid, "host %s: initiator %.80s is said twice", h.Name, i)
+		}
+	}
 	about.of(a, &h)
 	if err := h.setCHAP(*chap); err != nil {
 		return err

@@ -345,6 +345,8 @@ func (n *Node) unneeded(vvs []VV, after ...VV) error {
 				return array.Errorf(array.Conflict, "volume %s is being made a copy of snapshot %s: wait for that, or 'createvvcopy -halt' it", o.Name, going[o.Taking]).Because(array.Copied)
 			}
 			return array.Errorf(array.Conflict, "volume %s is being made what snapshot %s was: promote that first", o.Name, going[o.Taking]).Because(array.Copied)
+		case going[o.Of] != "" && o.copiedFrom():
+			return errCopiedFrom(going[o.Of], o)
 		case going[o.Of] != "":
 			return array.Errorf(array.Conflict, "volume %s has the snapshot %s: remove that first", going[o.Of], o.Name).Because(array.HasSnapshots)
 		case going[o.Base] != "":

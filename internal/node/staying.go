@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
@@ -102,6 +103,16 @@ func (n *Node) staysBehind(a *args, v VV, r *running) (array.VolumeID, error) {
 	return w.ID, nil
 }
 
+// copiedFrom reports whether a snapshot is one that a volume is copied from which joins or leaves a
+// group; it goes by itself.
+func (v VV) copiedFrom() bool {
+	return v.Of != 0 && (strings.HasPrefix(v.Name, "rcadmit.") || strings.HasPrefix(v.Name, "rcdismiss."))
+}
+
+func errCopiedFrom(vv string, snap VV) error {
+	return array.Errorf(array.Conflict, "volume %s is being admitted to a group, or dismissed from one: it is copied from snapshot %s, which goes when that is over", vv, snap.Name).Because(array.Copied)
+}
+
 // mayStay says what keeps a volume from staying when it leaves.
 func (n *Node) mayStay(v VV, r *running) error {
 	if _, err := n.mayChange(r.rec.ID); err != nil {
@@ -124,6 +135,9 @@ func (n *Node) staysAsIs(v VV, but array.VolumeID) error {
 		return err
 	}
 	for _, o := range d.VVs {
+		if o.Of == v.ID && o.ID != but && o.Point == 0 && o.copiedFrom() {
+			return errCopiedFrom(v.Name, o)
+		}
 		if o.Of == v.ID && o.ID != but && o.Point == 0 {
 			return array.Errorf(array.Conflict, "volume %s has the snapshot %s, which would go with its copies: remove it first", v.Name, o.Name).Because(array.HasSnapshots)
 		}

@@ -278,6 +278,7 @@ func otherErrors() []wrong {
 		{404, 145, "GET", "/tasks/99?wait=1", ""},
 		{404, 145, "PUT", "/tasks/99", `{"action":1}`},
 		{400, 46, "PUT", "/tasks/99", `{"action":2}`},
+		{400, 40, "PUT", "/tasks/99", `{}`},
 		{400, 39, "GET", "/eventlog?since=x", ""},
 		{400, 12, "GET", "/eventlog/hours:1", ""},
 		{400, 12, "GET", "/volumes?query=nonsense+EQ+x", ""},

@@ -185,6 +185,9 @@ func putTask(c *call) (answer, error) {
 	if err := c.decode(&in); err != nil {
 		return answer{}, err
 	}
+	if in.Action == 0 {
+		return answer{}, fail(wsapi.Missing, "action", "action is missing")
+	}
 	if in.Action != cancelTask {
 		return answer{}, fail(wsapi.BadEnum, "action", "action %d: want 1, to cancel it", in.Action)
 	}
