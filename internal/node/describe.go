@@ -162,7 +162,11 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 			if i, err := r.g.Info(); err != nil || !i.Serving {
 				continue
 			}
+			again := n.tellingAgain(r.rec.ID)
 			version, err := n.push(ctx, r.rec.ID, busy >= maxBusy)
+			if err != nil && again {
+				n.tellAgain(r.rec.ID)
+			}
 			if errors.Is(err, errChanging) {
 				busy++
 				continue
@@ -176,7 +180,6 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 				continue
 			}
 			sent[r.rec.ID] = version
-			n.toldAgain(r.rec.ID)
 		}
 	}
 }
@@ -194,10 +197,13 @@ func (n *Node) toTellAgain(id array.GroupID) bool {
 	return n.again[id]
 }
 
-func (n *Node) toldAgain(id array.GroupID) {
+// tellingAgain reports whether it is to be told, and takes the mark away: before it is told, for what
+// happens from then on marks the group anew.
+func (n *Node) tellingAgain(id array.GroupID) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	delete(n.again, id)
+	defer delete(n.again, id)
+	return n.again[id]
 }
 
 // errChanging: a command is changing something, and tells the other array itself.
@@ -220,8 +226,8 @@ func (n *Node) push(ctx context.Context, id array.GroupID, wait bool) (uint64, e
 	}
 	defer n.command.Unlock()
 	d, err := n.described(id)
-	if err != nil {
-		return 0, errChanging // it was just removed
+	if err != nil || d.Group.Private {
+		return 0, errChanging // it was just removed, or its only volume taken out
 	}
 	places, err := n.placesOf(keyOf(groupKind, d.Group.Name))
 	if err == nil {

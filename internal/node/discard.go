@@ -9,6 +9,7 @@ import (
 
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/store"
 )
 
 // described is describe with the membership record, for the other array.
@@ -37,6 +38,28 @@ func (n *Node) give(id array.GroupID) (string, error) {
 	}
 	b, err := json.Marshal(d)
 	return string(b), err
+}
+
+// describeAnew makes a group's description a newer one than the other array was asked to drop.
+func (n *Node) describeAnew(id array.GroupID) error {
+	at, err := n.mayChange(id)
+	if err != nil {
+		return err
+	}
+	if err := n.store.Update(func(t *store.Tx) error {
+		g, _, err := tables.groups.Get(t, store.Key(uint64(id)))
+		if err != nil {
+			return err
+		}
+		return groupsPut(t, g.changed(at))
+	}); err != nil {
+		return err
+	}
+	d, err := n.described(id)
+	if err != nil {
+		return err
+	}
+	return n.apply(d, nil)
 }
 
 // beginWith stores the other array's record of a group of which nothing is here. A

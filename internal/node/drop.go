@@ -47,6 +47,27 @@ func (n *Node) dropGroup(id array.GroupID) error {
 	return n.exports.renew(id)
 }
 
+// dropTold drops this array's half of a group because the other array says so. It may be carried out
+// late, after the other array gave up waiting and told of the group anew: what is newer than what it
+// meant stays.
+func (n *Node) dropTold(id array.GroupID, newest uint64) error {
+	n.taking.Lock()
+	defer n.taking.Unlock()
+	d, err := n.describe(id)
+	if err != nil {
+		return nil // it has none
+	}
+	if newest != 0 && d.Group.Version > newest {
+		return array.Errorf(array.Conflict, "group %s is not dropped on array %s: it was told of anew since that was asked", d.Group.Name, n.cfg.Name)
+	}
+	if r := n.running(id); r != nil {
+		if i, err := r.g.Info(); err == nil && i.Serving {
+			return array.Errorf(array.Conflict, "group %s is not dropped on array %s, which serves it", d.Group.Name, n.cfg.Name)
+		}
+	}
+	return n.dropGroup(id)
+}
+
 // mayDrop says what keeps this array from dropping its half of a group.
 func (n *Node) mayDrop(id array.GroupID) error {
 	d, err := n.describe(id)

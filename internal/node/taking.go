@@ -10,8 +10,12 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
-// checkDescription says what would keep take from taking d up.
+// checkDescription says what would keep take from taking d up. A private group is never taken: hosts
+// would see its volume here too, as another one with the same identity.
 func (n *Node) checkDescription(d Description) error {
+	if d.Group.Private {
+		return array.Errorf(array.Conflict, "volume %s is another array's alone: array %s does not take it", d.Group.Name, n.cfg.Name)
+	}
 	return n.store.View(func(t *store.Tx) error {
 		if err := n.checkNumbers(t, d); err != nil {
 			return err
