@@ -33,6 +33,9 @@ func (n *Node) described(id array.GroupID) (Description, error) {
 // give answers the other array's question for a group.
 func (n *Node) give(id array.GroupID) (string, error) {
 	d, err := n.described(id)
+	if err == nil && d.Group.Private {
+		err = array.Errorf(array.Conflict, "volume %s is on array %s alone: its group is no other array's any more", d.Group.Name, n.cfg.Name)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -124,6 +124,9 @@ func TestAVolumeAloneIsNotTold(t *testing.T) {
 			t.Errorf("array-b takes a volume of array-a alone: %v", err)
 		}
 	}
+	if text, err := b.ask(t.Context(), request{Give: id}); err == nil {
+		t.Errorf("it is given: %s", text)
+	}
 	if _, err := b.describe(id); err == nil {
 		t.Error("array-b has the group")
 	}
