@@ -18,8 +18,8 @@ type request struct {
 	Give  array.GroupID `json:"give,omitempty"`
 	Check *Description  `json:"check,omitempty"`
 	Drop  array.GroupID `json:"drop,omitempty"`
-	// DropVersion is the newest version of the group's description that Drop means; 0: any.
-	DropVersion uint64 `json:"drop_version,omitempty"`
+	// DropOf is the newest description of the group that Drop means; nil: any.
+	DropOf *edition `json:"drop_of,omitempty"`
 	// MayDrop asks what is in the way of that.
 	MayDrop array.GroupID `json:"may_drop,omitempty"`
 	// Left asks whether a volume that leaves its group has left it.
@@ -155,7 +155,7 @@ func (n *Node) serveCall(body []byte) []byte {
 	case q.Return != nil:
 		r.Text, err = n.giveUp(*q.Return)
 	case q.Drop != 0:
-		err = n.dropTold(q.Drop, q.DropVersion)
+		err = n.dropTold(q.Drop, q.DropOf)
 	case q.MayDrop != 0:
 		err = n.mayDrop(q.MayDrop)
 	case q.Left != 0:

@@ -43,36 +43,39 @@ func (n *Node) give(id array.GroupID) (string, error) {
 	return string(b), err
 }
 
-// describeAnew makes a group's description a newer one than the other array was asked to drop.
-func (n *Node) describeAnew(id array.GroupID) error {
+// describeAnew makes a group's description a newer one than that which the other array is asked to drop,
+// and returns which that is: the newest that it can have been told.
+func (n *Node) describeAnew(id array.GroupID) (was edition, err error) {
 	at, err := n.mayChange(id)
 	if err != nil {
-		return err
+		return was, err
 	}
 	if err := n.store.Update(func(t *store.Tx) error {
 		g, _, err := tables.groups.Get(t, store.Key(uint64(id)))
 		if err != nil {
 			return err
 		}
+		was = g.servedAt(at).edition()
 		return groupsPut(t, g.changed(at))
 	}); err != nil {
-		return err
+		return was, err
 	}
 	d, err := n.described(id)
 	if err != nil {
-		return err
+		return was, err
 	}
-	return n.apply(d, nil)
+	return was, n.apply(d, nil)
 }
 
-// beginWith stores the other array's record of a group of which nothing is here. A
-// record by which this array would serve alone is refused: it has no data.
+// beginWith stores the other array's record of a group of which nothing is here. A record by which this
+// array would serve alone, or is a member at all, is refused: it has no data. A group begins on one
+// array, which takes the other in when that has all; and one that lost its half is left out first.
 func (n *Node) beginWith(d Description) error {
 	st, err := arb.ParseStored(d.Record)
 	if err != nil {
 		return array.Errorf(array.Invalid, "the description of group %s lacks its record: %v", d.Group.Name, err)
 	}
-	if r := st.Current; r.DecidedBy(n.side()) {
+	if r := st.Current; r.DecidedBy(n.side()) || r.Members.Has(n.side()) {
 		return array.Errorf(array.Conflict, "group %s is recorded as %v, but array %s has nothing of it", d.Group.Name, r, n.cfg.Name)
 	}
 	k := keep{n.store}

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -47,25 +48,53 @@ func (n *Node) dropGroup(id array.GroupID) error {
 	return n.exports.renew(id)
 }
 
-// dropTold drops this array's half of a group because the other array says so. It may be carried out
-// late, after the other array gave up waiting and told of the group anew: what is newer than what it
-// meant stays.
-func (n *Node) dropTold(id array.GroupID, newest uint64) error {
+// factDropped is the newest description of a group that the other array had dropped here. It stays, like
+// the record.
+const factDropped = "dropped"
+
+// dropTold drops this array's half of a group because the other array says so. Requests may be carried
+// out late, after the other array gave up waiting and decided anew: a description that is newer than
+// the one that it meant stays, and one that is not is not taken up again.
+func (n *Node) dropTold(id array.GroupID, of *edition) error {
 	n.taking.Lock()
 	defer n.taking.Unlock()
 	d, err := n.describe(id)
-	if err != nil {
-		return nil // it has none
-	}
-	if newest != 0 && d.Group.Version > newest {
+	known := err == nil
+	if known && of != nil && d.Group.edition().after(*of) {
 		return array.Errorf(array.Conflict, "group %s is not dropped on array %s: it was told of anew since that was asked", d.Group.Name, n.cfg.Name)
 	}
-	if r := n.running(id); r != nil {
+	if r := n.running(id); known && r != nil {
 		if i, err := r.g.Info(); err == nil && i.Serving {
 			return array.Errorf(array.Conflict, "group %s is not dropped on array %s, which serves it", d.Group.Name, n.cfg.Name)
 		}
 	}
+	if of != nil {
+		b, err := json.Marshal(of)
+		if err != nil {
+			return err
+		}
+		if err := (keep{n.store}).Put(id, factDropped, b); err != nil {
+			return err
+		}
+	}
 	return n.dropGroup(id)
+}
+
+// undropped refuses a description of a group that is not here, if that is one with which the group was
+// dropped.
+func (n *Node) undropped(d Description) error {
+	b, err := (keep{n.store}).Get(d.Group.ID, factDropped)
+	if err != nil || b == nil {
+		return err
+	}
+	var of edition
+	if err := json.Unmarshal(b, &of); err != nil {
+		return fmt.Errorf("read which description of group %s was dropped: %w", d.Group.Name, err)
+	}
+	if !d.Group.edition().after(of) {
+		return array.Errorf(array.Conflict, "group %s was dropped on array %s since it was so described", d.Group.Name, n.cfg.Name)
+	}
+	return nil
 }
 
 // mayDrop says what keeps this array from dropping its half of a group.

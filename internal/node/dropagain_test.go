@@ -49,7 +49,8 @@ func TestDropCarriedOutLate(t *testing.T) {
 		return err == nil && there.Group.newerThan(r.rec)
 	}
 	a.until("the other array to be told anew", newer)
-	if err := b.dropTold(r.rec.ID, r.rec.Version); err == nil || !newer() {
+	of := r.rec.edition()
+	if err := b.dropTold(r.rec.ID, &of); err == nil || !newer() {
 		t.Fatalf("the other array dropped what it was told of after it was asked to drop it: %v", err)
 	}
 	a.run("syncrcopy", "-w", "g")
@@ -108,6 +109,10 @@ func TestAVolumeAloneIsNotTold(t *testing.T) {
 	a.run("admitrcopyvv", "-createvv", "-size", "16m", "v", "g")
 	a.run("startrcopygroup", "-wait", "g")
 	id := a.stored("v").Group
+	before, err := a.described(id)
+	if err != nil {
+		t.Fatal(err)
+	}
 	a.run("dismissrcopyvv", "-f", "-keepvv", "v", "g")
 	if a.stored("v").Group != id {
 		t.Fatal("the volume has another group now")
@@ -126,6 +131,14 @@ func TestAVolumeAloneIsNotTold(t *testing.T) {
 	}
 	if text, err := b.ask(t.Context(), request{Give: id}); err == nil {
 		t.Errorf("it is given: %s", text)
+	}
+	before.Group.Name, before.VVs = "other", nil // what would be in the way, too
+	if err := b.take(before, nil); err == nil || !strings.Contains(err.Error(), "group other was dropped on array array-b since it was so described") {
+		t.Errorf("what was told before the volume was taken out is taken after it: %v", err)
+	}
+	before.Group.ID += 1000 // of which array-b never had anything
+	if err := b.take(before, nil); err == nil || !strings.Contains(err.Error(), "but array array-b has nothing of it") {
+		t.Errorf("an array without data is a member: %v", err)
 	}
 	if _, err := b.describe(id); err == nil {
 		t.Error("array-b has the group")

@@ -380,26 +380,24 @@ func hostUnused(t *store.Tx, name string, ours func(array.VolumeID, array.GroupI
 
 // keepUntold takes hosts and sets out of a description that are known better here: the other
 // array has not heard of their change yet.
-func (n *Node) keepUntold(d *Description) error {
-	return n.store.View(func(t *store.Tx) error {
-		for i, h := range d.Hosts {
-			c, ok, err := tables.untold.Get(t, h.Name)
-			if err != nil {
-				return err
-			}
-			if ok && c.Now != nil && c.Was != nil && reflect.DeepEqual(*c.Was, h) {
-				d.Hosts[i] = *c.Now
-			}
+func keepUntold(t *store.Tx, d *Description) error {
+	for i, h := range d.Hosts {
+		c, ok, err := tables.untold.Get(t, h.Name)
+		if err != nil {
+			return err
 		}
-		for i, s := range d.Sets {
-			c, ok, err := tables.untold.Get(t, "set:"+s.Name)
-			if err != nil {
-				return err
-			}
-			if ok && c.NowSet != nil && c.WasSet != nil && reflect.DeepEqual(*c.WasSet, s) {
-				d.Sets[i] = *c.NowSet
-			}
+		if ok && c.Now != nil && c.Was != nil && reflect.DeepEqual(*c.Was, h) {
+			d.Hosts[i] = *c.Now
 		}
-		return nil
-	})
+	}
+	for i, s := range d.Sets {
+		c, ok, err := tables.untold.Get(t, "set:"+s.Name)
+		if err != nil {
+			return err
+		}
+		if ok && c.NowSet != nil && c.WasSet != nil && reflect.DeepEqual(*c.WasSet, s) {
+			d.Sets[i] = *c.NowSet
+		}
+	}
+	return nil
 }

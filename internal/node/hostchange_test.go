@@ -84,6 +84,40 @@ func TestHostsAreOnBothArrays(t *testing.T) {
 	}
 }
 
+// TestHostsChangedWhileTold: a host is changed here in the moment in which a description of the other
+// array, which has not heard of that, is taken up: what was changed stays.
+func TestHostsChangedWhileTold(t *testing.T) {
+	t.Parallel()
+	arrays := openArrays(t, 2, quick)
+	a, b := arrays[0], arrays[1]
+	a.run("creatercopygroup", "g", "array-b:sync")
+	a.run("admitrcopyvv", "-createvv", "-size", "1", "v", "g")
+	a.run("createhost", "h", iqn1)
+	a.run("createvlun", "v", "0", "h")
+	d, err := b.describe(a.stored("v").Group)
+	if err != nil || len(d.Hosts) != 1 {
+		t.Fatalf("%+v, %v", d.Hosts, err)
+	}
+	host := d.Hosts[0]
+	a.Close()
+	b.until("array-a to be missed", func() bool { return !b.reachable() })
+	for i := range 40 {
+		taken := make(chan error, 1)
+		d.Group.Version++
+		told := d
+		told.Hosts = []Host{host}
+		go func() { taken <- b.take(told, nil) }()
+		persona := []string{"2", "7"}[i%2]
+		b.run("sethost", "-persona", persona, "h")
+		if err := <-taken; err != nil {
+			t.Fatal(err)
+		}
+		if text := b.hosts(); text != "h "+persona+" "+iqn1 {
+			t.Fatalf("time %d: what was changed is undone: %s", i, text)
+		}
+	}
+}
+
 // TestHostsOfAnArrayThatWasAway: it hears of what was changed meanwhile, and what it
 // changed itself is not undone by what the other describes.
 func TestHostsOfAnArrayThatWasAway(t *testing.T) {

@@ -148,8 +148,19 @@ func (g RCGroup) withContentOf(o RCGroup) RCGroup {
 }
 
 // newerThan reports whether g is of a later description than o.
-func (g RCGroup) newerThan(o RCGroup) bool {
-	return cmp.Or(cmp.Compare(g.Epoch, o.Epoch), cmp.Compare(g.Term, o.Term), cmp.Compare(g.Version, o.Version)) > 0
+func (g RCGroup) newerThan(o RCGroup) bool { return g.edition().after(o.edition()) }
+
+// edition is which of a group's descriptions one is.
+type edition struct {
+	Epoch   array.Epoch `json:"epoch,omitempty"`
+	Term    array.Term  `json:"term,omitempty"`
+	Version uint64      `json:"version"`
+}
+
+func (g RCGroup) edition() edition { return edition{g.Epoch, g.Term, g.Version} }
+
+func (e edition) after(o edition) bool {
+	return cmp.Or(cmp.Compare(e.Epoch, o.Epoch), cmp.Compare(e.Term, o.Term), cmp.Compare(e.Version, o.Version)) > 0
 }
 
 // changed returns g as a change makes it on the array that serves it there.

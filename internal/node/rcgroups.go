@@ -148,21 +148,19 @@ func (n *Node) dropOnOther(ctx context.Context, r *running) error {
 	if err := n.leaveOther(r); err != nil {
 		return errors.Join(err, r.g.SetStopped(i.Stopped))
 	}
-	d, err := n.describe(r.rec.ID)
+	of, err := n.describeAnew(r.rec.ID) // what is here after a crash is newer than what was dropped there
 	if err != nil {
 		return errors.Join(err, r.g.SetStopped(i.Stopped))
 	}
-	_, err = n.ask(ctx, request{Drop: r.rec.ID, DropVersion: d.Group.Version})
+	_, err = n.ask(ctx, request{Drop: r.rec.ID, DropOf: &of})
 	if err == nil {
 		return nil
 	}
-	err = errors.Join(err, r.g.SetStopped(i.Stopped))
 	if errors.As(err, new(unanswered)) {
 		// It has dropped it, or not, or will: it gets it back, and the command can be given again.
-		err = errors.Join(err, n.describeAnew(r.rec.ID))
 		n.tellAgain(r.rec.ID)
 	}
-	return err
+	return errors.Join(err, r.g.SetStopped(i.Stopped))
 }
 
 // leftOutWithin is how long the other array's leaving may take: what it may have to decide

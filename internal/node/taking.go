@@ -10,44 +10,47 @@ import (
 	"github.com/perdure/perdure/internal/store"
 )
 
-// checkDescription says what would keep take from taking d up. A private group is never taken: hosts
-// would see its volume here too, as another one with the same identity.
+// checkDescription says what would keep take from taking d up.
 func (n *Node) checkDescription(d Description) error {
+	return n.store.View(func(t *store.Tx) error { return n.mayBeStored(t, d) })
+}
+
+// mayBeStored says so of a state of the store. A private group is never taken: hosts would see its volume
+// here too, as another one with the same identity.
+func (n *Node) mayBeStored(t *store.Tx, d Description) error {
 	if d.Group.Private {
 		return array.Errorf(array.Conflict, "volume %s is another array's alone: array %s does not take it", d.Group.Name, n.cfg.Name)
 	}
-	return n.store.View(func(t *store.Tx) error {
-		if err := n.checkNumbers(t, d); err != nil {
-			return err
+	if err := n.checkNumbers(t, d); err != nil {
+		return err
+	}
+	for _, v := range d.VVs {
+		if n.cpgs[v.CPG] == nil {
+			return array.Errorf(array.NotFound, "CPG %s is not configured on array %s", v.CPG, n.cfg.Name).Because(array.NoCPG)
 		}
-		for _, v := range d.VVs {
-			if n.cpgs[v.CPG] == nil {
-				return array.Errorf(array.NotFound, "CPG %s is not configured on array %s", v.CPG, n.cfg.Name).Because(array.NoCPG)
-			}
-			if o, ok, err := tables.vvs.Get(t, store.Key(uint64(v.ID))); err != nil || ok && o.Size > v.Size {
-				return orElse(err, array.Errorf(array.Conflict, "volume %s has %d bytes on array %s and %d on the other: a volume never gets smaller", v.Name, o.Size, n.cfg.Name, v.Size))
-			}
-			if err := tables.vvs.With(t, byName, v.Name, func(_ string, o VV) error {
-				if o.ID != v.ID {
-					return array.Errorf(array.Exists, "volume %s exists on array %s and is another one", v.Name, n.cfg.Name).Because(array.VolumeOnTarget)
-				}
-				return nil
-			}); err != nil {
-				return err
-			}
+		if o, ok, err := tables.vvs.Get(t, store.Key(uint64(v.ID))); err != nil || ok && o.Size > v.Size {
+			return orElse(err, array.Errorf(array.Conflict, "volume %s has %d bytes on array %s and %d on the other: a volume never gets smaller", v.Name, o.Size, n.cfg.Name, v.Size))
 		}
-		if err := n.checkExports(t, d); err != nil {
-			return err
-		}
-		if err := n.checkSchedules(t, d); err != nil {
-			return err
-		}
-		return tables.groups.With(t, byGroupName, d.Group.Name, func(_ string, g RCGroup) error {
-			if g.ID != d.Group.ID && g.ID != d.Group.Replaces && !g.Private {
-				return array.Errorf(array.Exists, "Remote Copy group %s exists on array %s and is another one", g.Name, n.cfg.Name).Because(array.GroupExists)
+		if err := tables.vvs.With(t, byName, v.Name, func(_ string, o VV) error {
+			if o.ID != v.ID {
+				return array.Errorf(array.Exists, "volume %s exists on array %s and is another one", v.Name, n.cfg.Name).Because(array.VolumeOnTarget)
 			}
 			return nil
-		})
+		}); err != nil {
+			return err
+		}
+	}
+	if err := n.checkExports(t, d); err != nil {
+		return err
+	}
+	if err := n.checkSchedules(t, d); err != nil {
+		return err
+	}
+	return tables.groups.With(t, byGroupName, d.Group.Name, func(_ string, g RCGroup) error {
+		if g.ID != d.Group.ID && g.ID != d.Group.Replaces && !g.Private {
+			return array.Errorf(array.Exists, "Remote Copy group %s exists on array %s and is another one", g.Name, n.cfg.Name).Because(array.GroupExists)
+		}
+		return nil
 	})
 }
 
@@ -98,13 +101,19 @@ func (n *Node) take(d Description, places *book) error {
 			return err
 		}
 	}
-	if err := n.keepUntold(&d); err != nil {
-		return err
-	}
 	if err := n.dropJoined(d); err != nil {
 		return err
 	}
-	if err := n.checkDescription(d); err != nil {
+	told := d
+	check := func(t *store.Tx) error {
+		d.Hosts, d.Sets = slices.Clone(told.Hosts), slices.Clone(told.Sets)
+		if err := keepUntold(t, &d); err != nil {
+			return err
+		}
+		return n.mayBeStored(t, d)
+	}
+	var checked uint64
+	if err := n.store.View(func(t *store.Tx) error { checked = t.State(); return check(t) }); err != nil {
 		return err
 	}
 	if err := n.dropReplaced(d); err != nil {
@@ -116,6 +125,9 @@ func (n *Node) take(d Description, places *book) error {
 	old, err := n.describe(d.Group.ID)
 	fresh := err != nil
 	if fresh {
+		if err := n.undropped(d); err != nil {
+			return err
+		}
 		if err := n.finishDrop(d.Group.ID); err != nil {
 			return err
 		}
@@ -141,6 +153,11 @@ func (n *Node) take(d Description, places *book) error {
 		return err
 	}
 	if err := n.store.Update(func(t *store.Tx) error {
+		if t.State() != checked { // a command of this array may have changed what is described
+			if err := check(t); err != nil {
+				return err
+			}
+		}
 		return orElse(putDescription(t, old, d, gone), n.placesWith(t, places))
 	}); err != nil {
 		return err

@@ -41,6 +41,15 @@ type Store struct {
 // Tx is a transaction. It ends with the function that it was given to.
 type Tx struct{ tx *bolt.Tx }
 
+// State numbers what is seen: it is the same in two transactions if nothing was stored between them.
+func (t *Tx) State() uint64 {
+	id := uint64(t.tx.ID())
+	if t.tx.Writable() { // which has the number of what it will store
+		id--
+	}
+	return id
+}
+
 // Open opens the store in the file path, which it makes if there is none.
 func Open(path string) (*Store, error) {
 	db, err := OpenFile(path, bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})
