@@ -136,6 +136,7 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 			clear(sets)
 			service = false
 			clear(entries)
+			n.parted()
 			continue
 		}
 		if s := p.System().Start; s != start {
@@ -144,6 +145,7 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 			clear(sets)
 			service = false
 			clear(entries)
+			n.parted()
 			n.unmade.Store(true)
 		}
 		service = service || n.tellService(ctx) == nil

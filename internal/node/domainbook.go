@@ -233,6 +233,8 @@ func (n *Node) partedBy(t *store.Tx, placings []placing) error {
 // tellAllBook tells the other array of the entries that it has not heard of in this contact:
 // told is which change of each it has.
 func (n *Node) tellAllBook(ctx context.Context, told map[string]uint64, refused map[string]string) {
+	n.book.mu.Lock()
+	defer n.book.mu.Unlock()
 	var news book
 	keys := map[string]uint64{}
 	fresh := func(key string, e entry) bool {
@@ -265,13 +267,18 @@ func (n *Node) tellAllBook(ctx context.Context, told map[string]uint64, refused 
 			}
 			return nil
 		})
-	}); err != nil || news.empty() {
+	}); err != nil {
 		return
 	}
-	err := n.tellBook(ctx, news, false)
+	if news.empty() {
+		n.book.whole = true
+		return
+	}
+	err := n.tellEntries(ctx, news, false, false)
 	if errors.As(err, new(unanswered)) {
 		return
 	}
+	n.book.whole = true // or it has refused it
 	const key = "domains"
 	if err != nil && refused[key] != err.Error() {
 		refused[key] = err.Error()

@@ -4,6 +4,8 @@ package node
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -89,4 +91,47 @@ func TestADomainIsRenamedWithItsUsers(t *testing.T) {
 	a.nobodyLost()
 	// Arrays that lost each other for a moment tell each other all they know, the refused name too.
 	a.until("no refused name to be left", func() bool { return named("e") && a.hasDomain("f") != nil && b.hasDomain("f") != nil })
+}
+
+// TestARenameInParts: the other array hears of the first part of what a domain's new name moves, not of
+// the last one, and then of something else: the former name does not come back for what it still has
+// under that.
+func TestARenameInParts(t *testing.T) {
+	t.Parallel()
+	calls := 0 // of the command
+	as := openArrays(t, 2, func(c *Config) {
+		quick(c)
+		if c.Name == "array-a" {
+			c.Exchange = func(ctx context.Context, ask func() ([]byte, error)) ([]byte, error) {
+				if ctx.Value(stoppable{}) == nil {
+					return ask()
+				}
+				if calls++; calls == 2 {
+					return nil, errCut
+				}
+				return ask()
+			}
+		}
+	})
+	a, b := as[0], as[1]
+	if err := a.changeBook(t.Context(), func(x *bookOf) error {
+		errs := []error{x.putDomain(Domain{Name: "old"}, false)}
+		for i := range placingsAtOnce + 1 {
+			errs = append(errs, x.place(keyOf(hostKind, fmt.Sprintf("x%d", i)), "old"))
+		}
+		return errors.Join(errs...)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b.until("it to have all", func() bool { return b.placed() == a.placed() })
+	if _, err := a.Run(context.WithValue(t.Context(), stoppable{}, true), []string{"setdomain", "-name", "new", "old"}); err != nil || calls != 2 {
+		t.Fatalf("%v after %d messages", err, calls)
+	}
+	a.run("createdomain", "other")
+	b.until("it to have all", func() bool { return b.placed() == a.placed() })
+	for _, o := range as {
+		if o.hasDomain("old") == nil {
+			t.Errorf("%s has domain old again", o.cfg.Name)
+		}
+	}
 }

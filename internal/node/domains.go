@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/perdure/perdure/internal/array"
@@ -288,13 +289,40 @@ func (b *book) takeBack(t *store.Tx) error {
 	return nil
 }
 
-// tellBook tells the other array of entries, and of users with them. asked: it may refuse. Of more
-// than one message has room for, it hears domains first: none must come after what is in it. Users
-// for whom there is no room hear of it by themselves (tellUsers).
+// bookTelling is the telling of the book, of one set of entries at a time: with others between two
+// messages of one set, what the second one moves would seem to have come into a domain that the first
+// one removes, and that domain would come back.
+type bookTelling struct {
+	mu sync.Mutex
+	// whole: the other array has all that it was ever told a part of.
+	whole bool
+}
+
+// parted notes that contact was lost, perhaps between two messages.
+func (n *Node) parted() {
+	n.book.mu.Lock()
+	defer n.book.mu.Unlock()
+	n.book.whole = false
+}
+
+// tellBook tells the other array of entries, and of users with them. asked: it may refuse.
 func (n *Node) tellBook(ctx context.Context, b book, asked bool, users ...people.UserChange) error {
+	n.book.mu.Lock()
+	defer n.book.mu.Unlock()
+	whole := n.book.whole
+	n.book.whole = false // until all of it is told, now or with all other news
+	err := n.tellEntries(ctx, b, asked, !whole, users...)
+	n.book.whole = whole && err == nil
+	return err
+}
+
+// tellEntries does so; more: others that go with them are told later. Of more than one message has
+// room for, it hears domains first: none must come after what is in it. Users for whom there is no
+// room hear of it by themselves (tellUsers).
+func (n *Node) tellEntries(ctx context.Context, b book, asked, more bool, users ...people.UserChange) error {
 	whole := len(b.Domains) <= domainsAtOnce && len(b.Sets) <= domainsAtOnce && len(b.Placings) <= placingsAtOnce && len(users) <= usersAtOnce
 	if whole {
-		b.Asked = asked
+		b.Asked, b.More = asked, more
 		if _, err := n.ask(ctx, request{Book: &b, Users: users}); err != nil {
 			return err
 		}
@@ -312,7 +340,7 @@ func (n *Node) tellBook(ctx context.Context, b book, asked bool, users ...people
 			some.Placings = b.Placings[:min(len(b.Placings), placingsAtOnce)]
 		}
 		b = book{Domains: b.Domains[len(some.Domains):], Sets: b.Sets[len(some.Sets):], Placings: b.Placings[len(some.Placings):]}
-		some.More = !b.empty()
+		some.More = more || !b.empty()
 		if _, err := n.ask(ctx, request{Book: &some}); err != nil {
 			return err
 		}

@@ -115,6 +115,7 @@ type Node struct {
 	aside map[array.GroupID]*running
 	// again are groups of which the other array is to be told, whatever it heard.
 	again   map[array.GroupID]bool
+	book    bookTelling
 	exports exports
 	room    atomic.Pointer[[]*group.Group]
 }
