@@ -82,6 +82,7 @@ func (n *Node) leaving(v VV, r *running) (*becoming, error) {
 	b.alone.Group = RCGroup{
 		ID: d.Group.ID, Name: v.Name, Home: n.cfg.SystemID, Private: true, Version: d.Group.Version + 1, Founding: nonce(), Founder: array.SideA,
 		Gone: d.Group.Gone, GoneSnaps: d.Group.GoneSnaps,
+		Epoch: d.Group.Epoch, Term: d.Group.Term, // what is told when it is a group again comes after these
 	}
 	b.empty = RCGroup{
 		Name: d.Group.Name, Home: d.Group.Home, Policies: d.Group.Policies, Period: d.Group.Period, Near: d.Group.Near,

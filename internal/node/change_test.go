@@ -62,7 +62,7 @@ func TestADescriptionHalfTaken(t *testing.T) {
 	stale, unit := r.rec, r.units[goes.ID]
 	b.mu.RUnlock()
 	a.run("dismissrcopyvv", "-f", "-destroy", "goes", "g")
-	now, err := b.describe(goes.Group)
+	now, err := b.described(goes.Group)
 	if err != nil {
 		t.Fatal(err)
 	}

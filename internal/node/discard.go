@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
@@ -32,6 +33,10 @@ func (n *Node) described(id array.GroupID) (Description, error) {
 
 // give answers the other array's question for a group.
 func (n *Node) give(id array.GroupID) (string, error) {
+	if !n.command.TryLock() { // it may be changing it, or making it this array's alone
+		return "", array.Errorf(array.Busy, "array %s carries a command out", n.cfg.Name)
+	}
+	defer n.command.Unlock()
 	d, err := n.described(id)
 	if err == nil && d.Group.Private {
 		err = array.Errorf(array.Conflict, "volume %s is on array %s alone: its group is no other array's any more", d.Group.Name, n.cfg.Name)
@@ -86,6 +91,26 @@ func (n *Node) beginWith(d Description) error {
 	return k.Put(d.Group.ID, "membership", arb.Stored{Current: st.Current}.Marshal())
 }
 
+// givenWithin is how long a discard waits for a moment in which the other array carries no command out.
+const givenWithin = 10 * time.Second
+
+// givenAlone asks for the other array's description of a group, and, if there is no error, holds taking
+// from before that on: nothing newer is taken up meanwhile. It does not hold it while it waits: the
+// command that the other array carries out may ask for it.
+func (n *Node) givenAlone(ctx context.Context, id array.GroupID) (string, error) {
+	for end := time.Now().Add(givenWithin); ; {
+		n.taking.Lock()
+		text, err := n.ask(ctx, request{Give: id})
+		if err == nil {
+			return text, nil
+		}
+		n.taking.Unlock()
+		if array.KindOf(err) != array.Busy || time.Now().After(end) || !pause(ctx, 20*time.Millisecond) {
+			return "", err
+		}
+	}
+}
+
 // discard gives up this array's copy of a group after a person made the arrays go
 // different ways, and takes the other array's from the beginning. What only this
 // copy held is lost with it.
@@ -99,10 +124,11 @@ func (n *Node) discard(ctx context.Context, r *running) error {
 	case i.Serving:
 		return array.Errorf(array.Conflict, "group %s is served here: discard the copy of the array that does not serve", r.rec.Name)
 	}
-	text, err := n.ask(ctx, request{Give: r.rec.ID})
+	text, err := n.givenAlone(ctx, r.rec.ID)
 	if err != nil {
 		return err
 	}
+	defer n.taking.Unlock()
 	var d Description
 	if err := json.Unmarshal([]byte(text), &d); err != nil {
 		return fmt.Errorf("read the other array's description of group %s: %w", r.rec.Name, err)
@@ -132,5 +158,5 @@ func (n *Node) discard(ctx context.Context, r *running) error {
 	if err := n.dropGroup(id); err != nil {
 		return err
 	}
-	return n.take(d, nil)
+	return n.takeUp(d, nil)
 }

@@ -63,7 +63,17 @@ func (n *Node) dropTold(id array.GroupID, of *edition) error {
 	if known && of != nil && d.Group.edition().after(*of) {
 		return array.Errorf(array.Conflict, "group %s is not dropped on array %s: it was told of anew since that was asked", d.Group.Name, n.cfg.Name)
 	}
-	if r := n.running(id); known && r != nil {
+	if known && d.Group.Private {
+		return array.Errorf(array.Conflict, "volume %s is on array %s alone: what the other array had of it is no more", d.Group.Name, n.cfg.Name)
+	}
+	n.mu.RLock()
+	_, out := n.unopened[id]
+	n.mu.RUnlock()
+	r := n.running(id)
+	if known && r == nil && !out {
+		return array.Errorf(array.Busy, "group %s is being opened on array %s: try again", d.Group.Name, n.cfg.Name)
+	}
+	if known && r != nil {
 		if i, err := r.g.Info(); err == nil && i.Serving {
 			return array.Errorf(array.Conflict, "group %s is not dropped on array %s, which serves it", d.Group.Name, n.cfg.Name)
 		}

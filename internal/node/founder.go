@@ -101,7 +101,7 @@ func (n *Node) becoming(ctx context.Context, v VV, r *running) (*becoming, error
 	}
 	g := empty.Group
 	g.ID, g.Replaces, g.Founding, g.Founder = v.Group, empty.Group.ID, nonce(), n.side()
-	g.Version, g.Change, g.Epoch, g.Term = alone.Group.Version+1, nonce(), max(at.Epoch, i.View.Epoch), max(at.Term, i.End.Term)
+	g.Version, g.Change, g.Epoch, g.Term = alone.Group.Version+1, nonce(), max(at.Epoch, i.View.Epoch, alone.Group.Epoch), max(at.Term, i.End.Term, alone.Group.Term)
 	b := &becoming{v: v, alone: alone, empty: empty.Group, d: alone}
 	b.d.Group = g
 	b.last = i.Record

@@ -94,7 +94,7 @@ func TestHostsChangedWhileTold(t *testing.T) {
 	a.run("admitrcopyvv", "-createvv", "-size", "1", "v", "g")
 	a.run("createhost", "h", iqn1)
 	a.run("createvlun", "v", "0", "h")
-	d, err := b.describe(a.stored("v").Group)
+	d, err := b.described(a.stored("v").Group)
 	if err != nil || len(d.Hosts) != 1 {
 		t.Fatalf("%+v, %v", d.Hosts, err)
 	}
@@ -143,7 +143,7 @@ func TestHostsOfAnArrayThatWasAway(t *testing.T) {
 	b.until("it to hear of the hosts", func() bool { return b.hosts() == want })
 	a.until("nothing to be told", func() bool { return len(a.untold()) == 0 })
 
-	d, err := b.describe(a.stored("v").Group)
+	d, err := b.described(a.stored("v").Group)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,12 +89,15 @@ func (n *Node) recoverPeriodic(ctx context.Context, a *args, r *running) error {
 	return nil
 }
 
-// giveUp is recover at the former source.
+// giveUp is recover at the former source. No description is taken up meanwhile: it would open what is
+// closed here.
 func (n *Node) giveUp(q returning) (string, error) {
+	n.taking.Lock()
+	defer n.taking.Unlock()
 	id := q.Description.Group.ID
 	r := n.running(id)
 	if r == nil {
-		return "", n.take(q.Description, nil) // nothing is here: it is copied whole
+		return "", n.takeUp(q.Description, nil) // nothing is here: it is copied whole
 	}
 	st, err := arb.ParseStored(q.Description.Record)
 	if err != nil {
@@ -138,7 +141,7 @@ func (n *Node) giveUp(q returning) (string, error) {
 		if err := n.dropGroup(id); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("group %s: array %s gave its copy up, and takes it anew", r.rec.Name, n.cfg.Name), n.take(q.Description, nil)
+		return fmt.Sprintf("group %s: array %s gave its copy up, and takes it anew", r.rec.Name, n.cfg.Name), n.takeUp(q.Description, nil)
 	}
 	n.event(text)
 	if _, err := n.openGroup(mine.Group, mine.VVs); err != nil {
@@ -147,7 +150,7 @@ func (n *Node) giveUp(q returning) (string, error) {
 	if err := n.exports.renew(id); err != nil {
 		return "", err
 	}
-	return text, n.take(q.Description, nil)
+	return text, n.takeUp(q.Description, nil)
 }
 
 // handStep is how long a hand-over of a periodic group waits for each of its steps.

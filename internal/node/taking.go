@@ -3,9 +3,11 @@
 package node
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
+	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/store"
 )
@@ -93,6 +95,11 @@ func (n *Node) checkExports(t *store.Tx, d Description) error {
 func (n *Node) take(d Description, places *book) error {
 	n.taking.Lock()
 	defer n.taking.Unlock()
+	return n.takeUp(d, places)
+}
+
+// takeUp is take for who holds taking.
+func (n *Node) takeUp(d Description, places *book) error {
 	if n.other() == nil { // what was asked before the relation ended
 		return array.Errorf(array.Conflict, "array %s has no target: it takes no group from another array", n.cfg.Name).Because(array.NoTarget)
 	}
@@ -100,6 +107,9 @@ func (n *Node) take(d Description, places *book) error {
 		if err := places.check(); err != nil {
 			return err
 		}
+	}
+	if err := n.sameLineage(d); err != nil {
+		return err
 	}
 	if err := n.dropJoined(d); err != nil {
 		return err
@@ -163,6 +173,31 @@ func (n *Node) take(d Description, places *book) error {
 		return err
 	}
 	return n.apply(d, idsOf(gone))
+}
+
+// sameLineage refuses a description of a group that a person made go another way than what this array
+// has of it. Volumes that only this array knows would go with their pages, before a person chose which
+// of the two copies stays.
+func (n *Node) sameLineage(d Description) error {
+	if _, err := n.describe(d.Group.ID); err != nil {
+		return nil // nothing is here
+	}
+	b, err := (keep{n.store}).Get(d.Group.ID, "membership")
+	if err != nil || b == nil {
+		return err
+	}
+	mine, err := arb.ParseStored(b)
+	if err != nil {
+		return fmt.Errorf("read the record of group %s: %w", d.Group.Name, err)
+	}
+	theirs, err := arb.ParseStored(d.Record)
+	if err != nil {
+		return array.Errorf(array.Invalid, "the description of group %s lacks its record: %v", d.Group.Name, err)
+	}
+	if m, t := mine.Current, theirs.Current; m.Lineage != t.Lineage {
+		return array.Errorf(array.Conflict, "group %s is %v on array %s and %v on the other: a person must choose which copy stays", d.Group.Name, m, n.cfg.Name, t)
+	}
+	return nil
 }
 
 // mayTake refuses a description of a group that is served here: the other array
