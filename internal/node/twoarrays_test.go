@@ -266,7 +266,7 @@ func (a *testArray) known() string {
 // agree waits until both arrays have the same, and all of it is open.
 func (x *interrupted) agree() {
 	x.t.Helper()
-	ctx, cancel := context.WithTimeout(x.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(x.t.Context(), 15*time.Second)
 	defer cancel()
 	for {
 		why := x.differ()
