@@ -108,7 +108,7 @@ func (n *Node) takeUp(d Description, places *book) error {
 			return err
 		}
 	}
-	if err := n.sameLineage(d); err != nil {
+	if err := n.store.View(func(t *store.Tx) error { return n.sameLineage(t, d) }); err != nil {
 		return err
 	}
 	if err := n.dropJoined(d); err != nil {
@@ -118,6 +118,9 @@ func (n *Node) takeUp(d Description, places *book) error {
 	check := func(t *store.Tx) error {
 		d.Hosts, d.Sets = slices.Clone(told.Hosts), slices.Clone(told.Sets)
 		if err := keepUntold(t, &d); err != nil {
+			return err
+		}
+		if err := n.sameLineage(t, d); err != nil { // a person may have forced it meanwhile
 			return err
 		}
 		return n.mayBeStored(t, d)
@@ -178,15 +181,15 @@ func (n *Node) takeUp(d Description, places *book) error {
 // sameLineage refuses a description of a group that a person made go another way than what this array
 // has of it. Volumes that only this array knows would go with their pages, before a person chose which
 // of the two copies stays.
-func (n *Node) sameLineage(d Description) error {
-	if _, err := n.describe(d.Group.ID); err != nil {
-		return nil // nothing is here
-	}
-	b, err := (keep{n.store}).Get(d.Group.ID, "membership")
-	if err != nil || b == nil {
+func (n *Node) sameLineage(t *store.Tx, d Description) error {
+	if _, here, err := tables.groups.Get(t, store.Key(uint64(d.Group.ID))); err != nil || !here {
 		return err
 	}
-	mine, err := arb.ParseStored(b)
+	record, known, err := tables.facts.Get(t, factKey(d.Group.ID, "membership"))
+	if err != nil || !known {
+		return err
+	}
+	mine, err := arb.ParseStored(record.Value)
 	if err != nil {
 		return fmt.Errorf("read the record of group %s: %w", d.Group.Name, err)
 	}
@@ -194,8 +197,8 @@ func (n *Node) sameLineage(d Description) error {
 	if err != nil {
 		return array.Errorf(array.Invalid, "the description of group %s lacks its record: %v", d.Group.Name, err)
 	}
-	if m, t := mine.Current, theirs.Current; m.Lineage != t.Lineage {
-		return array.Errorf(array.Conflict, "group %s is %v on array %s and %v on the other: a person must choose which copy stays", d.Group.Name, m, n.cfg.Name, t)
+	if m, o := mine.Current, theirs.Current; m.Lineage != o.Lineage {
+		return array.Errorf(array.Conflict, "group %s is %v on array %s and %v on the other: a person must choose which copy stays", d.Group.Name, m, n.cfg.Name, o)
 	}
 	return nil
 }
