@@ -87,6 +87,7 @@ func (g *Group) receive(p Packet) {
 		}
 	case PacketDescribed:
 		g.theirChange = binary.BigEndian.Uint64(p.Tag[:8])
+		g.learnKnown()
 	case PacketRepeat:
 		g.repeatNews(p)
 	case PacketFailed:

@@ -186,6 +186,8 @@ type Group struct {
 	// change names the description of the group that this array has, theirChange that
 	// of the other: 0 until it says so in this contact.
 	change, theirChange uint64
+	// stuckUnheard: the next committed record is of a volume that is not here yet.
+	stuckUnheard bool
 	// theirRecord is the membership record that the other array told last.
 	theirRecord arb.Record
 	unsent      int64 // bytes of records in sends

@@ -158,7 +158,7 @@ func (g *Group) placeOne(w *work, now time.Time) bool {
 	case g.units[w.unit.id.Volume] != w.unit && w.buf == nil:
 		w.finish(array.Errorf(array.Busy, "volume %s is in group %s no more", w.unit.id.Name, g.cfg.Name))
 		return true
-	case g.holds(w):
+	case g.holds(w) || g.unheard(w.unit):
 		return false
 	case g.retiring != nil && w.buf == nil: // what has read its old data holds its range
 		return false
@@ -302,6 +302,7 @@ func (g *Group) canApply() bool {
 // apply makes what is committed visible and answers its commands, in order.
 func (g *Group) apply() {
 	commit := g.core.Commit()
+	g.stuckUnheard = false
 	for g.applied < commit && g.canApply() {
 		if len(g.tail) == 0 || g.tail[0].pos.Place > g.applied+1 {
 			if !g.applyFromLog(commit) {
@@ -310,7 +311,7 @@ func (g *Group) apply() {
 			continue
 		}
 		e := g.tail[0]
-		if g.unheardOf(e.rec) {
+		if g.stuckUnheard = g.unheardOf(e.rec); g.stuckUnheard {
 			return
 		}
 		g.tail[0] = nil
@@ -403,7 +404,10 @@ func (g *Group) applyFromLog(upTo array.Place) bool {
 	}
 	from := g.applied
 	err := g.cfg.Log.Read(g.cfg.ID, g.applied+1, func(r journal.Record) error {
-		if r.Pos.Place > upTo || !g.canApply() || g.unheardOf(r) {
+		if r.Pos.Place > upTo || !g.canApply() {
+			return errStop
+		}
+		if g.stuckUnheard = g.unheardOf(r); g.stuckUnheard {
 			return errStop
 		}
 		if r.Kind == journal.Data {

@@ -62,7 +62,7 @@ func alone(t *testing.T) (*Group, *Unit, *volume.Pool) {
 		t.Fatal(err)
 	}
 	running.Store(g)
-	u, err := g.AddVolume(scsi.Identity{Volume: 1, Name: "v"}, disks)
+	u, err := g.AddVolume(scsi.Identity{Volume: 1, Name: "v"}, disks, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

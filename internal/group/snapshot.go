@@ -28,8 +28,12 @@ func (g *Group) MakeSnapshots(snaps []Snapshot) error {
 	return g.log(note{Type: noteSnapshot, Snapshots: snaps}, func() error {
 		of := map[array.VolumeID]bool{}
 		for _, s := range snaps {
-			if g.units[s.Of] == nil {
+			u := g.units[s.Of]
+			if u == nil {
 				return array.Errorf(array.NotFound, "volume %v is not in %s", s.Of, g.what())
+			}
+			if g.unheard(u) {
+				return array.Errorf(array.Busy, "%s: the other array has not heard of volume %s yet: try again", g.what(), u.id.Name)
 			}
 			if of[s.Of] {
 				return array.Errorf(array.Invalid, "two snapshots of volume %v at one moment", s.Of)

@@ -46,6 +46,8 @@ func (g *Group) startSwitch(done func(error)) {
 		done(array.Errorf(array.Conflict, "%s can't be switched over from here: the other array serves it", g.what()).Because(array.ServedElsewhere))
 	case !g.m.Inputs().Synced && g.m.Stored().Current.Rule != arb.Majority:
 		done(array.Errorf(array.Busy, "%s can't be switched over this moment: the other copy is still catching up; try again", g.what()).Because(array.NotSynced))
+	case g.theirChange != g.change:
+		done(array.Errorf(array.Busy, "%s can't be switched over this moment: the other array has not taken what the group is now", g.what()))
 	case g.switching != nil:
 		done(array.Errorf(array.Conflict, "%s is being switched over already", g.what()))
 	case !g.cfg.Space.Reserve(noteCost(note{Type: noteOwner, Owner: 1})):

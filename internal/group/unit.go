@@ -33,7 +33,10 @@ type Unit struct {
 	flights flights
 	// reserving: a reservation entry is placed and not applied. The loop's.
 	reserving bool
-	readers   chan struct{}
+	// described: the description that it came with is the one that this array has, or an
+	// older one. known: the other array has it, too. The loop's.
+	described, known bool
+	readers          chan struct{}
 
 	mu       sync.Mutex
 	watchers map[int]func(scsi.Notice)
@@ -44,8 +47,11 @@ type Unit struct {
 
 var _ scsi.Unit = (*Unit)(nil)
 
-// AddVolume makes a volume of the group a unit. Before Start, or on a running group.
-func (g *Group) AddVolume(id scsi.Identity, disk Disk) (*Unit, error) {
+// AddVolume makes a volume of the group a unit. Before Start, or on a running group: that
+// accepts nothing that changes the volume before the other array, if that is a member, has
+// a description with it. since is the change of the first that this array has, which may be
+// Described afterwards; 0: the other array needs none.
+func (g *Group) AddVolume(id scsi.Identity, disk Disk, since uint64) (*Unit, error) {
 	u := &Unit{g: g, id: id, disk: disk, watchers: map[int]func(scsi.Notice){}, readers: make(chan struct{}, maxReaders)}
 	st, err := g.loadReservations(id.Volume)
 	if err != nil {
@@ -53,11 +59,14 @@ func (g *Group) AddVolume(id scsi.Identity, disk Disk) (*Unit, error) {
 	}
 	u.state.Store(st)
 	if !g.started {
+		u.described, u.known = true, true
 		g.units[id.Volume] = u
 		return u, nil
 	}
 	return u, g.ask(func() {
+		u.described, u.known = since == 0 || since == g.change, since == 0
 		g.units[id.Volume] = u
+		g.learnKnown()
 		for _, e := range g.tail { // what came before the unit
 			if e.rec.Volume == id.Volume {
 				g.departs(e.rec)

@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -76,6 +77,8 @@ type response struct {
 	Step  *progress.Step `json:"step,omitempty"`
 	Error string         `json:"error,omitempty"`
 	Kind  array.Kind     `json:"kind,omitempty"`
+	// Stored: the Error is no refusal. What was asked is decided, and not all of it done.
+	Stored bool `json:"stored,omitempty"`
 	// Reason is the error's, if it has one.
 	Reason array.Reason `json:"reason,omitempty"`
 }
@@ -84,7 +87,11 @@ func (r response) err() error {
 	if r.Error == "" {
 		return nil
 	}
-	return &array.Error{Kind: r.Kind, Text: r.Error, Reason: r.Reason}
+	err := &array.Error{Kind: r.Kind, Text: r.Error, Reason: r.Reason}
+	if r.Stored {
+		return unanswered{unfinished{err}}
+	}
+	return err
 }
 
 const (
@@ -100,6 +107,20 @@ const (
 type unanswered struct{ error }
 
 func (u unanswered) Unwrap() error { return u.error }
+
+// unfinished is the error of a request whose outcome the array that was asked has stored, and that
+// failed after that. To take it for a refusal would be to take back what is so there.
+type unfinished struct{ error }
+
+func (u unfinished) Unwrap() error { return u.error }
+
+// finished marks what went wrong after the outcome was stored.
+func finished(err error) error {
+	if err == nil {
+		return nil
+	}
+	return unfinished{err}
+}
 
 // ask sends a request to the other array.
 func (n *Node) ask(ctx context.Context, q request) (string, error) {
@@ -200,6 +221,7 @@ func (n *Node) serveCall(body []byte) []byte {
 	}
 	if err != nil {
 		r.Error, r.Kind, r.Reason = err.Error(), array.KindOf(err), array.ReasonOf(err)
+		r.Stored = len(q.Command) == 0 && errors.As(err, new(unfinished))
 	}
 	b, err := pack(r)
 	if err != nil {

@@ -58,7 +58,7 @@ func (n *Node) changeDescription(ctx context.Context, id array.GroupID, f, undo 
 		switch {
 		case errors.As(err, new(unanswered)):
 			// It may have followed or not. The change stands, and is told again.
-			n.event(fmt.Sprintf("group %s was changed; the other array did not answer and hears of it when it does", now.Group.Name))
+			n.event(fmt.Sprintf("group %s was changed; the other array hears of it again, for it did not answer that all is done there: %v", now.Group.Name, err))
 		case err != nil:
 			back := old
 			back.Group = now.Group.withContentOf(old.Group)

@@ -161,7 +161,13 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 			if !r.g.MayServe() { // for which no group has to be woken
 				continue
 			}
-			if i, err := r.g.Info(); err != nil || !i.Serving {
+			i, err := r.g.Info()
+			if err == nil && i.Unheard && i.Owner == i.Self {
+				if err := n.learn(ctx, r.rec.ID); err != nil {
+					n.refusedOnce(refused, "unheard "+r.rec.Name, fmt.Sprintf("group %s can't be served here: what array %s described last is not here yet: %v", r.rec.Name, n.to().Name, err))
+				}
+			}
+			if err != nil || !i.Serving {
 				continue
 			}
 			again := n.tellingAgain(r.rec.ID)
@@ -175,14 +181,19 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 			}
 			busy = 0
 			if err != nil {
-				if text := err.Error(); refused["group "+r.rec.Name] != text {
-					refused["group "+r.rec.Name] = text
-					n.warn(fmt.Sprintf("group %s: the other array does not take its newest description: %s", r.rec.Name, text))
-				}
+				n.refusedOnce(refused, "group "+r.rec.Name, fmt.Sprintf("group %s: the other array does not take its newest description: %v", r.rec.Name, err))
 				continue
 			}
 			sent[r.rec.ID] = version
 		}
+	}
+}
+
+// refusedOnce tells people of something that is tried again and again, once for each reason.
+func (n *Node) refusedOnce(refused map[string]string, what, text string) {
+	if refused[what] != text {
+		refused[what] = text
+		n.warn(text)
 	}
 }
 

@@ -162,11 +162,8 @@ func (n *Node) finishDrop(id array.GroupID) error {
 	}
 	slices.SortStableFunc(r.VVs, snapshotsFirst)
 	for _, v := range r.VVs {
-		if p := n.cpgs[v.CPG]; p != nil && p.Volume(v.ID) != nil {
-			if err := removePoints(p, v.ID); err != nil {
-				return err
-			}
-			if err := p.Remove(v.ID); err != nil {
+		if p := n.cpgs[v.CPG]; p != nil {
+			if err := n.removeFrom(p, v.ID); err != nil {
 				return err
 			}
 		}

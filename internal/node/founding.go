@@ -105,7 +105,7 @@ func (n *Node) found(ctx context.Context, f *founding) error {
 		if places, err = n.placesOf(keyOf(groupKind, g.Name)); err == nil {
 			_, err = n.ask(ctx, request{Take: &f.d, Book: places})
 		}
-		if errors.As(err, new(unanswered)) {
+		if errors.As(err, new(unanswered)) && !errors.As(err, new(unfinished)) {
 			n.event(fmt.Sprintf("group %s was made; array %s did not answer and hears of it when it does", g.Name, n.to().Name))
 			err = nil
 		}

@@ -200,14 +200,31 @@ func (n *Node) removePages(gone ...array.VolumeID) (err error) {
 		err = nil
 		for _, id := range gone {
 			for _, p := range n.cpgs {
-				err = errors.Join(err, removePoints(p, id))
-				if p.Volume(id) != nil {
-					err = errors.Join(err, p.Remove(id))
-				}
+				err = errors.Join(err, n.removeFrom(p, id))
 			}
 		}
 	}
 	return err
+}
+
+// removeFrom removes a volume or snapshot from a CPG, if it is there. Snapshots that only the CPG
+// knows go with it: points, and what was given up before it was on pages.
+func (n *Node) removeFrom(p *volume.Pool, id array.VolumeID) error {
+	if p.Volume(id) == nil {
+		return nil
+	}
+	wanted := map[array.VolumeID]bool{}
+	if err := n.store.View(func(t *store.Tx) error {
+		return tables.vvs.With(t, byNeed, store.Key(uint64(id)), func(_ string, o VV) error {
+			if o.Of == id && o.Point == 0 {
+				wanted[o.ID] = true
+			}
+			return nil
+		})
+	}); err != nil {
+		return err
+	}
+	return p.RemoveWith(id, func(s array.VolumeID) bool { return !wanted[s] })
 }
 
 // pagesOf joins the CPGs of a group's volumes. One that has none of them yet, because
@@ -305,7 +322,7 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 		if disks[i] == nil {
 			continue
 		}
-		if run.units[v.ID], err = addUnit(g, v, disks[i]); err != nil {
+		if run.units[v.ID], err = addUnit(g, v, disks[i], r.Change); err != nil {
 			return nil, err
 		}
 	}
@@ -370,15 +387,15 @@ func (n *Node) awaits(v VV) bool {
 	return v.Of != 0 && p != nil && p.Volume(v.ID) == nil
 }
 
-// addUnit adds a volume to a group, with what hosts know it by.
-func addUnit(g *group.Group, v VV, d *volume.Volume) (*group.Unit, error) {
+// addUnit adds a volume to a group, with what hosts know it by, as a description has it.
+func addUnit(g *group.Group, v VV, d *volume.Volume, since uint64) (*group.Unit, error) {
 	w := array.MakeWWN(v.identity())
-	return g.AddVolume(scsi.Identity{WWN: w, Serial: w.String()[16:], Name: v.Name, Volume: v.ID, ReadOnly: v.Of != 0}, d)
+	return g.AddVolume(scsi.Identity{WWN: w, Serial: w.String()[16:], Name: v.Name, Volume: v.ID, ReadOnly: v.Of != 0}, d, since)
 }
 
-// addVolume gives a volume to a group that is open.
-func (n *Node) addVolume(run *running, v VV, d *volume.Volume) error {
-	u, err := addUnit(run.g, v, d)
+// addVolume gives a volume to a group that is open, as a description has it.
+func (n *Node) addVolume(run *running, v VV, d *volume.Volume, since uint64) error {
+	u, err := addUnit(run.g, v, d, since)
 	if err != nil {
 		return err
 	}

@@ -314,7 +314,7 @@ func (n *Node) snapshotMade(s volume.VolumeSpec) {
 			if run == nil || v.ID != s.ID || run.units[v.ID] != nil || n.awaits(v) {
 				continue
 			}
-			if err := n.addVolume(run, v, n.cpgs[v.CPG].Volume(v.ID)); err != nil {
+			if err := n.addVolume(run, v, n.cpgs[v.CPG].Volume(v.ID), d.Group.Change); err != nil {
 				n.alarm(fmt.Sprintf("snapshot %s can't be exported: %v", v.Name, err))
 				return
 			}

@@ -153,7 +153,7 @@ func (n *Node) takeUp(d Description, places *book) error {
 			return err
 		}
 		if !d.Group.newerThan(old.Group) {
-			return n.applyAgain(old)
+			return finished(n.applyAgain(old))
 		}
 		for _, v := range d.VVs {
 			if slices.Contains(old.Group.allGone(), v.ID) {
@@ -175,7 +175,7 @@ func (n *Node) takeUp(d Description, places *book) error {
 	}); err != nil {
 		return err
 	}
-	return n.apply(d, idsOf(gone))
+	return finished(n.apply(d, idsOf(gone)))
 }
 
 // sameLineage refuses a description of a group that a person made go another way than what this array
@@ -264,6 +264,7 @@ func (n *Node) apply(d Description, gone []array.VolumeID) error {
 		}
 		return n.exports.renew(d.Group.ID)
 	}
+	since := d.Group.Change
 	for _, v := range d.VVs {
 		if run.units[v.ID] != nil {
 			if v.Of != 0 {
@@ -295,7 +296,7 @@ func (n *Node) apply(d Description, gone []array.VolumeID) error {
 			return err
 		}
 		run.pages.add(n.cpgs[v.CPG])
-		if err := n.addVolume(run, v, disk); err != nil {
+		if err := n.addVolume(run, v, disk, since); err != nil {
 			return err
 		}
 	}

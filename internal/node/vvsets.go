@@ -168,7 +168,10 @@ func (n *Node) takeVVSets(sets []VVSet, places *book) error {
 		}
 		return n.placesWith(t, places)
 	})
-	return orElse(err, n.limitVolumes())
+	if err != nil {
+		return err
+	}
+	return finished(n.limitVolumes())
 }
 
 // tellAllVVSets tells the other array of the sets that it has not heard of in this contact:

@@ -26,7 +26,7 @@ func TestAdmittedUnderLoad(t *testing.T) {
 				w.each(func(p *process) {
 					_, err := p.pool.Create(volume.VolumeSpec{ID: id, Group: groupID, Size: size})
 					w.must(err)
-					_, err = p.g.AddVolume(scsi.Identity{WWN: array.MakeWWN(id), Volume: id, Name: "late" + strconv.Itoa(n)}, p.pool.Volume(id))
+					_, err = p.g.AddVolume(scsi.Identity{WWN: array.MakeWWN(id), Volume: id, Name: "late" + strconv.Itoa(n)}, p.pool.Volume(id), 0)
 					w.must(err)
 				})
 				w.run(7 * step)

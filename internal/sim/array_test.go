@@ -249,7 +249,7 @@ func (p *process) add(id array.VolumeID) {
 		_, err := p.pool.Create(volume.VolumeSpec{ID: id, Group: groupID, Size: size})
 		p.w.must(err)
 	}
-	u, err := p.g.AddVolume(scsi.Identity{WWN: array.MakeWWN(id), Volume: id, Name: "v" + strconv.Itoa(int(id)-1)}, p.pool.Volume(id))
+	u, err := p.g.AddVolume(scsi.Identity{WWN: array.MakeWWN(id), Volume: id, Name: "v" + strconv.Itoa(int(id)-1)}, p.pool.Volume(id), 0)
 	p.w.must(err)
 	p.units = append(p.units, u)
 }

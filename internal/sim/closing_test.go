@@ -34,7 +34,7 @@ func TestModifyingWhileClosing(t *testing.T) {
 		w.each(func(p *process) {
 			_, err := p.pool.Create(volume.VolumeSpec{ID: id, Group: groupID, Size: size})
 			w.must(err)
-			u, err := p.g.AddVolume(scsi.Identity{WWN: array.MakeWWN(id), Volume: id, Name: "held"}, heldVolume{p.pool.Volume(id), let})
+			u, err := p.g.AddVolume(scsi.Identity{WWN: array.MakeWWN(id), Volume: id, Name: "held"}, heldVolume{p.pool.Volume(id), let}, 0)
 			w.must(err)
 			p.units = append(p.units, u)
 		})

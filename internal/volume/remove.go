@@ -4,6 +4,7 @@ package volume
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/perdure/perdure/internal/array"
 )
@@ -11,19 +12,37 @@ import (
 // Remove takes a volume or a snapshot away, durably. What nobody else shows is given
 // back. A volume with snapshots, and a snapshot that volumes were made from, stay.
 func (p *Pool) Remove(id array.VolumeID) error {
+	return p.RemoveWith(id, func(array.VolumeID) bool { return false })
+}
+
+// RemoveWith does so of a volume together with those of its snapshots that nobody wants any
+// more: one that was given up before it was on pages is not made for that, for which a full
+// pool may have no room.
+func (p *Pool) RemoveWith(id array.VolumeID, unwanted func(snapshot array.VolumeID) bool) error {
 	p.single.Lock()
 	defer p.single.Unlock()
 	v := p.Volume(id)
 	if v == nil {
 		return fmt.Errorf("remove volume: %w", array.Errorf(array.NotFound, "no volume %s", id))
 	}
-	if err := p.needed(v); err != nil {
+	given, err := p.needed(v, unwanted)
+	if err != nil {
 		return fmt.Errorf("remove volume %s: %w", id, err)
 	}
+	for _, s := range append(given, v) {
+		if err := p.remove(s); err != nil {
+			return fmt.Errorf("remove volume %s: %w", s.id, err)
+		}
+	}
+	return nil
+}
+
+// remove does so of what nobody needs. p.single is held.
+func (p *Pool) remove(v *Volume) error {
 	s := v.Spec()
 	s.Removing = true
-	if err := p.edit(func(e *edit) error { return putJSON(e.tx, volumeBucket, uint64(id), s) }); err != nil {
-		return fmt.Errorf("remove volume %s: %w", id, err)
+	if err := p.edit(func(e *edit) error { return putJSON(e.tx, volumeBucket, uint64(v.id), s) }); err != nil {
+		return err
 	}
 	v.mu.Lock()
 	v.gone, v.spec = true, s
@@ -31,32 +50,41 @@ func (p *Pool) Remove(id array.VolumeID) error {
 	v.clear(0, 1<<62, everything)
 	v.mu.Unlock()
 	p.mu.Lock()
-	delete(p.volumes, id)
-	delete(p.full, id)
+	delete(p.volumes, v.id)
+	delete(p.full, v.id)
 	p.recount()
 	p.mu.Unlock()
-	if err := p.erase(v); err != nil {
-		return fmt.Errorf("remove volume %s: %w", id, err)
-	}
-	return nil
+	return p.erase(v)
 }
 
-// needed says why a volume can't be removed.
-func (p *Pool) needed(v *Volume) error {
+// needed says why a volume can't be removed, or which snapshots go with it.
+func (p *Pool) needed(v *Volume, unwanted func(array.VolumeID) bool) (given []*Volume, err error) {
+	wanted := 0
 	v.mu.RLock()
-	sealed := v.freezing()
+	for _, l := range v.sealed {
+		if l.snap != nil && !unwanted(l.snap.ID) {
+			wanted++
+		}
+	}
 	v.mu.RUnlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if n := len(p.chains[v.id]) + sealed; n > 0 {
-		return array.Errorf(array.Conflict, "it has %d snapshots", n)
-	}
-	for _, o := range p.all {
-		if o.base == v.id {
-			return array.Errorf(array.Conflict, "volume %s was made from it", o.id)
+	for _, s := range p.chains[v.id] {
+		if p.volumes[s.id] != s || unwanted(s.id) { // or its removal failed on the way
+			given = append(given, s)
+		} else {
+			wanted++
 		}
 	}
-	return nil
+	if wanted > 0 {
+		return nil, array.Errorf(array.Conflict, "it has %d snapshots", wanted)
+	}
+	for _, o := range p.all {
+		if o.base == v.id || slices.ContainsFunc(given, func(s *Volume) bool { return o.base == s.id }) {
+			return nil, array.Errorf(array.Conflict, "volume %s was made from it", o.id)
+		}
+	}
+	return given, nil
 }
 
 // erase gives back all pages of a volume that nobody sees any more, some leaves at

@@ -206,3 +206,31 @@ func TestGrowDuringASnapshot(t *testing.T) {
 		place++
 	}
 }
+
+// A volume goes with the snapshots that were given up, made or not, and with no others.
+func TestRemoveWithSnapshotsThatWereGivenUp(t *testing.T) {
+	p, v := onePool(t, vfs.NewMem(), testOptions(t.TempDir()), 100*block.Page)
+	ok(t, v.Apply(data(1, 0, page(1))))
+	ok(t, v.Freeze(2, 2))
+	p.Advance(1, 2)
+	ok(t, p.Flush(1))
+	ok(t, v.Apply(data(3, 0, page(3))))
+	ok(t, v.Freeze(4, 3)) // and not on pages
+	p.Advance(1, 4)
+	ok(t, v.Apply(data(5, 0, page(5))))
+	for _, wanted := range []array.VolumeID{2, 3} {
+		if err := p.RemoveWith(1, func(id array.VolumeID) bool { return id != wanted }); array.KindOf(err) != array.Conflict {
+			t.Fatalf("a volume was removed although snapshot %v is wanted: %v", wanted, err)
+		}
+	}
+	if p.Volume(1) == nil || p.Volume(2) == nil {
+		t.Fatal("what was refused has removed something")
+	}
+	ok(t, p.RemoveWith(1, func(array.VolumeID) bool { return true }))
+	p.Advance(1, 5)
+	ok(t, p.Flush(1))
+	if p.Volume(1) != nil || p.Volume(2) != nil || p.Volume(3) != nil {
+		t.Fatal("something is left of the volume and its snapshots")
+	}
+	ok(t, check(p))
+}

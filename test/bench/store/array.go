@@ -135,7 +135,7 @@ func (e *engine) start(id array.GroupID, volumes ...uint32) ([]*group.Unit, erro
 			return nil, fmt.Errorf("volume %s is not in the pool", v)
 		}
 		w := array.MakeWWN(v)
-		u, err := g.AddVolume(scsi.Identity{WWN: w, Serial: w.String()[16:], Name: v.String(), Volume: v}, d)
+		u, err := g.AddVolume(scsi.Identity{WWN: w, Serial: w.String()[16:], Name: v.String(), Volume: v}, d, 0)
 		if err != nil {
 			return nil, err
 		}

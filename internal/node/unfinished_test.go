@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package node
+
+import (
+	"testing"
+
+	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/volume"
+)
+
+// slowPages are two arrays of which the second puts nothing on pages by itself, with the group g
+// that they protect.
+func slowPages(t *testing.T) (a, b *testArray) {
+	all := openArrays(t, 2, func(c *Config) {
+		quick(c)
+		if c.Name == "array-b" {
+			c.Pages = func(o *volume.Options) { o.Age = -1 }
+		}
+	})
+	a, b = all[0], all[1]
+	a.run("creatercopygroup", "g", "array-b:sync")
+	a.run("admitrcopyvv", "-createvv", "-size", "16m", "v", "g")
+	a.run("startrcopygroup", "-wait", "g")
+	return a, b
+}
+
+// inStep reports whether the second array has the group's newest description, and all it says is so.
+func inStep(a *testArray, name string) func() bool {
+	return func() bool {
+		r, err := a.findGroup(name)
+		if err != nil {
+			return false
+		}
+		i, err := r.g.Info()
+		return err == nil && i.Synced && i.Alike
+	}
+}
+
+// TestRemovedSoonAfterASnapshot: a volume is removed whose snapshot, removed too, is not on the
+// other array's pages yet.
+func TestRemovedSoonAfterASnapshot(t *testing.T) {
+	t.Parallel()
+	a, b := slowPages(t)
+	a.run("admitrcopyvv", "-createvv", "-size", "16m", "w", "g")
+	a.write("w", 0, make([]byte, 1<<20))
+	id := a.stored("w").ID
+	a.run("createsv", "-ro", "s", "w")
+	a.run("removevv", "-f", "s")
+	a.run("dismissrcopyvv", "-f", "-destroy", "w", "g")
+	a.until("the arrays to be in step", inStep(a, "g"))
+	if b.cpgs["cpg0"].Volume(id) != nil {
+		t.Error("the other array has pages of a volume that was removed")
+	}
+	a.run("setrcopygroup", "switchover", "g")
+}
+
+// TestFailedAfterItWasStored: the other array stores that something is removed, and then can't remove
+// its pages. The change stands on both, and is done when it can be.
+func TestFailedAfterItWasStored(t *testing.T) {
+	t.Parallel()
+	a, b := slowPages(t)
+	a.run("createsv", "-ro", "s", "v")
+	p, s := b.cpgs["cpg0"], a.stored("s").ID
+	group := a.stored("v").Group
+	b.until("the snapshot to be applied", func() bool { return p.Volume(a.stored("v").ID).SnapshotCount() > 0 })
+	if err := p.Flush(group); err != nil {
+		t.Fatal(err)
+	}
+	inTheWay := array.MakeVolumeID(9, 999)
+	if _, err := p.Branch(volume.VolumeSpec{ID: inTheWay, Group: group, Base: s, Size: 16 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	a.run("removevv", "-f", "s")
+	for _, x := range []*testArray{a, b} {
+		if _, _, err := x.vv("s"); err == nil {
+			t.Errorf("snapshot s is still on %s", x.cfg.Name)
+		}
+	}
+	a.until("the cause to be told", func() bool {
+		return a.events("the other array does not take its newest description: remove volume") > 0
+	})
+	if inStep(a, "g")() {
+		t.Error("the arrays are in step, and what was told is not done")
+	}
+	if err := p.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	a.until("the arrays to be in step", inStep(a, "g"))
+	if p.Volume(s) != nil {
+		t.Error("the other array has pages of a snapshot that was removed")
+	}
+}
