@@ -280,6 +280,13 @@ func (x *interrupted) agree() {
 						x.t.Logf("%s: %s", o.cfg.Name, e.Text)
 					}
 				}
+				for _, r := range o.shared() {
+					if i, err := r.g.Info(); err == nil && i.Synced && i.Alike {
+						continue
+					}
+					text, err := o.Run(context.Background(), []string{"explain", r.rec.Name})
+					x.t.Logf("%s: %s%v", o.cfg.Name, text, err)
+				}
 			}
 			x.t.Fatal("the arrays do not come to agree: " + why)
 		}
