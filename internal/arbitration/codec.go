@@ -92,6 +92,15 @@ func (s Stored) Marshal() []byte {
 	return seal(s.Accepted.append(b))
 }
 
+// Learned returns the state after a decided record was told. What was promised for the
+// successor of an earlier record binds nobody any more.
+func (s Stored) Learned(r Record) Stored {
+	if r.newerThan(s.Current) {
+		return Stored{Current: r}
+	}
+	return s
+}
+
 // ParseStored decodes what Marshal made.
 func ParseStored(b []byte) (Stored, error) {
 	r, err := unseal(b)

@@ -44,6 +44,7 @@ func (n *Node) give(id array.GroupID) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	n.tellAgain(id) // it may fail with what it is given, after it gave up what it had
 	b, err := json.Marshal(d)
 	return string(b), err
 }
@@ -72,23 +73,31 @@ func (n *Node) describeAnew(id array.GroupID) (was edition, err error) {
 	return was, n.apply(d, nil)
 }
 
-// beginWith stores the other array's record of a group of which nothing is here. A record by which this
-// array would serve alone, or is a member at all, is refused: it has no data. A group begins on one
-// array, which takes the other in when that has all; and one that lost its half is left out first.
+// beginWith stores the other array's record of a group of which nothing is here; what was promised for
+// the successor of the same record still binds. A record by which this array would serve alone, or is a
+// member at all, is refused: it has no data. A group begins on one array, which takes the other in when
+// that has all; and one that lost its half is left out first.
 func (n *Node) beginWith(d Description) error {
 	st, err := arb.ParseStored(d.Record)
 	if err != nil {
 		return array.Errorf(array.Invalid, "the description of group %s lacks its record: %v", d.Group.Name, err)
 	}
-	if r := st.Current; r.DecidedBy(n.side()) || r.Members.Has(n.side()) {
-		return array.Errorf(array.Conflict, "group %s is recorded as %v, but array %s has nothing of it", d.Group.Name, r, n.cfg.Name)
-	}
+	begin := arb.Stored{Current: st.Current}
 	k := keep{n.store}
 	had, err := k.Get(d.Group.ID, "membership")
-	if err != nil || had != nil {
+	if err != nil {
 		return err
 	}
-	return k.Put(d.Group.ID, "membership", arb.Stored{Current: st.Current}.Marshal())
+	if had != nil {
+		if begin, err = arb.ParseStored(had); err != nil {
+			return fmt.Errorf("read the record that was kept of group %s: %w", d.Group.Name, err)
+		}
+		begin = begin.Learned(st.Current)
+	}
+	if r := begin.Current; r.DecidedBy(n.side()) || r.Members.Has(n.side()) {
+		return array.Errorf(array.Conflict, "group %s is recorded as %v, but array %s has nothing of it", d.Group.Name, r, n.cfg.Name)
+	}
+	return k.Put(d.Group.ID, "membership", begin.Marshal())
 }
 
 // givenWithin is how long a discard waits for a moment in which the other array carries no command out.

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	arb "github.com/perdure/perdure/internal/arbitration"
+	"github.com/perdure/perdure/internal/array"
 )
 
 // What the other array tells, or asked, in another past of a group.
@@ -120,5 +123,38 @@ func TestDiscardBesideChanges(t *testing.T) {
 	b.until("array-b to serve", func() bool { f, err := b.Group("g"); return err == nil && f.ServedHere })
 	for i := range 3 {
 		b.has(fmt.Sprint("v", i), 0, []byte(fmt.Sprint("v", i)))
+	}
+}
+
+// TestBeginsWithTheLaterRecord: an array of which only the record of a group is left, and none of its
+// data, does not take an older record that names it for the newest, nor a newer one of its own for less.
+func TestBeginsWithTheLaterRecord(t *testing.T) {
+	t.Parallel()
+	b := openArrays(t, 2, quick)[1]
+	id := array.MakeGroupID(1, 77)
+	first := arb.First(array.SideA, 7)
+	both, alone := first, first
+	both.ID, both.Seq, both.Members, both.Rule = 8, 2, array.Both, arb.Majority
+	alone.ID, alone.Seq = 9, 3
+	k := keep{b.store}
+	left := arb.Stored{Current: both, Promised: 9}
+	if err := k.Put(id, "membership", left.Marshal()); err != nil {
+		t.Fatal(err)
+	}
+	told := func(r arb.Record) error {
+		return b.beginWith(Description{Group: RCGroup{ID: id, Name: "g"}, Record: arb.Stored{Current: r}.Marshal()})
+	}
+	if err := told(first); err == nil || !strings.Contains(err.Error(), "has nothing of it") {
+		t.Errorf("an array without data begins as a member: %v", err)
+	}
+	if err := told(alone); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := k.Get(id, "membership")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now, err := arb.ParseStored(kept); err != nil || now != (arb.Stored{Current: alone}) {
+		t.Errorf("it begins with %+v, %v", now, err)
 	}
 }

@@ -75,6 +75,7 @@ func (n *Node) recoverPeriodic(ctx context.Context, a *args, r *running) error {
 		return err
 	}
 	text, err := n.askWithin(ctx, commandWithin, request{Return: &returning{Description: d, Segments: i.Segments}})
+	n.tellAgain(r.rec.ID) // what it has now may be older than what it was told
 	if err != nil {
 		return err
 	}

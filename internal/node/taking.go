@@ -170,6 +170,9 @@ func (n *Node) takeUp(d Description, places *book) error {
 			if err := check(t); err != nil {
 				return err
 			}
+			if g, here, err := tables.groups.Get(t, store.Key(uint64(d.Group.ID))); err != nil || here == fresh || !fresh && g.edition() != old.Group.edition() {
+				return orElse(err, array.Errorf(array.Busy, "group %s was changed on array %s meanwhile: tell it again", d.Group.Name, n.cfg.Name))
+			}
 		}
 		return orElse(putDescription(t, old, d, gone), n.placesWith(t, places))
 	}); err != nil {
