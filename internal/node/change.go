@@ -76,7 +76,11 @@ func (n *Node) changeDescription(ctx context.Context, id array.GroupID, f, undo 
 			return err
 		}
 	}
-	return n.apply(now, idsOf(missing(old.VVs, now.VVs)))
+	if err := n.apply(now, idsOf(missing(old.VVs, now.VVs))); err != nil {
+		n.tellAgain(id) // which carries it out here, too, before
+		return fmt.Errorf("group %s was changed, and not all of it is carried out on array %s yet: %w", now.Group.Name, n.cfg.Name, err)
+	}
+	return nil
 }
 
 // servesIn is how long a change of a group waits for it to be served here.

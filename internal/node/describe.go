@@ -242,6 +242,9 @@ func (n *Node) push(ctx context.Context, id array.GroupID, wait bool) (uint64, e
 	if err != nil || d.Group.Private {
 		return 0, errChanging // it was just removed, or its only volume taken out
 	}
+	if err := n.applyAgain(d); err != nil {
+		return 0, err
+	}
 	places, err := n.placesOf(keyOf(groupKind, d.Group.Name))
 	if err == nil {
 		_, err = n.askWithin(ctx, pushWithin, request{Take: &d, Book: places})

@@ -91,3 +91,30 @@ func TestFailedAfterItWasStored(t *testing.T) {
 		t.Error("the other array has pages of a snapshot that was removed")
 	}
 }
+
+// TestFailedHereAfterItWasStored: what this array can't carry out at first of a change that both have
+// stored, it carries out later.
+func TestFailedHereAfterItWasStored(t *testing.T) {
+	t.Parallel()
+	b, a := slowPages(t)
+	b.run("setrcopygroup", "switchover", "g")
+	a.until("g to be served here", func() bool { f, err := a.Group("g"); return err == nil && f.ServedHere })
+	a.run("createsv", "-ro", "s", "v")
+	p, s := a.cpgs["cpg0"], a.stored("s").ID
+	group := a.stored("v").Group
+	if err := p.Flush(group); err != nil {
+		t.Fatal(err)
+	}
+	inTheWay := array.MakeVolumeID(9, 999)
+	if _, err := p.Branch(volume.VolumeSpec{ID: inTheWay, Group: group, Base: s, Size: 16 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	a.refuses("not all of it is carried out", "removevv", "-f", "s")
+	if err := p.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	a.until("the arrays to be in step", inStep(a, "g"))
+	if p.Volume(s) != nil {
+		t.Error("the array has pages of a snapshot that was removed")
+	}
+}
