@@ -354,6 +354,7 @@ func (g *Group) tick() {
 		g.askMissing()
 	}
 	g.checkCopy(now)
+	g.compareRefused(now)
 	g.checkPeriod(now)
 	g.checkTurn(now)
 	g.checkStall(now)

@@ -149,17 +149,47 @@ func (g *Group) runCopy(c *copyRun, units []*Unit, epoch array.Epoch) {
 		if !c.wait(func() bool { return c.acked >= sent }) {
 			return
 		}
-		next := make(chan []*Unit, 1)
-		if !g.post(func() { next <- g.endPass(c, epoch) }) {
+		var ok bool
+		if units, ok = g.nextPass(c, epoch); !ok {
 			return
+		}
+		more = units != nil
+	}
+}
+
+// alikeEvery is how often a copy that could end looks whether the other array has the description.
+const alikeEvery = 100 * time.Millisecond
+
+// nextPass waits until the copy may end, or take another pass, of whose units it returns those. The other
+// array refuses the end of a copy with a volume of which it has not heard.
+func (g *Group) nextPass(c *copyRun, epoch array.Epoch) (units []*Unit, ok bool) {
+	next := make(chan bool, 1)
+	for waits := true; waits; {
+		if !g.post(func() {
+			alike := g.alike() || g.copying != c
+			if alike {
+				units = g.endPass(c, epoch)
+			}
+			next <- alike
+		}) {
+			return nil, false
 		}
 		select {
-		case units = <-next:
-			more = units != nil
+		case alike := <-next:
+			waits = !alike
 		case <-g.done:
-			return
+			return nil, false
+		}
+		if waits {
+			c.walked.Add(1) // it does not stall
+			select {
+			case <-time.After(alikeEvery):
+			case <-g.done:
+				return nil, false
+			}
 		}
 	}
+	return units, true
 }
 
 // endPass ends the copy, or prepares another pass and returns the volumes that there

@@ -5,6 +5,7 @@ package group
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	arb "github.com/perdure/perdure/internal/arbitration"
 	"github.com/perdure/perdure/internal/array"
@@ -314,6 +315,7 @@ func (g *Group) newStretch() {
 	g.stretch++
 	g.theirStretch, g.metStretch, g.hasTheirs = 0, 0, false
 	g.peerPartial = true // until it says otherwise
+	g.refusedAt = time.Time{}
 	g.foreignEnd, g.peerApplied = 0, 0
 	g.logWanted = g.contact
 }

@@ -172,6 +172,7 @@ type Group struct {
 	progressAt time.Time
 	copying    *copyRun
 	rebuild    *rebuild
+	refusedAt  time.Time // when a copy was refused that is over for its source
 	period     period
 	taking     *taking
 	putter     *taking // the last one: its work may go on when it is given up, and is waited for

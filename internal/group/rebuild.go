@@ -137,7 +137,7 @@ func (g *Group) off(r *rebuild, work func() error, then func()) {
 				g.cfg.Logger.Error("copy refused", "group", g.cfg.Name, "err", err)
 				g.event("the copy from the other array stopped: " + err.Error())
 				r.notYet = g.cfg.Now().Add(copyAnswer)
-				g.dropRebuild()
+				g.refuseCopy(r)
 				return
 			}
 			if g.rebuild == r {
@@ -178,7 +178,7 @@ func (g *Group) standAtBase(r *rebuild) {
 	base := array.Place(r.end.Length)
 	if !ok || lastOf(segs) != base || base == 0 || int64(len(r.states)) != r.end.Offset {
 		g.cfg.Logger.Error("copy refused: its end can't be read, or not all came", "group", g.cfg.Name)
-		g.dropRebuild()
+		g.refuseCopy(r)
 		return
 	}
 	for v, b := range r.states {
@@ -194,6 +194,22 @@ func (g *Group) standAtBase(r *rebuild) {
 	r.until = max(r.end.Commit, base)
 	g.core.Told(g.view.Epoch, r.end.Commit)
 	g.putPages()
+}
+
+// refuseCopy gives up a copy because of something that is wrong here. Its source, once it has sent the
+// end, takes this array to stand there, and would wait for ever, were nothing written: the logs are
+// compared anew, though not at once, for it may go wrong again.
+func (g *Group) refuseCopy(r *rebuild) {
+	if r.end != nil && r.until == 0 {
+		g.refusedAt = g.cfg.Now()
+	}
+	g.dropRebuild()
+}
+
+func (g *Group) compareRefused(now time.Time) {
+	if !g.refusedAt.IsZero() && now.Sub(g.refusedAt) > copyAnswer {
+		g.newStretch()
+	}
 }
 
 // dropRebuild gives up a copy whose pages have not all come: the last consistent
