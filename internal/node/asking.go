@@ -36,6 +36,8 @@ type request struct {
 	By   *Caller            `json:"by,omitempty"`
 	Host *hostChange        `json:"host,omitempty"`
 	User *people.UserChange `json:"user,omitempty"`
+	// Turn is when the Host or User, or the Users, were told.
+	Turn *turn `json:"turn,omitempty"`
 	// Unlock names a user who may try passwords again.
 	Unlock string  `json:"unlock,omitempty"`
 	Sets   []VVSet `json:"sets,omitempty"`
@@ -182,13 +184,13 @@ func (n *Node) serveCall(body []byte) []byte {
 	case q.Left != 0:
 		r.Text, err = n.saysLeft(q.Left)
 	case q.Host != nil:
-		err = n.takeHost(*q.Host, q.Book)
+		err = n.takeHost(*q.Host, q.Book, q.Turn)
 	case len(q.Sets) > 0:
 		err = n.takeVVSets(q.Sets, q.Book)
 	case q.AloneIn != "":
 		r.Text, err = n.aloneInSet(q.AloneIn)
 	case q.Book != nil:
-		err = n.takeBook(*q.Book, q.Users...)
+		err = n.takeBook(*q.Book, q.Turn, q.Users...)
 	case len(q.Tied) > 0:
 		r.Tied, err = n.tiedHere(q.Tied)
 	case q.GivenUp != 0:
@@ -217,7 +219,7 @@ func (n *Node) serveCall(body []byte) []byte {
 	case q.Unlock != "":
 		n.people.Unlock(q.Unlock, time.Now())
 	case q.User != nil:
-		err = n.takeUser(*q.User)
+		err = n.takeUser(*q.User, q.Turn)
 	}
 	if err != nil {
 		r.Error, r.Kind, r.Reason = err.Error(), array.KindOf(err), array.ReasonOf(err)

@@ -54,7 +54,7 @@ func bound[V any](t *store.Tx, b store.Bucket[V], what string, most int, of func
 // takeBook takes up what the other array tells, where it is newer. A change that a command
 // waits for is refused if this array knows better, or if it would part what belongs together
 // here.
-func (n *Node) takeBook(b book, users ...people.UserChange) error {
+func (n *Node) takeBook(b book, at *turn, users ...people.UserChange) error {
 	if len(users) > usersAtOnce {
 		return array.Errorf(array.Invalid, "the other array tells of %d users at once, want at most %d", len(users), usersAtOnce)
 	}
@@ -67,6 +67,11 @@ func (n *Node) takeBook(b book, users ...people.UserChange) error {
 		taken = nil
 		if moved, err = n.takeBookIn(t, b); err != nil {
 			return err
+		}
+		if len(users) > 0 {
+			if err := n.usersTold.take(at); err != nil {
+				return err
+			}
 		}
 		for _, c := range users {
 			now, err := n.people.TakeIn(t, c, n.cfg.Name)

@@ -254,7 +254,7 @@ func (n *Node) changeBook(ctx context.Context, f func(*bookOf) error) error {
 			return err
 		}
 		for _, c := range b.users {
-			if _, err := n.people.MakeIn(t, c.Back()); err != nil {
+			if err := n.people.TakeBackIn(t, c); err != nil {
 				return err
 			}
 		}
@@ -323,7 +323,7 @@ func (n *Node) tellEntries(ctx context.Context, b book, asked, more bool, users 
 	whole := len(b.Domains) <= domainsAtOnce && len(b.Sets) <= domainsAtOnce && len(b.Placings) <= placingsAtOnce && len(users) <= usersAtOnce
 	if whole {
 		b.Asked, b.More = asked, more
-		if _, err := n.ask(ctx, request{Book: &b, Users: users}); err != nil {
+		if _, err := n.ask(ctx, request{Book: &b, Users: users, Turn: n.nextTurn()}); err != nil {
 			return err
 		}
 		for _, c := range users { // else their next change is one of what the other array had before

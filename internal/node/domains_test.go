@@ -293,7 +293,7 @@ func TestEvilBook(t *testing.T) {
 		{Placings: []placing{{Object: "host", Domain: "d"}}},
 		{Placings: []placing{{Object: "host/h", Domain: "no name"}}},
 	} {
-		if err := a.takeBook(evil); array.KindOf(err) != array.Invalid {
+		if err := a.takeBook(evil, nil); array.KindOf(err) != array.Invalid {
 			t.Errorf("%d: %v", i, err)
 		}
 	}
@@ -301,7 +301,7 @@ func TestEvilBook(t *testing.T) {
 		t.Errorf("there is %s", got)
 	}
 	// An older state changes nothing.
-	if err := a.takeBook(book{Domains: []Domain{{Name: "d", entry: entry{Removed: true}}}}); err != nil || a.domains() != "d" {
+	if err := a.takeBook(book{Domains: []Domain{{Name: "d", entry: entry{Removed: true}}}}, nil); err != nil || a.domains() != "d" {
 		t.Errorf("%v: %s", err, a.domains())
 	}
 	// Too many at once, and what is forgotten of those removed.

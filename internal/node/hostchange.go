@@ -26,6 +26,8 @@ type hostChange struct {
 	Now    *Host    `json:"now,omitempty"`
 	WasSet *HostSet `json:"was_set,omitempty"`
 	NowSet *HostSet `json:"now_set,omitempty"`
+	// Maybe are what the other array may have made of it since Was: it was asked, and did not answer.
+	Maybe store.States `json:"maybe,omitempty"`
 }
 
 // hostState is one of them, or neither.
@@ -36,6 +38,19 @@ type hostState struct {
 
 func (c hostChange) was() hostState { return hostState{c.Was, c.WasSet} }
 func (c hostChange) now() hostState { return hostState{c.Now, c.NowSet} }
+
+// state is what States are of.
+func (x hostState) state() any {
+	return struct {
+		Host *Host
+		Set  *HostSet
+	}{x.host, x.set}
+}
+
+// meets reports whether c is a change of what there is.
+func (c hostChange) meets(cur hostState) bool {
+	return reflect.DeepEqual(cur, c.was()) || cur == hostState{} || c.Maybe.Has(cur.state())
+}
 
 // from is the change to what c makes of it, from something else.
 func (c hostChange) from(was hostState) hostChange {
@@ -132,7 +147,7 @@ func (n *Node) changeHosts(ctx context.Context, c hostChange, place newPlace) er
 		if err := back.apply(t, everywhere); err != nil {
 			return err
 		}
-		_, err := n.noteUntold(t, back)
+		_, err := n.noteRefused(t, c)
 		return orElse(err, elsewhere.takeBack(t))
 	}); e != nil {
 		return fmt.Errorf("take back a change the other array refused: %w", errors.Join(e, err))
@@ -159,18 +174,35 @@ func (n *Node) noteUntold(t *store.Tx, c hostChange) (*hostChange, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Maybe = nil
 	if ok {
 		c = c.from(old.was()) // what the other array knows
+		c.Maybe = old.Maybe
 	}
-	if reflect.DeepEqual(c.was(), c.now()) {
+	if reflect.DeepEqual(c.was(), c.now()) && len(c.Maybe) == 0 {
 		return nil, tables.untold.Delete(t, c.Name)
 	}
+	c.Maybe = c.Maybe.With(c.now().state()) // it is asked next
 	return &c, tables.untold.Put(t, c.Name, c)
+}
+
+// noteRefused notes that a change is taken back that the other array, or a group, refused.
+func (n *Node) noteRefused(t *store.Tx, c hostChange) (*hostChange, error) {
+	old, ok, err := tables.untold.Get(t, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	if old.Maybe = old.Maybe.Without(c.now().state()); ok {
+		if err := tables.untold.Put(t, c.Name, old); err != nil {
+			return nil, err
+		}
+	}
+	return n.noteUntold(t, c.back())
 }
 
 // tellHost tells the other array of a change, which it does not have to be told again.
 func (n *Node) tellHost(ctx context.Context, c hostChange) error {
-	q := request{Host: &c}
+	q := request{Host: &c, Turn: n.nextTurn()}
 	if c.was() == (hostState{}) { // it has to be told where it belongs, too
 		var err error
 		if q.Book, err = n.placesOf(c.key()); err != nil {
@@ -267,7 +299,7 @@ func (n *Node) untold() (all []hostChange) {
 
 // takeHost carries out a change that the other array tells of, and puts what is new where it
 // belongs.
-func (n *Node) takeHost(c hostChange, place *book) error {
+func (n *Node) takeHost(c hostChange, place *book, at *turn) error {
 	n.taking.Lock()
 	defer n.taking.Unlock()
 	if err := c.check(); err != nil {
@@ -278,6 +310,9 @@ func (n *Node) takeHost(c hostChange, place *book) error {
 			return err
 		}
 	}
+	if err := n.hostsTold.take(at); err != nil {
+		return err
+	}
 	ours := n.describedHere()
 	err := n.store.Update(func(t *store.Tx) error {
 		cur, err := thereIs(t, c.Name)
@@ -286,7 +321,7 @@ func (n *Node) takeHost(c hostChange, place *book) error {
 			return err
 		case reflect.DeepEqual(cur, c.now()):
 			return n.placesWith(t, place)
-		case reflect.DeepEqual(cur, c.was()) || cur == hostState{}:
+		case c.meets(cur):
 			return orElse(c.apply(t, ours), n.placesWith(t, place))
 		case c.removes():
 			return nil // it is another one, and stays
@@ -302,7 +337,7 @@ func (n *Node) takeHost(c hostChange, place *book) error {
 	if err != nil {
 		return err
 	}
-	return n.exports.rebuild()
+	return finished(n.exports.rebuild())
 }
 
 // everywhere is for changes that a person makes here.
@@ -386,7 +421,7 @@ func keepUntold(t *store.Tx, d *Description) error {
 		if err != nil {
 			return err
 		}
-		if ok && c.Now != nil && c.Was != nil && reflect.DeepEqual(*c.Was, h) {
+		if ok && c.Now != nil && c.Was != nil && (reflect.DeepEqual(*c.Was, h) || c.Maybe.Has(hostState{host: &h}.state())) {
 			d.Hosts[i] = *c.Now
 		}
 	}
@@ -395,7 +430,7 @@ func keepUntold(t *store.Tx, d *Description) error {
 		if err != nil {
 			return err
 		}
-		if ok && c.NowSet != nil && c.WasSet != nil && reflect.DeepEqual(*c.WasSet, s) {
+		if ok && c.NowSet != nil && c.WasSet != nil && (reflect.DeepEqual(*c.WasSet, s) || c.Maybe.Has(hostState{set: &s}.state())) {
 			d.Sets[i] = *c.NowSet
 		}
 	}

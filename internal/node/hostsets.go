@@ -212,21 +212,19 @@ func (n *Node) changeHostSet(ctx context.Context, name string, place newPlace, f
 		}
 	}
 	var mark *hostChange
-	note := func(c hostChange) func(t *store.Tx) error {
-		return func(t *store.Tx) (err error) {
-			mark, err = n.noteUntold(t, c)
-			return err
-		}
-	}
 	for i, id := range groups {
 		change, undo := func(*store.Tx) error { return nil }, func(*store.Tx) error { return nil }
 		if i == 0 { // then the set is changed; the other descriptions have it
-			undo = note(c.back())
-			change = func(t *store.Tx) error {
+			undo = func(t *store.Tx) (err error) {
+				mark, err = n.noteRefused(t, c)
+				return err
+			}
+			change = func(t *store.Tx) (err error) {
 				if err := c.apply(t, everywhere); err != nil {
 					return err
 				}
-				return note(c)(t)
+				mark, err = n.noteUntold(t, c)
+				return err
 			}
 		}
 		if err := n.changeGroupOr(ctx, id, change, undo); err != nil {

@@ -50,8 +50,12 @@ type Node struct {
 	// people are the users; telling is held while the other array is told of a change.
 	people  *people.Book
 	telling sync.Mutex
-	pool    *block.Pool
-	jnl     *journal.Journal
+	// turns counts what the other array was told of hosts and users; hostsTold and usersTold are
+	// the newest that were heard from it.
+	turns                atomic.Uint64
+	hostsTold, usersTold told
+	pool                 *block.Pool
+	jnl                  *journal.Journal
 	// jnlDevice is what the journal lies on, nil if that is a directory.
 	jnlDevice *vfs.Partitioned
 	cpgs      map[string]*volume.Pool

@@ -49,6 +49,7 @@ func TestLineagesKeepTheirVolumes(t *testing.T) {
 	a.open()
 	b.until("its description to be refused", func() bool { return len(b.told("a person must choose which copy stays")) > 0 })
 	b.Close()
+	a.until("the other array to be lost", func() bool { f, err := a.Group("g"); return err == nil && !f.Contact })
 	a.run("setrcopygroup", "override", "-f", "g")
 	a.alone()
 	a.has("onlya", 0, []byte("onlya"))

@@ -75,7 +75,7 @@ func TestRefusedThereIsInNoDomain(t *testing.T) {
 	a.run("createdomain", "e")
 	domainsAre(as, "d e", "")
 	h := Host{Name: "h", Persona: 2, Initiators: []string{iqn2}}
-	if err := b.takeHost(hostChange{Name: "h", Now: &h}, &book{Placings: []placing{{Object: "host/h", Domain: "e", entry: entry{Version: 1, Change: 1}}}}); err != nil {
+	if err := b.takeHost(hostChange{Name: "h", Now: &h}, &book{Placings: []placing{{Object: "host/h", Domain: "e", entry: entry{Version: 1, Change: 1}}}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	a.because(array.HostExists, "createhost", "-domain", "d", "h", iqn1)

@@ -26,9 +26,10 @@ func (n *Node) changeUsers(ctx context.Context, c people.UserChange) error {
 	if err == nil || errors.As(err, new(unanswered)) {
 		return nil // it hears of it when it answers
 	}
-	if _, e := n.people.Make(people.UserChange{Name: c.Name, Was: c.Now, Now: c.Was}); e != nil {
+	if e := n.store.Update(func(t *store.Tx) error { return n.people.TakeBackIn(t, c) }); e != nil {
 		return fmt.Errorf("take back a change the other array refused: %w", errors.Join(e, err))
 	}
+	n.people.Made(c.Back())
 	return err
 }
 
@@ -49,13 +50,13 @@ func newDomains(t *store.Tx, c people.UserChange) error {
 }
 
 // takeUser carries out a change that the other array tells of.
-func (n *Node) takeUser(c people.UserChange) error {
-	return n.people.Take(c, n.cfg.Name, func(t *store.Tx) error { return n.mendBook(t, c) })
+func (n *Node) takeUser(c people.UserChange, at *turn) error {
+	return n.people.Take(c, n.cfg.Name, func(t *store.Tx) error { return orElse(n.usersTold.take(at), n.mendBook(t, c)) })
 }
 
 // tellUser tells the other array of a change, which it does not have to be told again.
 func (n *Node) tellUser(ctx context.Context, c people.UserChange) error {
-	if _, err := n.ask(ctx, request{User: &c}); err != nil {
+	if _, err := n.ask(ctx, request{User: &c, Turn: n.nextTurn()}); err != nil {
 		return err
 	}
 	return n.people.Told(c)

@@ -18,6 +18,8 @@ type UserChange struct {
 	Name string `json:"name"`
 	Was  *User  `json:"was,omitempty"`
 	Now  *User  `json:"now,omitempty"`
+	// Maybe are what the other array may have made of him since Was: it was asked, and did not answer.
+	Maybe store.States `json:"maybe,omitempty"`
 	// Founder is the array that had the user before there was another one, 0 of others.
 	Founder array.SystemID `json:"founder,omitempty"`
 }
@@ -119,7 +121,7 @@ func (b *Book) Made(c UserChange) {
 
 func (c UserChange) check() error {
 	switch {
-	case c.Now == nil && c.Was == nil, c.Now != nil && c.Now.Name != c.Name, c.Was != nil && c.Was.Name != c.Name:
+	case c.Now == nil && c.Was == nil && len(c.Maybe) == 0, c.Now != nil && c.Now.Name != c.Name, c.Was != nil && c.Was.Name != c.Name:
 		return array.Errorf(array.Invalid, "a change of user %q that changes nothing, or another one", printable(c.Name, 40))
 	case c.Now != nil:
 		return c.Now.check()
@@ -155,16 +157,31 @@ func (b *Book) noteUntold(t *store.Tx, c UserChange) (*UserChange, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Maybe = nil
 	if ok {
-		c.Was, c.Founder = old.Was, old.Founder // what the other array knows
+		c.Was, c.Founder, c.Maybe = old.Was, old.Founder, old.Maybe // what the other array knows
 	}
-	switch {
-	case same(c.Was, c.Now) && ok:
-		return nil, tables.untold.Delete(t, c.Name)
-	case same(c.Was, c.Now):
-		return &c, nil // nothing new here; an array that lost its users hears of this one
+	if same(c.Was, c.Now) && len(c.Maybe) == 0 {
+		return &c, tables.untold.Delete(t, c.Name) // nothing new; an array that lost its users hears of this one
 	}
+	c.Maybe = c.Maybe.With(c.Now) // it is asked next
 	return &c, tables.untold.Put(t, c.Name, c)
+}
+
+// TakeBackIn takes back a change that MakeIn made and the other array refused, in a transaction; Made,
+// with its Back, is for after it.
+func (b *Book) TakeBackIn(t *store.Tx, c UserChange) error {
+	old, ok, err := tables.untold.Get(t, c.Name)
+	if err != nil {
+		return err
+	}
+	if old.Maybe = old.Maybe.Without(c.Now); ok {
+		if err := tables.untold.Put(t, c.Name, old); err != nil {
+			return err
+		}
+	}
+	_, err = b.MakeIn(t, c.Back())
+	return err
 }
 
 // Told notes that the other array heard of a change.
@@ -253,7 +270,7 @@ func (b *Book) TakeIn(t *store.Tx, c UserChange, here string) (taken *UserChange
 		if err := tables.untold.Delete(t, c.Name); err != nil {
 			return nil, err
 		}
-	case same(cur, c.Was):
+	case same(cur, c.Was), cur != nil && c.Maybe.Has(cur):
 	case cur == nil && pending && own.Now == nil && c.Was != nil:
 		return nil, nil // the other array is yet to hear of that
 	case cur == nil && buried:
