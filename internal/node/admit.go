@@ -109,6 +109,9 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 				return err
 			}
 		}
+		if err := n.nameFree(t, v.Name); !existed && err != nil {
+			return err
+		}
 		id, err := n.nextID(t)
 		if err != nil {
 			return err

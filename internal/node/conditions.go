@@ -228,6 +228,12 @@ func (n *Node) relationConditions() (all []holding) {
 }
 
 func (n *Node) groupConditions(r running) (all []holding) {
+	if why := r.whyRefused(); why != "" {
+		return []holding{{
+			Condition: event.Condition{Kind: kindGroup, Object: r.rec.Name}, severity: event.Major, patience: patience,
+			text: why + ". Until it does, it can't take the group over with what was changed since, and is not filled",
+		}}
+	}
 	if r.g.Whole() {
 		return nil // as nearly all are nearly always, for which none has to be woken
 	}

@@ -168,6 +168,7 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 				}
 			}
 			if err != nil || !i.Serving {
+				r.refusedThere(nil)
 				continue
 			}
 			again := n.tellingAgain(r.rec.ID)
@@ -180,6 +181,7 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 				continue
 			}
 			busy = 0
+			r.refusedThere(err)
 			if err != nil {
 				n.refusedOnce(refused, "group "+r.rec.Name, fmt.Sprintf("group %s: the other array does not take its newest description: %v", r.rec.Name, err))
 				continue

@@ -277,7 +277,7 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	run := &running{rec: r, units: map[array.VolumeID]*group.Unit{}, pages: pg}
+	run := &running{rec: r, units: map[array.VolumeID]*group.Unit{}, pages: pg, refused: new(atomic.Pointer[string])}
 	disks := make([]*volume.Volume, len(vvs))
 	for i, v := range vvs {
 		if n.awaits(v) {

@@ -120,6 +120,34 @@ func (n *Node) joiningOf(v VV) (o VV, is bool, err error) {
 	return o, is, err
 }
 
+// joinsBy is joining for a volume, of this array or the other one, of which only the name is known, and
+// the group that it is to join.
+func (n *Node) joinsBy(name string, to array.GroupID) (o VV, is bool, err error) {
+	err = n.store.View(func(t *store.Tx) error {
+		return tables.vvs.With(t, byWatch, watchCopy, func(_ string, x VV) error {
+			if x.Joins != nil && x.Joins.Name == name && x.Group == to {
+				o, is = x, true
+			}
+			return nil
+		})
+	})
+	return o, is, err
+}
+
+// nameFree refuses the name of a volume, or that of one which the other array has and is to join a group.
+func (n *Node) nameFree(t *store.Tx, name string) error {
+	if _, ok, err := n.vvNamed(t, name); err != nil || ok {
+		return orElse(err, array.Errorf(array.Exists, "volume %s exists already", name).Because(array.VolumeExists))
+	}
+	return tables.vvs.With(t, byWatch, watchCopy, func(_ string, o VV) error {
+		if o.Joins == nil || o.Joins.Name != name {
+			return nil
+		}
+		g, _, err := tables.groups.Get(t, store.Key(uint64(o.Group)))
+		return orElse(err, array.Errorf(array.Exists, "volume %s of array %s is being admitted to group %s: 'dismissrcopyvv -f %s %s' ends that", name, n.to().Name, g.Name, name, g.Name).Because(array.VolumeExists))
+	})
+}
+
 func (n *Node) notJoining(v VV) error {
 	return n.store.View(func(t *store.Tx) error { return notJoining(t, v) })
 }

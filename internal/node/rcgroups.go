@@ -204,10 +204,10 @@ func dismissVV(n *Node, ctx context.Context, a *args) error {
 		return err
 	}
 	v, g, err := n.vv(a.rest[0])
-	if err == nil && v.Joins == nil && g.Private {
-		if o, is, e := n.joiningOf(v); is && e == nil && o.Group == r.rec.ID {
-			v, g = o, r.rec
-		}
+	if o, is, e := n.joinsBy(a.rest[0], r.rec.ID); e != nil {
+		return e
+	} else if is { // whichever array has the volume
+		v, g, err = o, r.rec, nil
 	}
 	switch {
 	case err != nil:

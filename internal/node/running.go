@@ -3,6 +3,10 @@
 package node
 
 import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
 )
@@ -14,6 +18,27 @@ type running struct {
 	g     *group.Group
 	units map[array.VolumeID]*group.Unit
 	pages *pages
+	// refused is why the other array does not take what the group is now, nil if it does.
+	refused *atomic.Pointer[string]
+}
+
+// refusedThere notes that the other array refuses what the group is now, or not any more. What passes
+// by itself is no refusal.
+func (r *running) refusedThere(err error) {
+	if err == nil || array.KindOf(err) == array.Busy || errors.As(err, new(unanswered)) && !errors.As(err, new(unfinished)) {
+		r.refused.Store(nil)
+		return
+	}
+	text := err.Error()
+	r.refused.Store(&text)
+}
+
+// whyRefused says so, "" if it is not refused.
+func (r *running) whyRefused() string {
+	if why := r.refused.Load(); why != nil {
+		return fmt.Sprintf("the other array does not take what group %s is now: %s", r.rec.Name, *why)
+	}
+	return ""
 }
 
 // running returns a group that is open, nil if it is not.

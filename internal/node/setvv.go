@@ -85,13 +85,7 @@ func (n *Node) mayRename(v VV, name string) error {
 	if leaves || joins || v.Leaves { // the task knows it by its name
 		return array.Errorf(array.Conflict, "volume %s is being admitted to a group, or dismissed from one: it can have another name when that is over", v.Name).Because(array.Copied)
 	}
-	return n.store.View(func(t *store.Tx) error {
-		_, ok, err := n.vvNamed(t, name)
-		if err != nil || ok {
-			return orElse(err, array.Errorf(array.Exists, "volume %s exists already", name).Because(array.VolumeExists))
-		}
-		return nil
-	})
+	return n.store.View(func(t *store.Tx) error { return n.nameFree(t, name) })
 }
 
 func (m vvMods) change(now time.Time, a *args, v *VV) error {

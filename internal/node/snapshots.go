@@ -229,8 +229,8 @@ func (n *Node) nameSnapshot(t *store.Tx, p pairOf, g RCGroup, like VV) (VV, erro
 	if !validName(p.sv) {
 		return VV{}, array.Errorf(array.Invalid, "snapshot name %q: %s", p.sv, nameWanted)
 	}
-	if _, ok, err := n.vvNamed(t, p.sv); err != nil || ok {
-		return VV{}, orElse(err, array.Errorf(array.Exists, "volume %s exists already", p.sv).Because(array.VolumeExists))
+	if err := n.nameFree(t, p.sv); err != nil {
+		return VV{}, err
 	}
 	of, ok, err := n.vvNamed(t, p.vv)
 	switch {

@@ -304,24 +304,28 @@ func (n *Node) CancelTask(ctx context.Context, by Caller, id uint64) error {
 	if err != nil {
 		return err
 	}
-	n.tasks.mu.Lock()
-	status, stop := t.Status, t.stop
-	t.cancelled = t.cancelled || status == TaskActive
-	n.tasks.mu.Unlock()
+	cancelled := func(is bool) (TaskStatus, func()) {
+		n.tasks.mu.Lock()
+		defer n.tasks.mu.Unlock()
+		t.cancelled = is && t.Status == TaskActive
+		return t.Status, t.stop
+	}
+	status, stop := cancelled(true)
 	if status != TaskActive {
 		return array.Errorf(array.Conflict, "task %d has ended: %s", id, status)
+	}
+	// What it waits for is ended first: if that can't be, the task goes on.
+	if len(t.Undo) > 0 {
+		if _, err := n.Do(ctx, Asked{By: by, Words: t.Undo}); err != nil && array.ReasonOf(err) != array.NoCopy {
+			cancelled(false)
+			return fmt.Errorf("task %d goes on: %w", id, err)
+		}
 	}
 	stop()
 	select {
 	case <-t.ended:
 	case <-ctx.Done():
 		return array.Errorf(array.Busy, "task %d is being cancelled", id)
-	}
-	if len(t.Undo) == 0 {
-		return nil
-	}
-	if _, err := n.Do(ctx, Asked{By: by, Words: t.Undo}); err != nil && array.ReasonOf(err) != array.NoCopy {
-		return err
 	}
 	return nil
 }

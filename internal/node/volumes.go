@@ -160,8 +160,8 @@ func (n *Node) createPrivate(v VV) error {
 
 // putPrivate gives a volume, and the group that it is alone in, their ids and stores them.
 func (n *Node) putPrivate(t *store.Tx, v VV) (g RCGroup, _ VV, err error) {
-	if _, ok, err := n.vvNamed(t, v.Name); err != nil || ok {
-		return g, v, orElse(err, array.Errorf(array.Exists, "volume %s exists already", v.Name).Because(array.VolumeExists))
+	if err := n.nameFree(t, v.Name); err != nil {
+		return g, v, err
 	}
 	id, err := n.nextID(t)
 	if err != nil {

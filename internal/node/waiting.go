@@ -110,7 +110,7 @@ func waitSyncedTelling(ctx context.Context, r *running, tell func(progress.Step)
 	m := progress.NewMeter("sync of group "+r.rec.Name, tell)
 	t := time.NewTicker(50 * time.Millisecond)
 	defer t.Stop()
-	seen, copied := time.Now(), moving{}
+	seen, taken, copied := time.Now(), time.Now(), moving{}
 	for {
 		i, err := r.g.Info()
 		if err != nil || i.Synced {
@@ -119,6 +119,13 @@ func waitSyncedTelling(ctx context.Context, r *running, tell func(progress.Step)
 		m.Is(i.Filled, i.Copy)
 		if i.Contact {
 			seen = time.Now()
+		}
+		why := r.whyRefused()
+		if why == "" {
+			taken = time.Now()
+		}
+		if time.Since(taken) > answersIn {
+			return array.Errorf(array.Conflict, "group %s can't get in sync: %s", r.rec.Name, why).Because(array.NotSynced)
 		}
 		if i.Stopped {
 			return r.stopped()
