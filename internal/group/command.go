@@ -4,6 +4,7 @@ package group
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	arb "github.com/perdure/perdure/internal/arbitration"
@@ -155,7 +156,11 @@ func (g *Group) Stop() error {
 			return
 		}
 		if g.view.Role != arb.Paired || g.core.Owner() != g.cfg.Self {
-			err = array.Errorf(array.Conflict, "%s can't be stopped from here: the other array serves it", g.what()).Because(array.ServedElsewhere)
+			why := "the other array serves it"
+			if !g.contact {
+				why = fmt.Sprintf("this array does not serve it (%s), and the other one does not answer", g.m.Reason())
+			}
+			err = array.Errorf(array.Conflict, "%s can't be stopped from here: %s", g.what(), why).Because(array.ServedElsewhere)
 			return
 		}
 		g.stopped = true
@@ -245,12 +250,12 @@ func (g *Group) Takeover() error {
 func (g *Group) Force(contrary bool) error {
 	var err error
 	if e := g.ask(func() {
-		if in := g.m.Inputs(); g.contact && !(in.PeerBehind && g.view.Role == arb.Held) {
-			err = g.unforced()
-			return
-		}
 		if g.state() == gateServe {
 			err = array.Errorf(array.Conflict, "%s is served here already", g.what()).Because(array.Served)
+			return
+		}
+		if in := g.m.Inputs(); g.contact && !(in.PeerBehind && g.view.Role == arb.Held) {
+			err = g.unforced()
 			return
 		}
 		if g.view.Role == arb.Out && g.m.Inputs().Witness != 0 && !contrary {

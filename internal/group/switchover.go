@@ -3,6 +3,7 @@
 package group
 
 import (
+	"fmt"
 	"time"
 
 	arb "github.com/perdure/perdure/internal/arbitration"
@@ -39,7 +40,7 @@ func (g *Group) startSwitch(done func(error)) {
 	case g.rivals() || g.m.Reason() == arb.ReasonSplit:
 		done(array.Errorf(array.Conflict, "%s can't be switched over: the other array holds a lineage of its own: %s", g.what(), g.chooses()).Because(array.NotSynced))
 	case g.view.Role != arb.Paired || !g.core.Met():
-		done(array.Errorf(array.Conflict, "%s can't be switched over: the other array's copy is not in sync", g.what()).Because(array.NotSynced))
+		done(array.Errorf(array.Conflict, "%s can't be switched over: %s", g.what(), g.noSecond()).Because(array.NotSynced))
 	case g.core.Owner() == g.cfg.Self && !g.core.Ready() && g.switching == nil:
 		done(array.Errorf(array.Busy, "%s can't be switched over this moment: the arrays are comparing their logs; try again", g.what()))
 	case g.core.Owner() != g.cfg.Self:
@@ -67,6 +68,19 @@ func (g *Group) startSwitch(done func(error)) {
 			g.endSwitch(nil)
 		}
 	}
+}
+
+// noSecond says why the other array can't be given the group.
+func (g *Group) noSecond() string {
+	switch {
+	case g.state() != gateServe && !g.contact && g.view.Role != arb.Alone:
+		return fmt.Sprintf("this array does not serve it (%s), and the other one does not answer", g.m.Reason())
+	case !g.contact:
+		return "the other array does not answer"
+	case g.stopped:
+		return fmt.Sprintf("it is stopped: 'startrcopygroup %s' first", g.cfg.Name)
+	}
+	return "the other array's copy is not in sync"
 }
 
 func (g *Group) endSwitch(err error) {

@@ -83,8 +83,13 @@ func (n *Node) changeDescription(ctx context.Context, id array.GroupID, f, undo 
 	return nil
 }
 
-// servesIn is how long a change of a group waits for it to be served here.
-const servesIn = 3 * time.Second
+// servesIn is how long a change of a group waits for it to be served here, and movesIn one that the
+// other array serves: this array may not have heard yet that it was handed over. Other commands wait
+// meanwhile.
+const (
+	servesIn = 3 * time.Second
+	movesIn  = 300 * time.Millisecond
+)
 
 // mayChange refuses to change a group that is not served here: the array that
 // serves it may be changing it too. It returns in which epoch and term it is.
@@ -101,7 +106,10 @@ func (n *Node) mayChange(id array.GroupID) (array.Position, error) {
 	}
 	i, err := r.g.Info()
 	// A group that was just made, or handed over, serves in a moment.
-	for end := time.Now().Add(servesIn); err == nil && !i.Serving && i.Record.Members.Has(i.Self) && time.Now().Before(end); i, err = r.g.Info() {
+	for began := time.Now(); err == nil && !i.Serving && i.Record.Members.Has(i.Self); i, err = r.g.Info() {
+		if waited := time.Since(began); waited > servesIn || waited > movesIn && n.elsewhere(r) {
+			break
+		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	if err == nil && !i.Serving {

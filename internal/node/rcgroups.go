@@ -3,6 +3,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -256,7 +257,7 @@ func dismissVV(n *Node, ctx context.Context, a *args) error {
 // groupToServe is command.of for the forms of setrcopygroup that concern the array that
 // serves the group; the others are for the array that is asked.
 func groupToServe(n *Node, words []string) *running {
-	if len(words) < 3 || !slices.Contains([]string{"pol", "period", "mode", "switchover", "restore", "reverse"}, words[1]) {
+	if len(words) < 3 || !slices.Contains([]string{"pol", "period", "mode", "switchover", "restore", "reverse", "recover"}, words[1]) {
 		return nil
 	}
 	return lastGroup(n, words)
@@ -316,6 +317,9 @@ func setRCGroup(n *Node, ctx context.Context, a *args) error {
 	}
 	switch verb {
 	case "switchover", "restore", "reverse":
+		if verb == "restore" && r.rec.Home == n.cfg.SystemID && !i.Serving {
+			return array.Errorf(array.Conflict, "group %s is at home on array %s, which does not serve it: %s", r.rec.Name, n.cfg.Name, cmp.Or(i.Reason, "the other array does")).Because(array.NotServed)
+		}
 		if verb == "restore" && r.rec.Home == n.cfg.SystemID {
 			return array.Errorf(array.Conflict, "group %s is served by its home array already", r.rec.Name).Because(array.AtHome)
 		}

@@ -68,3 +68,31 @@ func TestADrillKeepsItsVolumes(t *testing.T) {
 		t.Error("its volume is left")
 	}
 }
+
+// TestRefusalsSayWhatIsSo: of a group that is served here, elsewhere and nowhere; and a command that is
+// refused where it is given keeps no other one waiting.
+func TestRefusalsSayWhatIsSo(t *testing.T) {
+	t.Parallel()
+	as := openArrays(t, 2, quick)
+	a, b := as[0], as[1]
+	a.run("creatercopygroup", "g", "array-b:sync")
+	a.run("admitrcopyvv", "-createvv", "-size", "16m", "v", "g")
+	a.run("startrcopygroup", "-wait", "g")
+	a.refuses("g is served here already", "setrcopygroup", "failover", "-f", "g")
+	a.refuses("g is served here already", "setrcopygroup", "override", "-f", "g")
+	a.run("stoprcopygroup", "-f", "g")
+	b.run("setrcopygroup", "recover", "g") // which the array that serves it carries out
+	a.until("the arrays to be in step", inStep(a, "g"))
+	a.run("stoprcopygroup", "-f", "g")
+	a.refuses("it is stopped: 'startrcopygroup g' first", "setrcopygroup", "switchover", "g")
+	a.run("startrcopygroup", "-wait", "g")
+	a.Close()
+	b.until("the other array to be lost", func() bool { f, err := b.Group("g"); return err == nil && !f.Contact })
+	b.refuses("the other one does not answer", "stoprcopygroup", "-f", "g")
+	b.refuses("does not answer", "setrcopygroup", "switchover", "g")
+	a.open()
+	a.until("the arrays to be in step", inStep(a, "g"))
+	b.Close()
+	a.alone()
+	a.refuses("the other array does not answer", "setrcopygroup", "switchover", "g")
+}

@@ -47,7 +47,9 @@ func admit(c *call, f node.GroupFact, in groupMods) (answer, error) {
 		}
 	}
 	if !strings.HasPrefix(in.VolumeName, "set:") {
+		there := f.Serving != "" && f.Serving != c.array().System().Name // where the command is carried out
 		switch v, err := c.array().Volume(in.VolumeName); {
+		case err != nil && there && array.ReasonOf(err) == array.NoVolume:
 		case err != nil:
 			return answer{}, err
 		case v.Group == f.Name:
