@@ -228,13 +228,8 @@ func (n *Node) relationConditions() (all []holding) {
 }
 
 func (n *Node) groupConditions(r running) (all []holding) {
-	if why := r.whyRefused(); why != "" {
-		return []holding{{
-			Condition: event.Condition{Kind: kindGroup, Object: r.rec.Name}, severity: event.Major, patience: patience,
-			text: why + ". Until it does, it can't take the group over with what was changed since, and is not filled",
-		}}
-	}
-	if r.g.Whole() {
+	refused := r.whyRefused()
+	if r.g.Whole() && refused == "" {
 		return nil // as nearly all are nearly always, for which none has to be woken
 	}
 	i, err := infoNow(r)
@@ -250,6 +245,8 @@ func (n *Node) groupConditions(r running) (all []holding) {
 		tell(event.Major, "is not served by this array: %s", i.Reason)
 	case i.Rival != "":
 		tell(event.Major, "is not protected: %s", i.Rival)
+	case refused != "":
+		tell(event.Major, "is not what it is on the other array, which goes on without what was changed since, if it has to, and is not filled: %s", refused)
 	case i.View.Role.String() == "held":
 		tell(event.Major, "is not served by this array, which has a current copy: %s", i.Reason)
 	case p.Period > 0 && i.Contact && (p.Late || p.Trouble != ""):

@@ -4,7 +4,6 @@ package node
 
 import (
 	"errors"
-	"fmt"
 	"sync/atomic"
 
 	"github.com/perdure/perdure/internal/array"
@@ -36,7 +35,7 @@ func (r *running) refusedThere(err error) {
 // whyRefused says so, "" if it is not refused.
 func (r *running) whyRefused() string {
 	if why := r.refused.Load(); why != nil {
-		return fmt.Sprintf("the other array does not take what group %s is now: %s", r.rec.Name, *why)
+		return "the other array does not take what it is now: " + *why
 	}
 	return ""
 }

@@ -176,7 +176,7 @@ func TestRefusedForGood(t *testing.T) {
 	b.open()
 	b.run("createvv", "cpg0", "w", "16m")
 	a.open()
-	const why = "the other array does not take what group g is now: volume w exists on array array-b and is another one"
+	const why = "the other array does not take what it is now: volume w exists on array array-b and is another one"
 	a.refuses(why, "startrcopygroup", "-wait", "g")
 	a.look(patience + 1)
 	a.alert("New Major group g")
