@@ -29,7 +29,7 @@ func (p *Pair) checkStart(ctx context.Context, w *witness.Client, in witness.Inc
 	}
 	self := p.cfg.Link.Self
 	key := startKey(self.System)
-	now, regs, err := w.Read(ctx, []string{key})
+	now, regs, err := w.Read(ctx, []string{key}, witness.Incarnation{}, nil)
 	if err != nil || now != in || regs[0].Result != witness.OK {
 		return false
 	}

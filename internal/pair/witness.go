@@ -128,6 +128,13 @@ func (w *witnessState) takeAsked() (ids []array.GroupID) {
 	return ids
 }
 
+// incarnation is that of the witness's last answer.
+func (w *witnessState) incarnation() witness.Incarnation {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.status.Incarnation
+}
+
 // ReadWitness asks for a fresh look at the group's register.
 func (w way) ReadWitness(id array.GroupID) { w.readWitness(id) }
 
@@ -257,13 +264,17 @@ func (p *Pair) read(ctx context.Context, w *witness.Client, ids []array.GroupID)
 		n := min(len(ids), witness.MaxBatch-1)
 		part := ids[:n]
 		ids = ids[n:]
-		keys := make([]string, n, n+1)
+		keys, known := make([]string, n, n+1), make([]uint64, n+1)
+		last := p.w.incarnation()
 		for i, id := range part {
 			keys[i] = key(id)
+			if v := p.w.parsed[id]; v.Incarnation == number(last) {
+				known[i] = v.Version
+			}
 		}
 		keys = append(keys, startKey(p.cfg.Link.Self.System)) // an array without groups asks too
 		began := time.Now()
-		in, regs, err := w.Read(ctx, keys)
+		in, regs, err := w.Read(ctx, keys, last, known)
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return // it is exchanged
 		}
@@ -313,7 +324,7 @@ func (p *Pair) ForgetRegister(ctx context.Context, id array.GroupID) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, witnessWithin)
 	defer cancel()
-	in, regs, err := w.Read(ctx, []string{key(id)})
+	in, regs, err := w.Read(ctx, []string{key(id)}, witness.Incarnation{}, nil)
 	if err != nil {
 		return fmt.Errorf("read the register of group %v: %w", id, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
@@ -52,6 +53,8 @@ type Client struct {
 	cfg  ClientConfig
 	http *http.Client
 	base string
+	// knows: the witness that answered last understands what a reader knows.
+	knows atomic.Bool
 }
 
 // NewClient returns a client; it connects with the first request.
@@ -83,21 +86,57 @@ func NewClient(cfg ClientConfig) *Client {
 // Close drops idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Read returns the witness's incarnation and the registers, in the order of keys.
-func (c *Client) Read(ctx context.Context, keys []string) (Incarnation, []Register, error) {
+// Read returns the witness's incarnation and the registers, in the order of keys. known, if it is not
+// nil, is a version of each that the caller has from incarnation in, 0 for none: such a register may come
+// without its value and owners.
+func (c *Client) Read(ctx context.Context, keys []string, in Incarnation, known []uint64) (Incarnation, []Register, error) {
+	q := readRequest{Keys: keys}
+	if c.knows.Load() && len(known) == len(keys) {
+		q.Incarnation, q.Known = in, known
+	}
 	var out readReply
-	if _, err := c.call(ctx, http.MethodPost, "/v1/read", readRequest{Keys: keys}, &out); err != nil {
+	if _, err := c.call(ctx, http.MethodPost, "/v1/read", q, &out); err != nil {
+		c.knows.Store(false) // an older witness may have taken its place
 		return Incarnation{}, nil, fmt.Errorf("read %d registers of witness %s: %w", len(keys), c.cfg.Address, err)
 	}
-	if len(out.Registers) != len(keys) || out.Incarnation.IsZero() {
+	c.knows.Store(out.Knows)
+	regs, ok := out.all(q)
+	if !ok || out.Incarnation.IsZero() {
 		return Incarnation{}, nil, fmt.Errorf("read %d registers of witness %s: it answers with %d", len(keys), c.cfg.Address, len(out.Registers))
 	}
-	for i := range out.Registers {
-		if out.Registers[i].Key != keys[i] || len(out.Registers[i].Value) > MaxValue {
+	for i := range regs {
+		if regs[i].Key != keys[i] || len(regs[i].Value) > MaxValue {
 			return Incarnation{}, nil, fmt.Errorf("read register %s of witness %s: it answers with another", keys[i], c.cfg.Address)
 		}
 	}
-	return out.Incarnation, out.Registers, nil
+	return out.Incarnation, regs, nil
+}
+
+// all returns the registers with those that were left out; ok is false if there are not as many as were
+// asked for, or some were left out that the request does not know.
+func (r *readReply) all(q readRequest) (regs []Register, ok bool) {
+	if len(r.Same) == 0 {
+		return r.Registers, len(r.Registers) == len(q.Keys)
+	}
+	if len(q.Known) == 0 || r.Incarnation != q.Incarnation || len(r.Same) != (len(q.Keys)+7)/8 {
+		return nil, false
+	}
+	rest := r.Registers
+	regs = make([]Register, len(q.Keys))
+	for i, key := range q.Keys {
+		switch {
+		case r.Same[i/8]&(1<<(i%8)) != 0:
+			if q.Known[i] == 0 {
+				return nil, false
+			}
+			regs[i] = Register{Key: key, Version: q.Known[i], Result: OK}
+		case len(rest) == 0:
+			return nil, false
+		default:
+			regs[i], rest = rest[0], rest[1:]
+		}
+	}
+	return regs, len(rest) == 0
 }
 
 // Swap asks for the swaps, all in one transaction, and returns their outcomes in

@@ -70,7 +70,29 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, caller pki.Pin) {
 		s.fail(w, err)
 		return
 	}
-	reply(w, http.StatusOK, readReply{Incarnation: s.incarnation, Registers: regs})
+	if len(req.Known) != 0 && len(req.Known) != len(req.Keys) {
+		reply(w, http.StatusBadRequest, errorReply{Error: fmt.Sprintf("%d known versions of %d keys", len(req.Known), len(req.Keys))})
+		return
+	}
+	out := readReply{Incarnation: s.incarnation, Registers: regs, Knows: true}
+	if req.Incarnation == s.incarnation && len(req.Known) > 0 {
+		out.leaveOut(req.Known)
+	}
+	reply(w, http.StatusOK, out)
+}
+
+// leaveOut takes out what the client knows. Of one version there is one value in an incarnation.
+func (r *readReply) leaveOut(known []uint64) {
+	r.Same = make([]byte, (len(known)+7)/8)
+	rest := r.Registers[:0]
+	for i, x := range r.Registers {
+		if x.Result == OK && x.Version == known[i] && x.Version != 0 {
+			r.Same[i/8] |= 1 << (i % 8)
+			continue
+		}
+		rest = append(rest, x)
+	}
+	r.Registers = rest
 }
 
 func (s *Server) swap(w http.ResponseWriter, r *http.Request, caller pki.Pin) {

@@ -25,7 +25,7 @@ func TestDamagedRegisterCountsForNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, regs, err := r.client(r.a).Read(t.Context(), []string{"x"})
+	_, regs, err := r.client(r.a).Read(t.Context(), []string{"x"}, Incarnation{}, nil)
 	if err != nil || regs[0].Result != Damaged || regs[0].Value != nil {
 		t.Errorf("read: %+v %v", regs, err)
 	}

@@ -114,13 +114,22 @@ type Outcome struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// A readRequest may name an incarnation, and of each register the version that the client knows
+// from it: such a register is left out of the answer. Few change, and all are read each second.
 type readRequest struct {
-	Keys []string `json:"keys"`
+	Keys        []string    `json:"keys"`
+	Incarnation Incarnation `json:"incarnation,omitzero"`
+	Known       []uint64    `json:"known,omitempty"`
 }
 
+// A readReply has the registers in the order of the keys, without those that are Same; bit i of that,
+// the lowest of a byte first, is of key i. Knows says that the witness understands what clients know:
+// one of before that refuses a request that says it.
 type readReply struct {
 	Incarnation Incarnation `json:"incarnation"`
 	Registers   []Register  `json:"registers"`
+	Knows       bool        `json:"knows,omitempty"`
+	Same        []byte      `json:"same,omitempty"`
 }
 
 type swapRequest struct {

@@ -170,7 +170,7 @@ func TestLimitPerPair(t *testing.T) {
 func TestRead(t *testing.T) {
 	r := newRig(t)
 	r.one(r.a, Swap{Key: "x", Value: []byte("v"), Owners: r.owners()})
-	in, regs, err := r.client(r.b).Read(t.Context(), []string{"x", "absent", " "})
+	in, regs, err := r.client(r.b).Read(t.Context(), []string{"x", "absent", " "}, Incarnation{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestRead(t *testing.T) {
 	if regs[2].Result != Invalid {
 		t.Errorf("bad key: %+v", regs[2])
 	}
-	if _, regs, err = r.client(r.c).Read(t.Context(), []string{"x"}); err != nil || regs[0].Result != Denied || regs[0].Value != nil {
+	if _, regs, err = r.client(r.c).Read(t.Context(), []string{"x"}, Incarnation{}, nil); err != nil || regs[0].Result != Denied || regs[0].Value != nil {
 		t.Errorf("foreign read: %+v %v", regs, err)
 	}
 }
@@ -200,7 +200,7 @@ func TestRestartRefusesOldIncarnation(t *testing.T) {
 	}
 	r.restart()
 	// The kept connection is dead. A read finds a new one by itself.
-	now, regs, err := c.Read(t.Context(), []string{"x"})
+	now, regs, err := c.Read(t.Context(), []string{"x"}, Incarnation{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestRestartRefusesOldIncarnation(t *testing.T) {
 	if !errors.As(err, &changed) || changed.Now != now || errors.Is(err, ErrUnknown) {
 		t.Errorf("swap in the old incarnation: %v", err)
 	}
-	if _, regs, _ := c.Read(t.Context(), []string{"x"}); regs[0].Version != 1 {
+	if _, regs, _ := c.Read(t.Context(), []string{"x"}, Incarnation{}, nil); regs[0].Version != 1 {
 		t.Errorf("a refused swap changed the register: %+v", regs[0])
 	}
 }
@@ -273,5 +273,78 @@ func TestFullBatch(t *testing.T) {
 	_, err = r.client(r.a).Swap(t.Context(), r.server.Incarnation(), append(swaps, Swap{}))
 	if err == nil || errors.Is(err, ErrUnknown) {
 		t.Errorf("a batch beyond the limit: %v", err)
+	}
+}
+
+// TestReadWhatIsKnown: registers that a reader knows come without what it knows, and those that changed
+// with it; after a restart of the witness all of it comes, and a witness of before is asked as before.
+func TestReadWhatIsKnown(t *testing.T) {
+	r := newRig(t)
+	keys := make([]string, 20) // of which the pair has all that it may
+	for i := range keys {
+		if keys[i] = fmt.Sprintf("k%02d", i); i == 6 || i == 7 || i == 19 {
+			r.one(r.a, Swap{Key: keys[i], Value: []byte(keys[i]), Owners: r.owners()})
+		}
+	}
+	c := r.client(r.a)
+	known := make([]uint64, len(keys))
+	read := func(in Incarnation) (Incarnation, []Register) {
+		t.Helper()
+		now, regs, err := c.Read(t.Context(), keys, in, known)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range regs {
+			known[i] = regs[i].Version
+		}
+		return now, regs
+	}
+	with := func(regs []Register) (values string) {
+		for _, x := range regs {
+			values += string(x.Value)
+		}
+		return values
+	}
+	in, regs := read(Incarnation{})
+	all := with(regs)
+	if all != "k06k07k19" || !c.knows.Load() {
+		t.Fatalf("the first answer has %q", all)
+	}
+	r.one(r.a, Swap{Key: "k07", Version: 1, Value: []byte("new")})
+	r.one(r.a, Swap{Key: "k19", Version: 1, Value: []byte("last")})
+	_, regs = read(in)
+	if got := with(regs); got != "newlast" || regs[7].Version != 2 || regs[6].Version != 1 || regs[3].Version != 0 || regs[6].Key != "k06" {
+		t.Errorf("the second answer has %q: %+v", got, regs)
+	}
+	r.restart()
+	if now, regs := read(in); now == in || with(regs) != "k06newlast" {
+		t.Errorf("after a restart the answer has %q", with(regs))
+	}
+}
+
+// TestLeftOutByMistake: an answer that leaves out what the request does not know is none.
+func TestLeftOutByMistake(t *testing.T) {
+	in, other := Incarnation{1}, Incarnation{2}
+	q := readRequest{Keys: []string{"a", "b"}, Incarnation: in, Known: []uint64{1, 0}}
+	a := Register{Key: "a", Result: OK}
+	for _, x := range []struct {
+		name string
+		r    readReply
+		q    readRequest
+		ok   bool
+	}{
+		{"all", readReply{Incarnation: in, Registers: []Register{a, a}}, q, true},
+		{"one too few", readReply{Incarnation: in, Registers: []Register{a}}, q, false},
+		{"one left out", readReply{Incarnation: in, Registers: []Register{a}, Same: []byte{1}}, q, true},
+		{"an unknown one", readReply{Incarnation: in, Registers: []Register{a}, Same: []byte{2}}, q, false},
+		{"both too many", readReply{Incarnation: in, Registers: []Register{a, a}, Same: []byte{1}}, q, false},
+		{"none at all", readReply{Incarnation: in, Same: []byte{1}}, q, false},
+		{"another incarnation", readReply{Incarnation: other, Registers: []Register{a}, Same: []byte{1}}, q, false},
+		{"another number", readReply{Incarnation: in, Registers: []Register{a}, Same: []byte{1, 0}}, q, false},
+		{"nobody asked", readReply{Incarnation: in, Registers: []Register{a}, Same: []byte{1}}, readRequest{Keys: q.Keys}, false},
+	} {
+		if regs, ok := x.r.all(x.q); ok != x.ok || ok && len(regs) != 2 {
+			t.Errorf("%s: %v, %+v", x.name, ok, regs)
+		}
 	}
 }
