@@ -24,6 +24,11 @@ func admitVV(n *Node, ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
+	if *wait {
+		if err := n.mayGetInSync(r); err != nil {
+			return err
+		}
+	}
 	name := a.rest[0]
 	if len(a.rest) > 2 {
 		if err := n.sameThere(name, a.rest[2]); err != nil {

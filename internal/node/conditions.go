@@ -88,11 +88,25 @@ func (n *Node) lookAt(now []holding, turn int) {
 		if !x.Ended.IsZero() || here[x.Condition] || !ofLink && !slices.Contains(derived(), x.Kind) {
 			continue
 		}
-		if l.gone[x.Condition]++; l.gone[x.Condition] >= goneFor && turn >= patienceAtStart {
+		if l.gone[x.Condition]++; l.gone[x.Condition] >= goneFor && (turn >= patienceAtStart || n.inSync(x.Condition)) {
 			delete(l.gone, x.Condition)
 			n.over(x.Condition, endedText(x.Condition))
 		}
 	}
+}
+
+// inSync reports whether a condition is one of a group that is known to be whole on both arrays: of others
+// nobody knows at first, before the other array and the witness have answered.
+func (n *Node) inSync(c event.Condition) bool {
+	if c.Kind != kindGroup {
+		return false
+	}
+	r, err := n.findGroup(c.Object)
+	if err != nil || r.rec.Private {
+		return false
+	}
+	i, err := infoNow(*r)
+	return err == nil && i.Synced && i.Contact
 }
 
 // endedText says that a condition has ended.

@@ -330,13 +330,30 @@ func (n *Node) waitAdmitted(a *args, what, group string, joins []string) {
 			return err
 		}
 		if err := n.synced(a, r)(ctx); err != nil {
-			return err
+			return fmt.Errorf("what was admitted is in group %s, and not in sync: %w", group, err)
 		}
 		if len(joins) > 0 {
 			a.instead("%s in group %s, and in sync\n", theVolumes(joins), group)
 		}
 		return nil
 	})
+}
+
+// mayGetInSync refuses to wait for what will not come by itself, before anything is done.
+func (n *Node) mayGetInSync(r *running) error {
+	if !n.paired() {
+		return nil
+	}
+	i, err := r.g.Info()
+	switch {
+	case err != nil:
+		return err
+	case i.Stopped:
+		return r.stopped()
+	case !n.reachable():
+		return array.Errorf(array.Unavailable, "group %s can't get in sync now: array %s does not answer; without -wait the volume is admitted, and copied when that is there", r.rec.Name, n.to().Name).Because(array.TargetSilent)
+	}
+	return nil
 }
 
 // theVolumes names volumes at the beginning of a sentence.

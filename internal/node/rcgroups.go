@@ -119,7 +119,7 @@ func (d Description) named() string {
 func (n *Node) removeGroup(ctx context.Context, r *running) error {
 	if n.paired() { // else it was a copy of another array's
 		if err := n.dropOnOther(ctx, r); err != nil {
-			return err
+			return fmt.Errorf("group %s is not removed, and goes on; its copy on array %s, if that was dropped, is made anew: %w", r.rec.Name, n.to().Name, err)
 		}
 	}
 	if err := n.dropGroup(r.rec.ID); err != nil {

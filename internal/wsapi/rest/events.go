@@ -131,10 +131,11 @@ func getEventStream(c *call) (answer, error) {
 		return err != nil
 	}
 	for err == nil {
-		if over() { // events are for who may see them when they come
+		came := c.array().EventsAfter(last)
+		if over() { // events are for who may see them when they come: it is looked at after they did
 			return answer{streamed: true}, nil
 		}
-		if last, err = s.events(last); err != nil {
+		if last, err = s.events(came, last); err != nil {
 			break
 		}
 		select {
@@ -173,10 +174,10 @@ func (s stream) send(text string) error {
 	return s.out.Flush()
 }
 
-// events sends those after one, and returns the last.
-func (s stream) events(last uint64) (uint64, error) {
+// events sends those that came after one, and returns the last.
+func (s stream) events(came []event.Numbered, last uint64) (uint64, error) {
 	sys := s.c.array().System().Name
-	for _, e := range s.c.array().EventsAfter(last) {
+	for _, e := range came {
 		b, err := json.Marshal(eventOf(e, sys))
 		if err != nil {
 			return last, err
