@@ -125,3 +125,40 @@ func TestRefusedToDrop(t *testing.T) {
 	b.run("removevv", "-f", "own")
 	a.run("removercopygroup", "-f", "-destroy", "g")
 }
+
+// TestOpenedLater: the other array has stored what a group is now and can't open it, because it has
+// dropped its half: it opens it as soon as it can.
+func TestOpenedLater(t *testing.T) {
+	t.Parallel()
+	var fails atomic.Bool
+	arrays := openArrays(t, 2, func(c *Config) {
+		quick(c)
+		if c.Name == "array-b" {
+			c.Groups = func(g *group.Config) { g.Keep = failingKeep{g.Keep, &fails} }
+		}
+	})
+	a, b := arrays[0], arrays[1]
+	a.run("creatercopygroup", "g", "array-b:sync")
+	a.run("admitrcopyvv", "-createvv", "-size", "16m", "v", "g")
+	a.run("startrcopygroup", "-wait", "g")
+	r, err := a.findGroup("g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.leaveOther(r); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.dropGroup(r.rec.ID); err != nil {
+		t.Fatal(err)
+	}
+	fails.Store(true)
+	a.tellAgain(r.rec.ID)
+	b.until("it not to be opened", func() bool { return len(b.leftOut()) == 1 })
+	a.until("the cause to be told", func() bool { return len(a.told("the disk can't be read")) > 0 })
+	fails.Store(false)
+	a.run("startrcopygroup", "-wait", "g")
+	a.until("the arrays to be in step", inStep(a, "g"))
+	if out := b.leftOut(); len(out) != 0 {
+		t.Errorf("left out: %v", out)
+	}
+}

@@ -247,7 +247,8 @@ func (n *Node) takeOut(run *running, gone []array.VolumeID) error {
 func (n *Node) applyAgain(d Description) error {
 	n.mu.RLock()
 	run := n.groups[d.Group.ID]
-	behind := run != nil && d.Group.newerThan(run.rec)
+	_, out := n.unopened[d.Group.ID]
+	behind := run != nil && d.Group.newerThan(run.rec) || run == nil && out
 	n.mu.RUnlock()
 	if !behind {
 		return nil
