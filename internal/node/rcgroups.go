@@ -99,20 +99,25 @@ func removeRCGroup(n *Node, ctx context.Context, a *args) error {
 	return n.removeGroup(ctx, r)
 }
 
-// named names the volumes and snapshots of a group, or the first of many.
+// named names the volumes of a group, or the first of many, and counts their snapshots.
 func (d Description) named() string {
 	const most = 8
 	var names []string
-	for _, v := range d.VVs[:min(len(d.VVs), most)] {
+	all := d.volumes()
+	for _, v := range all[:min(len(all), most)] {
 		names = append(names, v.Name)
 	}
-	switch n := len(d.VVs); {
-	case n == 0:
+	if len(all) == 0 {
 		return "no volume"
-	case n > most:
+	}
+	if n := len(all); n > most {
 		names = append(names, fmt.Sprintf("%d more", n-most))
 	}
-	return volumesOf(len(d.VVs)) + " (" + strings.Join(names, ", ") + ")"
+	text := volumesOf(len(all)) + " (" + strings.Join(names, ", ") + ")"
+	if n := len(d.VVs) - len(all); n > 0 {
+		text += fmt.Sprintf(" with %d snapshots", n)
+	}
+	return text
 }
 
 // removeGroup removes a group that nobody uses, with its volumes.

@@ -197,7 +197,7 @@ func status(n *Node, _ context.Context, a *args) error {
 		if !n.paired() {
 			a.printf("group\t%s\t%s\n", r.rec.Name, serving)
 		} else {
-			a.printf("group\t%s\t%s, home array %s, %s, %s, %s\n", r.rec.Name, serving, n.homeName(r.rec), n.roleOf(r.rec, i), stateOf(i), syncOf(i)+activeText(r.rec.Policies)+sharesText(i))
+			a.printf("group\t%s\t%s, home array %s, %s, %s, %s\n", r.rec.Name, serving, n.homeName(r.rec), n.roleOf(r.rec, i), stateOf(i), syncOf(i)+activeText(r.rec.Policies)+sharesText(i)+periodicText(r.rec))
 		}
 		if i.Reason != "" {
 			a.printf("\t\tnot served here: %s\n", i.Reason)
@@ -266,6 +266,14 @@ func activeText(p Policies) string {
 		return ", active_active"
 	}
 	return ""
+}
+
+// periodicText says how old the other array's copy of a periodic group may be.
+func periodicText(g RCGroup) string {
+	if g.Period == 0 {
+		return ""
+	}
+	return ", periodic, every " + periodText(g.Period)
 }
 
 // sharesText says that this array serves what the other owns.

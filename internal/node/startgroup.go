@@ -48,10 +48,10 @@ func startRCGroup(n *Node, ctx context.Context, a *args) error {
 
 // synced waits until the other array has what was written until now.
 func (n *Node) synced(a *args, r *running) func(context.Context) error {
-	if r.rec.Period > 0 {
-		return func(ctx context.Context) error { return n.syncPeriodTelling(ctx, r, a.tell) }
-	}
 	return func(ctx context.Context) error {
+		if i, err := r.g.Info(); err == nil && i.Stopped && i.Rival == "" {
+			return r.stopped()
+		}
 		for end := time.Now().Add(answersIn); n.paired() && !n.reachable(); {
 			if time.Now().After(end) {
 				return r.otherAway()
@@ -59,6 +59,9 @@ func (n *Node) synced(a *args, r *running) func(context.Context) error {
 			if !pause(ctx, 20*time.Millisecond) {
 				return ctx.Err()
 			}
+		}
+		if r.rec.Period > 0 {
+			return n.syncPeriodTelling(ctx, r, a.tell)
 		}
 		return waitSyncedTelling(ctx, r, a.tell)
 	}
