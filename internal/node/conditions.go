@@ -158,6 +158,7 @@ func (n *Node) conditions() (all []holding) {
 		}
 	}
 	all = append(all, n.pledgeConditions()...)
+	all = append(all, n.promotionConditions()...)
 	for name, p := range n.cpgs {
 		if at := p.Level(); at > 0 {
 			all = append(all, cpgLevelIs(name, at))

@@ -87,6 +87,8 @@ const (
 	watchCopy   = "copy"
 	watchAlloc  = "allocation"
 	watchExpiry = "expiry"
+	// What takes a snapshot's content may have been left half done.
+	watchTaking = "taking"
 	// A snapshot may lack on this array.
 	watchSnapshot = "snapshot"
 )
@@ -94,6 +96,9 @@ const (
 func (v VV) watched() (why []string) {
 	if v.Copy.underWay() || v.Joins != nil || v.Stays != nil || v.Leaves {
 		why = append(why, watchCopy)
+	}
+	if v.Taking != 0 {
+		why = append(why, watchTaking)
 	}
 	if v.AllocWarn+v.AllocLimit > 0 {
 		why = append(why, watchAlloc)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/event"
 	"github.com/perdure/perdure/internal/progress"
 	"github.com/perdure/perdure/internal/store"
 )
@@ -103,4 +104,31 @@ func notExported(t *store.Tx, v VV) error {
 	return tables.vluns.With(t, byVolume, store.Key(uint64(v.ID)), func(string, VLUN) error {
 		return array.Errorf(array.Conflict, "volume %s is exported: remove its VLUNs first", v.Name).Because(array.Exported)
 	})
+}
+
+// promotionConditions are those of promotions that were interrupted, where they can go on.
+func (n *Node) promotionConditions() (all []holding) {
+	half := map[array.VolumeID]VV{} // by snapshot
+	if err := n.store.View(func(t *store.Tx) error {
+		return tables.vvs.With(t, byWatch, watchTaking, func(_ string, v VV) error {
+			if sv, ok, err := tables.vvs.Get(t, store.Key(uint64(v.Taking))); err != nil || !ok || sv.Of != v.ID || sv.Point != 0 || v.Copy.underWay() {
+				return err
+			}
+			half[v.Taking] = v
+			return nil
+		})
+	}); err != nil {
+		n.eventOnce("look for promotions that were interrupted: " + err.Error())
+	}
+	for id, v := range half {
+		sv, err := n.vvOf(id)
+		if err != nil || n.remaking.has(remade{v.Group, v.ID}) || !n.serves(v.Group) {
+			continue
+		}
+		all = append(all, holding{
+			Condition: event.Condition{Kind: kindPledge, Object: "promotesv " + v.Name}, severity: event.Minor, patience: patience,
+			text: fmt.Sprintf("volume %s is not what snapshot %s is yet, and can't be exported: promotesv was interrupted, and 'promotesv %s' goes on with it", v.Name, sv.Name, sv.Name),
+		})
+	}
+	return all
 }

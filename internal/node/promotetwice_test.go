@@ -3,6 +3,7 @@
 package node
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -43,4 +44,34 @@ func TestPromotionSaidTwice(t *testing.T) {
 	a.write("v", (pages-64)*block.Page, pagesOfByte(9, 64)) // a host's
 	t.Log("second:", <-two, "after", time.Since(began))
 	a.has("v", (pages-64)*block.Page, pagesOfByte(9, 64))
+}
+
+// TestAPromotionThatWasInterrupted is an alert until it is given again and done, not while it runs.
+func TestAPromotionThatWasInterrupted(t *testing.T) {
+	t.Parallel()
+	a := openArrays(t, 1, nil)[0]
+	a.run("createvv", "cpg0", "v", "16m")
+	a.run("createsv", "-ro", "s", "v")
+	a.write("v", 0, pagesOfByte(2, 1))
+	v, sv := a.stored("v"), a.stored("s")
+	a.command.Lock()
+	_, err := a.setTaking(t.Context(), v.Group, v.ID, sv)
+	a.command.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	end, err := a.remaking.begin(remade{v.Group, v.ID}, "v")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.look(patience + 1)
+	if all := a.stand(); strings.Contains(all, "promotesv") {
+		t.Errorf("an alert of what is done at this moment:\n%s", all)
+	}
+	end()
+	a.look(patience + 1)
+	a.alert("New Minor interrupted promotesv v")
+	a.run("promotesv", "s")
+	a.look(goneFor)
+	a.alert("Fixed Minor interrupted promotesv v")
 }

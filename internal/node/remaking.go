@@ -22,6 +22,13 @@ type remade struct {
 	volume array.VolumeID
 }
 
+// has reports whether it is being remade.
+func (r *remaking) has(x remade) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.now[x]
+}
+
 // begin refuses what is being remade already. Whoever began ends it, when no write of his is
 // under way any more.
 func (r *remaking) begin(x remade, what string) (end func(), err error) {
