@@ -25,6 +25,10 @@
 //   - The copy of a periodic group is at one point, in all its CPGs, or at the one before;
 //     the fact "turn" decides which, and is stored before the first CPG turns.
 //   - A command gets its place within scsi.Late of its arrival or never.
+//   - Nothing that changes a volume has a place while the other array, a member, may not
+//     know of the volume.
+//   - A copy of pages ends while both arrays have one description, and begins anew if its
+//     target refuses the end.
 //
 // # Concurrency
 //

@@ -10,7 +10,8 @@
 //     removed from the store.
 //   - What belongs to a group is described as a whole and pushed to the other array
 //     by the serving one, on every change and every contact; taking up a description
-//     twice is taking it up once.
+//     twice is taking it up once. What is stored is not refused: an error after that is
+//     unfinished, and the change is told again.
 //   - A failed command changes nothing here. One that concerns both arrays is tried
 //     at the other first.
 //   - In which domain an object is, says the book of placings, by kind and name, on both
