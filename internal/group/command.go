@@ -250,7 +250,7 @@ func (g *Group) Takeover() error {
 func (g *Group) Force(contrary bool) error {
 	var err error
 	if e := g.ask(func() {
-		if g.state() == gateServe {
+		if g.state() == gateServe || g.contact && g.view.Role == arb.Paired && g.core.Owner() == g.cfg.Self { // but for a lease of this moment
 			err = array.Errorf(array.Conflict, "%s is served here already", g.what()).Because(array.Served)
 			return
 		}
