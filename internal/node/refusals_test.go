@@ -87,7 +87,7 @@ func TestRefusalsSayWhatIsSo(t *testing.T) {
 	a.refuses("it is stopped: 'startrcopygroup g' first", "setrcopygroup", "switchover", "g")
 	a.run("startrcopygroup", "-wait", "g")
 	a.Close()
-	b.until("the other array to be lost", func() bool { f, err := b.Group("g"); return err == nil && !f.Contact })
+	b.until("the other array to be lost", func() bool { f, err := b.Group("g"); return err == nil && !f.Contact && !b.reachable() })
 	b.refuses("the other one does not answer", "stoprcopygroup", "-f", "g")
 	b.refuses("does not answer", "setrcopygroup", "switchover", "g")
 	a.open()
