@@ -34,7 +34,7 @@ const (
 func certificateCommands() []command {
 	return []command{
 		{name: "createcert", right: people.Users, free: always, usage: "createcert {-csr|-selfsigned} [-f] [-keysize <bits>] [-days <days>] [-CN <name>] [-SAN <name>[,...]] [-C <country>] [-ST <state>] [-L <locality>] [-O <organization>] [-OU <unit>] wsapi|array", about: "prints a request for a certificate of this array's REST interface, to be signed elsewhere; -selfsigned: makes one at once; array: renews that of the array's identity, whose key stays", run: createCert},
-		{name: "importcert", right: people.Users, secret: []string{"key"}, free: always, usage: "importcert [-f] [-key <key>] wsapi <certificates>", about: "shows a certificate, with those that signed it, over the REST interface of this array, in PEM form; its key is that of the last request or of the one shown now, if -key doesn't bring it", run: importCert},
+		{name: "importcert", right: people.Users, secret: []string{"key"}, lines: true, free: always, usage: "importcert [-f] [-key <key>] wsapi <certificates>", about: "shows a certificate, with those that signed it, over the REST interface of this array, in PEM form; its key is that of the last request or of the one shown now, if -key doesn't bring it", run: importCert},
 		{name: "removecert", right: people.Users, free: always, usage: "removecert [-f] [-type csr|cert] wsapi", about: "removes the certificate of this array's REST interface, and the request for one: the array's identity is shown again", run: removeCert},
 		{name: "showcert", right: people.Look, usage: "showcert [-service wsapi|array] [-type csr|cert|ca] [-pem|-text]", about: "lists this array's certificates and requests; -pem, -text: whole", run: showCert},
 	}

@@ -31,8 +31,10 @@ type command struct {
 	// Look may change something.
 	right   people.Right
 	rightOf func(words []string) people.Right
-	// secret are options whose value nobody else may see.
+	// secret are options whose value nobody else may see. lines: the words may have several
+	// lines.
 	secret []string
+	lines  bool
 	// of returns the group that the words are about if they are to be carried out where
 	// it is served; nil if here.
 	of func(n *Node, words []string) *running
@@ -113,6 +115,9 @@ func (a *args) parse(low, high int) error {
 	a.rest = a.flags.Args()
 	if len(a.rest) < low || high >= 0 && len(a.rest) > high {
 		return a.miscounted(low, high)
+	}
+	if err := a.plain(); err != nil {
+		return err
 	}
 	return a.scoped()
 }

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/perdure/perdure/internal/array"
 )
@@ -62,6 +64,35 @@ func (a *args) miscounted(low, high int) error {
 	}
 	return array.Errorf(array.Invalid, "%s: wrong number of words: %d, want %s%s; usage: %s", a.cmd.name, len(a.rest), want, late, a.cmd.usage)
 }
+
+// plain refuses what would be printed as something else than it is: control characters, which
+// terminals obey and which end lines of listings, and bytes that are no text. Secrets are
+// checked where they are set, for they aren't shown.
+func (a *args) plain() error {
+	if a.cmd.lines {
+		return nil
+	}
+	var err error
+	check := func(of, word string) {
+		i := strings.IndexFunc(word, notText)
+		if i < 0 || err != nil {
+			return
+		}
+		r, _ := utf8.DecodeRuneInString(word[i:])
+		err = array.Errorf(array.Invalid, "%s: %s%.80q has %q, which is no text: want printable characters only", a.cmd.name, of, word, r)
+	}
+	a.flags.Visit(func(f *flag.Flag) {
+		if !slices.Contains(a.cmd.secret, f.Name) {
+			check("-"+f.Name+" ", f.Value.String())
+		}
+	})
+	for _, w := range a.rest {
+		check("", w)
+	}
+	return err
+}
+
+func notText(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }
 
 // noCPG says which CPGs there are.
 func (n *Node) noCPG(name string) error {

@@ -67,6 +67,17 @@ func TestWrongWordsAreTold(t *testing.T) {
 			a.refuses(want, strings.Fields(words)...)
 		}
 	}
+	for _, words := range [][]string{
+		{"setvv", "-comment", "a\x1b[2J", "v"},
+		{"setvv", "-comment", "one\ntwo", "v"},
+		{"setvv", "-setkv", "a=\u009b", "v"},
+		{"createvv", "-comment", "\xff", "cpg0", "x", "64"},
+		{"sethost", "-loc", "\x07", "h"},
+		{"createhostset", "-comment", "\r", "s"},
+		{"createvv", "cpg0", "x\x00", "64"},
+	} {
+		a.refuses("printable characters only", words...)
+	}
 	if after := a.run("showvv", "-d") + a.run("showhost", "-d") + a.run("showrcopy", "-d", "groups"); after != before {
 		t.Errorf("what was refused changed something:\n%s\n%s", before, after)
 	}

@@ -161,12 +161,17 @@ type pairs []string
 
 func pairFlags(a *args) *pairs {
 	p := &pairs{}
-	a.flags.Func("setkv", "", func(text string) error {
-		*p = append(*p, text)
-		return nil
-	})
+	a.flags.Var(p, "setkv", "")
 	return p
 }
+
+// Set implements flag.Value.
+func (p *pairs) Set(text string) error {
+	*p = append(*p, text)
+	return nil
+}
+
+func (p *pairs) String() string { return strings.Join(*p, ",") }
 
 // set sets them in the keys of a volume.
 func (p pairs) set(option, of string, keys map[string]string, only bool) error {

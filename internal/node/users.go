@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -68,6 +69,19 @@ func (a *args) mayGive(r people.Role) error {
 	return nil
 }
 
+// mayLeave refuses to let the last super user give up the role: nobody but who has a shell on the
+// machine of an array could make another one.
+func (n *Node) mayLeave(a *args, was people.User) error {
+	if was.Name != a.by.User || was.Role != people.Super {
+		return nil
+	}
+	all, err := n.people.Users()
+	if err != nil || slices.ContainsFunc(all, func(u people.User) bool { return u.Name != was.Name && u.Role == people.Super }) {
+		return err
+	}
+	return array.Errorf(array.Conflict, "%s: user %s is the last with the role %s: give it to another first ('createuser', 'setuser -role')", a.cmd.name, was.Name, people.Super)
+}
+
 // changeUser changes a user that exists, and that the caller may change.
 func (n *Node) changeUser(ctx context.Context, a *args, name string, f func(*people.User) error) error {
 	was, err := n.people.User(name)
@@ -85,6 +99,11 @@ func (n *Node) changeUser(ctx context.Context, a *args, name string, f func(*peo
 	now := was
 	if err := f(&now); err != nil {
 		return err
+	}
+	if now.Role != people.Super {
+		if err := n.mayLeave(a, was); err != nil {
+			return err
+		}
 	}
 	return n.changeUsers(ctx, people.UserChange{Name: name, Was: &was, Now: &now})
 }
@@ -196,7 +215,7 @@ func removeUser(n *Node, ctx context.Context, a *args) error {
 	if err != nil {
 		return err
 	}
-	if err := a.mayGive(was.Role); err != nil {
+	if err := errors.Join(a.mayGive(was.Role), n.mayLeave(a, was)); err != nil {
 		return err
 	}
 	if err := sure("removeuser removes user %s on both arrays, and ends the user's sessions", was.Name); err != nil {

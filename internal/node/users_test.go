@@ -125,3 +125,29 @@ func TestRolesAreObeyed(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestTheLastSuperUserStays: who could make another one isn't lost by a slip. Root of the machine
+// may remove anybody.
+func TestTheLastSuperUserStays(t *testing.T) {
+	t.Parallel()
+	a := openArrays(t, 1, quick)[0]
+	a.run("createuser", "-nopassword", "ann", "all", "super")
+	for _, words := range []string{"removeuser -f ann", "setuser -role browse ann", "setuser -rmdomain all -adddomain d:edit ann"} {
+		a.run("createuser", "-nopassword", "bob", "all", "edit")
+		if strings.Contains(words, "d:") {
+			a.run("createdomain", "d")
+		}
+		if _, err := a.as("ann", words); err == nil || !strings.Contains(err.Error(), "user ann is the last with the role super") {
+			t.Errorf("%s: %v", words, err)
+		}
+		a.run("removeuser", "-f", "bob")
+	}
+	a.run("createuser", "-nopassword", "eve", "all", "super")
+	if _, err := a.as("ann", "setuser -role browse ann"); err != nil {
+		t.Error("of two:", err)
+	}
+	a.run("removeuser", "-f", "eve")
+	if users := a.users(); users != "ann all browse N" {
+		t.Error(users)
+	}
+}

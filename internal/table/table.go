@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -163,11 +164,15 @@ func (t *Table) width() int {
 	return n
 }
 
-// flat is a value in one line.
+// flat is a value in one line, without what a terminal would obey: hosts and other systems
+// may have sent it.
 func flat(v string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\r' || r == '\t' {
+		switch {
+		case r == '\n' || r == '\r' || r == '\t':
 			return ' '
+		case unicode.IsControl(r):
+			return utf8.RuneError
 		}
 		return r
 	}, v)

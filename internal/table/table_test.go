@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 func volumes() *Table {
@@ -61,11 +62,15 @@ and more",5,"c"
 func FuzzForms(f *testing.F) {
 	f.Add("a", "b,c")
 	f.Add("\"", "\r\n")
+	f.Add("\x1b[2J", "\x07\u009b")
 	f.Fuzz(func(t *testing.T, a, b string) {
 		x := New("A", ">B")
 		x.Row(a, b)
 		if n := strings.Count(x.String(Style{}), "\n"); n != 2 {
 			t.Fatalf("%q %q in %d lines", a, b, n)
+		}
+		if strings.ContainsFunc(strings.ReplaceAll(x.String(Style{}), "\n", ""), unicode.IsControl) {
+			t.Fatalf("%q %q has what a terminal obeys: %q", a, b, x.String(Style{}))
 		}
 		r, err := csv.NewReader(strings.NewReader("x,y\n" + x.String(Style{CSV: true, NoHdTot: true}))).ReadAll()
 		plain := func(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") } // as the reader does
