@@ -47,10 +47,10 @@ func postCommand(c *call) (answer, error) {
 		return answer{}, fail(wsapi.Missing, "words", "words are missing: want a command")
 	case len(in.Words) > maxWords:
 		return answer{}, fail(wsapi.AboveRange, "words", "there are %d words: want at most %d", len(in.Words), maxWords)
-	case !c.s.streams.take(c.r.Context(), waitWithin):
-		return answer{}, array.Errorf(array.Busy, "there are %d streams and commands, the most there may be: try again", maxStreams)
+	case !c.s.commands.take(c.r.Context(), waitWithin):
+		return answer{}, array.Errorf(array.Busy, "there are %d commands under way over REST, the most there may be: try again", maxCommands)
 	}
-	defer c.s.streams.give()
+	defer c.s.commands.give()
 	out := &wsapi.Answers{W: c.w}
 	q := node.Asked{By: node.CallerOf(c.who, "https"), Words: in.Words, Style: table.Style{CSV: in.CSVTable, NoHdTot: in.NoHdTot}}
 	if c.r.Header.Get("Accept") == wsapi.StreamType {

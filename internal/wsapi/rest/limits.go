@@ -9,12 +9,14 @@ import (
 
 const (
 	// maxConns bounds connections, maxCalls requests under way, maxStreams those that
-	// stay for events, maxLogins passwords that are looked at, all of all clients;
-	// maxConnsOfOne bounds connections from one address.
+	// stay for events, maxCommands those that are command lines, which may wait long, maxLogins
+	// passwords that are looked at, all of all clients; maxConnsOfOne bounds connections from one
+	// address.
 	maxConns      = 512
 	maxConnsOfOne = 128
 	maxCalls      = 64
 	maxStreams    = 32
+	maxCommands   = 32
 	maxLogins     = 2
 	// maxBody and maxHeader bound what a request has, in bytes, maxOpenBody a body of one who has
 	// not logged in.

@@ -36,11 +36,12 @@ type Config struct {
 
 // Server answers requests.
 type Server struct {
-	cfg     Config
-	mux     *http.ServeMux
-	calls   turns
-	streams turns
-	logins  turns
+	cfg      Config
+	mux      *http.ServeMux
+	calls    turns
+	streams  turns
+	commands turns
+	logins   turns
 	// ended is done when the server ends, and with it the streams.
 	ended context.Context
 	// bodyWithin is how long a body may take.
@@ -51,7 +52,7 @@ type Server struct {
 func New(ctx context.Context, cfg Config) *Server {
 	s := &Server{
 		cfg: cfg, mux: http.NewServeMux(), ended: ctx,
-		bodyWithin: readWithin, calls: make(turns, maxCalls), streams: make(turns, maxStreams), logins: make(turns, maxLogins),
+		bodyWithin: readWithin, calls: make(turns, maxCalls), streams: make(turns, maxStreams), commands: make(turns, maxCommands), logins: make(turns, maxLogins),
 	}
 	for _, r := range routes() {
 		s.mux.HandleFunc(r.method+" "+base+r.path, s.handler(r))

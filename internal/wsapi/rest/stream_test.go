@@ -110,7 +110,8 @@ func TestAStreamEndsWithItsSession(t *testing.T) {
 	}
 }
 
-// TestTooManyStreams: those above the limit are told so, and there is room again.
+// TestTooManyStreams: those above the limit are told so, and there is room again. Commands have
+// room beside them.
 func TestTooManyStreams(t *testing.T) {
 	f := openFaces(t, 1)[0]
 	ctx, leave := context.WithCancel(t.Context())
@@ -122,6 +123,7 @@ func TestTooManyStreams(t *testing.T) {
 		}
 	}
 	f.refuses(http.StatusServiceUnavailable, 1103, "GET", "/api/v1/eventstream", "")
+	f.wants(http.StatusOK, "POST", "/api/v1/cli", `{"words":["showsys"]}`)
 	leave()
 	f.until("room for a stream", func() bool {
 		ctx, leave := context.WithCancel(t.Context())
