@@ -13,6 +13,8 @@
 //     version then grows by one. A swap that took effect already is answered with
 //     OK again while its result still stands, so that a lost answer can be asked
 //     for by repeating the request.
+//   - In one incarnation a version of a register has one value, also of one that was
+//     removed and created again: whoever knows the version knows the value.
 //   - A swap names the incarnation it was prepared in and is refused in another.
 //     The incarnation is drawn at each start and never stored: a witness that was
 //     wiped, restored from a copy or cloned can change nothing that was not armed

@@ -38,6 +38,7 @@ var errUnchanged = errors.New("unchanged")
 type Store struct {
 	db      *bbolt.DB
 	perPair int
+	removed uint64 // see transaction; of the one who changes the database
 	broken  atomic.Pointer[error]
 	failed  chan struct{} // closed when broken is set
 }
@@ -153,7 +154,7 @@ func (s *Store) Swap(caller pki.Pin, swaps []Swap, known func(pki.Pin) bool) ([]
 	err := s.db.Update(func(tx *bbolt.Tx) error {
 		t := &transaction{
 			registers: tx.Bucket([]byte(bucketRegisters)), pairs: tx.Bucket([]byte(bucketPairs)),
-			caller: caller, known: known, perPair: s.perPair,
+			caller: caller, known: known, perPair: s.perPair, removed: &s.removed,
 		}
 		for i := range swaps {
 			var err error

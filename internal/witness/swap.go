@@ -18,7 +18,9 @@ type transaction struct {
 	caller           pki.Pin
 	known            func(pki.Pin) bool
 	perPair          int
-	changed          bool
+	// removed is the highest version of the registers that were removed in this run.
+	removed *uint64
+	changed bool
 }
 
 // swap carries out one swap. An error means that the store can't be relied on;
@@ -48,10 +50,13 @@ func (t *transaction) swap(s *Swap) (Outcome, error) {
 // repeats reports whether the register is what the swap would make it: its answer
 // was lost, or the same change was made by the other owner.
 func (s *Swap) repeats(now *record) bool {
-	if s.Remove || now.version != s.Version+1 || !bytes.Equal(now.value, s.Value) {
+	switch {
+	case s.Remove || !bytes.Equal(now.value, s.Value):
 		return false
+	case s.Version == 0: // which version it began with, the swap does not say
+		return now.owners == s.Owners.sorted()
 	}
-	return s.Version > 0 || now.owners == s.Owners.sorted()
+	return now.version == s.Version+1
 }
 
 // absent handles a swap of a register that does not exist.
@@ -79,11 +84,12 @@ func (t *transaction) absent(s *Swap) (Outcome, error) {
 	if err := t.count(owners, n+1); err != nil {
 		return Outcome{}, err
 	}
-	return t.put(s.Key, &record{version: 1, owners: owners, value: s.Value})
+	return t.put(s.Key, &record{version: *t.removed + 1, owners: owners, value: s.Value})
 }
 
 func (t *transaction) remove(key string, now *record) (Outcome, error) {
 	t.changed = true
+	*t.removed = max(*t.removed, now.version)
 	if err := t.registers.Delete([]byte(key)); err != nil {
 		return Outcome{}, fmt.Errorf("remove register %s: %w", key, err)
 	}
