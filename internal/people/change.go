@@ -270,7 +270,7 @@ func (b *Book) TakeIn(t *store.Tx, c UserChange, here string) (taken *UserChange
 		if err := tables.untold.Delete(t, c.Name); err != nil {
 			return nil, err
 		}
-	case same(cur, c.Was), cur != nil && c.Maybe.Has(cur):
+	case same(cur, c.Was), c.Maybe.Has(cur): // removed, too, if that was not answered
 	case cur == nil && pending && own.Now == nil && c.Was != nil:
 		return nil, nil // the other array is yet to hear of that
 	case cur == nil && buried:

@@ -112,3 +112,37 @@ func TestRemovedNamesAreBounded(t *testing.T) {
 		t.Errorf("%d names, with the oldest: %v", len(names), slices.Contains(names, "u1"))
 	}
 }
+
+// TestMadeAgainWhileTheRemovalWasNotAnswered: the other array, which removed the user, makes it again.
+func TestMadeAgainWhileTheRemovalWasNotAnswered(t *testing.T) {
+	paired := func() bool { return true }
+	a, b := open(t, Options{Paired: paired}), open(t, Options{Paired: paired})
+	tell := func(answered bool) {
+		t.Helper()
+		all, err := a.Untold()
+		ok(t, err)
+		for _, c := range all {
+			ok(t, b.Take(c, "there"))
+			if answered {
+				ok(t, a.Told(c))
+			}
+		}
+	}
+	a.add(t, "ann", Edit, "correct horse")
+	tell(true)
+	u, err := a.User("ann")
+	ok(t, err)
+	_, err = a.Make(UserChange{Name: "ann", Was: &u})
+	ok(t, err)
+	tell(false) // carried out there; the answer is lost
+	a.add(t, "ann", Edit, "another horse")
+	tell(true)
+	if _, err := b.User("ann"); err != nil {
+		t.Errorf("told of a user: %v", err)
+	}
+	a.alter(t, "ann", func(u *User) { u.Role = Browse })
+	tell(true)
+	if u, err := b.User("ann"); err != nil || u.Role != Browse {
+		t.Errorf("told of another change: %+v, %v", u, err)
+	}
+}
