@@ -42,6 +42,8 @@ type Info struct {
 	Synced    bool
 	Stopped   bool
 	Switching bool
+	// Change names the description that is here, which the other array has if they are Alike.
+	Change uint64
 	// Unheard: nothing more is applied, for what is next is of a volume that was never described here.
 	Unheard bool
 	// Split: the arrays hold lineages of which neither follows the other.
@@ -68,7 +70,7 @@ func (g *Group) Info() (Info, error) {
 			ID: g.cfg.ID, Name: g.cfg.Name, Self: g.cfg.Self, View: g.view, Record: rec, Inputs: in,
 			Owner: g.core.Owner(), Serving: g.state() == gateServe, Sharing: g.state() == gateShare, Contact: g.contact, End: g.core.End(),
 			Commit: g.core.Commit(), Kept: g.core.Kept(), Peer: g.core.Peer(), Applied: g.applied, Stopped: g.stopped,
-			Met: g.core.Met(), Ready: g.core.Ready(), Alike: g.alike(), Switching: g.switching != nil, Unheard: g.stuckUnheard, Decisions: append([]arb.Decision(nil), g.decisions...),
+			Met: g.core.Met(), Ready: g.core.Ready(), Alike: g.alike(), Change: g.change, Switching: g.switching != nil, Unheard: g.stuckUnheard, Decisions: append([]arb.Decision(nil), g.decisions...),
 			Segments: append([]replication.Segment(nil), g.core.Segments()...),
 		}
 		i.Syncing = g.copying != nil || g.filling != nil || g.rebuild != nil || g.view.Role == arb.Alone && g.core.Met()

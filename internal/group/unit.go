@@ -50,7 +50,7 @@ var _ scsi.Unit = (*Unit)(nil)
 // AddVolume makes a volume of the group a unit. Before Start, or on a running group: that
 // accepts nothing that changes the volume before the other array, if that is a member, has
 // a description with it. since is the change of the first that this array has, which may be
-// Described afterwards; 0: the other array needs none.
+// Described afterwards; 0: the other array needs none, or has it.
 func (g *Group) AddVolume(id scsi.Identity, disk Disk, since uint64) (*Unit, error) {
 	u := &Unit{g: g, id: id, disk: disk, watchers: map[int]func(scsi.Notice){}, readers: make(chan struct{}, maxReaders)}
 	st, err := g.loadReservations(id.Volume)
@@ -59,7 +59,7 @@ func (g *Group) AddVolume(id scsi.Identity, disk Disk, since uint64) (*Unit, err
 	}
 	u.state.Store(st)
 	if !g.started {
-		u.described, u.known = true, true
+		u.described, u.known = true, since == 0
 		g.units[id.Volume] = u
 		return u, nil
 	}

@@ -36,6 +36,7 @@ func (n *Node) changeDescription(ctx context.Context, id array.GroupID, f, undo 
 	if err != nil {
 		return err
 	}
+	heard := n.heardOf(old.Group)
 	err = n.store.Update(func(t *store.Tx) error {
 		if err := f(t); err != nil {
 			return err
@@ -44,7 +45,7 @@ func (n *Node) changeDescription(ctx context.Context, id array.GroupID, f, undo 
 		if err != nil {
 			return err
 		}
-		return groupsPut(t, g.changed(served))
+		return orElse(n.markUnheard(t, g, old.VVs, heard), groupsPut(t, g.changed(served)))
 	})
 	if err != nil {
 		return err
@@ -76,7 +77,7 @@ func (n *Node) changeDescription(ctx context.Context, id array.GroupID, f, undo 
 			return err
 		}
 	}
-	if err := n.apply(now, idsOf(missing(old.VVs, now.VVs))); err != nil {
+	if err := n.apply(now, n.leftOver(old, now, missing(old.VVs, now.VVs))); err != nil {
 		n.tellAgain(id) // which carries it out here, too, before
 		return fmt.Errorf("group %s was changed, and not all of it is carried out on array %s yet: %w", now.Group.Name, n.cfg.Name, err)
 	}

@@ -53,6 +53,7 @@ func derived() []string {
 func (n *Node) watchConditions(ctx context.Context) {
 	for turn := 0; ctx.Err() == nil; turn++ {
 		n.lookAt(n.conditions(), turn)
+		n.finishPrivate()
 		if turn%pagesEvery == pagesEvery-1 {
 			n.lookAtPages(ctx)
 			n.lookAtCopies()

@@ -137,6 +137,7 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 			service = false
 			clear(entries)
 			n.parted()
+			n.forgetRefusals()
 			continue
 		}
 		if s := p.System().Start; s != start {
@@ -154,11 +155,15 @@ func (n *Node) pushAll(ctx context.Context, p *pair.Pair) {
 		n.tellUsers(ctx, refused)
 		n.tellAllVVSets(ctx, sets, refused)
 		n.tellAllBook(ctx, entries, refused)
+		if err := n.forgetHeard(); err != nil {
+			n.eventOnce(err.Error())
+		}
 		for _, r := range n.shared() {
 			if sent[r.rec.ID] == r.rec.Version && !n.toTellAgain(r.rec.ID) {
 				continue
 			}
 			if !r.g.MayServe() { // for which no group has to be woken
+				r.refusedThere(nil)
 				continue
 			}
 			i, err := r.g.Info()
@@ -244,14 +249,43 @@ func (n *Node) push(ctx context.Context, id array.GroupID, wait bool) (uint64, e
 	if err != nil || d.Group.Private {
 		return 0, errChanging // it was just removed, or its only volume taken out
 	}
-	if err := n.applyAgain(d); err != nil {
-		return 0, err
-	}
+	n.finish(d)
 	places, err := n.placesOf(keyOf(groupKind, d.Group.Name))
 	if err == nil {
 		_, err = n.askWithin(ctx, pushWithin, request{Take: &d, Book: places})
 	}
 	return d.Group.Version, err
+}
+
+// finish carries out here what is left of a description, which is tried again if it can't be. The
+// other array hears of it all the same. n.command is held.
+func (n *Node) finish(d Description) {
+	if err := n.applyAgain(d); err != nil {
+		n.tellAgain(d.Group.ID)
+		n.eventOnce(fmt.Sprintf("group %s: not all of what it is now is carried out on array %s yet: %v", d.Group.Name, n.cfg.Name, err))
+	}
+}
+
+// finishPrivate does so of groups that no other array hears of.
+func (n *Node) finishPrivate() {
+	n.mu.RLock()
+	var marked []array.GroupID
+	for id := range n.again {
+		if r := n.groups[id]; r != nil && r.rec.Private {
+			marked = append(marked, id)
+		}
+	}
+	n.mu.RUnlock()
+	for _, id := range marked {
+		if !n.command.TryLock() {
+			return // that goes first
+		}
+		n.tellingAgain(id)
+		if d, err := n.describe(id); err == nil { // else it was just removed
+			n.finish(d)
+		}
+		n.command.Unlock()
+	}
 }
 
 // shared returns copies of the open groups that are not private.

@@ -156,7 +156,7 @@ func (n *Node) finishDrop(id array.GroupID) error {
 	if err != nil || !left {
 		return err
 	}
-	facts := []string{"segments", "doubted", "points", "turn", "shadow"}
+	facts := []string{"segments", "doubted", "points", "turn", "shadow", unheardFact}
 	if r.Private {
 		facts = append(facts, "membership")
 	}

@@ -277,7 +277,7 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	run := &running{rec: r, units: map[array.VolumeID]*group.Unit{}, pages: pg, refused: new(atomic.Pointer[string])}
+	run := &running{rec: r, units: map[array.VolumeID]*group.Unit{}, pages: pg, refused: new(atomic.Pointer[string]), unheard: new(atomic.Bool)}
 	disks := make([]*volume.Volume, len(vvs))
 	for i, v := range vvs {
 		if n.awaits(v) {
@@ -310,6 +310,11 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 	if n.cfg.Groups != nil {
 		n.cfg.Groups(&cfg)
 	}
+	unheard, err := n.unheardOf(r)
+	if err != nil {
+		return nil, err
+	}
+	run.unheard.Store(len(unheard) > 0)
 	g, err := group.Open(cfg, arb.First(r.Founder, r.Founding))
 	if err != nil {
 		return nil, err
@@ -322,7 +327,11 @@ func (n *Node) startGroup(r RCGroup, vvs []VV) (*running, error) {
 		if disks[i] == nil {
 			continue
 		}
-		if run.units[v.ID], err = addUnit(g, v, disks[i], r.Change); err != nil {
+		since := uint64(0)
+		if slices.Contains(unheard, v.ID) {
+			since = r.Change
+		}
+		if run.units[v.ID], err = addUnit(g, v, disks[i], since); err != nil {
 			return nil, err
 		}
 	}

@@ -17,6 +17,10 @@ type running struct {
 	g     *group.Group
 	units map[array.VolumeID]*group.Unit
 	pages *pages
+	// half: not all is done of what rec says.
+	half bool
+	// unheard: there may be marks of volumes of which the other array has not heard.
+	unheard *atomic.Bool
 	// refused is why the other array does not take what the group is now, nil if it does.
 	refused *atomic.Pointer[string]
 }
@@ -30,6 +34,13 @@ func (r *running) refusedThere(err error) {
 	}
 	text := err.Error()
 	r.refused.Store(&text)
+}
+
+// forgetRefusals: of an array that does not answer nobody knows what it refuses.
+func (n *Node) forgetRefusals() {
+	for _, r := range n.shared() {
+		r.refusedThere(nil)
+	}
 }
 
 // whyRefused says so, "" if it is not refused.

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -178,7 +179,17 @@ func (n *Node) takeUp(d Description, places *book) error {
 	}); err != nil {
 		return err
 	}
-	return finished(n.apply(d, idsOf(gone)))
+	return finished(n.apply(d, n.leftOver(old, d, gone)))
+}
+
+// leftOver returns what is to be removed when d takes the place of old: what goes now, and what
+// went with a description that was not carried out in full.
+func (n *Node) leftOver(old, d Description, gone []VV) []array.VolumeID {
+	ids := idsOf(gone)
+	if n.behind(old.Group) {
+		ids = append(ids, d.Group.allGone()...)
+	}
+	return ids
 }
 
 // sameLineage refuses a description of a group that a person made go another way than what this array
@@ -245,15 +256,21 @@ func (n *Node) takeOut(run *running, gone []array.VolumeID) error {
 
 // applyAgain does what a description that was stored failed to bring about.
 func (n *Node) applyAgain(d Description) error {
-	n.mu.RLock()
-	run := n.groups[d.Group.ID]
-	_, out := n.unopened[d.Group.ID]
-	behind := run != nil && d.Group.newerThan(run.rec) || run == nil && out
-	n.mu.RUnlock()
-	if !behind {
+	if !n.behind(d.Group) {
 		return nil
 	}
 	return n.apply(d, d.Group.allGone())
+}
+
+// behind reports whether not all of a stored group is carried out here.
+func (n *Node) behind(g RCGroup) bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	if run := n.groups[g.ID]; run != nil {
+		return run.half || g.Change != run.rec.Change
+	}
+	_, out := n.unopened[g.ID]
+	return out
 }
 
 // apply brings the running group in line with the stored description d, and removes the
@@ -266,7 +283,7 @@ func (n *Node) apply(d Description, gone []array.VolumeID) error {
 		if _, err := n.openGroup(d.Group, d.VVs); err != nil {
 			return err
 		}
-		return n.exports.renew(d.Group.ID)
+		return errors.Join(n.showApplied(d), n.removePages(gone...))
 	}
 	since := d.Group.Change
 	for _, v := range d.VVs {
@@ -311,7 +328,7 @@ func (n *Node) apply(d Description, gone []array.VolumeID) error {
 		return err
 	}
 	stopped := run.rec.Stopped
-	n.publish(d.Group.ID, func(r *running) { r.rec = d.Group })
+	n.publish(d.Group.ID, func(r *running) { r.rec, r.half = d.Group, true })
 	if d.Group.Private {
 		run.g.Called(volumeOfPrivate(d.Group, d.VVs))
 	}
@@ -321,10 +338,23 @@ func (n *Node) apply(d Description, gone []array.VolumeID) error {
 			return err
 		}
 	}
-	if err := n.exports.renew(d.Group.ID); err != nil {
+	if err := n.showApplied(d); err != nil {
 		return err
 	}
-	return run.g.Described(d.Group.Change)
+	if err := run.g.Described(d.Group.Change); err != nil {
+		return err
+	}
+	n.publish(d.Group.ID, func(r *running) { r.half = false })
+	return nil
+}
+
+// showApplied shows hosts what a description says.
+func (n *Node) showApplied(d Description) error {
+	if err := n.exports.renew(d.Group.ID); err != nil {
+		n.publish(d.Group.ID, func(r *running) { r.half = true })
+		return err
+	}
+	return nil
 }
 
 func putDescription(t *store.Tx, old, d Description, gone []VV) error {

@@ -116,3 +116,66 @@ func TestFailedHereAfterItWasStored(t *testing.T) {
 	a.until("the pages of the snapshot to be gone", func() bool { return p.Volume(s) == nil })
 	a.until("the arrays to be in step", inStep(a, "g"))
 }
+
+// inTheWay has a snapshot of v, and on an array what keeps its pages from being removed, until away.
+func inTheWay(t *testing.T, a, at *testArray, v string) (s array.VolumeID, away func()) {
+	t.Helper()
+	a.run("createsv", "-ro", "s", v)
+	p, g := at.cpgs["cpg0"], a.stored(v).Group
+	s = a.stored("s").ID
+	at.until("the snapshot to be applied", func() bool { return p.Volume(a.stored(v).ID).SnapshotCount() > 0 })
+	if err := p.Flush(g); err != nil {
+		t.Fatal(err)
+	}
+	branch := array.MakeVolumeID(9, 999)
+	if _, err := p.Branch(volume.VolumeSpec{ID: branch, Group: g, Base: s, Size: 16 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	return s, func() {
+		if err := p.Remove(branch); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestCarriedOutAfterANewerChange: what was stored there and could not be carried out is not
+// forgotten with the next change.
+func TestCarriedOutAfterANewerChange(t *testing.T) {
+	t.Parallel()
+	a, b := slowPages(t)
+	s, away := inTheWay(t, a, b, "v")
+	a.run("removevv", "-f", "s")
+	a.run("setvv", "-comment", "x", "v")
+	if inStep(a, "g")() {
+		t.Error("the arrays are in step, of which one has not removed the snapshot")
+	}
+	away()
+	b.until("the pages of the snapshot to go", func() bool { return b.cpgs["cpg0"].Volume(s) == nil })
+	a.until("the arrays to be in step", inStep(a, "g"))
+}
+
+// TestFailedOnOneArrayAfterItWasStored: nor is it of a volume that the other array does not have.
+func TestFailedOnOneArrayAfterItWasStored(t *testing.T) {
+	t.Parallel()
+	a, _ := slowPages(t)
+	a.run("createvv", "cpg0", "p", "16m")
+	s, away := inTheWay(t, a, a, "p")
+	a.refuses("not all of it is carried out on array array-a yet", "removevv", "-f", "s")
+	away()
+	a.until("the pages of the snapshot to go", func() bool { return a.cpgs["cpg0"].Volume(s) == nil })
+}
+
+// TestARefusalEndsWithTheService: what the other array refused is of the past when it serves itself.
+func TestARefusalEndsWithTheService(t *testing.T) {
+	t.Parallel()
+	a, b := slowPages(t)
+	r, err := a.findGroup("g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.refusedThere(array.Errorf(array.Conflict, "it was refused"))
+	a.run("setrcopygroup", "switchover", "g")
+	b.until("the group to be served", func() bool { f, err := b.Group("g"); return err == nil && f.ServedHere })
+	a.tellAgain(r.rec.ID) // it is looked at
+	a.until("the refusal to be forgotten", func() bool { return r.whyRefused() == "" })
+}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+
+	arb "github.com/perdure/perdure/internal/arbitration"
 )
 
 // unheardOf are two arrays whose group g got the volume w in a command that the other array did
@@ -74,6 +76,54 @@ func TestLearnsOfAVolume(t *testing.T) {
 	}
 	a.until("the arrays to be in step", inStep(a, "g"))
 	a.write("w", 0, []byte("of w"))
+	a.run("setrcopygroup", "switchover", "g")
+	b.has("w", 0, []byte("of w"))
+}
+
+// TestUnheardOfAfterARestart: that the other array has not heard of a volume is not forgotten.
+func TestUnheardOfAfterARestart(t *testing.T) {
+	t.Parallel()
+	a, b, heard := unheardOf(t)
+	a.end()
+	b.end()
+	a.open()
+	b.open()
+	a.until("the arrays to be a pair again, served here", func() bool {
+		r, err := a.findGroup("g")
+		if err != nil {
+			return false
+		}
+		i, err := r.g.Info()
+		return err == nil && i.Serving && i.Contact && i.Met && i.View.Role == arb.Paired
+	})
+	if _, _, err := b.vv("w"); err == nil {
+		t.Fatal("the other array has heard of the volume")
+	}
+	written := make(chan error, 1)
+	go func() { written <- a.tryWrite("w", 0, []byte("of w")) }()
+	beside := make(chan error, 1)
+	go func() { beside <- a.tryWrite("v", 0, []byte("of v")) }()
+	a.until("the write beside it", func() bool { return len(beside) > 0 })
+	if err := <-beside; err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-written:
+		t.Fatalf("a write to a volume that the other array has not heard of was answered: %v", err)
+	default:
+	}
+	heard()
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	a.until("the mark to be gone", func() bool {
+		r, err := a.findGroup("g")
+		if err != nil {
+			return false
+		}
+		marked, err := a.unheardOf(r.rec)
+		return err == nil && len(marked) == 0
+	})
 	a.run("setrcopygroup", "switchover", "g")
 	b.has("w", 0, []byte("of w"))
 }
