@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/internal/array"
+	"github.com/perdure/perdure/internal/pair"
 	"github.com/perdure/perdure/internal/pki"
 	"github.com/perdure/perdure/internal/scsi"
 	"github.com/perdure/perdure/internal/store"
@@ -70,6 +71,10 @@ func openArrays(t testing.TB, count int, set func(*Config)) []*testArray {
 		c.ISCSI = ISCSI{Name: "iqn.2026-01.io.perdure:" + c.Name, Portals: []string{"127.0.0.1:0"}}
 		c.Journal.SizeMiB, c.Memory.BuffersMiB, c.Memory.OverlayMiB = 64, 64, 32
 		c.CPGs = []CPG{{Name: "cpg0", Dir: filepath.Join(dir, "cpg0"), LimitGiB: 1}}
+		// All tests share the processors and the disk, which holds a heartbeat up for longer than a
+		// machine that is an array's own would: a test that loses no array must not lose one.
+		c.Timing = pair.DefaultTiming()
+		c.Timing.Lease, c.Timing.Detect = 3*c.Timing.Lease, 3*c.Timing.Detect
 		if set != nil {
 			set(&c)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/perdure/perdure/internal/array"
 	"github.com/perdure/perdure/internal/group"
+	"github.com/perdure/perdure/internal/pair"
 	"github.com/perdure/perdure/internal/people"
 	"github.com/perdure/perdure/internal/pki"
 	"github.com/perdure/perdure/internal/priority"
@@ -58,6 +59,8 @@ type Config struct {
 	Clock func() time.Time `toml:"-"`
 	// LoginCost is what a password takes to try; none: as much as is safe.
 	LoginCost people.Cost `toml:"-"`
+	// Timing is of heartbeats and leases, the same on both arrays; none: pair.DefaultTiming.
+	Timing pair.Timing `toml:"-"`
 }
 
 // WSAPI is the REST interface, over HTTPS.

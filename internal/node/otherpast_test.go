@@ -68,14 +68,14 @@ func TestALateDropOfAVolumeAlone(t *testing.T) {
 	a.run("admitrcopyvv", "-createvv", "-size", "16m", "v", "g")
 	a.run("startrcopygroup", "-wait", "g")
 	id := a.stored("v").Group
-	told, err := a.described(id)
+	a.run("setrcopygroup", "switchover", "g")
+	b.until("array-b to serve", func() bool { f, err := b.Group("g"); return err == nil && f.ServedHere })
+	b.run("dismissrcopyvv", "-f", "-keepvv", "v", "g")
+	told, err := b.describe(id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	of := told.Group.edition()
-	a.run("setrcopygroup", "switchover", "g")
-	b.until("array-b to serve", func() bool { f, err := b.Group("g"); return err == nil && f.ServedHere })
-	b.run("dismissrcopyvv", "-f", "-keepvv", "v", "g")
 	for _, open := range []bool{true, false} {
 		if !open {
 			b.closeGroup(id)

@@ -137,7 +137,7 @@ func (n *Node) tie(r relation) (*ties, error) {
 		lc.Links = append(lc.Links, link.LinkConfig{Name: l.Name, Remote: l.Remote})
 	}
 	pc := pair.Config{
-		Link: lc, Timing: pair.DefaultTiming(), Pool: n.pool, Logger: n.log, Event: n.event, Alarm: n.alarm, Lasts: n.lasts,
+		Link: lc, Timing: cmp.Or(n.cfg.Timing, pair.DefaultTiming()), Pool: n.pool, Logger: n.log, Event: n.event, Alarm: n.alarm, Lasts: n.lasts,
 		Owners: witness.Owners{n.ident.Pin(), r.target.Key},
 		Oldest: n.oldestWrite,
 		Call:   n.serveCall, RaiseStarts: n.raiseStarts, StandsIn: n.standsIn,
